@@ -1,0 +1,1 @@
+"""What FHIR things mean to us: pure values with their readers and writers."""

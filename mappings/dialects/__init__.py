@@ -1,0 +1,1 @@
+"""How each FHIR server spells what the standard leaves open: data, no behaviour."""

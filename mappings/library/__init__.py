@@ -1,0 +1,1 @@
+"""Clinical content as FHIR JSON: plans, value sets, concept maps, wordings."""

@@ -1,0 +1,1 @@
+"""The engine: decisions, storage, FHIR client, channels, stages, console and CLI."""

@@ -1,0 +1,1 @@
+"""The command line and, with wiring, the composition root."""

@@ -1,0 +1,1 @@
+"""Pure decisions: values in, verdicts out; no clock, network or database."""

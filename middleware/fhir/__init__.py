@@ -1,0 +1,1 @@
+"""HTTP to FHIR servers: one client, its tokens and discovery."""

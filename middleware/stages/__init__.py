@@ -1,0 +1,1 @@
+"""The pipeline: receive, resolve, decide, deliver, record, listen."""

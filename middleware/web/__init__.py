@@ -1,0 +1,1 @@
+"""HTTP surfaces other than the SMART app: listener, callbacks, console."""

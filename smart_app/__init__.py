@@ -1,0 +1,1 @@
+"""The clinician's SMART app: launch, session, pages."""

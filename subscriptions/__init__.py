@@ -1,0 +1,1 @@
+"""The FHIR Subscription protocol and nothing else: parse, identify, receive."""
