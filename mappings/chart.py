@@ -1,0 +1,74 @@
+"""The chart: what was read of one patient at one instant, ready to look things up.
+
+Plain FHIR dicts inside. ``incomplete`` names the resource types whose reading failed
+or stopped early: a condition that needs one of them is unknown, never false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Resources of one patient, as read at ``read_at`` (UTC)."""
+
+    patient: Resource
+    resources: tuple[Resource, ...]
+    read_at: datetime
+    incomplete: tuple[str, ...] = ()
+    _by_type: dict[str, tuple[Resource, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def of(self, resource_type: str) -> tuple[Resource, ...]:
+        """Return the resources of one type (entered-in-error ones left out)."""
+        if not self._by_type:
+            self._by_type.update(_index(self.resources))
+        return self._by_type.get(resource_type, ())
+
+    def find(self, reference: str) -> Resource | None:
+        """Return the resource with this ``Type/id``, whatever its status."""
+        resource_type, _, identifier = reference.partition("/")
+        if resource_type == "Patient" and self.patient.get("id") == identifier:
+            return self.patient
+        for resource in self.resources:
+            if (
+                resource.get("resourceType") == resource_type
+                and resource.get("id") == identifier
+            ):
+                return resource
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the chart as a JSON object, to be stored with its event."""
+        return {
+            "patient": self.patient,
+            "resources": list(self.resources),
+            "read_at": self.read_at.isoformat(),
+            "incomplete": list(self.incomplete),
+        }
+
+
+def read_chart(value: Mapping[str, Any]) -> Chart:
+    """Read back what :meth:`Chart.as_json` wrote."""
+    return Chart(
+        patient=value["patient"],
+        resources=tuple(value["resources"]),
+        read_at=datetime.fromisoformat(value["read_at"]),
+        incomplete=tuple(value["incomplete"]),
+    )
+
+
+def _index(resources: Iterable[Resource]) -> dict[str, tuple[Resource, ...]]:
+    found: dict[str, list[Resource]] = {}
+    for resource in resources:
+        if resource.get("status") == "entered-in-error":
+            continue
+        found.setdefault(str(resource.get("resourceType")), []).append(resource)
+    return {name: tuple(items) for name, items in found.items()}

@@ -1,0 +1,92 @@
+"""An endpoint: one EHR that a site has connected, and what the site decided for it.
+
+Endpoints are data (a row each), never configuration of the process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class EndpointKind(StrEnum):
+    """PRODUCTION alone may reach any number; SANDBOX alone may move the clock."""
+
+    SANDBOX = "sandbox"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True)
+class BackendClient:
+    """How we authenticate as a backend service (SMART Backend Services).
+
+    ``token_url`` is pinned when the endpoint is added; None means that the server
+    needs no token. ``algorithm`` is RS384 or ES384.
+    """
+
+    client_id: str | None = None
+    token_url: str | None = None
+    scope: str = "system/*.rs"
+    algorithm: str = "ES384"
+
+
+@dataclass(frozen=True)
+class AppClient:
+    """How the SMART app is registered at the EHR's authorization server.
+
+    ``authentication`` is private_key_jwt, client_secret_basic or none. ``issuers``
+    are the id_token issuers accepted beside the server's own metadata.
+    """
+
+    client_id: str | None = None
+    authentication: str = "private_key_jwt"
+    algorithm: str = "ES384"
+    issuers: tuple[str, ...] = ()
+    frame_origins: tuple[str, ...] = ()
+    nonce_echoed: bool = True
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the practice decided: its name, hours, numbers and reviewers.
+
+    ``window`` is (first, last) local hour of the day for messages, the last exclusive;
+    ``reviewers`` maps a BCP-47 language to the person who approved its wordings.
+    ``holidays`` is an ISO country or country-subdivision code.
+    """
+
+    name: str
+    phone: str
+    booking_url: str
+    zone: str
+    window: tuple[int, int] = (9, 20)
+    sunday_window: tuple[int, int] = (12, 18)
+    reviewers: dict[str, str] = field(default_factory=dict)
+    holidays: str = "US"
+    max_per_day: int = 1
+    max_per_week: int = 3
+    organization: str | None = None
+    plans_off: tuple[str, ...] = ()
+    disposition_map: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One connected EHR (a row of ``endpoint``).
+
+    ``fhir_base`` has no trailing slash and is the only place that references and
+    ``next`` links may point to. ``allow_list`` names the numbers and addresses that
+    may be reached while the kind is not PRODUCTION ("*" for a sandbox).
+    """
+
+    id: str
+    name: str
+    kind: EndpointKind
+    fhir_base: str
+    backend: BackendClient
+    app: AppClient
+    site: Site
+    allow_list: tuple[str, ...] = ()
+    profile: dict[str, Any] = field(default_factory=dict)

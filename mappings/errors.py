@@ -1,0 +1,119 @@
+"""The error tree of the whole product, on the ground floor.
+
+The adapter that meets a fault translates it into one of these; whoever retries reads
+``permanent``. A message says what happened, what is safe and what to do, and never
+carries patient data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class CareCueError(Exception):
+    """Anything that CareCue raises on purpose.
+
+    ``permanent`` is the whole retry policy: True means that trying again with the
+    same input cannot help.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.permanent = permanent
+
+
+class ConfigurationError(CareCueError):
+    """A setting, an endpoint or a content file is wrong: fix it and start again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+class BadInputError(CareCueError):
+    """What a caller gave cannot be understood; nothing was changed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+class ContentError(CareCueError):
+    """A plan, value set or wording is not usable; it is off until it is mended."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+class FhirError(CareCueError):
+    """A FHIR server answered with an error, or did not answer (``status`` None)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        outcome: dict[str, Any] | None = None,
+        permanent: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, permanent=permanent)
+        self.status = status
+        self.outcome = outcome
+        self.retry_after = retry_after
+
+
+class ReferenceRefusedError(FhirError):
+    """A reference or link points outside the endpoint's base: it is never followed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+class AuthorizationError(CareCueError):
+    """An authorization server refused us, or its answer cannot be trusted."""
+
+
+class LaunchError(CareCueError):
+    """A SMART launch cannot go on; ``code`` is the short code that a person reads."""
+
+    def __init__(self, message: str, *, code: str, status: int = 400) -> None:
+        super().__init__(message, permanent=True)
+        self.code = code
+        self.status = status
+
+
+class ChannelError(CareCueError):
+    """A channel did not take a message.
+
+    ``maybe_sent`` True means that the provider may have taken it before the fault: the
+    message must not be sent again blindly. ``reason`` is a code of
+    :data:`mappings.nudge.REASONS`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        permanent: bool = False,
+        maybe_sent: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, permanent=permanent)
+        self.reason = reason
+        self.maybe_sent = maybe_sent
+        self.retry_after = retry_after
+
+
+class StorageError(CareCueError):
+    """The database cannot be reached, is of the wrong version or was fenced off."""
+
+
+class FencedError(StorageError):
+    """Another worker has taken this shard: nothing of this batch was kept."""
+
+    def __init__(self, stage: str, shard: int) -> None:
+        super().__init__(
+            f"shard {shard} of {stage} was taken by another worker; this batch was "
+            "rolled back and will be done there"
+        )

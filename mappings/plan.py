@@ -1,0 +1,92 @@
+"""Plans: the values that a PlanDefinition (type eca-rule) is read into.
+
+Reading lives in :mod:`mappings.library`; evaluating in ``middleware.decisions``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+NS = "https://carecue.example.org/fhir"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A FHIRPath condition. ``reason`` (Expression.name) is the code given when an
+    applicability condition is false, or when a stop condition is true."""
+
+    expression: str
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When an action is due.
+
+    ``anchor``: event (the transition's instant), focus-start (Appointment.start) or
+    activity-due (the CarePlan activity's scheduled day). ``offset_hours`` is added
+    (negative = before). ``window_hours``: after due + this it is never sent.
+    """
+
+    anchor: str
+    offset_hours: float
+    window_hours: float
+
+
+@dataclass(frozen=True)
+class PlanAction:
+    """One step of a plan. ``kind`` message or task (a staff Task)."""
+
+    id: str
+    title: str
+    kind: str
+    timing: Timing
+    conditions: tuple[Condition, ...]
+    stops: tuple[Condition, ...]
+    definition: str
+    why: str
+    stops_if: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A versioned plan. ``url`` and ``version`` identify it; lower ``priority`` is
+    more urgent; ``data`` are the resource types it needs, as search queries with
+    ``{patient}``; ``counts`` False exempts it from the weekly limit."""
+
+    url: str
+    version: str
+    id: str
+    title: str
+    topic: str
+    triggers: tuple[str, ...]
+    actions: tuple[PlanAction, ...]
+    data: tuple[str, ...]
+    priority: int
+    counts: bool = True
+    effective_end: str | None = None
+    resource: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The text of one message on one channel in one language, with who approved it."""
+
+    definition: str
+    channel: str
+    language: str
+    subject: str
+    text: str
+    reviewer: str | None
+
+
+@dataclass(frozen=True)
+class Library:
+    """All active content of a site."""
+
+    plans: tuple[Plan, ...]
+    wordings: tuple[Wording, ...]
+    value_sets: dict[str, frozenset[tuple[str, str]]]
+    dispositions: dict[tuple[str, str], str]

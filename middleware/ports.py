@@ -1,0 +1,143 @@
+"""What the engine asks of the outside world, as protocols.
+
+A function that takes one of these does I/O or meets chance; one that takes none of
+them, no ``tx`` and no ``now`` is pure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from mappings.delivery import Message, Receipt
+
+_transaction_open: ContextVar[bool] = ContextVar("transaction_open", default=False)
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        ...
+
+
+class Ids(Protocol):
+    """Makes identifiers and secrets."""
+
+    def new(self) -> str:
+        """Return a fresh UUID as text."""
+        ...
+
+    def secret(self) -> str:
+        """Return a URL-safe secret of 256 bits."""
+        ...
+
+
+class RandomIds:
+    """Identifiers from the operating system's source of chance."""
+
+    def new(self) -> str:
+        """Return a random UUID (version 4)."""
+        return str(uuid.uuid4())
+
+    def secret(self) -> str:
+        """Return 256 random bits, URL-safe."""
+        return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Resources that a search returned.
+
+    ``complete`` is False when a page is missing or was refused; ``outcomes`` holds the
+    OperationOutcomes that came along.
+    """
+
+    resources: tuple[dict[str, Any], ...]
+    complete: bool = True
+    outcomes: tuple[dict[str, Any], ...] = ()
+
+
+class FhirApi(Protocol):
+    """One FHIR R4 server, seen through one token. Raises ``FhirError``.
+
+    A reference is ``Type/id`` relative to the base; absolute ones are accepted only
+    under the base.
+    """
+
+    base_url: str
+
+    def fetch(self, reference: str) -> dict[str, Any]:
+        """Read the current version of one resource."""
+        ...
+
+    def fetch_history(self, reference: str) -> tuple[dict[str, Any], ...]:
+        """Return all versions of one resource, oldest first; deleted ones as
+        ``{"resourceType", "id", "meta", "_deleted": True}``."""
+        ...
+
+    def fetch_search(
+        self, query: str, *, follow_pages: bool = True
+    ) -> SearchResult:
+        """Search, e.g. ``Encounter?patient=Patient/1``, to the last page."""
+        ...
+
+    def fetch_many(self, queries: Sequence[str]) -> tuple[SearchResult, ...]:
+        """Answer several reads and searches, in one batch where the server can.
+
+        Each query is ``Type/id``, ``Type/id/_history`` or ``Type?params``. A part
+        that failed comes back with ``complete`` False and its OperationOutcome.
+        """
+        ...
+
+    def send_create(
+        self, resource: Mapping[str, Any], *, if_none_exist: str | None = None
+    ) -> dict[str, Any]:
+        """Create, conditionally on a search that finds nothing; return what stands."""
+        ...
+
+    def send_update(
+        self, resource: Mapping[str, Any], *, if_match: str | None = None
+    ) -> dict[str, Any]:
+        """Update by id, conditionally on the version."""
+        ...
+
+
+class Channel(Protocol):
+    """One way to reach a person. ``send`` raises ``ChannelError``."""
+
+    name: str
+
+    def send(self, message: Message) -> Receipt:
+        """Hand the message over once."""
+        ...
+
+    def find(self, message: Message, since: datetime) -> Receipt | None:
+        """Ask the provider whether it has this message; None when it has not.
+
+        Raises ``ChannelError`` when the provider cannot be asked.
+        """
+        ...
+
+
+@contextlib.contextmanager
+def transaction_scope() -> Iterator[None]:
+    """Mark that a database transaction is open in this context."""
+    token = _transaction_open.set(True)
+    try:
+        yield
+    finally:
+        _transaction_open.reset(token)
+
+
+def require_no_transaction(what: str) -> None:
+    """Raise when ``what`` (a network call) is about to run inside a transaction."""
+    if _transaction_open.get():
+        raise RuntimeError(f"{what} inside a database transaction")
