@@ -3,7 +3,7 @@
 It may not hold logic of its own: every part registers itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -34,7 +34,7 @@ class Options:
     load_dir: Path | None = None
     people: bool = True
     start: datetime | None = None
-    site_zone: ZoneInfo = ZoneInfo("America/Chicago")
+    site_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Chicago"))
 
     @property
     def fhir_base(self) -> str:

@@ -25,7 +25,7 @@ ISSUE_CODES = {
 }
 
 
-class FhirFault(Exception):
+class FhirFault(Exception):  # noqa: N818 (FHIR reserves "error" for a severity)
     """A refusal: HTTP status, issue code and a sentence for the client.
 
     `headers` go out with the answer, for example WWW-Authenticate or Allow.

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -95,7 +95,7 @@ class Running:
         """Answer the port on which the SMTP sink listens."""
         return int(self.app.extensions["mail"].port)
 
-    def start(self) -> "Running":
+    def start(self) -> Self:
         """Bind, compose, start the parts, and answer requests in a thread."""
         listener = bind(self._host, self._port)
         try:
@@ -126,7 +126,7 @@ class Running:
         if self._app is not None:
             self._app.extensions["journal"].close()
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -144,6 +144,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((name, port))
+    listener.listen(128)
     return listener
 
 
