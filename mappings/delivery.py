@@ -53,7 +53,7 @@ class Delivery:
     """A row of ``delivery``."""
 
     id: str
-    nudge_id: str
+    nudge_id: str | None
     endpoint_id: str
     patient: str
     channel: str

@@ -80,7 +80,8 @@ class FhirApi(Protocol):
 
     def fetch_history(self, reference: str) -> tuple[dict[str, Any], ...]:
         """Return all versions of one resource, oldest first; deleted ones as
-        ``{"resourceType", "id", "meta", "_deleted": True}``."""
+        ``{"resourceType", "id", "meta", "_deleted": True}``.
+        """
         ...
 
     def fetch_search(

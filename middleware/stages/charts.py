@@ -1,0 +1,86 @@
+"""Reading a patient's chart: one batch where the server can, always the truth.
+
+Network only; the caller holds no transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from mappings.chart import Chart
+from mappings.errors import FhirError
+from mappings.plan import Library
+from middleware.decisions.prefetch import data_queries
+from middleware.ports import FhirApi, SearchResult
+
+
+def fetch_chart(
+    api: FhirApi, library: Library, patient: str, now: datetime, *, focus: str = ""
+) -> Chart:
+    """Read the patient and everything that the plans of ``library`` ask for.
+
+    ``focus`` (``Type/id``) is read by itself as well, so that the truth about it is
+    never a search index's. Raises FhirError (404 when the patient does not exist);
+    other parts that fail are named in ``Chart.incomplete``.
+    """
+    queries = [query for query in data_queries(library, patient) if query != patient]
+    singles = [focus] if focus and not focus.startswith("Patient/") else []
+    answers = api.fetch_many([patient, *singles, *queries])
+    person = _only(answers[0], patient)
+    found: dict[str, dict[str, Any]] = {}
+    incomplete: set[str] = set()
+    for query, answer in zip([*singles, *queries], answers[1:], strict=True):
+        if not answer.complete and query not in singles:
+            incomplete.add(query.partition("?")[0])
+        for resource in answer.resources:
+            _keep(found, resource, own=query in singles)
+    if singles and not answers[1].complete and focus not in found:
+        incomplete.add(focus.partition("/")[0])
+    return Chart(
+        patient=person,
+        resources=tuple(found.values()),
+        read_at=now,
+        incomplete=tuple(sorted(incomplete)),
+    )
+
+
+def _keep(
+    found: dict[str, dict[str, Any]], resource: dict[str, Any], *, own: bool
+) -> None:
+    name = f"{resource.get('resourceType')}/{resource.get('id')}"
+    if own or name not in found:
+        found[name] = resource
+
+
+def _only(answer: SearchResult, reference: str) -> dict[str, Any]:
+    wanted = reference.partition("/")[2]
+    for resource in answer.resources:
+        if resource.get("resourceType") == "Patient":
+            if resource.get("id") != wanted:
+                raise FhirError(
+                    "the server answered with another patient than was asked for; "
+                    "nothing is decided on it; check for a merge in the EHR",
+                    status=409,
+                    permanent=True,
+                )
+            return resource
+    status = _status_of(answer)
+    raise FhirError(
+        f"the patient of this event could not be read (HTTP {status}); nothing was "
+        "sent; check that the record exists and that our client may read it",
+        status=status,
+        outcome=answer.outcomes[0] if answer.outcomes else None,
+        permanent=status in (404, 410),
+    )
+
+
+def _status_of(answer: SearchResult) -> int | None:
+    codes = {
+        issue.get("code")
+        for outcome in answer.outcomes
+        for issue in outcome.get("issue", ())
+    }
+    if codes & {"not-found", "deleted", "processing-not-found"}:
+        return 404
+    return None

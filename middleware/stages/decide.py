@@ -1,0 +1,179 @@
+"""DECIDE: which messages this event asks for, and which planned ones it changes.
+
+The deciding itself is pure; this stage only reads what it needs, stores every verdict
+with its facts, and plans, moves or cancels nudges in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mappings.chart import Chart
+from mappings.endpoint import Endpoint
+from mappings.event import Event
+from mappings.nudge import Nudge, NudgeState, Outcome
+from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
+from middleware.stages.context import StageContext
+from middleware.stages.people import own_record
+from middleware.stages.staff import ask_staff
+from middleware.storage import endpoints, events, nudges
+from middleware.storage.database import Tx
+from middleware.storage.shards import check_epoch
+
+BATCH = 20
+LOOK_AGAIN = timedelta(hours=4)
+
+
+def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
+    """Decide what is due in this shard; return how many events were handled."""
+    with context.database.tx() as tx:
+        waiting = events.list_events(tx, shard, now, BATCH)
+        known = {row.id: row for row in endpoints.list_endpoints(tx)}
+    woken: set[str] = set()
+    for event, chart in waiting:
+        endpoint = known[event.endpoint_id]
+        woken |= _decide(context, endpoint, event, chart, epoch, now)
+    for stage in sorted(woken):
+        context.wake(stage, shard)
+    return len(waiting)
+
+
+def _decide(
+    context: StageContext,
+    endpoint: Endpoint,
+    event: Event,
+    chart: Chart,
+    epoch: int,
+    now: datetime,
+) -> set[str]:
+    library = context.library(endpoint)
+    with context.database.tx() as tx:
+        check_epoch(tx, "decide", event.shard, epoch)
+        own = own_record(tx, endpoint.id, event.patient, chart, now)
+        candidates = decide_event(event, chart, own, library, endpoint, now)
+        open_nudges = nudges.list_open_nudges(tx, endpoint.id, event.patient)
+        again = [
+            (nudge, decide_nudge(nudge, chart, own, library, endpoint, now))
+            for nudge in open_nudges
+        ]
+        for nudge, candidate in again:
+            apply_again(context, tx, event.id, nudge, candidate, now)
+        for candidate in candidates:
+            _apply_new(context, tx, endpoint, event, candidate, now)
+        events.remember_patient(tx, endpoint.id, event.patient, chart, event.shard, now)
+        events.finish_event(tx, event.id, now)
+    return _wakes(candidates, [candidate for _, candidate in again])
+
+
+def _wakes(*groups: Sequence[Candidate]) -> set[str]:
+    found = {"deliver"} if any(groups) else set()
+    tasks = any(item.kind == "task" for group in groups for item in group)
+    return found | ({"record"} if tasks else set())
+
+
+def _apply_new(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    event: Event,
+    candidate: Candidate,
+    now: datetime,
+) -> None:
+    """Store the verdict on a new candidate and, where it is due, its nudge."""
+    outcome = candidate.verdict.outcome
+    nudge_id = None
+    if outcome in (Outcome.SEND, Outcome.HOLD):
+        if candidate.kind == "task":
+            if outcome is Outcome.SEND:
+                ask_staff(context, tx, event, candidate, now)
+        else:
+            nudge = nudge_of(context.ids.new(), event, candidate, now)
+            nudge_id = nudges.upsert_nudge(tx, nudge, now)
+    if candidate.task is not None:
+        ask_staff(context, tx, event, candidate, now)
+    nudges.insert_decision(
+        tx,
+        id=context.ids.new(),
+        endpoint_id=endpoint.id,
+        patient=event.patient,
+        event_id=event.id,
+        nudge_id=nudge_id,
+        stage="decide",
+        plan=candidate.plan.url,
+        plan_version=candidate.plan.version,
+        action=candidate.action.id,
+        verdict=candidate.verdict,
+        decided_at=now,
+    )
+
+
+def nudge_of(
+    identifier: str, event: Event, candidate: Candidate, now: datetime
+) -> Nudge:
+    """Make the nudge that a candidate asks for."""
+    held = candidate.verdict.outcome is Outcome.HOLD
+    return Nudge(
+        id=identifier,
+        key=f"{event.endpoint_id}|{candidate.key}",
+        endpoint_id=event.endpoint_id,
+        event_id=event.id,
+        patient=event.patient,
+        shard=event.shard,
+        plan=candidate.plan.url,
+        plan_version=candidate.plan.version,
+        action=candidate.action.id,
+        topic=candidate.plan.topic,
+        focus=candidate.focus,
+        occasion=candidate.occasion,
+        recipient=candidate.recipient,
+        state=NudgeState.HELD if held else NudgeState.PLANNED,
+        reason=candidate.verdict.reason,
+        due_at=candidate.due_at,
+        expires_at=candidate.expires_at,
+        created_at=now,
+        channel=candidate.channel,
+        address=candidate.address,
+        language=candidate.language,
+        title=candidate.title,
+        why=candidate.why,
+        stops=candidate.stops,
+        priority=candidate.plan.priority,
+    )
+
+
+def apply_again(
+    context: StageContext,
+    tx: Tx,
+    event_id: str | None,
+    nudge: Nudge,
+    candidate: Candidate,
+    now: datetime,
+) -> None:
+    """Move, hold or cancel an open nudge after its plan was looked at again."""
+    verdict = candidate.verdict
+    ended = verdict.outcome in (Outcome.CANCEL, Outcome.NOT_DUE, Outcome.FAIL)
+    if ended:
+        state, due = NudgeState.CANCELLED, nudge.due_at
+    elif verdict.outcome is Outcome.HOLD:
+        state, due = NudgeState.HELD, candidate.due_at
+    else:
+        state, due = NudgeState.PLANNED, candidate.due_at
+    changed = (state, verdict.reason, due) != (nudge.state, nudge.reason, nudge.due_at)
+    if not changed:
+        return
+    nudges.set_nudge(tx, nudge.id, state, verdict.reason, now, due_at=due)
+    nudges.insert_decision(
+        tx,
+        id=context.ids.new(),
+        endpoint_id=nudge.endpoint_id,
+        patient=nudge.patient,
+        event_id=event_id,
+        nudge_id=nudge.id,
+        stage="decide",
+        plan=nudge.plan,
+        plan_version=nudge.plan_version,
+        action=nudge.action,
+        verdict=verdict,
+        decided_at=now,
+    )

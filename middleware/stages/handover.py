@@ -1,0 +1,226 @@
+"""The hand-over to a channel, and what becomes of it.
+
+The message leaves at most once. What the channel said is written down whoever holds
+the shard by then: a message that went out must never be forgotten.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mappings.communication import write_communication, write_communication_request
+from mappings.delivery import Delivery, DeliveryState, Message, Receipt
+from mappings.endpoint import Endpoint
+from mappings.errors import ChannelError
+from mappings.nudge import Nudge, NudgeState
+from mappings.preference import ConsentRecord, Who
+from middleware.decisions.retries import next_attempt
+from middleware.stages.context import StageContext
+from middleware.stages.staff import ask_person
+from middleware.storage import deliveries, nudges, outbox, preferences
+from middleware.storage.database import Tx
+from middleware.storage.shards import check_epoch
+
+BAD_ADDRESS = ("address-invalid", "address-unreachable")
+
+
+def hand_over(
+    context: StageContext, endpoint: Endpoint, nudge: Nudge, message: Message
+) -> None:
+    """Give the message to its channel once and write down what came of it."""
+    try:
+        receipt = context.channels[message.channel].send(message)
+    except ChannelError as error:
+        _refused(context, endpoint, nudge, message, error)
+        return
+    with context.database.tx() as tx:
+        _sent(context, tx, endpoint, nudge, message.delivery_id, receipt)
+    context.wake("record", nudge.shard)
+
+
+def settle_orphans(
+    context: StageContext, shard: int, epoch: int, now: datetime
+) -> None:
+    """Ask the channel about deliveries that a dead worker left ``sending``.
+
+    The caller holds the shard, so nobody else is sending them. What the channel has
+    is marked sent; anything else is marked unknown and a person is asked.
+    """
+    with context.database.tx() as tx:
+        orphans = deliveries.list_orphans(tx, shard)
+    for endpoint, nudge, delivery in orphans:
+        receipt = _ask_channel(context, delivery)
+        with context.database.tx() as tx:
+            check_epoch(tx, "deliver", shard, epoch)
+            if receipt is not None:
+                _sent(context, tx, endpoint, nudge, delivery.id, receipt)
+            else:
+                _unknown(context, tx, endpoint, nudge, delivery.id, now)
+    if orphans:
+        context.wake("record", shard)
+
+
+def _ask_channel(context: StageContext, delivery: Delivery) -> Receipt | None:
+    message = Message(
+        delivery_id=delivery.id,
+        channel=delivery.channel,
+        address=delivery.address,
+        text=delivery.text,
+        subject=delivery.subject,
+        language=delivery.language,
+    )
+    try:
+        return context.channels[delivery.channel].find(message, delivery.sending_at)
+    except ChannelError:
+        return None
+
+
+def _sent(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    nudge: Nudge,
+    delivery_id: str,
+    receipt: Receipt,
+) -> None:
+    now = context.clock.now()
+    delivery = deliveries.set_delivery(
+        tx, delivery_id, receipt.state, now, provider_id=receipt.provider_id
+    )
+    nudges.set_nudge(tx, nudge.id, NudgeState.SENT, "due", now)
+    request = write_communication_request(nudge, delivery, endpoint)
+    message = write_communication(nudge, delivery, endpoint, now)
+    for resource in (request, message):
+        outbox.insert_outbox(
+            tx,
+            id=context.ids.new(),
+            key=f"{endpoint.id}|{resource['resourceType']}|{delivery_id}",
+            endpoint_id=endpoint.id,
+            patient=nudge.patient,
+            shard=nudge.shard,
+            resource=resource,
+            due_at=now,
+        )
+
+
+def _unknown(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    nudge: Nudge,
+    delivery_id: str,
+    now: datetime,
+) -> None:
+    deliveries.set_delivery(
+        tx, delivery_id, DeliveryState.UNKNOWN, now, reason="delivery-unknown"
+    )
+    nudges.set_nudge(tx, nudge.id, NudgeState.FAILED, "delivery-unknown", now)
+    ask_person(
+        context,
+        tx,
+        endpoint,
+        nudge.patient,
+        nudge_id=nudge.id,
+        shard=nudge.shard,
+        priority="urgent",
+        reason="delivery-unknown",
+        text=(
+            "A message may or may not have reached the patient. It will not be sent "
+            "again by itself. Check with the patient before sending anything."
+        ),
+        now=now,
+    )
+
+
+def _refused(
+    context: StageContext,
+    endpoint: Endpoint,
+    nudge: Nudge,
+    message: Message,
+    error: ChannelError,
+) -> None:
+    receipt = None
+    if error.maybe_sent:
+        receipt = _find(context, message)
+    with context.database.tx() as tx:
+        now = context.clock.now()
+        if receipt is not None:
+            _sent(context, tx, endpoint, nudge, message.delivery_id, receipt)
+        elif error.maybe_sent:
+            _unknown(context, tx, endpoint, nudge, message.delivery_id, now)
+        else:
+            _failed(context, tx, endpoint, nudge, message, error, now)
+    context.wake("record", nudge.shard)
+
+
+def _find(context: StageContext, message: Message) -> Receipt | None:
+    with context.database.tx() as tx:
+        delivery = deliveries.get_delivery(tx, message.delivery_id)
+    return _ask_channel(context, delivery) if delivery else None
+
+
+def _failed(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    nudge: Nudge,
+    message: Message,
+    error: ChannelError,
+    now: datetime,
+) -> None:
+    """Nothing went out: try another way, try later, or end it."""
+    deliveries.set_delivery(
+        tx,
+        message.delivery_id,
+        DeliveryState.FAILED,
+        now,
+        reason=error.reason,
+        error=error.message,
+    )
+    if error.reason in BAD_ADDRESS:
+        preferences.mark_bad_address(
+            tx, message.channel, message.address, error.reason, now
+        )
+    if error.reason == "opted-out":
+        deny(context, tx, endpoint.id, message.channel, message.address, "provider")
+    rerouted = error.reason in (*BAD_ADDRESS, "opted-out")
+    due = now if rerouted else next_attempt(nudge.attempts, now)
+    if error.permanent and not rerouted:
+        due = None
+    if due is None or due >= nudge.expires_at:
+        reason = error.reason if error.permanent else "retries-exhausted"
+        nudges.set_nudge(
+            tx, nudge.id, NudgeState.FAILED, reason, now, error=error.message
+        )
+        return
+    nudges.set_nudge(
+        tx,
+        nudge.id,
+        NudgeState.PLANNED,
+        error.reason,
+        now,
+        due_at=due,
+        attempts=nudge.attempts + 1,
+        error=error.message,
+    )
+
+
+def deny(
+    context: StageContext, tx: Tx, endpoint_id: str, system: str, value: str, how: str
+) -> None:
+    """Record a denial for a contact point; it covers every chart that bears it."""
+    preferences.insert_consent(
+        tx,
+        ConsentRecord(
+            id=context.ids.new(),
+            endpoint_id=endpoint_id,
+            patient=None,
+            system=system,
+            value=value,
+            topic="*",
+            permit=False,
+            who=Who.PATIENT,
+            how=how,
+            recorded_at=context.clock.now(),
+        ),
+    )

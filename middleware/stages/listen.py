@@ -1,0 +1,302 @@
+"""LISTEN: what patients answer and what providers report.
+
+A STOP is honoured in the very transaction that stores the reply; everything else is
+worked off from the row. No reply is ever left without a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mappings.delivery import Delivery, DeliveryState, Message
+from mappings.endpoint import Endpoint
+from mappings.errors import ChannelError
+from mappings.preference import ConsentRecord, Who
+from middleware.decisions.replies import Intent, Reply, classify_reply, reply_text
+from middleware.stages.context import StageContext
+from middleware.stages.handover import deny
+from middleware.stages.staff import ask_person
+from middleware.storage import (
+    deliveries,
+    endpoints,
+    inbound,
+    nudges,
+    preferences,
+)
+from middleware.storage.database import Tx
+from middleware.storage.ids import shard_of
+from middleware.storage.shards import check_epoch
+
+BATCH = 40
+HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.WRONG_NUMBER})
+RECEIPTS = {
+    "delivered": DeliveryState.DELIVERED,
+    "read": DeliveryState.DELIVERED,
+    "undelivered": DeliveryState.FAILED,
+    "failed": DeliveryState.FAILED,
+}
+
+
+def keep_reply(
+    context: StageContext,
+    channel: str,
+    address: str,
+    provider_id: str,
+    text: str,
+    now: datetime,
+) -> bool:
+    """Store a reply, and a STOP in it at once; False when it was known already."""
+    shard = shard_of(channel, address)
+    reply = classify_reply(text)
+    with context.database.tx() as tx:
+        fresh = inbound.insert_inbound(
+            tx,
+            key=f"{channel}:{provider_id}:reply",
+            channel=channel,
+            source="reply",
+            address=address,
+            body=text,
+            detail={},
+            received_at=now,
+            shard=shard,
+        )
+        if fresh and Intent.STOP in reply.intents:
+            for endpoint_id in _endpoints_of(tx, channel, address):
+                deny(context, tx, endpoint_id, channel, address, "reply STOP")
+    if fresh:
+        context.wake("listen", shard)
+    return fresh
+
+
+def keep_receipt(
+    context: StageContext,
+    channel: str,
+    provider_id: str,
+    status: str,
+    detail: Mapping[str, Any],
+    now: datetime,
+) -> bool:
+    """Store a provider's report on one message; False when it was known already."""
+    shard = shard_of(channel, provider_id)
+    with context.database.tx() as tx:
+        fresh = inbound.insert_inbound(
+            tx,
+            key=f"{channel}:{provider_id}:{status}",
+            channel=channel,
+            source="receipt",
+            address=provider_id,
+            body=status,
+            detail=dict(detail),
+            received_at=now,
+            shard=shard,
+        )
+    if fresh:
+        context.wake("listen", shard)
+    return fresh
+
+
+def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
+    """Work off replies and receipts; return how many rows were handled."""
+    with context.database.tx() as tx:
+        rows = inbound.list_inbound(tx, shard, now, BATCH)
+    for row in rows:
+        if row.source == "receipt":
+            with context.database.tx() as tx:
+                check_epoch(tx, "listen", shard, epoch)
+                _apply_receipt(tx, row, now)
+                inbound.finish_inbound(tx, row.id, row.body, now)
+        else:
+            _answer(context, row, epoch, now)
+    return len(rows)
+
+
+def _apply_receipt(tx: Tx, row: inbound.InboundRow, now: datetime) -> None:
+    state = RECEIPTS.get(row.body)
+    delivery = deliveries.find_delivery(tx, row.channel, row.address)
+    if state is None or delivery is None or delivery.state is state:
+        return
+    if state is DeliveryState.FAILED:
+        if delivery.state is DeliveryState.DELIVERED:
+            return
+        reason = str(row.detail.get("reason") or "not-delivered")
+        deliveries.set_delivery(tx, delivery.id, state, now, reason=reason)
+        nudges.fail_delivered(tx, delivery.nudge_id, reason, now)
+        if reason in ("address-invalid", "address-unreachable"):
+            preferences.mark_bad_address(
+                tx, delivery.channel, delivery.address, reason, now
+            )
+        return
+    deliveries.set_delivery(tx, delivery.id, state, now)
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """A stored reply with what it was understood to mean."""
+
+    row: inbound.InboundRow
+    reply: Reply
+    people: tuple[tuple[str, str], ...]
+    latest: Delivery | None
+
+
+def _answer(
+    context: StageContext, row: inbound.InboundRow, epoch: int, now: datetime
+) -> None:
+    """Change consent, ask staff, then answer once; each step is its own commit."""
+    with context.database.tx() as tx:
+        check_epoch(tx, "listen", row.shard, epoch)
+        known = {item.id: item for item in endpoints.list_endpoints(tx)}
+        people = tuple(preferences.list_patients_at(tx, row.channel, row.address))
+        latest = deliveries.latest_delivery_to(tx, row.channel, row.address)
+        found = _Reply(row, classify_reply(row.body), people, latest)
+        _change(context, tx, known, found, now)
+        message = _prepare(context, tx, known, found, now)
+        inbound.finish_inbound(
+            tx, row.id, ",".join(sorted(found.reply.intents)), now
+        )
+    if message is not None:
+        _send(context, message)
+    for shard in {shard_of(*person) for person in people}:
+        context.wake("record", shard)
+
+
+def _change(
+    context: StageContext,
+    tx: Tx,
+    known: Mapping[str, Endpoint],
+    found: _Reply,
+    now: datetime,
+) -> None:
+    row, reply = found.row, found.reply
+    if found.latest is not None:
+        deliveries.mark_answered(tx, found.latest.id, now)
+    if Intent.START in reply.intents and Intent.STOP not in reply.intents:
+        for endpoint_id in _endpoints_of(tx, row.channel, row.address):
+            _permit(context, tx, endpoint_id, row)
+    if Intent.WRONG_NUMBER in reply.intents:
+        preferences.mark_bad_address(
+            tx, row.channel, row.address, "wrong-number", now
+        )
+    if not reply.needs_person:
+        return
+    for endpoint_id, patient in found.people:
+        ask_person(
+            context,
+            tx,
+            known[endpoint_id],
+            patient,
+            shard=shard_of(endpoint_id, patient),
+            priority="stat",
+            reason=_reason(reply),
+            text=f"The patient's {row.channel} reply needs a person: {row.body}",
+            now=now,
+            key=f"reply|{row.id}|{endpoint_id}|{patient}",
+        )
+
+
+def _reason(reply: Reply) -> str:
+    for intent in (Intent.DEATH, Intent.WRONG_NUMBER, Intent.SYMPTOM):
+        if intent in reply.intents:
+            return f"reply-{intent.value}"
+    return "reply"
+
+
+def _permit(
+    context: StageContext, tx: Tx, endpoint_id: str, row: inbound.InboundRow
+) -> None:
+    preferences.insert_consent(
+        tx,
+        ConsentRecord(
+            id=context.ids.new(),
+            endpoint_id=endpoint_id,
+            patient=None,
+            system=row.channel,
+            value=row.address,
+            topic="*",
+            permit=True,
+            who=Who.PATIENT,
+            how="reply START",
+            recorded_at=row.received_at,
+        ),
+    )
+
+
+def _endpoints_of(tx: Tx, channel: str, address: str) -> list[str]:
+    """Every endpoint whose charts bear this number; all of them when none does."""
+    people = preferences.list_patients_at(tx, channel, address)
+    named = {endpoint_id for endpoint_id, _ in people}
+    return sorted(named) or [item.id for item in endpoints.list_endpoints(tx)]
+
+
+def _prepare(
+    context: StageContext,
+    tx: Tx,
+    known: Mapping[str, Endpoint],
+    found: _Reply,
+    now: datetime,
+) -> Message | None:
+    """Mark the one answer ``sending``; the row's own id makes it once."""
+    row, latest = found.row, found.latest
+    if not known:
+        return None
+    endpoint_id = latest.endpoint_id if latest else next(iter(known))
+    language = latest.language if latest else "en"
+    text = reply_text(found.reply, known[endpoint_id].site, language)
+    if text is None:
+        return None
+    delivery = Delivery(
+        id=f"reply-{row.id}",
+        nudge_id=None,
+        endpoint_id=endpoint_id,
+        patient=latest.patient if latest else "",
+        channel=row.channel,
+        address=row.address,
+        language=language,
+        subject="",
+        text=text,
+        state=DeliveryState.SENDING,
+        provider_id=None,
+        sending_at=now,
+    )
+    if not deliveries.insert_delivery(tx, delivery, "reply"):
+        return None
+    return Message(
+        delivery_id=delivery.id,
+        channel=row.channel,
+        address=row.address,
+        text=text,
+        subject="",
+        language=language,
+        status_url=(
+            f"{context.status_base}/channels/{row.channel}/status"
+            f"?delivery={delivery.id}"
+        ),
+    )
+
+
+def _send(context: StageContext, message: Message) -> None:
+    try:
+        receipt = context.channels[message.channel].send(message)
+    except ChannelError as error:
+        state = DeliveryState.UNKNOWN if error.maybe_sent else DeliveryState.FAILED
+        with context.database.tx() as tx:
+            deliveries.set_delivery(
+                tx,
+                message.delivery_id,
+                state,
+                context.clock.now(),
+                reason=error.reason,
+                error=error.message,
+            )
+        return
+    with context.database.tx() as tx:
+        deliveries.set_delivery(
+            tx,
+            message.delivery_id,
+            receipt.state,
+            context.clock.now(),
+            provider_id=receipt.provider_id,
+        )

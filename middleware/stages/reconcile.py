@@ -1,0 +1,114 @@
+"""Reconcile: search each resource type for what changed, also while push is healthy.
+
+What a poll finds enters the same inbox as what was pushed; what is already known
+changes nothing. The cursor moves only after the last page was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mappings.endpoint import Endpoint
+from mappings.errors import CareCueError
+from mappings.instants import read_instant, write_instant
+from middleware.ports import FhirApi
+from middleware.stages.context import StageContext
+from middleware.storage import endpoints, inbox
+from middleware.storage.ids import shard_of
+
+OVERLAP = timedelta(seconds=120)
+FOCUS_TYPES = ("Encounter", "Appointment", "CarePlan")
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a poll found, and where the cursor may move (None: it stays)."""
+
+    items: tuple[inbox.NewItem, ...]
+    since: datetime | None
+
+
+def poll_endpoints(context: StageContext) -> None:
+    """Poll every endpoint and type once; a fault of one stops no other."""
+    with context.database.tx() as tx:
+        known = endpoints.list_endpoints(tx)
+    for endpoint in known:
+        for resource_type in FOCUS_TYPES:
+            _poll(context, endpoint, resource_type)
+
+
+def _poll(context: StageContext, endpoint: Endpoint, resource_type: str) -> None:
+    now = context.clock.now()
+    try:
+        api = context.fhir(endpoint)
+        found = fetch_changed(context, api, endpoint, resource_type, "poll", now)
+    except CareCueError as error:
+        with context.database.tx() as tx:
+            inbox.advance_cursor(
+                tx, endpoint.id, resource_type, None, now, error.message
+            )
+        return
+    with context.database.tx() as tx:
+        inbox.insert_inbox(tx, found.items)
+        inbox.advance_cursor(tx, endpoint.id, resource_type, found.since, now, None)
+    for shard in {item.shard for item in found.items}:
+        context.wake("resolve", shard)
+
+
+def fetch_changed(
+    context: StageContext,
+    api: FhirApi,
+    endpoint: Endpoint,
+    resource_type: str,
+    source: str,
+    now: datetime,
+) -> Changed:
+    """Search one type for what changed since its cursor, to the last page.
+
+    ``source`` is poll, or empty for a notification that named no focus. Raises
+    FhirError; pages that are missing leave the cursor where it is.
+    """
+    with context.database.tx() as tx:
+        since = inbox.read_cursor(tx, endpoint.id, resource_type)
+    start = write_instant((since or now) - OVERLAP)
+    result = api.fetch_search(
+        f"{resource_type}?_lastUpdated=ge{start}&_sort=_lastUpdated&_count=200"
+    )
+    items = tuple(
+        _item(endpoint, resource, source, now)
+        for resource in result.resources
+        if resource.get("resourceType") == resource_type and resource.get("id")
+    )
+    if not result.complete:
+        return Changed(items, None)
+    seen = [_last_updated(resource) for resource in result.resources]
+    return Changed(items, max([moment for moment in seen if moment], default=since))
+
+
+def _item(
+    endpoint: Endpoint, resource: dict[str, Any], source: str, now: datetime
+) -> inbox.NewItem:
+    focus = f"{resource['resourceType']}/{resource['id']}"
+    meta = resource.get("meta") or {}
+    version = str(meta.get("versionId") or meta.get("lastUpdated") or "")
+    return inbox.NewItem(
+        key=f"{endpoint.id}|{focus}|{version}",
+        endpoint_id=endpoint.id,
+        subscription_id=None,
+        notification_id=None,
+        source=source,
+        focus=focus,
+        version=version or None,
+        event_number=None,
+        resource_type=str(resource["resourceType"]),
+        interaction="update",
+        shard=shard_of(endpoint.id, focus),
+        received_at=now,
+    )
+
+
+def _last_updated(resource: dict[str, Any]) -> datetime | None:
+    text = (resource.get("meta") or {}).get("lastUpdated")
+    return read_instant(text).astimezone(UTC) if text else None
