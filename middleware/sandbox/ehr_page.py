@@ -1,0 +1,54 @@
+"""How a page of the sandbox EHR goes out: rendered, escaped, and closed in.
+
+It may not know what is on the page. Nothing inline runs; only the named origins
+can be framed or receive a form. Source: Content Security Policy Level 3.
+"""
+
+from typing import Any
+
+from flask import Response, make_response, render_template
+
+# The app is on localhost, the EHR on 127.0.0.1: two sites, as in real life.
+APP_FRAMES = "http://localhost:* http://127.0.0.1:*"
+
+
+def answer_page(
+    template: str,
+    status: int = 200,
+    frames: bool = False,
+    framed: bool = False,
+    form_origins: tuple[str, ...] = (),
+    **values: Any,
+) -> Response:
+    """Answer a rendered template under a strict policy.
+
+    `frames` lets the page hold an app; `framed` lets the EHR hold the page;
+    `form_origins` are where a form's answer may redirect to.
+    """
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            "style-src 'self'",
+            "script-src 'self'",
+            "img-src 'self'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            f"frame-src {APP_FRAMES if frames else chr(39) + 'none' + chr(39)}",
+            f"frame-ancestors {chr(39)}{'self' if framed else 'none'}{chr(39)}",
+            " ".join(["form-action 'self'", *form_origins]),
+        ]
+    )
+    response = make_response(render_template(template, **values), status)
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def send_on(url: str) -> Response:
+    """Answer a redirect that is a GET and does not tell where it came from."""
+    response = Response(status=303)
+    # The address of the page that sends on may name scopes and a launch.
+    response.headers["Location"] = url
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
