@@ -11,9 +11,13 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Response
 
+from middleware.sandbox import access, control, fhir
+from middleware.sandbox.charts import Charts
 from middleware.sandbox.clock import SandboxClock
 from middleware.sandbox.journal import Journal
 from middleware.sandbox.store import Store
+
+PARTS = (access, fhir, control)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,13 @@ def create_app(options: Options) -> Flask:
     app.extensions["store"] = Store(clock, journal)
     app.extensions["services"] = []
     app.after_request(_guard)
+    for part in PARTS:
+        part.register(app)
+    charts = Charts(app.extensions["store"], app.extensions["site"], journal)
+    if options.people:
+        charts.load_people()
+    if options.load_dir is not None:
+        charts.load_directory(options.load_dir)
     return app
 
 

@@ -12,7 +12,6 @@ Interaction = Literal["create", "update", "delete"]
 Resource = dict[str, Any]
 Key = tuple[str, str]
 
-PATIENT = "Patient/"
 STEP = timedelta(milliseconds=1)
 
 
@@ -33,14 +32,14 @@ class Change:
 
 
 class State:
-    """Applies changes in order and answers what is current, per type and patient."""
+    """Applies changes in order and answers what is current, per type and target."""
 
     def __init__(self) -> None:
         self.log: list[Change] = []
         self.last: datetime | None = None
         self._current: dict[str, dict[str, Resource]] = {}
         self._versions: dict[Key, list[Change]] = {}
-        self._by_patient: dict[Key, dict[str, Resource]] = {}
+        self._by_target: dict[Key, dict[str, Resource]] = {}
 
     def apply(self, change: Change) -> None:
         """Take in the next version of a resource."""
@@ -52,8 +51,8 @@ class State:
             self._forget(change.type, change.id, change.previous)
         if change.resource is not None:
             self._current.setdefault(change.type, {})[change.id] = change.resource
-            for patient in patients_of(change.resource):
-                index = self._by_patient.setdefault((change.type, patient), {})
+            for target in targets_of(change.resource):
+                index = self._by_target.setdefault((change.type, target), {})
                 index[change.id] = change.resource
 
     def current(self, type_: str, id_: str) -> Resource | None:
@@ -69,11 +68,11 @@ class State:
         versions = self._versions.get((type_, id_))
         return versions[-1] if versions else None
 
-    def candidates(self, type_: str, patient: str | None) -> list[Resource]:
-        """Answer a type's current resources, or those that name the patient."""
-        if patient is None or type_ == "Patient":
+    def candidates(self, type_: str, target: str | None) -> list[Resource]:
+        """Answer a type's current resources, or those that refer to Type/id."""
+        if target is None:
             return list(self._current.get(type_, {}).values())
-        return list(self._by_patient.get((type_, patient), {}).values())
+        return list(self._by_target.get((type_, target), {}).values())
 
     def types(self) -> list[str]:
         """Answer the types that have current resources."""
@@ -81,8 +80,8 @@ class State:
 
     def _forget(self, type_: str, id_: str, previous: Resource) -> None:
         self._current.get(type_, {}).pop(id_, None)
-        for patient in patients_of(previous):
-            self._by_patient.get((type_, patient), {}).pop(id_, None)
+        for target in targets_of(previous):
+            self._by_target.get((type_, target), {}).pop(id_, None)
 
 
 def references_in(value: Any) -> Iterator[tuple[str, str]]:
@@ -104,13 +103,13 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
                 yield from _walk(inner, f"{path}[{position}]")
 
 
-def patients_of(resource: Resource) -> set[str]:
-    """Answer the ids of the Patients that a resource refers to, anywhere in it."""
-    found = set()
-    for _, reference in references_in(resource):
-        if reference.startswith(PATIENT):
-            found.add(reference.removeprefix(PATIENT).partition("/")[0])
-    return found
+def targets_of(resource: Resource) -> set[str]:
+    """Answer every `Type/id` that a resource refers to, without versions."""
+    return {
+        reference.partition("/_history/")[0]
+        for _, reference in references_in(resource)
+        if not reference.startswith("#")
+    }
 
 
 def write_change(change: Change) -> dict[str, Any]:

@@ -70,10 +70,15 @@ class Store:
         with self._reading:
             return self._state.versions(type_, id_)
 
-    def candidates(self, type_: str, patient: str | None = None) -> list[Resource]:
-        """Answer the current resources of a type, or those that name a patient."""
+    def candidates(self, type_: str, target: str | None = None) -> list[Resource]:
+        """Answer a type's current resources, or those that refer to `Type/id`."""
         with self._reading:
-            return self._state.candidates(type_, patient)
+            return self._state.candidates(type_, target)
+
+    def types(self) -> list[str]:
+        """Answer the types that have current resources."""
+        with self._reading:
+            return self._state.types()
 
     def log(self) -> list[Change]:
         """Answer every change so far, oldest first."""

@@ -15,7 +15,7 @@ from middleware.sandbox.state import (
     Interaction,
     Resource,
     State,
-    patients_of,
+    targets_of,
 )
 
 
@@ -27,6 +27,7 @@ class Transaction:
         self._now = now
         self._last = state.last
         self._staged: dict[tuple[str, str], Change] = {}
+        self._allotted = 0
         self.changes: list[Change] = []
 
     def get(self, type_: str, id_: str) -> Resource | None:
@@ -48,9 +49,9 @@ class Transaction:
         """Answer every change, oldest first, staged ones last."""
         return self._state.log + self.changes
 
-    def candidates(self, type_: str, patient: str | None = None) -> list[Resource]:
-        """Answer a type's resources, or those that name a patient, staged too."""
-        found = self._state.candidates(type_, patient)
+    def candidates(self, type_: str, target: str | None = None) -> list[Resource]:
+        """Answer a type's resources, or those that refer to `Type/id`, staged too."""
+        found = self._state.candidates(type_, target)
         staged = {c.id: c for c in self._staged.values() if c.type == type_}
         if not staged:
             return found
@@ -59,22 +60,26 @@ class Transaction:
             resource = change.resource
             if resource is None:
                 continue
-            if (
-                patient is None
-                or type_ == "Patient"
-                or patient in patients_of(resource)
-            ):
+            if target is None or target in targets_of(resource):
                 kept.append(resource)
         return kept
 
-    def allot(self) -> str:
-        """Answer an id that no resource has had: a number that grows with the log."""
-        number = 1000 + len(self._state.log) + len(self.changes)
-        return str(number)
+    def types(self) -> list[str]:
+        """Answer the types that have resources, staged ones too."""
+        staged = {change.type for change in self.changes}
+        return sorted(staged.union(self._state.types()))
+
+    def allot(self, type_: str) -> str:
+        """Answer an id that no resource of the type has had, nor a reservation."""
+        while True:
+            number = 1000 + len(self._state.log) + self._allotted
+            self._allotted += 1
+            if self.latest(type_, str(number)) is None:
+                return str(number)
 
     def create(self, type_: str, resource: Resource, id_: str | None = None) -> Change:
         """Stage a new resource under a new id, or under the given one."""
-        return self._stage("create", type_, id_ or self.allot(), resource)
+        return self._stage("create", type_, id_ or self.allot(type_), resource)
 
     def update(self, type_: str, id_: str, resource: Resource) -> Change:
         """Stage the next version of a resource, or its first under this id."""
