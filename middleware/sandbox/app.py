@@ -11,13 +11,36 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Response
 
-from middleware.sandbox import access, control, fhir
+from middleware.sandbox import (
+    access,
+    clients,
+    control,
+    ehr,
+    faults,
+    fhir,
+    keys,
+    notifier,
+    operations,
+    smart,
+)
 from middleware.sandbox.charts import Charts
 from middleware.sandbox.clock import SandboxClock
 from middleware.sandbox.journal import Journal
 from middleware.sandbox.store import Store
 
-PARTS = (access, fhir, control)
+# In this order: a part may use what an earlier one has put into the extensions.
+PARTS = (
+    access,
+    keys,
+    clients,
+    smart,
+    fhir,
+    control,
+    faults,
+    notifier,
+    operations,
+    ehr,
+)
 
 
 @dataclass(frozen=True)
