@@ -28,7 +28,9 @@ from middleware.sandbox.ehr_reading import (
     read_class,
     read_codes,
     read_concept,
+    read_contact,
     read_date,
+    read_language,
     read_mrn,
     read_name,
     read_reference,
@@ -137,25 +139,15 @@ class Reader:
         )
 
     def _facts(self, patient: Resource) -> tuple[tuple[str, str], ...]:
-        telecom = [
-            f"{each.get('value', '')}"
-            for each in patient.get("telecom", [])
-            if each.get("system") == "phone" and each.get("use") != "old"
-        ]
-        languages = patient.get("communication", [])
-        preferred = [each for each in languages if each.get("preferred")]
         allergies = [
             read_concept(each.get("code"))
             for each in _own(self.store, "AllergyIntolerance", patient["id"], "patient")
             if "active" in read_codes(each.get("clinicalStatus"))
         ]
         return (
-            ("Phone", telecom[0] if telecom else "Not recorded"),
-            (
-                "Language",
-                read_concept((preferred or languages or [{}])[0].get("language"))
-                or "Not recorded",
-            ),
+            ("Phone", read_contact(patient, "phone", "sms") or "Not recorded"),
+            ("E-mail", read_contact(patient, "email") or "Not recorded"),
+            ("Language", read_language(patient) or "Not recorded"),
             ("Primary care", self._general_practitioner(patient)),
             ("Allergies", ", ".join(filter(None, allergies)) or "None recorded"),
         )

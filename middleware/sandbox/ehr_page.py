@@ -6,7 +6,9 @@ can be framed or receive a form. Source: Content Security Policy Level 3.
 
 from typing import Any
 
-from flask import Response, make_response, render_template
+from flask import Response, current_app, make_response, render_template
+
+from middleware.sandbox.ehr_users import read_site
 
 # The app is on localhost, the EHR on 127.0.0.1: two sites, as in real life.
 APP_FRAMES = "http://localhost:* http://127.0.0.1:*"
@@ -38,7 +40,8 @@ def answer_page(
             " ".join(["form-action 'self'", *form_origins]),
         ]
     )
-    response = make_response(render_template(template, **values), status)
+    site = read_site(current_app.extensions["store"])
+    response = make_response(render_template(template, site=site, **values), status)
     response.headers["Content-Security-Policy"] = policy
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"

@@ -3,6 +3,7 @@
 It may not read the store, write anything or produce HTML.
 """
 
+import re
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,20 @@ CLASSES = {
     "SS": "Short stay",
     "VR": "Telehealth",
 }
+LANGUAGES = {
+    "ar": "Arabic",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "hi": "Hindi",
+    "ko": "Korean",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "tl": "Tagalog",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+US_NUMBER = re.compile(r"\+1(\d{3})(\d{3})(\d{4})")
 SEXES = {"female": "Female", "male": "Male", "other": "Other", "unknown": "Unknown"}
 
 
@@ -121,6 +136,24 @@ def read_codes(concept: Any) -> set[str]:
     """Answer the codes of a CodeableConcept, whatever their systems."""
     codings = concept.get("coding", []) if isinstance(concept, dict) else []
     return {str(coding.get("code")) for coding in codings}
+
+
+def read_contact(patient: Resource, *systems: str) -> str:
+    """Answer the first contact point of these systems; a US number as it is said."""
+    for point in patient.get("telecom", []):
+        if point.get("system") in systems and point.get("use") != "old":
+            value = str(point.get("value", ""))
+            number = US_NUMBER.fullmatch(value)
+            return "({}) {}-{}".format(*number.groups()) if number else value
+    return ""
+
+
+def read_language(patient: Resource) -> str:
+    """Answer the language that a Patient prefers, in words."""
+    languages = patient.get("communication", [])
+    preferred = [each for each in languages if each.get("preferred")] or languages
+    words = read_concept(preferred[0].get("language")) if preferred else ""
+    return LANGUAGES.get(words.partition("-")[0], words)
 
 
 def read_class(encounter: Resource) -> str:

@@ -64,6 +64,12 @@ def find_user(store: Store, reference: str) -> User | None:
     return next((u for u in list_users(store) if u.reference == reference), None)
 
 
+def read_site(store: Store) -> str:
+    """Answer the name of the clinic: its first Organization."""
+    organizations = store.candidates("Organization")
+    return str(organizations[0].get("name", "")) if organizations else "Sandbox Clinic"
+
+
 def _titled(practitioner: Resource) -> str:
     name = read_name(practitioner)
     suffixes = [
