@@ -47,13 +47,13 @@ PARTS = (
 class Options:
     """How one sandbox is run.
 
-    `base_url` has no trailing slash and no `/fhir`; `smtp_port` 0 takes a free
+    `base_url` has no trailing slash and no `/fhir` (the server fills it in); `smtp_port` 0 takes a free
     one (the mail part tells which); `data_dir` None keeps everything in memory;
     `load_dir` holds Synthea transaction Bundles; `people` False starts empty;
     `start` is the instant at which a new sandbox's clock begins (None: now).
     """
 
-    base_url: str
+    base_url: str = ""
     data_dir: Path | None = None
     smtp_port: int = 0
     app_launch_url: str | None = None

@@ -16,7 +16,7 @@ from middleware.sandbox.access import Grant
 from middleware.sandbox.calls import Answer, Call, Session, Site
 from middleware.sandbox.integrity import check_integrity, rewrite
 from middleware.sandbox.interactions import answer_read, answer_write, is_write
-from middleware.sandbox.outcome import FhirFault
+from middleware.sandbox.outcome import FhirFault, printable
 from middleware.sandbox.state import Resource
 from middleware.sandbox.store import Store
 from middleware.sandbox.transaction import Transaction
@@ -142,7 +142,7 @@ def _item(entry: Resource, position: int, base: str) -> Item:
         raise FhirFault(400, "An entry of a batch or transaction has a request.")
     method = request["method"]
     if method not in ORDER:
-        raise FhirFault(400, f"{method} is not supported in a Bundle.")
+        raise FhirFault(400, f"{printable(method)} is not supported in a Bundle.")
     url = urlsplit(request["url"].removeprefix(f"{base}/").lstrip("/"))
     if url.scheme or url.netloc:
         raise FhirFault(400, "An entry's request.url is relative to this server.")

@@ -23,6 +23,7 @@ BODY_TYPES = {JSON, "application/json", "text/json"}
 PATCH_TYPE = "application/json-patch+json"
 FORM = "application/x-www-form-urlencoded"
 FORMATS = {"json", JSON, "application/json", "text/json"}
+ACCEPTED = BODY_TYPES | {"*/*", "application/*"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 MAX_BODY = 5_000_000
 
@@ -161,8 +162,12 @@ def _check_accept() -> None:
         if asked.partition(";")[0].strip() not in FORMATS:
             raise FhirFault(406, "This server answers in JSON only.")
         return
-    accept = request.accept_mimetypes
-    if accept and not any(accept[kind] > 0 for kind in BODY_TYPES):
+    wanted = {
+        kind.partition(";")[0].strip().lower()
+        for kind, quality in request.accept_mimetypes
+        if quality > 0
+    }
+    if wanted and not wanted & ACCEPTED:
         raise FhirFault(406, f"This server answers in {JSON} only.")
 
 

@@ -3,13 +3,17 @@
 It reads a transaction before its commit; it may not change anything.
 """
 
+import re
 from collections.abc import Callable
 
 from middleware.sandbox.models import resource_types
 from middleware.sandbox.outcome import FhirFault
 from middleware.sandbox.search import View
 from middleware.sandbox.state import Change, Resource, references_in, targets_of
-from middleware.sandbox.values import local_reference
+
+_LOCAL = re.compile(
+    r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
 
 
 def check_integrity(view: View, changes: list[Change]) -> None:
@@ -40,10 +44,11 @@ def _check_references(view: View, resource: Resource) -> None:
 
 
 def _check_reference(view: View, reference: str, where: str) -> None:
-    type_, _, id_ = local_reference(reference, "").partition("/")
     if reference.startswith("urn:"):
         raise FhirFault(422, f"{where} names no entry of this Bundle.", "not-found")
-    if type_ not in resource_types() or not id_:
+    match = _LOCAL.fullmatch(reference)
+    type_, id_ = match.groups() if match else ("", "")
+    if type_ not in resource_types():
         raise FhirFault(422, f"{where} is not Type/id of an R4 type.", "value", where)
     if view.get(type_, id_) is None:
         raise FhirFault(

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from middleware.sandbox import reads, writes
 from middleware.sandbox.calls import Answer, Call, Session
 from middleware.sandbox.models import resource_types
-from middleware.sandbox.outcome import FhirFault
+from middleware.sandbox.outcome import FhirFault, printable
 from middleware.sandbox.transaction import Transaction
-from middleware.sandbox.validation import ID, printable
+from middleware.sandbox.validation import ID
 
 Reader = Callable[[Call, Session], Answer]
 Writer = Callable[[Call, Session, Transaction], Answer]

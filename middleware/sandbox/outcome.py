@@ -4,6 +4,7 @@ It may not touch Flask or the store; it only names what went wrong.
 Source: https://hl7.org/fhir/R4/http.html and operationoutcome.html.
 """
 
+import re
 from typing import Any
 
 ISSUE_CODES = {
@@ -56,3 +57,8 @@ class FhirFault(Exception):  # noqa: N818 (FHIR reserves "error" for a severity)
         if self.expression:
             issue["expression"] = [self.expression]
         return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def printable(text: str) -> str:
+    """Answer a name from outside, cut short and with nothing but plain letters."""
+    return repr(re.sub(r"[^\w.\-:]", "?", text[:40]))

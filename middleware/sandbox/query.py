@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from middleware.sandbox.models import Parameter, parameters_of, resource_types
-from middleware.sandbox.outcome import FhirFault
+from middleware.sandbox.outcome import FhirFault, printable
 from middleware.sandbox.state import Resource
 from middleware.sandbox.values import (
     Test,
@@ -46,13 +46,20 @@ class Clause:
     def holds(self, resource: Resource) -> bool:
         """Tell whether the resource satisfies this parameter."""
         values = self._values(resource)
+        tests = self.tests
         if self.modifier == "missing":
-            return any(test(bool(values)) for test in self.tests)
-        found = any(test(value) for value in values for test in self.tests)
+            return tests[0](bool(values))
+        if len(values) == 1 and len(tests) == 1:
+            found = tests[0](values[0])
+        else:
+            found = any(test(value) for value in values for test in tests)
         return not found if self.modifier == "not" else found
 
     def _values(self, resource: Resource) -> list[Any]:
-        found = [v for p in self.parameter.paths for v in extract(resource, p)]
+        paths = self.parameter.paths
+        found = extract(resource, paths[0])
+        for path in paths[1:]:
+            found = found + extract(resource, path)
         if self.parameter.name == "deceased" and self.modifier != "missing":
             return [bool(found) and found[0] is not False]
         return found
@@ -119,7 +126,7 @@ def _clause(query: Query, name: str, value: str, lenient: bool) -> Clause | None
             return None
         raise FhirFault(
             400,
-            f"{query.type} has no search parameter {code!r} here. Known: "
+            f"{query.type} has no search parameter {printable(code)} here. Known: "
             + ", ".join(sorted(known)),
         )
     _check_modifier(query.type, parameter, modifier)
@@ -145,7 +152,7 @@ def _check_modifier(type_: str, parameter: Parameter, modifier: str) -> None:
     if parameter.kind == "reference" and modifier in resource_types():
         return
     raise FhirFault(
-        400, f"The modifier {modifier!r} is not supported on {type_}.{parameter.name}."
+        400, f"{parameter.name} of {type_} has no modifier {printable(modifier)} here."
     )
 
 
@@ -181,7 +188,7 @@ def _take_sort(query: Query, value: str) -> None:
     for text in value.split(","):
         name = text.removeprefix("-")
         if name not in known:
-            raise FhirFault(400, f"{query.type} cannot be sorted by {name!r}.")
+            raise FhirFault(400, f"{query.type} cannot be sorted by {printable(name)}.")
         query.sort.append((known[name], text.startswith("-")))
 
 
@@ -217,7 +224,9 @@ def _include(value: str) -> Include:
     known = parameters_of(source) if source in resource_types() else {}
     parameter = known.get(name)
     if parameter is None or parameter.kind != "reference":
-        raise FhirFault(400, f"{value!r} is not Type:reference-parameter[:Type].")
+        raise FhirFault(
+            400, f"{printable(value)} is not Type:reference-parameter[:Type]."
+        )
     return Include(source, parameter, target or parameter.only)
 
 

@@ -80,7 +80,7 @@ def _sorted(
 def _keys(kind: str, value: Any, zone: ZoneInfo) -> Iterable[Any]:
     if kind == "date":
         found = range_of(value, zone)
-        return [found] if found else []
+        return found or ()
     if kind == "token":
         return [code for _, code in tokens(value)]
     if kind == "reference":

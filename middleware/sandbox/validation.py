@@ -6,6 +6,7 @@ The models are fhirclient's (R4 4.0.1).
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from middleware.sandbox.models import (
@@ -15,7 +16,7 @@ from middleware.sandbox.models import (
     model_of,
     resource_types,
 )
-from middleware.sandbox.outcome import FhirFault
+from middleware.sandbox.outcome import FhirFault, printable
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 NAMES = {str: "a string", int: "an integer", float: "a number", bool: "a boolean"}
@@ -37,11 +38,11 @@ def check_resource(resource: Any, type_: str | None = None) -> None:
         raise FhirFault(422, "resourceType names no FHIR R4 resource type.")
     if type_ is not None and named != type_:
         raise FhirFault(422, f"This is a {named}, but {type_} was addressed.")
-    problems = []
-    for problem in _object(resource, model_of(named), (named, ""), named):
-        problems.append(problem)
-        if len(problems) == _MOST:
-            break
+    found = _object(resource, model_of(named), (named, ""), named)
+    try:
+        problems = list(islice(found, _MOST))
+    except RecursionError as error:
+        raise FhirFault(422, "The resource is nested too deeply.") from error
     if problems:
         sentences = "; ".join(f"{path}: {text}" for path, text in problems)
         raise FhirFault(422, sentences, code="structure", expression=problems[0][0])
@@ -141,8 +142,3 @@ def _date(value: Any, kind: Any, path: str) -> Iterator[Problem]:
         kind(value)
     except ValueError:
         yield path, f"this must be a FHIR {name}"
-
-
-def printable(text: str) -> str:
-    """Answer a name from outside, cut short and with nothing but plain letters."""
-    return repr(re.sub(r"[^\w.\-:]", "?", text[:40]))

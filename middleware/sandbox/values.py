@@ -29,28 +29,30 @@ PARTS = (
     "postalCode",
     "country",
 )
+CONTACTS = {"phone", "fax", "email", "pager", "url", "sms", "other"}
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
-def extract(node: Any, path: Path, depth: int = 0) -> Iterator[Any]:
-    """Yield the values at a path inside a JSON value, lists opened."""
-    if isinstance(node, list):
-        for item in node:
-            yield from extract(item, path, depth)
-        return
-    if depth == len(path):
-        if node is not None:
-            yield node
-        return
-    if not isinstance(node, dict):
-        return
-    name, key, wanted = path[depth]
-    below = node.get(name)
-    if key and isinstance(below, list):
-        below = [item for item in below if item.get(key) == wanted]
-    elif key and isinstance(below, dict) and below.get(key) != wanted:
-        return
-    yield from extract(below, path, depth + 1)
+def extract(resource: Any, path: Path) -> list[Any]:
+    """Answer the values at a path inside a JSON object, lists opened."""
+    if len(path) == 1 and not path[0][1]:
+        only = resource.get(path[0][0])
+        if isinstance(only, list):
+            return only
+        return [] if only is None else [only]
+    nodes = [resource]
+    for name, key, wanted in path:
+        below: list[Any] = []
+        for node in nodes:
+            value = node.get(name) if isinstance(node, dict) else None
+            if isinstance(value, list):
+                below += value
+            elif value is not None:
+                below.append(value)
+        if key:
+            below = [item for item in below if item.get(key) == wanted]
+        nodes = below
+    return nodes
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -115,34 +117,36 @@ def _token(text: str) -> Test:
     code = parts[-1]
 
     def test(value: Any) -> bool:
-        return any(
-            (not code or code == found_code)
-            and (system is None or found_system is None or system == found_system)
-            for found_system, found_code in tokens(value)
-        )
+        for found_system, found_code in tokens(value):
+            if code in ("", found_code) and (
+                system is None or found_system in (None, system)
+            ):
+                return True
+        return False
 
     return test
 
 
-def tokens(value: Any) -> Iterator[tuple[str | None, str]]:
-    """Yield (system, code) of a token element; None as system means any.
+def tokens(value: Any) -> list[tuple[str | None, str]]:
+    """Answer (system, code) of a token element; None as system means any.
 
     A code, an id or a boolean has an implied system, so that any is right.
     """
+    if isinstance(value, str):
+        return [(None, value)]
     if isinstance(value, bool):
-        yield None, "true" if value else "false"
-    elif isinstance(value, str):
-        yield None, value
-    elif isinstance(value, dict):
-        if "coding" in value:
-            for coding in value["coding"]:
-                yield coding.get("system", ""), coding.get("code", "")
-        elif "code" in value:
-            yield value.get("system", ""), value["code"]
-        elif "value" in value:
-            contact = value.get("system") in {"phone", "email", "sms", "fax", "url"}
-            system = value.get("use") if contact else value.get("system", "")
-            yield system, value["value"]
+        return [(None, "true" if value else "false")]
+    if not isinstance(value, dict):
+        return []
+    if "coding" in value:
+        return [(c.get("system", ""), c.get("code", "")) for c in value["coding"]]
+    if "code" in value:
+        return [(value.get("system", ""), value["code"])]
+    if "value" in value:
+        contact = value.get("system") in CONTACTS
+        system = value.get("use") if contact else value.get("system", "")
+        return [(system, value["value"])]
+    return []
 
 
 def _string(text: str, modifier: str) -> Test:
