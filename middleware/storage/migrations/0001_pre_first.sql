@@ -1,7 +1,7 @@
 -- Times are timestamptz; SQL never asks for the time, callers pass :now.
 -- Ids of rows that people quote are text (UUID); queue-like rows use bigint.
 
-CREATE TABLE clock (only boolean PRIMARY KEY DEFAULT true CHECK (only),
+CREATE TABLE clock (one boolean PRIMARY KEY DEFAULT true CHECK (one),
     offset_seconds double precision NOT NULL DEFAULT 0);
 INSERT INTO clock DEFAULT VALUES;
 
@@ -62,6 +62,7 @@ CREATE TABLE event (
     seq bigint GENERATED ALWAYS AS IDENTITY);
 CREATE INDEX event_due ON event (shard, due_at, seq) WHERE state = 'waiting';
 CREATE INDEX event_patient ON event (endpoint_id, patient);
+CREATE UNIQUE INDEX event_seq ON event (seq);
 
 CREATE TABLE nudge (
     id text PRIMARY KEY, key text NOT NULL UNIQUE,
@@ -78,6 +79,7 @@ CREATE TABLE nudge (
     seq bigint GENERATED ALWAYS AS IDENTITY);
 CREATE INDEX nudge_due ON nudge (shard, due_at, seq) WHERE state IN ('planned', 'held');
 CREATE INDEX nudge_patient ON nudge (endpoint_id, patient);
+CREATE INDEX nudge_event ON nudge (event_id);
 
 -- Every candidate that was decided on, also those that never became a nudge.
 CREATE TABLE decision (
@@ -99,6 +101,7 @@ CREATE TABLE delivery (
 CREATE UNIQUE INDEX delivery_provider ON delivery (channel, provider_id);
 CREATE INDEX delivery_nudge ON delivery (nudge_id);
 CREATE INDEX delivery_patient ON delivery (endpoint_id, patient);
+CREATE INDEX delivery_address ON delivery (channel, address, sending_at DESC);
 CREATE INDEX delivery_sending ON delivery (sending_at) WHERE state = 'sending';
 
 -- What goes back to the EHR: CommunicationRequest, Communication, Task.
@@ -109,6 +112,7 @@ CREATE TABLE outbox (
     attempts int NOT NULL DEFAULT 0, error text, server_reference text,
     done_at timestamptz, seq bigint GENERATED ALWAYS AS IDENTITY);
 CREATE INDEX outbox_due ON outbox (shard, due_at, seq) WHERE state = 'waiting';
+CREATE INDEX outbox_patient ON outbox (endpoint_id, patient);
 
 -- What a patient sent back, or a provider told us (source reply or receipt).
 CREATE TABLE inbound (
@@ -119,6 +123,7 @@ CREATE TABLE inbound (
     state text NOT NULL DEFAULT 'waiting', due_at timestamptz NOT NULL,
     attempts int NOT NULL DEFAULT 0, error text, intent text, done_at timestamptz);
 CREATE INDEX inbound_due ON inbound (shard, due_at, id) WHERE state = 'waiting';
+CREATE INDEX inbound_address ON inbound (channel, address, received_at);
 
 CREATE TABLE preference (
     id text PRIMARY KEY, endpoint_id text NOT NULL, patient text NOT NULL,
@@ -133,6 +138,7 @@ CREATE TABLE consent (
     how text NOT NULL, recorded_by text, recorded_at timestamptz NOT NULL,
     seq bigint GENERATED ALWAYS AS IDENTITY);
 CREATE INDEX consent_point ON consent (system, value);
+CREATE INDEX consent_patient ON consent (endpoint_id, patient);
 
 -- Contact points as lock rows and as memory of what is wrong with them.
 CREATE TABLE contact_point (
@@ -177,3 +183,17 @@ CREATE TABLE audit (
     who text NOT NULL, action text NOT NULL, endpoint_id text, patient text,
     subject text, detail jsonb NOT NULL DEFAULT '{}');
 CREATE INDEX audit_patient ON audit (endpoint_id, patient);
+
+-- The planner must know how few of many rows still wait, soon after they came in.
+DO $$ DECLARE name text; BEGIN
+    FOREACH name IN ARRAY ARRAY['inbox', 'event', 'nudge', 'delivery', 'outbox',
+                                'inbound', 'procrastinate_jobs'] LOOP
+        EXECUTE format('ALTER TABLE %I SET (autovacuum_analyze_scale_factor = 0.02, '
+            'autovacuum_vacuum_scale_factor = 0.05)', name);
+    END LOOP;
+END $$;
+-- Rows that are written on every batch: room for the new version on the same page.
+ALTER TABLE shard SET (fillfactor = 10, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 500);
+ALTER TABLE schedule SET (fillfactor = 10, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 500);

@@ -1,0 +1,104 @@
+"""Every candidate that was decided on, with the verdict and the facts it rests on.
+
+Rows are added and never changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from mappings.nudge import Fact, Outcome, Verdict
+from middleware.storage.connecting import Row, Tx
+
+_COLUMNS = (
+    "id, endpoint_id, patient, event_id, nudge_id, stage, plan, plan_version, action, "
+    "outcome, reason, facts, detail, decided_at"
+)
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    """A row of ``decision``."""
+
+    id: str
+    endpoint_id: str
+    patient: str
+    event_id: str | None
+    nudge_id: str | None
+    stage: str
+    plan: str
+    plan_version: str
+    action: str
+    verdict: Verdict
+    decided_at: datetime
+
+
+def insert_decision(
+    tx: Tx,
+    *,
+    id: str,  # noqa: A002 -- the column's name
+    endpoint_id: str,
+    patient: str,
+    event_id: str | None,
+    nudge_id: str | None,
+    stage: str,
+    plan: str,
+    plan_version: str,
+    action: str,
+    verdict: Verdict,
+    decided_at: datetime,
+) -> None:
+    """Add a decision; ``stage`` is decide or deliver."""
+    tx.execute(
+        f"INSERT INTO decision ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, "  # noqa: S608 -- a constant
+        "%s, %s, %s, %s, %s, %s)",
+        (
+            id,
+            endpoint_id,
+            patient,
+            event_id,
+            nudge_id,
+            stage,
+            plan,
+            plan_version,
+            action,
+            verdict.outcome.value,
+            verdict.reason,
+            Jsonb([fact.as_json() for fact in verdict.facts]),
+            verdict.detail,
+            decided_at,
+        ),
+    )
+
+
+def list_decisions(
+    tx: Tx,
+    *,
+    nudge_id: str | None = None,
+    event_id: str | None = None,
+    id: str | None = None,  # noqa: A002 -- the column's name
+) -> list[DecisionRow]:
+    """List the decisions of a nudge, of an event or of one id, oldest first."""
+    name, value = next(
+        (name, value)
+        for name, value in (("nudge_id", nudge_id), ("event_id", event_id), ("id", id))
+        if value is not None or name == "id"
+    )
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM decision WHERE {name} = %s ORDER BY seq",  # noqa: S608 -- one of three constants
+        (value,),
+    )
+    return [_read(row) for row in rows]
+
+
+def _read(row: Row) -> DecisionRow:
+    facts = tuple(Fact(**fact) for fact in row["facts"])
+    verdict = Verdict(
+        Outcome(row["outcome"]), row["reason"], facts, detail=row["detail"]
+    )
+    own = ("outcome", "reason", "facts", "detail")
+    rest = {name: value for name, value in row.items() if name not in own}
+    return DecisionRow(verdict=verdict, **rest)

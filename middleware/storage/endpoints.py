@@ -1,0 +1,85 @@
+"""Rows of ``endpoint``: one connected EHR each.
+
+The whole value is kept as JSON in ``record``; no secret is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from middleware.storage.connecting import Row, Tx
+
+
+def insert_endpoint(tx: Tx, endpoint: Endpoint, now: datetime) -> None:
+    """Add an endpoint; its id and FHIR base are unique."""
+    tx.execute(
+        "INSERT INTO endpoint (id, name, kind, fhir_base, record, created_at) "
+        "VALUES (%(id)s, %(name)s, %(kind)s, %(fhir_base)s, %(record)s, %(now)s)",
+        {**_values(endpoint), "now": now},
+    )
+
+
+def update_endpoint(tx: Tx, endpoint: Endpoint) -> bool:
+    """Replace the endpoint of the same id; False when there is none."""
+    updated = tx.execute(
+        "UPDATE endpoint SET name = %(name)s, kind = %(kind)s, "
+        "fhir_base = %(fhir_base)s, record = %(record)s WHERE id = %(id)s",
+        _values(endpoint),
+    )
+    return updated.rowcount == 1
+
+
+def get_endpoint(tx: Tx, endpoint_id: str) -> Endpoint | None:
+    """Return one endpoint."""
+    row = tx.execute(
+        "SELECT record FROM endpoint WHERE id = %s", (endpoint_id,)
+    ).fetchone()
+    return _read(row) if row else None
+
+
+def list_endpoints(tx: Tx) -> list[Endpoint]:
+    """List all endpoints, oldest first."""
+    rows = tx.execute("SELECT record FROM endpoint ORDER BY created_at, id")
+    return [_read(row) for row in rows]
+
+
+def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
+    """Remove an endpoint that has no rows of its own; False when there is none."""
+    deleted = tx.execute("DELETE FROM endpoint WHERE id = %s", (endpoint_id,))
+    return deleted.rowcount == 1
+
+
+def _values(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "name": endpoint.name,
+        "kind": endpoint.kind.value,
+        "fhir_base": endpoint.fhir_base,
+        "record": Jsonb(asdict(endpoint)),
+    }
+
+
+def _read(row: Row) -> Endpoint:
+    record = row["record"]
+    site = record["site"]
+    app = record["app"]
+    return Endpoint(
+        id=record["id"],
+        name=record["name"],
+        kind=EndpointKind(record["kind"]),
+        fhir_base=record["fhir_base"],
+        backend=BackendClient(**record["backend"]),
+        app=AppClient(**_tuples(app, "issuers", "frame_origins")),
+        site=Site(**_tuples(site, "window", "sunday_window", "plans_off")),
+        allow_list=tuple(record["allow_list"]),
+        profile=record["profile"],
+    )
+
+
+def _tuples(record: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {**record, **{name: tuple(record[name]) for name in names}}

@@ -1,0 +1,140 @@
+"""Events with the chart they were read with, and what is remembered of each focus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+
+from mappings.chart import Chart, read_chart
+from mappings.event import Event, EventKind, FocusState
+from middleware.storage.connecting import Row, Tx
+from middleware.storage.rows import end_rows, retry_row
+
+_COLUMNS = (
+    "id, key, endpoint_id, kind, patient, shard, focus, focus_version, occurred_at, "
+    "received_at, attempts, chart"
+)
+
+
+def get_focus_state(tx: Tx, endpoint_id: str, reference: str) -> FocusState | None:
+    """Return what is remembered of a focus (``Type/id``)."""
+    row = tx.execute(
+        "SELECT reference, version, status, fingerprint, last_updated FROM focus_state "
+        "WHERE endpoint_id = %s AND reference = %s",
+        (endpoint_id, reference),
+    ).fetchone()
+    return FocusState(**row) if row else None
+
+
+def put_focus_state(
+    tx: Tx, endpoint_id: str, state: FocusState, patient: str | None
+) -> None:
+    """Remember a focus as it is now."""
+    tx.execute(
+        "INSERT INTO focus_state (endpoint_id, reference, version, status, "
+        "fingerprint, last_updated, patient) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (endpoint_id, reference) DO UPDATE SET version = excluded.version, "
+        "status = excluded.status, fingerprint = excluded.fingerprint, "
+        "last_updated = excluded.last_updated, patient = excluded.patient",
+        (
+            endpoint_id,
+            state.reference,
+            state.version,
+            state.status,
+            state.fingerprint,
+            state.last_updated,
+            patient,
+        ),
+    )
+
+
+def insert_event(
+    tx: Tx,
+    event: Event,
+    *,
+    source: str,
+    inbox_id: int | None,
+    chart: Chart,
+    due_at: datetime,
+) -> bool:
+    """Add an event for DECIDE; False when its key exists already."""
+    inserted = tx.execute(
+        "INSERT INTO event (id, key, endpoint_id, kind, patient, shard, focus, "
+        "focus_version, occurred_at, received_at, inbox_id, source, chart, due_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (key) DO NOTHING",
+        (
+            event.id,
+            event.key,
+            event.endpoint_id,
+            event.kind.value,
+            event.patient,
+            event.shard,
+            event.focus,
+            event.focus_version,
+            event.occurred_at,
+            event.received_at,
+            inbox_id,
+            source,
+            orjson.dumps(chart.as_json()),
+            due_at,
+        ),
+    )
+    return inserted.rowcount == 1
+
+
+def list_events(
+    tx: Tx, shard: int, now: datetime, limit: int
+) -> list[tuple[Event, Chart]]:
+    """List the events of a shard that are due, with the chart of their reading."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM event WHERE shard = %s AND state = 'waiting' "  # noqa: S608 -- a constant
+        "AND due_at <= %s ORDER BY due_at, seq LIMIT %s",
+        (shard, now, limit),
+    )
+    return [(_read(row), _chart(row)) for row in rows]
+
+
+def get_event(tx: Tx, event_id: str) -> tuple[Event, Chart] | None:
+    """Return one event with its chart, whatever its state."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM event WHERE id = %s",  # noqa: S608
+        (event_id,),
+    ).fetchone()
+    return (_read(row), _chart(row)) if row else None
+
+
+def finish_event(tx: Tx, ids: Sequence[str], now: datetime) -> None:
+    """Mark events done."""
+    end_rows(tx, "event", ids, "done", now)
+
+
+def retry_event(tx: Tx, event_id: str, due_at: datetime, error: str) -> None:
+    """Count an attempt and try again at ``due_at``."""
+    retry_row(tx, "event", event_id, due_at, error)
+
+
+def kill_event(tx: Tx, event_id: str, error: str, now: datetime) -> None:
+    """Give an event up: a dead letter that a person sees."""
+    end_rows(tx, "event", [event_id], "dead", now, error=error)
+
+
+def count_events(tx: Tx, endpoint_id: str | None = None) -> int:
+    """Count the events, of one endpoint or of all."""
+    row = tx.execute(
+        "SELECT count(*) AS total FROM event "
+        "WHERE %(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s",
+        {"endpoint": endpoint_id},
+    ).fetchone()
+    return int(row["total"]) if row else 0
+
+
+def _read(row: Row) -> Event:
+    values = {name: value for name, value in row.items() if name != "chart"}
+    return Event(**{**values, "kind": EventKind(values["kind"])})
+
+
+def _chart(row: Row) -> Chart:
+    return read_chart(orjson.loads(row["chart"]))

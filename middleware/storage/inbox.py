@@ -1,0 +1,186 @@
+"""What came in: raw notifications, and the items of work that RESOLVE takes up.
+
+An item's key makes a repeated notification one item: (endpoint, subscription, event id
+or focus and version).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from middleware.storage.connecting import Tx
+from middleware.storage.rows import end_rows, retry_row
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """A focus that may have changed; without ``focus``, criteria to read again.
+
+    ``source`` is push or poll, ``focus`` is ``Type/id``.
+    """
+
+    key: str
+    endpoint_id: str
+    subscription_id: str | None
+    notification_id: int | None
+    source: str
+    focus: str | None
+    version: str | None
+    event_number: int | None
+    resource_type: str | None
+    interaction: str
+    shard: int
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class InboxItem:
+    """A waiting row of ``inbox``."""
+
+    id: int
+    key: str
+    endpoint_id: str
+    subscription_id: str | None
+    notification_id: int | None
+    source: str
+    focus: str | None
+    version: str | None
+    event_number: int | None
+    resource_type: str | None
+    interaction: str
+    shard: int
+    received_at: datetime
+    due_at: datetime
+    attempts: int
+
+
+def insert_notification(
+    tx: Tx,
+    *,
+    subscription_id: str,
+    received_at: datetime,
+    method: str,
+    path: str,
+    headers: dict[str, Any],
+    body: bytes,
+    type: str | None,  # noqa: A002 -- FHIR's word (SubscriptionStatus.type)
+    form: str | None,
+    state: str,
+    error: str | None = None,
+) -> int:
+    """Keep a delivery as it came; return its id. ``headers`` hold no secret."""
+    row = tx.execute(
+        "INSERT INTO notification (subscription_id, received_at, method, path, "
+        "headers, body, type, form, state, error) VALUES (%s, %s, %s, %s, %s, %s, %s, "
+        "%s, %s, %s) RETURNING id",
+        (
+            subscription_id,
+            received_at,
+            method,
+            path,
+            Jsonb(headers),
+            body,
+            type,
+            form,
+            state,
+            error,
+        ),
+    ).fetchone()
+    assert row is not None
+    return int(row["id"])
+
+
+def insert_inbox(tx: Tx, items: Sequence[NewItem]) -> int:
+    """Add the items whose key is new, due at once; return how many were."""
+    if not items:
+        return 0
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO inbox (key, endpoint_id, subscription_id, notification_id, "
+            "source, focus, version, event_number, resource_type, interaction, shard, "
+            "received_at, due_at) VALUES (%(key)s, %(endpoint_id)s, "
+            "%(subscription_id)s, %(notification_id)s, %(source)s, %(focus)s, "
+            "%(version)s, %(event_number)s, %(resource_type)s, %(interaction)s, "
+            "%(shard)s, %(received_at)s, %(received_at)s) ON CONFLICT (key) DO NOTHING",
+            [asdict(item) for item in items],
+        )
+        return cursor.rowcount
+
+
+def list_inbox(tx: Tx, shard: int, now: datetime, limit: int) -> list[InboxItem]:
+    """List the items of a shard that are due, in the order they became due."""
+    rows = tx.execute(
+        "SELECT id, key, endpoint_id, subscription_id, notification_id, source, focus, "
+        "version, event_number, resource_type, interaction, shard, received_at, "
+        "due_at, attempts FROM inbox WHERE shard = %s AND state = 'waiting' "
+        "AND due_at <= %s ORDER BY due_at, id LIMIT %s",
+        (shard, now, limit),
+    )
+    return [InboxItem(**row) for row in rows]
+
+
+def finish_inbox(tx: Tx, ids: Sequence[int], now: datetime) -> None:
+    """Mark items done."""
+    end_rows(tx, "inbox", ids, "done", now)
+
+
+def retry_inbox(tx: Tx, item_id: int, due_at: datetime, error: str) -> None:
+    """Count an attempt and try again at ``due_at``."""
+    retry_row(tx, "inbox", item_id, due_at, error)
+
+
+def kill_inbox(tx: Tx, item_id: int, error: str, now: datetime) -> None:
+    """Give an item up: a dead letter that a person sees."""
+    end_rows(tx, "inbox", [item_id], "dead", now, error=error)
+
+
+@dataclass(frozen=True)
+class PollCursor:
+    """How far the poll of one resource type at one endpoint has read."""
+
+    endpoint_id: str
+    resource_type: str
+    since: datetime
+    polled_at: datetime | None
+    error: str | None
+
+
+def read_cursor(tx: Tx, endpoint_id: str, resource_type: str) -> PollCursor | None:
+    """Return the poll cursor; None before the first poll."""
+    row = tx.execute(
+        "SELECT endpoint_id, resource_type, since, polled_at, error FROM poll_cursor "
+        "WHERE endpoint_id = %s AND resource_type = %s",
+        (endpoint_id, resource_type),
+    ).fetchone()
+    return PollCursor(**row) if row else None
+
+
+def advance_cursor(  # noqa: PLR0917 -- a poll in the order of its columns
+    tx: Tx,
+    endpoint_id: str,
+    resource_type: str,
+    since: datetime,
+    polled_at: datetime,
+    error: str | None = None,
+) -> None:
+    """Record a poll; ``since`` never goes back, and stays where an error is told."""
+    tx.execute(
+        "INSERT INTO poll_cursor AS c (endpoint_id, resource_type, since, polled_at, "
+        "error) VALUES (%(endpoint)s, %(type)s, %(since)s, %(polled)s, %(error)s) "
+        "ON CONFLICT (endpoint_id, resource_type) DO UPDATE SET "
+        "polled_at = excluded.polled_at, error = excluded.error, "
+        "since = CASE WHEN excluded.error IS NULL "
+        "THEN greatest(c.since, excluded.since) ELSE c.since END",
+        {
+            "endpoint": endpoint_id,
+            "type": resource_type,
+            "since": since,
+            "polled": polled_at,
+            "error": error,
+        },
+    )

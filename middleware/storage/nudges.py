@@ -1,0 +1,138 @@
+"""Nudges: the messages that are intended, each with its state and reason."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from mappings.nudge import Nudge, NudgeState
+from middleware.storage.connecting import Row, Tx
+
+COLUMNS = (
+    "id, key, endpoint_id, event_id, patient, shard, plan, plan_version, action, topic, "
+    "focus, occasion, recipient, state, reason, due_at, expires_at, created_at, "
+    "attempts, channel, address, language, title, why, stops, priority, detail"
+)
+_VALUES = ", ".join(f"%({name.strip()})s" for name in COLUMNS.split(","))
+_ENDED = ("sent", "failed", "skipped", "cancelled")
+
+
+def upsert_nudge(tx: Tx, nudge: Nudge, now: datetime) -> bool:
+    """Add a nudge; True when its key is new.
+
+    Where the key exists and is still open, a changed due time moves it (with its
+    expiry, detail and words); an ended one is left as it is.
+    """
+    values = {
+        **asdict(nudge),
+        "state": nudge.state.value,
+        "detail": Jsonb(nudge.detail),
+        "done_at": now if nudge.state.value in _ENDED else None,
+    }
+    row = tx.execute(
+        f"INSERT INTO nudge ({COLUMNS}, done_at) VALUES ({_VALUES}, %(done_at)s) "  # noqa: S608 -- constants
+        "ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at, "
+        "expires_at = excluded.expires_at, detail = excluded.detail, "
+        "state = excluded.state, reason = excluded.reason, title = excluded.title, "
+        "why = excluded.why, stops = excluded.stops, done_at = excluded.done_at "
+        "WHERE nudge.state IN ('planned', 'held') "
+        "AND nudge.due_at IS DISTINCT FROM excluded.due_at "
+        "RETURNING (xmax = 0) AS inserted",
+        values,
+    ).fetchone()
+    return bool(row and row["inserted"])
+
+
+def list_due_nudges(tx: Tx, shard: int, now: datetime, limit: int) -> list[Nudge]:
+    """List the open nudges of a shard that are due; at one instant by priority."""
+    return _list(
+        tx,
+        "shard = %(shard)s AND state IN ('planned', 'held') AND due_at <= %(now)s "
+        "ORDER BY due_at, priority, seq LIMIT %(limit)s",
+        {"shard": shard, "now": now, "limit": limit},
+    )
+
+
+def list_open_nudges(tx: Tx, endpoint_id: str, patient: str) -> list[Nudge]:
+    """List a patient's planned and held nudges, the next first."""
+    return _list(
+        tx,
+        "endpoint_id = %(endpoint)s AND patient = %(patient)s "
+        "AND state IN ('planned', 'held') ORDER BY due_at, seq",
+        {"endpoint": endpoint_id, "patient": patient},
+    )
+
+
+def list_patient_nudges(
+    tx: Tx, endpoint_id: str, patient: str, limit: int
+) -> list[Nudge]:
+    """List a patient's nudges in any state, the newest first."""
+    return _list(
+        tx,
+        "endpoint_id = %(endpoint)s AND patient = %(patient)s "
+        "ORDER BY created_at DESC, seq DESC LIMIT %(limit)s",
+        {"endpoint": endpoint_id, "patient": patient, "limit": limit},
+    )
+
+
+def list_event_nudges(tx: Tx, event_id: str) -> list[Nudge]:
+    """List what came of one event."""
+    return _list(tx, "event_id = %(event)s ORDER BY seq", {"event": event_id})
+
+
+def get_nudge(tx: Tx, nudge_id: str) -> Nudge | None:
+    """Return one nudge."""
+    found = _list(tx, "id = %(id)s", {"id": nudge_id})
+    return found[0] if found else None
+
+
+def set_nudge(
+    tx: Tx,
+    nudge_id: str,
+    state: NudgeState,
+    reason: str,
+    now: datetime,
+    *,
+    due_at: datetime | None = None,
+    error: str | None = None,
+    attempts: int | None = None,
+    channel: str | None = None,
+    address: str | None = None,
+    language: str | None = None,
+) -> None:
+    """Set state and reason, and whatever else is given; None leaves it as it is."""
+    ended = state.value in _ENDED
+    tx.execute(
+        "UPDATE nudge SET state = %(state)s, reason = %(reason)s, error = %(error)s, "
+        "due_at = coalesce(%(due_at)s, due_at), "
+        "attempts = coalesce(%(attempts)s, attempts), "
+        "channel = coalesce(%(channel)s, channel), "
+        "address = coalesce(%(address)s, address), "
+        "language = coalesce(%(language)s, language), done_at = %(done_at)s "
+        "WHERE id = %(id)s",
+        {
+            "id": nudge_id,
+            "state": state.value,
+            "reason": reason,
+            "error": error,
+            "due_at": due_at,
+            "attempts": attempts,
+            "channel": channel,
+            "address": address,
+            "language": language,
+            "done_at": now if ended else None,
+        },
+    )
+
+
+def read_nudge(row: Row) -> Nudge:
+    """Read a row that has the columns of :data:`COLUMNS`."""
+    return Nudge(**{**row, "state": NudgeState(row["state"])})
+
+
+def _list(tx: Tx, where: str, values: dict[str, Any]) -> list[Nudge]:
+    rows = tx.execute(f"SELECT {COLUMNS} FROM nudge WHERE {where}", values)  # noqa: S608 -- constants of this module
+    return [read_nudge(row) for row in rows]

@@ -1,0 +1,125 @@
+"""What goes back to the EHR: one resource each, created once under its identifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from middleware.storage.connecting import Tx
+from middleware.storage.rows import end_rows, retry_row
+
+_COLUMNS = (
+    "id, key, endpoint_id, patient, shard, resource, state, due_at, attempts, error, "
+    "server_reference, done_at"
+)
+
+
+@dataclass(frozen=True)
+class OutboxItem:
+    """A row of ``outbox``.
+
+    ``state`` waiting, done, kept (the EHR takes no such resource: ours stays the
+    record) or dead; ``server_reference`` is ``Type/id`` at the EHR.
+    """
+
+    id: str
+    key: str
+    endpoint_id: str
+    patient: str
+    shard: int
+    resource: dict[str, Any]
+    state: str
+    due_at: datetime
+    attempts: int
+    error: str | None
+    server_reference: str | None
+    done_at: datetime | None
+
+
+def insert_outbox(
+    tx: Tx,
+    *,
+    id: str,  # noqa: A002 -- the column's name
+    key: str,
+    endpoint_id: str,
+    patient: str,
+    shard: int,
+    resource: dict[str, Any],
+    due_at: datetime,
+) -> bool:
+    """Add a resource to be created; False when its key exists already."""
+    inserted = tx.execute(
+        "INSERT INTO outbox (id, key, endpoint_id, patient, shard, resource, due_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (key) DO NOTHING",
+        (id, key, endpoint_id, patient, shard, Jsonb(resource), due_at),
+    )
+    return inserted.rowcount == 1
+
+
+def list_outbox(tx: Tx, shard: int, now: datetime, limit: int) -> list[OutboxItem]:
+    """List the items of a shard that are due, in the order they became due."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE shard = %s AND state = 'waiting' "  # noqa: S608 -- a constant
+        "AND due_at <= %s ORDER BY due_at, seq LIMIT %s",
+        (shard, now, limit),
+    )
+    return [OutboxItem(**row) for row in rows]
+
+
+def list_patient_outbox(tx: Tx, endpoint_id: str, patient: str) -> list[OutboxItem]:
+    """List everything written or to be written for a patient, oldest first."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE endpoint_id = %s AND patient = %s "  # noqa: S608
+        "ORDER BY seq",
+        (endpoint_id, patient),
+    )
+    return [OutboxItem(**row) for row in rows]
+
+
+def find_outbox(tx: Tx, key: str) -> OutboxItem | None:
+    """Return the item of a key, to learn its reference at the EHR."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE key = %s",  # noqa: S608
+        (key,),
+    ).fetchone()
+    return OutboxItem(**row) if row else None
+
+
+def finish_outbox(
+    tx: Tx, item_id: str, server_reference: str | None, now: datetime
+) -> None:
+    """Mark an item written, as ``server_reference`` at the EHR."""
+    tx.execute(
+        "UPDATE outbox SET state = 'done', server_reference = %s, done_at = %s, "
+        "error = NULL WHERE id = %s AND state = 'waiting'",
+        (server_reference, now, item_id),
+    )
+
+
+def keep_outbox(tx: Tx, item_id: str, error: str, now: datetime) -> None:
+    """Mark an item as ours to keep: the EHR refuses such resources."""
+    end_rows(tx, "outbox", [item_id], "kept", now, error=error)
+
+
+def retry_outbox(tx: Tx, item_id: str, due_at: datetime, error: str) -> None:
+    """Count an attempt and try again at ``due_at``."""
+    retry_row(tx, "outbox", item_id, due_at, error)
+
+
+def kill_outbox(tx: Tx, item_id: str, error: str, now: datetime) -> None:
+    """Give an item up: a dead letter that a person sees."""
+    end_rows(tx, "outbox", [item_id], "dead", now, error=error)
+
+
+def count_waiting_outbox(tx: Tx, keys: Sequence[str]) -> int:
+    """Count which of these keys are still to be written."""
+    row = tx.execute(
+        "SELECT count(*) AS total FROM outbox WHERE key = ANY(%s) "
+        "AND state = 'waiting'",
+        (list(keys),),
+    ).fetchone()
+    return int(row["total"]) if row else 0

@@ -1,0 +1,47 @@
+"""What the work tables have in common: finishing, retrying and burying a row.
+
+The tables are ``inbox``, ``event``, ``outbox`` and ``inbound``: each row is waiting,
+done, dead or in an end state of its own. Which stage may finish a row is fenced by
+:func:`middleware.storage.shards.check_epoch`, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg import sql
+
+from middleware.storage.connecting import Tx
+
+_END = sql.SQL(
+    "UPDATE {table} SET state = %(state)s, done_at = %(now)s, error = %(error)s "
+    "WHERE id = ANY(%(ids)s) AND state = 'waiting'"
+)
+_RETRY = sql.SQL(
+    "UPDATE {table} SET attempts = attempts + 1, due_at = %(due_at)s, "
+    "error = %(error)s WHERE id = %(id)s AND state = 'waiting'"
+)
+
+
+def end_rows(
+    tx: Tx,
+    table: str,
+    ids: Sequence[str] | Sequence[int],
+    state: str,
+    now: datetime,
+    *,
+    error: str | None = None,
+) -> int:
+    """Move waiting rows to an end state; return how many were waiting."""
+    statement = _END.format(table=sql.Identifier(table))
+    values = {"ids": list(ids), "state": state, "now": now, "error": error}
+    return tx.execute(statement, values).rowcount
+
+
+def retry_row(
+    tx: Tx, table: str, row_id: str | int, due_at: datetime, error: str
+) -> None:
+    """Count an attempt and let the row wait until ``due_at``."""
+    statement = _RETRY.format(table=sql.Identifier(table))
+    tx.execute(statement, {"id": row_id, "due_at": due_at, "error": error})

@@ -1,0 +1,92 @@
+"""Tasks for staff: what a person has to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from middleware.storage.connecting import Tx
+from middleware.storage.gate import lock_patient
+
+_COLUMNS = (
+    "id, endpoint_id, patient, nudge_id, priority, reason, text, state, created_at, "
+    "due_at, done_at, done_by"
+)
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A row of ``staff_task``; ``state`` requested or completed.
+
+    ``priority`` is routine, urgent, asap or stat (FHIR request-priority); ``reason``
+    a code of :data:`mappings.nudge.REASONS`. Tasks with the reason
+    ``reply-needs-person`` hold the patient's messages while they are open.
+    """
+
+    id: str
+    endpoint_id: str
+    patient: str | None
+    nudge_id: str | None
+    priority: str
+    reason: str
+    text: str
+    state: str
+    created_at: datetime
+    due_at: datetime | None
+    done_at: datetime | None
+    done_by: str | None
+
+
+def insert_task(
+    tx: Tx,
+    *,
+    id: str,  # noqa: A002 -- the column's name
+    endpoint_id: str,
+    patient: str | None,
+    nudge_id: str | None,
+    priority: str,
+    reason: str,
+    text: str,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> bool:
+    """Add a task; False when its id exists already."""
+    if patient is not None:
+        lock_patient(tx, endpoint_id, patient)
+    inserted = tx.execute(
+        "INSERT INTO staff_task (id, endpoint_id, patient, nudge_id, priority, reason, "
+        "text, created_at, due_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (id) DO NOTHING",
+        (id, endpoint_id, patient, nudge_id, priority, reason, text, now, due_at),
+    )
+    return inserted.rowcount == 1
+
+
+def list_open_tasks(
+    tx: Tx,
+    *,
+    endpoint_id: str | None = None,
+    patient: str | None = None,
+    limit: int = 200,
+) -> list[TaskRow]:
+    """List the open tasks, the most pressing first."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM staff_task WHERE state = 'requested' "  # noqa: S608 -- a constant
+        "AND (%(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s) "
+        "AND (%(patient)s::text IS NULL OR patient = %(patient)s) "
+        "ORDER BY array_position("
+        "ARRAY['stat', 'asap', 'urgent', 'routine'], priority), created_at, id "
+        "LIMIT %(limit)s",
+        {"endpoint": endpoint_id, "patient": patient, "limit": limit},
+    )
+    return [TaskRow(**row) for row in rows]
+
+
+def finish_task(tx: Tx, task_id: str, done_by: str, now: datetime) -> bool:
+    """Mark a task completed; False when it is not open."""
+    finished = tx.execute(
+        "UPDATE staff_task SET state = 'completed', done_by = %s, done_at = %s "
+        "WHERE id = %s AND state = 'requested'",
+        (done_by, now, task_id),
+    )
+    return finished.rowcount == 1
