@@ -1,0 +1,99 @@
+"""Several reads and searches in one round trip, where the server takes a batch.
+
+It sends GETs only and reads no resource. Source: FHIR R4 http.html,
+batch/transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.errors import FhirError, ReferenceRefusedError
+from middleware.fhir.addresses import read_query
+from middleware.fhir.bundles import list_entries
+from middleware.fhir.faults import read_outcome
+from middleware.fhir.transport import Request, Transport
+
+# The server takes no batches at all; this one it did not take.
+_NO_BATCH = {403, 404, 405, 415, 501}
+_NOT_THIS_BATCH = {400, 406, 412, 413, 422, 500}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One answer inside a batch-response; ``status`` None when it is unreadable."""
+
+    status: int | None
+    resource: dict[str, Any] | None
+
+    @property
+    def succeeded(self) -> bool:
+        """Tell whether there is a status of 200 to 299 and a resource."""
+        status = self.status or 0
+        return 200 <= status < 300 and self.resource is not None
+
+
+class Batches:
+    """Sends batches to one base until the server shows that it takes none."""
+
+    def __init__(self, base: str, transport: Transport) -> None:
+        self._base = base
+        self._transport = transport
+        self._taken = True
+
+    def fetch_parts(self, queries: Sequence[str]) -> tuple[Part, ...] | None:
+        """Return one part per query; None when they must be asked one by one.
+
+        Raises FhirError when the server cannot be asked at all.
+        """
+        if not self._taken:
+            return None
+        try:
+            wanted = [read_query(self._base, query) for query in queries]
+            body = write_batch(wanted)
+            what = "a batch of reads"
+            answer = self._transport.exchange(
+                Request("POST", self._base, what, body=body, repeatable=True)
+            )
+        except ReferenceRefusedError:
+            return None
+        except FhirError as error:
+            if error.status in _NO_BATCH:
+                self._taken = False
+            elif not (error.status in _NOT_THIS_BATCH or error.permanent):
+                raise
+            return None
+        return read_batch(answer.body, len(wanted))
+
+
+def write_batch(queries: Sequence[str]) -> dict[str, Any]:
+    """Return a batch Bundle of GETs, one entry per query."""
+    return {
+        "resourceType": "Bundle",
+        "type": "batch",
+        "entry": [{"request": {"method": "GET", "url": query}} for query in queries],
+    }
+
+
+def read_batch(bundle: Mapping[str, Any] | None, count: int) -> tuple[Part, ...] | None:
+    """Return the parts in order; None when this is no answer to ``count`` queries."""
+    if bundle is None or bundle.get("resourceType") != "Bundle":
+        return None
+    entries = list_entries(bundle)
+    if len(entries) != count:
+        return None
+    return tuple(_read_part(entry) for entry in entries)
+
+
+def _read_part(entry: Any) -> Part:
+    if not isinstance(entry, dict):
+        return Part(None, None)
+    response = entry.get("response")
+    response = response if isinstance(response, dict) else {}
+    digits = str(response.get("status") or "")[:3]
+    resource = entry.get("resource")
+    if not isinstance(resource, dict):
+        resource = read_outcome(response.get("outcome") or None)
+    return Part(int(digits) if digits.isdecimal() else None, resource)

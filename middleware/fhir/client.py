@@ -1,0 +1,280 @@
+"""One FHIR R4 server, seen through one token: reads, searches, history, writes.
+
+Everything stays under the endpoint's base; whatever is missing is said to be missing.
+It may not interpret clinical content, and it does not filter foreign subjects.
+Sources: FHIR R4 http.html, search.html, bundle.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+
+from mappings.errors import FhirError
+from middleware.fhir.addresses import Reference, read_base, read_query, read_reference
+from middleware.fhir.batch import Batches, Part
+from middleware.fhir.bounded import make_session
+from middleware.fhir.bundles import names, read_history, read_searchset, read_single
+from middleware.fhir.faults import Answer, is_serious, write_outcome
+from middleware.fhir.paging import collect_pages
+from middleware.fhir.transport import Limits, Request, Transport
+from middleware.ports import Clock, SearchResult, require_no_transaction
+
+_NO_HISTORY = {405, 501}
+
+
+class FhirClient:
+    """Implements ``middleware.ports.FhirApi``. Raises FhirError.
+
+    ``token`` returns a bearer token or None; ``forget`` is told of one that the
+    server refused; ``search_first`` is for servers without conditional create.
+    Keep one client per endpoint: it remembers what the server cannot do.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Callable[[], str | None],
+        *,
+        clock: Clock,
+        session: requests.Session | None = None,
+        timeout: tuple[float, float] = (3.0, 15.0),
+        forget: Callable[[str], None] | None = None,
+        search_first: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        self.base_url = read_base(base_url)
+        self._limits = limits or Limits()
+        self._search_first = search_first
+        self._histories = True
+        self._transport = Transport(
+            session or make_session(pool=self._limits.workers),
+            token,
+            forget,
+            clock,
+            timeout=timeout,
+            limits=self._limits,
+        )
+        self._batches = Batches(self.base_url, self._transport)
+
+    def close(self) -> None:
+        """Close the connections and end waiting retries."""
+        self._transport.close()
+
+    def fetch(self, reference: str) -> dict[str, Any]:
+        """Read the current version of one resource.
+
+        ReferenceRefusedError when it lies outside the base.
+        """
+        wanted = read_reference(self.base_url, reference)
+        resource = self._get(str(wanted), f"a read of {wanted.type}")
+        if not names(resource, wanted):
+            raise FhirError(
+                f"The FHIR server answered a read of {wanted.type} with another "
+                "resource (a merged record?); it was not used; look it up in the EHR",
+                status=200,
+                permanent=True,
+            )
+        return resource
+
+    def fetch_history(self, reference: str) -> tuple[dict[str, Any], ...]:
+        """Return all versions, oldest first; deleted ones with ``_deleted``.
+
+        Raises FhirError when a part is missing. A server without history gives the
+        current version only.
+        """
+        wanted = read_reference(self.base_url, reference)
+        if not self._histories:
+            return (self.fetch(reference),)
+        try:
+            result = self._collect(f"{wanted}/_history", read=read_history)
+        except FhirError as error:
+            if error.status not in _NO_HISTORY:
+                raise
+            self._histories = False
+            return (self.fetch(reference),)
+        if not result.complete or not all(names(r, wanted) for r in result.resources):
+            raise FhirError(
+                f"The history of one {wanted.type} came back incomplete; it was not "
+                "used; it may be tried again"
+            )
+        return result.resources
+
+    def fetch_search(self, query: str, *, follow_pages: bool = True) -> SearchResult:
+        """Search (or read a type's history) to the last page.
+
+        ``complete`` is False when there is more than was returned.
+        """
+        wanted = read_query(self.base_url, query)
+        history = wanted.partition("?")[0].endswith("/_history")
+        read = read_history if history else read_searchset
+        return self._collect(wanted, read=read, limit=None if follow_pages else 1)
+
+    def fetch_many(self, queries: Sequence[str]) -> tuple[SearchResult, ...]:
+        """Answer each query, in batches where the server can, else one by one.
+
+        A part that failed has ``complete`` False; its first outcome says the HTTP
+        status in FHIR's issue codes, the server's own follows.
+        """
+        require_no_transaction("fetch_many")
+        results: list[SearchResult] = []
+        for start in range(0, len(queries), self._limits.batch):
+            results += self._fetch_some(queries[start : start + self._limits.batch])
+        return tuple(results)
+
+    def send_create(
+        self, resource: Mapping[str, Any], *, if_none_exist: str | None = None
+    ) -> dict[str, Any]:
+        """Create, unless a search finds one; return what stands on the server."""
+        kind = str(resource["resourceType"])
+        url = read_query(self.base_url, kind)
+        headers = [("Prefer", "return=representation")]
+        if if_none_exist is not None:
+            found = self._find_first(kind, if_none_exist)
+            if found is not None:
+                return found
+            headers.append(("If-None-Exist", if_none_exist))
+        answer = self._transport.exchange(
+            Request(
+                "POST",
+                f"{self.base_url}/{url}",
+                f"a create of {kind}",
+                body=resource,
+                headers=tuple(headers),
+                repeatable=if_none_exist is not None,
+            )
+        )
+        return self._standing(answer, kind)
+
+    def send_update(
+        self, resource: Mapping[str, Any], *, if_match: str | None = None
+    ) -> dict[str, Any]:
+        """Update by id; ``if_match`` is the versionId that must still stand (412)."""
+        kind = str(resource["resourceType"])
+        target = read_reference(self.base_url, f"{kind}/{resource.get('id') or ''}")
+        headers = [("Prefer", "return=representation")]
+        if if_match is not None:
+            version = if_match.removeprefix("W/").strip('"')
+            headers.append(("If-Match", f'W/"{version}"'))
+        answer = self._transport.exchange(
+            Request(
+                "PUT",
+                f"{self.base_url}/{target}",
+                f"an update of {kind}",
+                body=resource,
+                headers=tuple(headers),
+            )
+        )
+        if answer.body is not None and names(answer.body, target):
+            return answer.body
+        return self.fetch(str(target))
+
+    def _get(self, path: str, what: str) -> dict[str, Any]:
+        return self._get_url(f"{self.base_url}/{path}", what)
+
+    def _get_url(self, url: str, what: str) -> dict[str, Any]:
+        request = Request("GET", url, what, repeatable=True)
+        body = self._transport.exchange(request).body
+        if body is None:
+            raise FhirError(f"The FHIR server's answer to {what} is empty", status=200)
+        return body
+
+    def _collect(
+        self,
+        query: str,
+        *,
+        read: Callable[..., SearchResult],
+        first: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> SearchResult:
+        what = f"a search of {query.partition('?')[0].partition('/')[0]}"
+        if first is None:
+            first = self._get(query, what)
+        pages = collect_pages(
+            self.base_url,
+            f"{self.base_url}/{query}",
+            first,
+            lambda url: self._get_url(url, what),
+            limit=limit or self._limits.pages,
+        )
+        return read(pages)
+
+    def _fetch_some(self, queries: Sequence[str]) -> list[SearchResult]:
+        parts = self._batches.fetch_parts(queries) if len(queries) > 1 else None
+        if parts is None:
+            with ThreadPoolExecutor(max_workers=self._limits.workers) as pool:
+                return list(pool.map(self._fetch_one, queries))
+        return [
+            self._read_part(query, part)
+            for query, part in zip(queries, parts, strict=True)
+        ]
+
+    def _read_part(self, query: str, part: Part) -> SearchResult:
+        path = query.partition("?")[0]
+        if not part.succeeded or part.resource is None:
+            # Some servers take no history inside a batch.
+            if path.endswith("/_history"):
+                return self._fetch_one(query)
+            outcomes = (write_outcome(part.status), *filter(None, [part.resource]))
+            return SearchResult((), complete=False, outcomes=outcomes)
+        try:
+            return self._read_query(query, part.resource)
+        except FhirError as error:
+            return _failed(error)
+
+    def _fetch_one(self, query: str) -> SearchResult:
+        """Answer one query; a failure becomes an incomplete result."""
+        try:
+            return self._read_query(query, None)
+        except FhirError as error:
+            return _failed(error)
+
+    def _read_query(self, query: str, first: dict[str, Any] | None) -> SearchResult:
+        wanted = read_query(self.base_url, query)
+        path, question, _ = wanted.partition("?")
+        if path.endswith("/_history"):
+            if first is None and path.count("/") == 2 and not question:
+                return SearchResult(self.fetch_history(path.removesuffix("/_history")))
+            return self._collect(wanted, read=read_history, first=first)
+        if "/" not in path or "$" in path:
+            return self._collect(wanted, read=read_searchset, first=first)
+        reference = read_reference(self.base_url, path)
+        if first is None:
+            return read_single(self.fetch(path))
+        if not names(first, reference):
+            return SearchResult((), complete=False, outcomes=(write_outcome(409),))
+        return read_single(first)
+
+    def _find_first(self, kind: str, criteria: str) -> dict[str, Any] | None:
+        """Search before a create where the server cannot do it for us."""
+        if not self._search_first:
+            return None
+        found = self.fetch_search(f"{kind}?{criteria}", follow_pages=False)
+        if not found.resources and any(is_serious(o) for o in found.outcomes):
+            raise FhirError(f"The search before a create of {kind} failed")
+        return found.resources[0] if found.resources else None
+
+    def _standing(self, answer: Answer, kind: str) -> dict[str, Any]:
+        """Return the resource that a create left or found."""
+        body = answer.body or {}
+        if body.get("resourceType") == kind and body.get("id"):
+            return body
+        location = answer.headers.get("Location") or answer.headers.get(
+            "Content-Location"
+        )
+        if not location:
+            raise FhirError(
+                f"The FHIR server took a create of {kind} and did not say where; it "
+                "may be tried again when it is conditional",
+                status=answer.status,
+            )
+        reference: Reference = read_reference(self.base_url, location)
+        return self.fetch(str(reference))
+
+
+def _failed(error: FhirError) -> SearchResult:
+    outcomes = (write_outcome(error.status), *filter(None, [error.outcome]))
+    return SearchResult((), complete=False, outcomes=outcomes)

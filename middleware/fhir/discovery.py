@@ -1,0 +1,283 @@
+"""What an EHR says about itself: SMART configuration, capabilities, key sets.
+
+Documents are read without a token, without following redirects, within limits, and
+nothing in them is trusted beyond the hosts that an administrator reviewed. Sources:
+SMART App Launch 2.2 conformance; OpenID Connect Discovery 1.0; FHIR R4 http.html.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from mappings.errors import AuthorizationError, FhirError
+from middleware.fhir.addresses import read_base
+from middleware.fhir.bounded import make_session
+from middleware.fhir.faults import Answer, make_fault
+from middleware.ports import Clock, require_no_transaction
+
+_DOCUMENT_BYTES = 512 * 1024
+_CAPABILITY_BYTES = 8 * 1024 * 1024
+_SECONDS = 10.0
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+
+
+@dataclass(frozen=True)
+class SmartConfiguration:
+    """What we use of ``.well-known/smart-configuration``; URLs are absolute.
+
+    ``source`` says where it was read: well-known or capabilities. Optional members
+    that servers leave out are None or empty.
+    """
+
+    issuer: str | None
+    authorization_endpoint: str | None
+    token_endpoint: str | None
+    jwks_uri: str | None
+    revocation_endpoint: str | None = None
+    introspection_endpoint: str | None = None
+    capabilities: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    grant_types: tuple[str, ...] = ()
+    authentication_methods: tuple[str, ...] = ()
+    signing_algorithms: tuple[str, ...] = ()
+    code_challenge_methods: tuple[str, ...] = ()
+    source: str = "well-known"
+
+
+def fetch_smart_configuration(
+    base: str, *, hosts: Collection[str] = (), session: requests.Session | None = None
+) -> SmartConfiguration:
+    """Read the SMART configuration of a FHIR base.
+
+    ``hosts`` are the authorization server's hosts that an administrator reviewed,
+    beside the base's own. AuthorizationError when an endpoint lies elsewhere, is not
+    https (but on loopback), or the document is unusable.
+    """
+    home = read_base(base)
+    allowed = {_host(home), *(host.lower() for host in hosts)}
+    with session or make_session(size=_DOCUMENT_BYTES, seconds=_SECONDS) as opened:
+        url = f"{home}/.well-known/smart-configuration"
+        document = _fetch_document(opened, url, missing_ok=True)
+        if document is None:
+            statement = _fetch_document(opened, f"{home}/metadata") or {}
+            return _read_oauth_uris(statement, home, allowed)
+        if not isinstance(document.get("jwks_uri"), str):
+            document = {**document, **_find_keys(opened, document, home, allowed)}
+    return _read_configuration(document, home, allowed)
+
+
+def fetch_capabilities(
+    base: str, *, clock: Clock, session: requests.Session | None = None
+) -> dict[str, Any]:
+    """Return the CapabilityStatement. Raises FhirError."""
+    require_no_transaction("a read of the CapabilityStatement")
+    what = "a read of the CapabilityStatement"
+    with session or make_session(size=_CAPABILITY_BYTES, seconds=_SECONDS) as opened:
+        try:
+            response = _get(opened, f"{read_base(base)}/metadata")
+        except requests.RequestException as error:
+            raise FhirError(
+                f"The FHIR server did not answer {what} ({type(error).__name__})"
+            ) from None
+    body = _parse(response.content)
+    if response.status_code != 200:
+        answer = Answer(response.status_code, response.headers, body)
+        raise make_fault(answer, what, clock.now())
+    if body is None or body.get("resourceType") != "CapabilityStatement":
+        raise FhirError(
+            "What stands at the base's /metadata is no CapabilityStatement; check that "
+            "the base is the FHIR server's own",
+            status=200,
+            permanent=True,
+        )
+    return body
+
+
+def fetch_key_set(url: str, *, session: requests.Session | None = None) -> Any:
+    """Return the JWK set at a URL that was reviewed before. AuthorizationError."""
+    with session or make_session(size=_DOCUMENT_BYTES, seconds=_SECONDS) as opened:
+        document = _fetch_document(opened, url)
+    if document is None or not isinstance(document.get("keys"), list):
+        raise AuthorizationError("The authorization server's key set is unusable")
+    return document
+
+
+def _get(session: requests.Session, url: str) -> requests.Response:
+    headers = {"Accept": "application/json, application/fhir+json"}
+    return session.get(
+        url, headers=headers, timeout=(3.0, _SECONDS), allow_redirects=False
+    )
+
+
+def _fetch_document(
+    session: requests.Session, url: str, *, missing_ok: bool = False
+) -> dict[str, Any] | None:
+    require_no_transaction("discovery")
+    try:
+        response = _get(session, url)
+    except requests.RequestException as error:
+        raise AuthorizationError(
+            f"A discovery document could not be read ({type(error).__name__}); it may "
+            "be tried again"
+        ) from None
+    if missing_ok and response.status_code in {401, 403, 404, 405, 410, 501}:
+        return None
+    if response.status_code != 200:
+        raise AuthorizationError(
+            f"A discovery document was answered with {response.status_code}; redirects "
+            "are not followed; nothing was stored",
+            permanent=response.status_code < 500,
+        )
+    document = _parse(response.content)
+    if document is None:
+        raise AuthorizationError(
+            "A discovery document is not one JSON object with unique members; nothing "
+            "was stored",
+            permanent=True,
+        )
+    return document
+
+
+def _parse(content: bytes) -> dict[str, Any] | None:
+    """Parse an object; None for anything else, members given twice included."""
+    try:
+        parsed = json.loads(content, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is given twice")
+    return members
+
+
+def _find_keys(
+    session: requests.Session, document: dict[str, Any], home: str, allowed: set[str]
+) -> dict[str, Any]:
+    """Look for the key set where OpenID Connect puts it (issuer, then FHIR base)."""
+    issuer = document.get("issuer")
+    places = [issuer, home] if isinstance(issuer, str) else [home]
+    for place in places:
+        url = f"{str(place).rstrip('/')}/.well-known/openid-configuration"
+        if _host(url) not in allowed or not _is_protected(url):
+            continue
+        try:
+            found = _fetch_document(session, url, missing_ok=True)
+        except AuthorizationError:
+            continue
+        if found is not None and isinstance(found.get("jwks_uri"), str):
+            named = {"issuer": found["issuer"]} if "issuer" in found else {}
+            kept = {} if isinstance(issuer, str) else named
+            return {"jwks_uri": found["jwks_uri"], **kept}
+    return {}
+
+
+def _read_configuration(
+    document: dict[str, Any], home: str, allowed: set[str], source: str = "well-known"
+) -> SmartConfiguration:
+    def url(name: str) -> str | None:
+        return _read_endpoint(document.get(name), name, home, allowed)
+
+    def words(name: str) -> tuple[str, ...]:
+        values = document.get(name)
+        listed = values if isinstance(values, list) else []
+        return tuple(value for value in listed if isinstance(value, str))
+
+    issuer = document.get("issuer")
+    return SmartConfiguration(
+        issuer=issuer if isinstance(issuer, str) else None,
+        authorization_endpoint=url("authorization_endpoint"),
+        token_endpoint=url("token_endpoint"),
+        jwks_uri=url("jwks_uri"),
+        revocation_endpoint=url("revocation_endpoint"),
+        introspection_endpoint=url("introspection_endpoint"),
+        capabilities=words("capabilities"),
+        scopes=words("scopes_supported"),
+        grant_types=words("grant_types_supported"),
+        authentication_methods=words("token_endpoint_auth_methods_supported"),
+        signing_algorithms=words("token_endpoint_auth_signing_alg_values_supported"),
+        code_challenge_methods=words("code_challenge_methods_supported"),
+        source=source,
+    )
+
+
+def _read_oauth_uris(
+    statement: dict[str, Any], home: str, allowed: set[str]
+) -> SmartConfiguration:
+    """Read the older ``oauth-uris`` extension of the CapabilityStatement."""
+    names = {
+        "authorize": "authorization_endpoint",
+        "token": "token_endpoint",
+        "revoke": "revocation_endpoint",
+        "introspect": "introspection_endpoint",
+    }
+    found: dict[str, Any] = {}
+    for part in _list(statement.get("rest")):
+        security = part.get("security")
+        security = security if isinstance(security, dict) else {}
+        for extension in _list(security.get("extension")):
+            if extension.get("url") != _OAUTH_URIS:
+                continue
+            for member in _list(extension.get("extension")):
+                name = names.get(str(member.get("url")))
+                if name:
+                    found[name] = member.get("valueUri")
+    return _read_configuration(found, home, allowed, "capabilities")
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _read_endpoint(value: Any, name: str, home: str, allowed: set[str]) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    url = urljoin(f"{home}/", value)
+    if not _is_protected(url):
+        raise AuthorizationError(
+            f"The SMART configuration's {name} is not an https URL; it was refused",
+            permanent=True,
+        )
+    if _host(url) not in allowed:
+        raise AuthorizationError(
+            f"The SMART configuration's {name} lies on the host {_host(url)!r}, which "
+            "nobody has reviewed; nothing was stored; allow that host if it is right",
+            permanent=True,
+        )
+    return url
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_protected(url: str) -> bool:
+    """Tell whether a URL is https, or http on this machine, without user or fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if "@" in parts.netloc or parts.fragment or not parts.hostname:
+        return False
+    if parts.scheme == "https":
+        return True
+    if parts.scheme != "http":
+        return False
+    try:
+        return ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"
