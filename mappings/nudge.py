@@ -90,6 +90,7 @@ REASONS: dict[str, Reason] = _table(
     ("minor", _H, "The patient is a minor: a person decides whom to reach."),
     ("patient-unknown", _H, "The patient of this event cannot be read."),
     ("channel-down", _H, "The channel is not taking messages right now."),
+    ("in-hospital", _H, "The patient is in hospital right now."),
     ("plan-unknown", _H, "A condition of this plan could not be evaluated."),
     ("deceased", _C, "The patient has died."),
     ("record-inactive", _C, "The patient's record is inactive or was merged."),
@@ -119,6 +120,38 @@ REASONS: dict[str, Reason] = _table(
     ("skipped-by-staff", _P, "A member of staff skipped it."),
     ("not-applicable", _N, "The plan does not apply."),
 )
+
+# Holds that nobody but a person can end: each makes a task for staff.
+NEEDS_PERSON: dict[str, str] = {
+    "disposition-unknown": (
+        "A stay has ended and the chart does not say where the patient went. Complete "
+        "the discharge disposition; messages wait for it."
+    ),
+    "sensitive": (
+        "A message was held because the matter is sensitive. Decide how to reach the "
+        "patient; nothing is sent by itself."
+    ),
+    "minor": (
+        "A message was held because the patient is a minor. Decide whom to reach; "
+        "nothing is sent by itself."
+    ),
+    "language-missing": (
+        "A message was held because the chart does not say which language to write in. "
+        "Ask the patient and record it."
+    ),
+    "wording-missing": (
+        "A message was held because there is no wording in the patient's language. "
+        "Reach the patient in person, with an interpreter where needed."
+    ),
+    "disposition-other": (
+        "A stay ended in a way that calls for a person, such as against advice. Reach "
+        "the patient by phone."
+    ),
+    "disposition-died": (
+        "A hospital stay ended in death. All messages to this patient were cancelled. "
+        "Check that the record says so and reach out to the family."
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Plans: the values that a PlanDefinition (type eca-rule) is read into.
 
-Reading lives in :mod:`mappings.library`; evaluating in ``middleware.decisions``.
+Reading lives in :mod:`mappings.content`; evaluating in ``middleware.decisions``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ NS = "https://carecue.example.org/fhir"
 @dataclass(frozen=True)
 class Condition:
     """A FHIRPath condition. ``reason`` (Expression.name) is the code given when an
-    applicability condition is false, or when a stop condition is true."""
+    applicability condition is false, or when a stop condition is true.
+    """
 
     expression: str
     reason: str
@@ -25,9 +26,11 @@ class Condition:
 class Timing:
     """When an action is due.
 
-    ``anchor``: event (the transition's instant), focus-start (Appointment.start) or
-    activity-due (the CarePlan activity's scheduled day). ``offset_hours`` is added
-    (negative = before). ``window_hours``: after due + this it is never sent.
+    ``anchor``: event (the transition's instant), focus-start (Appointment.start),
+    activity-due (10 in the morning of the CarePlan activity's day) or business-day
+    (the end of the n-th business day after the event, n being the offset in days).
+    ``offset_hours`` is added (negative = before). ``window_hours``: after due + this
+    it is never sent.
     """
 
     anchor: str
@@ -37,7 +40,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class PlanAction:
-    """One step of a plan. ``kind`` message or task (a staff Task)."""
+    """One step of a plan. ``kind`` message or task (a staff Task).
+
+    A task's ``priority`` is a FHIR request priority and ``text`` what staff are asked.
+    """
 
     id: str
     title: str
@@ -48,13 +54,20 @@ class PlanAction:
     definition: str
     why: str
     stops_if: str
+    priority: str = "routine"
+    text: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A versioned plan. ``url`` and ``version`` identify it; lower ``priority`` is
     more urgent; ``data`` are the resource types it needs, as search queries with
-    ``{patient}``; ``counts`` False exempts it from the weekly limit."""
+    ``{patient}``; ``counts`` False exempts it from the weekly limit.
+
+    ``occasion`` says what tells two messages of one plan apart: focus (one per focus),
+    start (one per start of a visit), activity (one per care plan step and day) or year
+    (one per patient and year). ``trigger_conditions`` hold for one trigger only.
+    """
 
     url: str
     version: str
@@ -67,6 +80,8 @@ class Plan:
     priority: int
     counts: bool = True
     effective_end: str | None = None
+    occasion: str = "focus"
+    trigger_conditions: dict[str, Condition] = field(default_factory=dict)
     resource: dict[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -1,0 +1,62 @@
+"""References: ``Type/id`` relative to one endpoint, and who a resource is about."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Resource = dict[str, Any]
+
+_RELATIVE = re.compile(r"^([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?$")
+_SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual")
+
+
+def read_reference(value: object, base: str | None = None) -> str | None:
+    """Return ``Type/id`` of a Reference or its text; None when it points elsewhere.
+
+    An absolute reference counts only under ``base`` (R4 references.html#literal).
+    """
+    text = value.get("reference") if isinstance(value, dict) else value
+    if not isinstance(text, str):
+        return None
+    if base and text.startswith(base.rstrip("/") + "/"):
+        text = text[len(base.rstrip("/")) + 1 :]
+    found = _RELATIVE.match(text)
+    return f"{found[1]}/{found[2]}" if found else None
+
+
+def reference_of(resource: Resource) -> str:
+    """Return ``Type/id`` of a resource."""
+    return f"{resource.get('resourceType')}/{resource.get('id')}"
+
+
+def version_of(resource: Resource) -> str | None:
+    """Return ``meta.versionId``, or ``meta.lastUpdated`` where there is none."""
+    meta = resource.get("meta") or {}
+    found = meta.get("versionId") or meta.get("lastUpdated")
+    return str(found) if found else None
+
+
+def focus_patient(resource: Resource, base: str | None = None) -> str | None:
+    """Return the ``Patient/id`` that a resource is about; None when it names none."""
+    if resource.get("resourceType") == "Patient":
+        return reference_of(resource) if resource.get("id") else None
+    for name in _SUBJECTS:
+        found = _patient(resource.get(name), base)
+        if found:
+            return found
+    for participant in resource.get("participant") or ():
+        if isinstance(participant, dict):
+            found = _patient(participant.get("actor"), base)
+            if found:
+                return found
+    return None
+
+
+def _patient(value: object, base: str | None) -> str | None:
+    found = read_reference(value, base)
+    if found is None and base is None and isinstance(value, dict):
+        text = str(value.get("reference", ""))
+        tail = "/".join(text.split("/_history")[0].rsplit("/", 2)[-2:])
+        found = read_reference(tail) if "://" in text else None
+    return found if found and found.startswith("Patient/") else None

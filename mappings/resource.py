@@ -1,0 +1,102 @@
+"""Looking into plain FHIR dicts without falling over what is missing or misshapen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mappings.instants import find_instant
+
+Resource = dict[str, Any]
+Coding = tuple[str, str]
+
+
+def list_of(value: object) -> list[Any]:
+    """Return a list: the value's items, the value itself, or nothing."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def values_at(resource: object, path: str) -> list[Any]:
+    """Return everything at a dotted element path, lists flattened."""
+    found: list[Any] = [resource]
+    for name in path.split("."):
+        found = [
+            item
+            for holder in found
+            if isinstance(holder, dict)
+            for item in list_of(holder.get(name))
+        ]
+    return found
+
+
+def first_at(resource: object, path: str) -> Any:
+    """Return the first value at a dotted element path, or None."""
+    found = values_at(resource, path)
+    return found[0] if found else None
+
+
+def codings_of(value: object) -> tuple[Coding, ...]:
+    """Return the (system, code) pairs of Codings, CodeableConcepts or lists of them.
+
+    R5's CodeableReference is read through its ``concept``.
+    """
+    return tuple(_codings(value))
+
+
+def _codings(value: object) -> Iterator[Coding]:
+    for item in list_of(value):
+        if not isinstance(item, dict):
+            continue
+        if item.get("code") and not isinstance(item["code"], dict):
+            yield str(item.get("system") or ""), str(item["code"])
+        yield from _codings(item.get("coding"))
+        yield from _codings(item.get("concept"))
+
+
+def extensions_of(element: object, url: str) -> list[dict[str, Any]]:
+    """Return the extensions of an element with this URL."""
+    if not isinstance(element, dict):
+        return []
+    return [
+        item
+        for item in list_of(element.get("extension"))
+        if isinstance(item, dict) and item.get("url") == url
+    ]
+
+
+def extension_value(element: object, url: str) -> Any:
+    """Return the ``value[x]`` of the first extension with this URL, or None."""
+    for extension in extensions_of(element, url):
+        for name, value in extension.items():
+            if name.startswith("value"):
+                return value
+    return None
+
+
+def in_period(period: object, now_text: str) -> bool:
+    """Tell whether an instant (as text) lies in a FHIR Period; open ends are in."""
+    if not isinstance(period, dict):
+        return True
+    now = find_instant(now_text)
+    start = find_instant(period.get("start"))
+    end = find_instant(period.get("end"))
+    if now is None:
+        return True
+    return not ((start and now < start) or (end and now > end))
+
+
+def human_name(patient: Resource) -> tuple[str, str]:
+    """Return (full name, given name) as the chart gives it, the official one first."""
+    names = [item for item in list_of(patient.get("name")) if isinstance(item, dict)]
+    usable = [item for item in names if item.get("use") not in ("old", "maiden")]
+    ranked = sorted(usable, key=lambda item: item.get("use") not in ("official", None))
+    if not ranked:
+        return "", ""
+    name = ranked[0]
+    given = [str(part) for part in list_of(name.get("given")) if part]
+    nick = next((item for item in names if item.get("use") == "nickname"), {})
+    first = (list_of(nick.get("given")) or given or [""])[0]
+    full = " ".join([*given, str(name.get("family") or "")]).strip()
+    return str(name.get("text") or full), str(first)
