@@ -148,7 +148,7 @@ def _body(types: set[str]) -> Any:
             "The body's Content-Type is none of: " + ", ".join(sorted(types)),
             headers={"Accept-Patch": PATCH_TYPE},
         )
-    if not request.mimetype_params.get("fhirVersion", "4.0").startswith("4.0"):
+    if not request.mimetype_params.get("fhirversion", "4.0").startswith("4.0"):
         raise FhirFault(415, "This server speaks FHIR 4.0 only.")
     try:
         return orjson.loads(request.get_data())

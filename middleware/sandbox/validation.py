@@ -22,6 +22,7 @@ ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 NAMES = {str: "a string", int: "an integer", float: "a number", bool: "a boolean"}
 _CODE = re.compile(r"\S+( \S+)*")
 _MOST = 5
+_DEEPEST = 60
 
 Problem = tuple[str, str]
 
@@ -39,10 +40,7 @@ def check_resource(resource: Any, type_: str | None = None) -> None:
     if type_ is not None and named != type_:
         raise FhirFault(422, f"This is a {named}, but {type_} was addressed.")
     found = _object(resource, model_of(named), (named, ""), named)
-    try:
-        problems = list(islice(found, _MOST))
-    except RecursionError as error:
-        raise FhirFault(422, "The resource is nested too deeply.") from error
+    problems = list(islice(found, _MOST))
     if problems:
         sentences = "; ".join(f"{path}: {text}" for path, text in problems)
         raise FhirFault(422, sentences, code="structure", expression=problems[0][0])
@@ -51,6 +49,9 @@ def check_resource(resource: Any, type_: str | None = None) -> None:
 def _object(
     value: dict[str, Any], model: Any, place: tuple[str, str], path: str
 ) -> Iterator[Problem]:
+    if path.count(".") > _DEEPEST:
+        yield path[:200], "this is nested too deeply"
+        return
     if not value:
         yield path, "an object may not be empty"
     elements = elements_of(model)
