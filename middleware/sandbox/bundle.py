@@ -45,7 +45,7 @@ def process(
     FhirFault when the Bundle makes no sense, or when an entry of a transaction
     fails: then nothing is committed. `full` puts written resources in the answer.
     """
-    check_resource(bundle, "Bundle")
+    check_resource(_envelope(bundle), "Bundle")
     kind = bundle["type"]
     entries = bundle.get("entry", [])
     if kind not in {"batch", "transaction"}:
@@ -59,6 +59,19 @@ def process(
         "type": f"{kind}-response",
         "entry": run(entries, store, site, grant, full),
     }
+
+
+def _envelope(bundle: Any) -> Any:
+    """Answer the Bundle without its resources: each is checked with its own entry."""
+    if not isinstance(bundle, dict) or not isinstance(bundle.get("entry"), list):
+        return bundle
+    bare = [
+        {name: part for name, part in entry.items() if name != "resource"}
+        if isinstance(entry, dict) and len(entry) > 1
+        else entry
+        for entry in bundle["entry"]
+    ]
+    return {**bundle, "entry": bare}
 
 
 def carry_out(call: Call, store: Store, site: Site, grant: Grant | None) -> Answer:

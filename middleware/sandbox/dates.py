@@ -1,7 +1,8 @@
 """FHIR dates as ranges of instants, and how search prefixes compare them.
 
-Pure. A range is half open: [low, high). Source:
-https://hl7.org/fhir/R4/search.html#date and #prefix.
+Pure. A range is half open: [low, high). `ge` and `le` also take what overlaps the
+search value, as the servers in use do: a stay that began today and is not over
+began on or before today. Source: https://hl7.org/fhir/R4/search.html#prefix.
 """
 
 import re
@@ -96,8 +97,8 @@ COMPARISONS: dict[str, Callable[[Range, Range], bool]] = {
     "ne": lambda search, target: not _equal(search, target),
     "gt": lambda search, target: target[1] > search[1],
     "lt": lambda search, target: target[0] < search[0],
-    "ge": lambda search, target: target[1] > search[1] or _equal(search, target),
-    "le": lambda search, target: target[0] < search[0] or _equal(search, target),
+    "ge": lambda search, target: target[1] > search[0],
+    "le": lambda search, target: target[0] < search[1],
     "sa": lambda search, target: target[0] >= search[1],
     "eb": lambda search, target: target[1] <= search[0],
 }
