@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from middleware.sandbox.journal import Journal
 
 KIND = "clock"
+CENTURY = timedelta(days=36525)
 
 
 class SandboxClock:
@@ -44,11 +45,17 @@ class SandboxClock:
         return instant.astimezone(UTC)
 
     def advance(self, span: timedelta) -> datetime:
-        """Move the clock by a span (forward when positive); answer the new now."""
+        """Move the clock by a span (forward when positive); answer the new now.
+
+        OverflowError when the calendar ends before; then nothing was moved.
+        """
         with self._lock:
             self._keep(self._offset + span)
             return datetime.now(UTC) + self._offset
 
     def _keep(self, offset: timedelta) -> None:
+        # A century is kept free, for what is reckoned from now on must fit as well.
+        datetime.now(UTC) + offset + CENTURY
+        datetime.now(UTC) + offset - CENTURY
         self._offset = offset
         self._journal.append(KIND, {"offset": offset.total_seconds()})

@@ -42,15 +42,15 @@ def move_clock() -> tuple[Response, int] | Response:
     """Move the clock: {"now": instant with offset} or {"advance_seconds": n}."""
     clock: SandboxClock = current_app.extensions["clock"]
     asked = _read_json()
-    if set(asked) == {"now"} and isinstance(asked["now"], str):
-        try:
+    try:
+        if set(asked) == {"now"} and isinstance(asked["now"], str):
             clock.set(datetime.fromisoformat(asked["now"]))
-        except ValueError:
-            return _bad("now is not an ISO instant with an offset")
-    elif set(asked) == {"advance_seconds"} and _is_number(asked["advance_seconds"]):
-        clock.advance(timedelta(seconds=asked["advance_seconds"]))
-    else:
-        return _bad('send {"now": instant} or {"advance_seconds": number}')
+        elif set(asked) == {"advance_seconds"} and _is_number(asked["advance_seconds"]):
+            clock.advance(timedelta(seconds=asked["advance_seconds"]))
+        else:
+            return _bad('send {"now": instant} or {"advance_seconds": number}')
+    except (ValueError, OverflowError):
+        return _bad("that is no ISO instant with an offset, or beyond the calendar")
     return jsonify(now=clock.now().isoformat())
 
 

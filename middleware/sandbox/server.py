@@ -100,14 +100,18 @@ class Running:
         listener = bind(self._host, self._port)
         try:
             port = listener.getsockname()[1]
-            options = replace(self._options, base_url=f"http://{self._host}:{port}")
+            name = f"[{self._host}]" if ":" in self._host else self._host
+            options = replace(self._options, base_url=f"http://{name}:{port}")
             self._app = create_app(options)
             self._server = Server(self._host, self._app, listener)
+            for service in self._app.extensions["services"]:
+                service.start()
+                self._started.append(service)
+        except BaseException:
+            self.stop()
+            raise
         finally:
             listener.close()
-        for service in self._app.extensions["services"]:
-            service.start()
-            self._started.append(service)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="sandbox-http"
         )
@@ -116,11 +120,12 @@ class Running:
 
     def stop(self) -> None:
         """Stop answering, stop the parts, close the journal; safe to call twice."""
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
+        if self._server is not None:
+            if self._thread is not None:
+                self._server.shutdown()
+                self._thread.join()
             self._server.server_close()
-            self._thread = None
+            self._server, self._thread = None, None
         while self._started:
             self._started.pop().stop()
         if self._app is not None:
@@ -143,8 +148,12 @@ def bind(host: str, port: int) -> socket.socket:
         )
     listener = socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((name, port))
-    listener.listen(128)
+    try:
+        listener.bind((name, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
