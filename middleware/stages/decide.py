@@ -17,7 +17,7 @@ from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.stages.staff import ask_staff
-from middleware.storage import endpoints, events, nudges
+from middleware.storage import decision_log, endpoints, events, nudges, people
 from middleware.storage.database import Tx
 from middleware.storage.shards import check_epoch
 
@@ -61,8 +61,10 @@ def _decide(
             apply_again(context, tx, event.id, nudge, candidate, now)
         for candidate in candidates:
             _apply_new(context, tx, endpoint, event, candidate, now)
-        events.remember_patient(tx, endpoint.id, event.patient, chart, event.shard, now)
-        events.finish_event(tx, event.id, now)
+        people.remember_patient(
+            tx, endpoint.id, event.patient, person_name(chart.patient), now
+        )
+        events.finish_event(tx, [event.id], now)
     return _wakes(candidates, [candidate for _, candidate in again])
 
 
@@ -92,7 +94,7 @@ def _apply_new(
             nudge_id = nudges.upsert_nudge(tx, nudge, now)
     if candidate.task is not None:
         ask_staff(context, tx, event, candidate, now)
-    nudges.insert_decision(
+    decision_log.insert_decision(
         tx,
         id=context.ids.new(),
         endpoint_id=endpoint.id,
@@ -163,7 +165,7 @@ def apply_again(
     if not changed:
         return
     nudges.set_nudge(tx, nudge.id, state, verdict.reason, now, due_at=due)
-    nudges.insert_decision(
+    decision_log.insert_decision(
         tx,
         id=context.ids.new(),
         endpoint_id=nudge.endpoint_id,

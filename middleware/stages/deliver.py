@@ -21,7 +21,8 @@ from middleware.stages.charts import fetch_chart
 from middleware.stages.context import StageContext
 from middleware.stages.handover import hand_over, settle_orphans
 from middleware.stages.people import own_record
-from middleware.storage import deliveries, endpoints, nudges
+from middleware.storage import decision_log, deliveries, endpoints, nudges, settling
+from middleware.storage import gate as locks
 from middleware.storage.database import Tx
 from middleware.storage.shards import check_epoch
 
@@ -96,7 +97,7 @@ def _pass_gate(
     assert first.channel is not None and first.address is not None
     with context.database.tx() as tx:
         check_epoch(tx, "deliver", nudge.shard, gate.epoch)
-        deliveries.lock_gate(
+        locks.lock_gate(
             tx,
             endpoint_id=nudge.endpoint_id,
             patient=nudge.patient,
@@ -206,7 +207,7 @@ def _hold(
     again = verdict.until or now + LOOK_AGAIN
     if now >= nudge.expires_at:
         held_for = nudge.reason if nudge.state is NudgeState.HELD else verdict.reason
-        nudges.end_held(tx, nudge.id, "window-passed", held_for, now)
+        settling.end_held(tx, nudge.id, "window-passed", held_for, now)
         _record(gate, tx, Verdict(Outcome.CANCEL, "window-passed", verdict.facts), now)
         return
     due = min(max(again, now + timedelta(seconds=1)), nudge.expires_at)
@@ -219,7 +220,7 @@ def _hold(
 
 def _record(gate: Gate, tx: Tx, verdict: Verdict, now: datetime) -> None:
     nudge = gate.nudge
-    nudges.insert_decision(
+    decision_log.insert_decision(
         tx,
         id=gate.context.ids.new(),
         endpoint_id=nudge.endpoint_id,

@@ -17,7 +17,7 @@ from mappings.preference import ConsentRecord, Who
 from middleware.decisions.retries import next_attempt
 from middleware.stages.context import StageContext
 from middleware.stages.staff import ask_person
-from middleware.storage import deliveries, nudges, outbox, preferences
+from middleware.storage import deliveries, nudges, orphans, outbox, preferences
 from middleware.storage.database import Tx
 from middleware.storage.shards import check_epoch
 
@@ -47,8 +47,8 @@ def settle_orphans(
     is marked sent; anything else is marked unknown and a person is asked.
     """
     with context.database.tx() as tx:
-        orphans = deliveries.list_orphans(tx, shard)
-    for endpoint, nudge, delivery in orphans:
+        found = orphans.list_orphans(tx, shard)
+    for endpoint, nudge, delivery in found:
         receipt = _ask_channel(context, delivery)
         with context.database.tx() as tx:
             check_epoch(tx, "deliver", shard, epoch)
@@ -56,7 +56,7 @@ def settle_orphans(
                 _sent(context, tx, endpoint, nudge, delivery.id, receipt)
             else:
                 _unknown(context, tx, endpoint, nudge, delivery.id, now)
-    if orphans:
+    if found:
         context.wake("record", shard)
 
 
@@ -84,9 +84,11 @@ def _sent(
     receipt: Receipt,
 ) -> None:
     now = context.clock.now()
-    delivery = deliveries.set_delivery(
-        tx, delivery_id, receipt.state, now, provider_id=receipt.provider_id
+    deliveries.set_delivery(
+        tx, delivery_id, receipt.state, provider_id=receipt.provider_id, sent_at=now
     )
+    delivery = deliveries.get_delivery(tx, delivery_id)
+    assert delivery is not None
     nudges.set_nudge(tx, nudge.id, NudgeState.SENT, "due", now)
     request = write_communication_request(nudge, delivery, endpoint)
     message = write_communication(nudge, delivery, endpoint, now)
@@ -112,7 +114,7 @@ def _unknown(
     now: datetime,
 ) -> None:
     deliveries.set_delivery(
-        tx, delivery_id, DeliveryState.UNKNOWN, now, reason="delivery-unknown"
+        tx, delivery_id, DeliveryState.UNKNOWN, reason="delivery-unknown"
     )
     nudges.set_nudge(tx, nudge.id, NudgeState.FAILED, "delivery-unknown", now)
     ask_person(
@@ -173,7 +175,6 @@ def _failed(
         tx,
         message.delivery_id,
         DeliveryState.FAILED,
-        now,
         reason=error.reason,
         error=error.message,
     )

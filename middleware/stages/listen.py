@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mappings.delivery import Delivery, DeliveryState, Message
@@ -23,14 +23,15 @@ from middleware.storage import (
     deliveries,
     endpoints,
     inbound,
-    nudges,
     preferences,
+    settling,
 )
 from middleware.storage.database import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
+OVERTAKEN = timedelta(seconds=1)
 HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.WRONG_NUMBER})
 RECEIPTS = {
     "delivered": DeliveryState.DELIVERED,
@@ -74,20 +75,20 @@ def keep_reply(
 def keep_receipt(
     context: StageContext,
     channel: str,
-    provider_id: str,
+    delivery_id: str,
     status: str,
     detail: Mapping[str, Any],
     now: datetime,
 ) -> bool:
     """Store a provider's report on one message; False when it was known already."""
-    shard = shard_of(channel, provider_id)
+    shard = shard_of(channel, delivery_id)
     with context.database.tx() as tx:
         fresh = inbound.insert_inbound(
             tx,
-            key=f"{channel}:{provider_id}:{status}",
+            key=f"{channel}:{delivery_id}:{status}",
             channel=channel,
             source="receipt",
-            address=provider_id,
+            address=delivery_id,
             body=status,
             detail=dict(detail),
             received_at=now,
@@ -107,43 +108,48 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
             with context.database.tx() as tx:
                 check_epoch(tx, "listen", shard, epoch)
                 _apply_receipt(tx, row, now)
-                inbound.finish_inbound(tx, row.id, row.body, now)
         else:
             _answer(context, row, epoch, now)
     return len(rows)
 
 
-def _apply_receipt(tx: Tx, row: inbound.InboundRow, now: datetime) -> None:
+def _apply_receipt(tx: Tx, row: inbound.InboundItem, now: datetime) -> None:
+    """Apply a provider's report; one that overtook our own commit waits a moment."""
     state = RECEIPTS.get(row.body)
-    delivery = deliveries.find_delivery(tx, row.channel, row.address)
+    delivery = deliveries.get_delivery(tx, row.address)
+    if delivery is not None and delivery.state is DeliveryState.SENDING and state:
+        again = now + OVERTAKEN
+        inbound.retry_inbound(tx, row.id, again, "the message is still being sent")
+        return
+    inbound.finish_inbound(tx, row.id, row.body, now)
     if state is None or delivery is None or delivery.state is state:
         return
     if state is DeliveryState.FAILED:
         if delivery.state is DeliveryState.DELIVERED:
             return
         reason = str(row.detail.get("reason") or "not-delivered")
-        deliveries.set_delivery(tx, delivery.id, state, now, reason=reason)
-        nudges.fail_delivered(tx, delivery.nudge_id, reason, now)
+        deliveries.set_delivery(tx, delivery.id, state, reason=reason)
+        settling.fail_delivered(tx, delivery.nudge_id, reason, now)
         if reason in ("address-invalid", "address-unreachable"):
             preferences.mark_bad_address(
                 tx, delivery.channel, delivery.address, reason, now
             )
         return
-    deliveries.set_delivery(tx, delivery.id, state, now)
+    deliveries.set_delivery(tx, delivery.id, state, delivered_at=now)
 
 
 @dataclass(frozen=True)
 class _Reply:
     """A stored reply with what it was understood to mean."""
 
-    row: inbound.InboundRow
+    row: inbound.InboundItem
     reply: Reply
     people: tuple[tuple[str, str], ...]
     latest: Delivery | None
 
 
 def _answer(
-    context: StageContext, row: inbound.InboundRow, epoch: int, now: datetime
+    context: StageContext, row: inbound.InboundItem, epoch: int, now: datetime
 ) -> None:
     """Change consent, ask staff, then answer once; each step is its own commit."""
     with context.database.tx() as tx:
@@ -190,22 +196,15 @@ def _change(
             patient,
             shard=shard_of(endpoint_id, patient),
             priority="stat",
-            reason=_reason(reply),
+            reason="reply-needs-person" if reply.intents & HOLDING else "reply",
             text=f"The patient's {row.channel} reply needs a person: {row.body}",
             now=now,
             key=f"reply|{row.id}|{endpoint_id}|{patient}",
         )
 
 
-def _reason(reply: Reply) -> str:
-    for intent in (Intent.DEATH, Intent.WRONG_NUMBER, Intent.SYMPTOM):
-        if intent in reply.intents:
-            return f"reply-{intent.value}"
-    return "reply"
-
-
 def _permit(
-    context: StageContext, tx: Tx, endpoint_id: str, row: inbound.InboundRow
+    context: StageContext, tx: Tx, endpoint_id: str, row: inbound.InboundItem
 ) -> None:
     preferences.insert_consent(
         tx,
@@ -287,7 +286,6 @@ def _send(context: StageContext, message: Message) -> None:
                 tx,
                 message.delivery_id,
                 state,
-                context.clock.now(),
                 reason=error.reason,
                 error=error.message,
             )
@@ -297,6 +295,6 @@ def _send(context: StageContext, message: Message) -> None:
             tx,
             message.delivery_id,
             receipt.state,
-            context.clock.now(),
             provider_id=receipt.provider_id,
+            sent_at=context.clock.now(),
         )

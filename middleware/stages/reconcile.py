@@ -24,10 +24,11 @@ FOCUS_TYPES = ("Encounter", "Appointment", "CarePlan")
 
 @dataclass(frozen=True)
 class Changed:
-    """What a poll found, and where the cursor may move (None: it stays)."""
+    """What a poll found, where the cursor may move, and why it must stay."""
 
     items: tuple[inbox.NewItem, ...]
     since: datetime | None
+    fault: str | None = None
 
 
 def poll_endpoints(context: StageContext) -> None:
@@ -47,12 +48,14 @@ def _poll(context: StageContext, endpoint: Endpoint, resource_type: str) -> None
     except CareCueError as error:
         with context.database.tx() as tx:
             inbox.advance_cursor(
-                tx, endpoint.id, resource_type, None, now, error.message
+                tx, endpoint.id, resource_type, now, now, error.message
             )
         return
     with context.database.tx() as tx:
         inbox.insert_inbox(tx, found.items)
-        inbox.advance_cursor(tx, endpoint.id, resource_type, found.since, now, None)
+        inbox.advance_cursor(
+            tx, endpoint.id, resource_type, found.since or now, now, found.fault
+        )
     for shard in {item.shard for item in found.items}:
         context.wake("resolve", shard)
 
@@ -71,8 +74,9 @@ def fetch_changed(
     FhirError; pages that are missing leave the cursor where it is.
     """
     with context.database.tx() as tx:
-        since = inbox.read_cursor(tx, endpoint.id, resource_type)
-    start = write_instant((since or now) - OVERLAP)
+        cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
+    since = cursor.since if cursor else now
+    start = write_instant(since - OVERLAP)
     result = api.fetch_search(
         f"{resource_type}?_lastUpdated=ge{start}&_sort=_lastUpdated&_count=200"
     )
@@ -82,7 +86,7 @@ def fetch_changed(
         if resource.get("resourceType") == resource_type and resource.get("id")
     )
     if not result.complete:
-        return Changed(items, None)
+        return Changed(items, None, "a page of the search could not be read")
     seen = [_last_updated(resource) for resource in result.resources]
     return Changed(items, max([moment for moment in seen if moment], default=since))
 

@@ -49,7 +49,7 @@ def _search_of(resource: dict[str, object]) -> str:
 
 def _postpone(
     context: StageContext,
-    row: outbox.OutboxRow,
+    row: outbox.OutboxItem,
     epoch: int,
     now: datetime,
     error: CareCueError,

@@ -23,7 +23,7 @@ from middleware.ports import FhirApi, SearchResult
 from middleware.stages.charts import fetch_chart
 from middleware.stages.context import StageContext
 from middleware.stages.reconcile import fetch_changed
-from middleware.storage import endpoints, events, inbox
+from middleware.storage import endpoints, events, inbox, people
 from middleware.storage.database import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
@@ -68,8 +68,10 @@ def _resolve_endpoint(
     for item in items:
         if item.focus is not None:
             foci.setdefault(item.focus, []).append(item)
-    for item in blind:
-        _guard(context, [item], shard, epoch, now, _Expand(api, endpoint, item))
+    for resource_type in dict.fromkeys(item.resource_type for item in blind):
+        group = [item for item in blind if item.resource_type == resource_type]
+        work = _Expand(api, endpoint, resource_type, group)
+        _guard(context, group, shard, epoch, now, work)
     wanted = [name for name in foci if name.partition("/")[0] in FOCUS_TYPES]
     try:
         histories = api.fetch_many([f"{name}/_history" for name in wanted])
@@ -79,8 +81,8 @@ def _resolve_endpoint(
         return
     answers = dict(zip(wanted, histories, strict=True))
     for name, group in foci.items():
-        work = _Focus(api, endpoint, name, group, answers.get(name))
-        _guard(context, group, shard, epoch, now, work)
+        focus = _Focus(api, endpoint, name, group, answers.get(name))
+        _guard(context, group, shard, epoch, now, focus)
 
 
 def _guard(
@@ -100,17 +102,18 @@ def _guard(
 
 @dataclass(frozen=True)
 class _Expand:
-    """A notification without a focus: search for what changed since the last poll."""
+    """Notifications without a focus: one search for what changed answers them all."""
 
     api: FhirApi
     endpoint: Endpoint
-    item: inbox.InboxItem
+    resource_type: str | None
+    items: Sequence[inbox.InboxItem]
 
     def run(
         self, context: StageContext, shard: int, epoch: int, now: datetime
     ) -> None:
-        """Turn it into one inbox row per changed resource."""
-        types = [self.item.resource_type] if self.item.resource_type else FOCUS_TYPES
+        """Turn them into one inbox row per changed resource."""
+        types = [self.resource_type] if self.resource_type else FOCUS_TYPES
         fresh: list[inbox.NewItem] = []
         for resource_type in types:
             found = fetch_changed(
@@ -120,7 +123,7 @@ class _Expand:
         with context.database.tx() as tx:
             check_epoch(tx, "resolve", shard, epoch)
             inbox.insert_inbox(tx, fresh)
-            inbox.finish_inbox(tx, [self.item.id], now)
+            inbox.finish_inbox(tx, [item.id for item in self.items], now)
         for woken in {item.shard for item in fresh}:
             context.wake("resolve", woken)
 
@@ -146,7 +149,7 @@ class _Focus:
             return
         with context.database.tx() as tx:
             before = events.get_focus_state(tx, self.endpoint.id, self.name)
-            known = events.get_focus_patient(tx, self.endpoint.id, self.name)
+            known = people.get_focus_patient(tx, self.endpoint.id, self.name)
         versions = self._versions()
         transitions, after = match_transitions(before, versions)
         patient = _patient_of(versions) or known

@@ -31,18 +31,17 @@ def ask_person(
     ``priority`` is a FHIR request priority (routine, urgent, asap, stat). ``key``
     makes it once per cause. ``text`` names no diagnosis.
     """
-    identifier = context.ids.new()
+    identifier = f"task-{key}" if key else context.ids.new()
     stored = tasks.insert_task(
         tx,
         id=identifier,
-        key=key or identifier,
         endpoint_id=endpoint.id,
         patient=patient,
         nudge_id=nudge_id,
         priority=priority,
         reason=reason,
         text=text,
-        created_at=now,
+        now=now,
         due_at=due_at,
     )
     if not stored:

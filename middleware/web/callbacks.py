@@ -11,8 +11,6 @@ from typing import Any, Protocol
 
 from flask import Blueprint, Response, request
 
-from middleware.ports import Clock
-
 
 class Signed(Protocol):
     """Checks a provider's signature over the URL and the form."""
@@ -27,14 +25,16 @@ class CallbackPorts:
     """What the callbacks are given by wiring.
 
     ``keep_reply(channel, address, provider_id, text)`` and ``keep_receipt(channel,
-    provider_id, status, detail)`` return False for what was known already.
+    delivery_id, status, detail)`` return False for what was known already; the
+    readers give those same values.
     """
 
     public_url: str
-    clock: Clock
     signed: Signed
     read_reply: Callable[[dict[str, str]], tuple[str, str, str]]
-    read_receipt: Callable[[dict[str, str]], tuple[str, str, dict[str, Any]]]
+    read_receipt: Callable[
+        [dict[str, str], dict[str, str]], tuple[str, str, dict[str, Any]]
+    ]
     keep_reply: Callable[[str, str, str, str], bool]
     keep_receipt: Callable[[str, str, str, dict[str, Any]], bool]
 
@@ -55,8 +55,7 @@ def create_callbacks(ports: CallbackPorts) -> Blueprint:
         form = genuine()
         if form is None:
             return Response(status=403)
-        address, provider_id, text = ports.read_reply(form)
-        ports.keep_reply("sms", address, provider_id, text)
+        ports.keep_reply("sms", *ports.read_reply(form))
         return Response("<Response/>", content_type="text/xml")
 
     @blueprint.post("/sms/status")
@@ -64,8 +63,7 @@ def create_callbacks(ports: CallbackPorts) -> Blueprint:
         form = genuine()
         if form is None:
             return Response(status=403)
-        provider_id, word, detail = ports.read_receipt(form)
-        ports.keep_receipt("sms", provider_id, word, detail)
+        ports.keep_receipt("sms", *ports.read_receipt(form, request.args.to_dict()))
         return Response(status=204)
 
     return blueprint

@@ -1,0 +1,83 @@
+"""Reading an endpoint that an administrator described in a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from mappings.errors import BadInputError
+
+T = TypeVar("T", BackendClient, AppClient, Site)
+TOP = frozenset(
+    {"id", "name", "kind", "fhir_base", "allow_list", "profile", "backend", "app"}
+    | {"site"}
+)
+
+
+def read_endpoint_file(text: str) -> Endpoint:
+    """Read the TOML text; raises BadInputError that names the field at fault."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"The endpoint file is not TOML: {error}.") from None
+    unknown = sorted(set(raw) - TOP)
+    if unknown:
+        raise BadInputError(f"The endpoint file has unknown fields: {unknown}.")
+    try:
+        return Endpoint(
+            id=_text(raw, "id"),
+            name=_text(raw, "name"),
+            kind=EndpointKind(raw.get("kind", "test")),
+            fhir_base=_base(_text(raw, "fhir_base")),
+            backend=_part(BackendClient, raw.get("backend", {}), "backend"),
+            app=_part(AppClient, raw.get("app", {}), "app"),
+            site=_site(raw.get("site", {})),
+            allow_list=tuple(raw.get("allow_list", ())),
+            profile=dict(raw.get("profile", {})),
+        )
+    except ValueError as error:
+        raise BadInputError(f"The endpoint file is not usable: {error}.") from None
+
+
+def _text(raw: dict[str, Any], name: str) -> str:
+    value = raw.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise BadInputError(f"The endpoint file needs a text for {name!r}.")
+    return value.strip()
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise BadInputError("fhir_base must be an absolute http(s) URL.")
+    if parts.query or parts.fragment:
+        raise BadInputError("fhir_base must have no query and no fragment.")
+    return url.rstrip("/")
+
+
+def _part(kind: type[T], raw: dict[str, Any], name: str) -> T:
+    known = {item.name for item in fields(kind)}
+    unknown = sorted(set(raw) - known)
+    if unknown:
+        raise BadInputError(f"[{name}] has unknown fields: {unknown}.")
+    values = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in raw.items()
+    }
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise BadInputError(f"[{name}] is not complete: {error}.") from None
+
+
+def _site(raw: dict[str, Any]) -> Site:
+    site = _part(Site, raw, "site")
+    try:
+        ZoneInfo(site.zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise BadInputError(f"[site] zone {site.zone!r} is no IANA time zone.") from None
+    return site

@@ -1,0 +1,171 @@
+"""What the demo's month came to, counted where it happened.
+
+Transitions are counted in the EHR's own history, events, nudges and decisions in the
+database, messages at the phone API: never in the driver's own bookkeeping.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from middleware.ports import FhirApi
+from middleware.storage import story as stored
+from middleware.storage.database import Database
+from middleware.wiring.story import Story
+
+TOLERANCE = timedelta(minutes=15)
+HEADER = "X-CareCue-Delivery"
+FOCI = ("Encounter", "Appointment", "CarePlan")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The counts of a whole story and every expectation that did not hold."""
+
+    counts: dict[str, Any]
+    faults: tuple[str, ...]
+    messages: tuple[tuple[str, ...], ...]
+
+
+def count_story(
+    story: Story, database: Database, ehr: FhirApi, phones: dict[str, Any]
+) -> Result:
+    """Count and compare; ``phones`` is what the phone and mailbox API lists."""
+    with database.tx() as tx:
+        rows = stored.list_story(tx)
+        counts = stored.count_story_rows(tx)
+    known = {(row.focus, row.focus_version) for row in rows.events}
+    transitions = _transitions(ehr)
+    lost = sorted(transitions - known)
+    received = _received(phones)
+    by_delivery = {row.delivery_id: row for row in rows.deliveries}
+    keys = Counter(
+        by_delivery[item.delivery_id].nudge_key
+        for item in received
+        if item.delivery_id in by_delivery
+        and by_delivery[item.delivery_id].nudge_key is not None
+    )
+    doubled = sum(count - 1 for count in keys.values())
+    strangers = [item for item in received if item.delivery_id not in by_delivery]
+    messages = sorted(
+        (item.received, by_delivery[item.delivery_id])
+        for item in received
+        if item.delivery_id in by_delivery
+        and by_delivery[item.delivery_id].nudge_key is not None
+    )
+    communications = ehr.fetch_search("Communication?status=completed&_count=200")
+    faults = [
+        *(f"lost: {focus} version {version}" for focus, version in lost),
+        *(["a message was sent twice"] if doubled else []),
+        *(f"{len(strangers)} message(s) without a delivery" for _ in strangers[:1]),
+        *_compare(story, messages, rows),
+    ]
+    return Result(
+        counts={
+            "events": counts.events,
+            "nudges": counts.nudges,
+            "delivered": counts.delivered,
+            "held": dict(sorted(counts.held.items())),
+            "communications_in_ehr": len(communications.resources),
+            "lost": len(lost),
+            "doubled": doubled,
+        },
+        faults=tuple(faults),
+        messages=tuple(
+            (row.patient, row.plan, row.action, row.channel, row.language, row.body)
+            for _, row in messages
+        ),
+    )
+
+
+def _transitions(ehr: FhirApi) -> set[tuple[str, str]]:
+    """Return (reference, version) of every status change in the EHR's history."""
+    found: set[tuple[str, str]] = set()
+    for kind in FOCI:
+        for resource in ehr.fetch_search(f"{kind}?_count=200").resources:
+            reference = f"{kind}/{resource['id']}"
+            before: tuple[Any, ...] | None = None
+            for version in ehr.fetch_history(reference):
+                now = (version.get("status"), version.get("start"))
+                if before is None or now != before:
+                    found.add((reference, str(version["meta"]["versionId"])))
+                before = now
+    return found
+
+
+@dataclass(frozen=True, order=True)
+class Received:
+    """One message at the phone or mailbox."""
+
+    received: datetime
+    delivery_id: str
+
+
+def _received(phones: dict[str, Any]) -> list[Received]:
+    found = []
+    for text in phones["sms"]:
+        if text["direction"].startswith("outbound"):
+            mark = str(text.get("status_callback") or "").rpartition("delivery=")[2]
+            found.append(Received(datetime.fromisoformat(text["date_created"]), mark))
+    for mail in phones["email"]:
+        headers = {name.lower(): value for name, value in mail["headers"].items()}
+        moment = datetime.fromisoformat(mail["received"])
+        found.append(Received(moment, str(headers.get(HEADER.lower(), ""))))
+    return found
+
+
+def _compare(
+    story: Story,
+    messages: list[tuple[datetime, stored.StoryDelivery]],
+    rows: stored.StoryRows,
+) -> list[str]:
+    """Compare messages, holds and staff tasks with what the scenario expects."""
+    faults = []
+    left = list(messages)
+    for wanted in story.expect["messages"]:
+        at = story.instant(wanted["at"])
+        match = next((pair for pair in left if _matches(wanted, at, pair)), None)
+        name = f"{wanted['patient']} {wanted['plan']}/{wanted['action']}"
+        if match is None:
+            faults.append(f"missing: {name} at {at.isoformat()}")
+        else:
+            left.remove(match)
+    faults.extend(
+        f"not expected: {row.patient} {row.plan}/{row.action} at {moment.isoformat()}"
+        for moment, row in left
+    )
+    faults.extend(_compare_held(story, rows))
+    return faults
+
+
+def _matches(
+    wanted: dict[str, str],
+    at: datetime,
+    pair: tuple[datetime, stored.StoryDelivery],
+) -> bool:
+    moment, row = pair
+    told = (row.patient, row.plan, row.action, row.channel, row.language)
+    asked = (
+        f"Patient/{wanted['patient']}",
+        wanted["plan"],
+        wanted["action"],
+        wanted["channel"],
+        wanted["language"],
+    )
+    return told == asked and timedelta() <= moment - at <= TOLERANCE
+
+
+def _compare_held(story: Story, rows: stored.StoryRows) -> list[str]:
+    faults = []
+    for reason, people in story.expect["held"].items():
+        for person in people:
+            if (f"Patient/{person}", reason) not in rows.held:
+                faults.append(f"missing: {person} held for {reason}")
+    for wanted in story.expect["tasks"]:
+        task = (f"Patient/{wanted['patient']}", wanted["reason"], wanted["priority"])
+        if task not in rows.tasks:
+            faults.append(f"missing: a {wanted['reason']} task for {wanted['patient']}")
+    return faults

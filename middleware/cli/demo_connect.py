@@ -1,0 +1,152 @@
+"""Connecting the sandbox EHR: what `carecue endpoint add` does for a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mappings.endpoint import (
+    AppClient,
+    BackendClient,
+    Endpoint,
+    EndpointKind,
+    Site,
+)
+from middleware.settings import Settings
+from middleware.storage import endpoints, inbox
+from middleware.wiring.runtime import Runtime, signing_keys
+from middleware.wiring.sandbox_control import SandboxControl
+from middleware.wiring.subscribing import Wanted, subscribe
+
+SCOPE = (
+    "system/Patient.rs system/Encounter.rs system/Appointment.rs system/CarePlan.rs "
+    "system/Goal.rs system/Condition.rs system/Observation.rs system/Procedure.rs "
+    "system/ServiceRequest.rs system/DiagnosticReport.rs system/Consent.rs "
+    "system/RelatedPerson.rs system/MedicationRequest.rs system/Immunization.rs "
+    "system/Flag.rs system/Location.rs system/CommunicationRequest.crs "
+    "system/Communication.crs system/Task.crs system/Subscription.cruds"
+)
+APP_SCOPE = (
+    "launch openid fhirUser online_access patient/Patient.rs patient/Encounter.rs "
+    "patient/Appointment.rs patient/CarePlan.rs patient/Goal.rs patient/Condition.rs "
+    "patient/Observation.rs patient/Procedure.rs patient/ServiceRequest.rs "
+    "patient/DiagnosticReport.rs patient/Consent.rs patient/RelatedPerson.rs "
+    "patient/Communication.rs user/Practitioner.rs user/PractitionerRole.rs"
+)
+TOPICS = "http://sandbox.example.org/SubscriptionTopic"
+SHAPE = "http://sandbox.example.org/StructureDefinition/notification-shape"
+SMS_SID = "ACsandbox"
+SMS_FROM = "+14155550199"
+
+
+def sandbox_endpoint(base_url: str, zone: str) -> Endpoint:
+    """Describe the sandbox as a site would describe its EHR."""
+    return Endpoint(
+        id="sandbox",
+        name="Sandbox EHR",
+        kind=EndpointKind.SANDBOX,
+        fhir_base=f"{base_url}/fhir",
+        backend=BackendClient(
+            client_id="carecue-backend",
+            token_url=f"{base_url}/oauth/token",
+            scope=SCOPE,
+            algorithm="ES384",
+        ),
+        app=AppClient(
+            client_id="carecue-app",
+            authentication="private_key_jwt",
+            algorithm="RS384",
+            frame_origins=(base_url,),
+        ),
+        site=Site(
+            name="Northside Clinic",
+            phone="(415) 555-0100",
+            booking_url="northside.example.org/book",
+            zone=zone,
+            reviewers={"es": "Lucía Ferrer (synthetic reviewer)"},
+            organization="Organization/northside",
+        ),
+        allow_list=("*",),
+        profile={"vendor": "sandbox"},
+    )
+
+
+def connect_sandbox(
+    runtime: Runtime, control: SandboxControl, zone: str, sms_token: str
+) -> Endpoint:
+    """Store the endpoint and register our two clients and the SMS webhook there."""
+    endpoint = sandbox_endpoint(control.base_url, zone)
+    now = runtime.clock.now()
+    keys = signing_keys(runtime)
+    with runtime.database.tx() as tx:
+        if endpoints.get_endpoint(tx, endpoint.id) is None:
+            endpoints.insert_endpoint(tx, endpoint, now)
+            for resource_type in ("Encounter", "Appointment", "CarePlan"):
+                inbox.advance_cursor(tx, endpoint.id, resource_type, now, now, None)
+    _register(control, runtime.settings, keys.public_jwks())
+    control.call(
+        "PUT",
+        "/sandbox/sms",
+        {
+            "account_sid": SMS_SID,
+            "auth_token": sms_token,
+            "inbound_url": f"{runtime.settings.public_url}/channels/sms/inbound",
+            "from_number": SMS_FROM,
+        },
+    )
+    return endpoint
+
+
+def _register(
+    control: SandboxControl, settings: Settings, jwks: dict[str, object]
+) -> None:
+    common = {"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}
+    backend = {
+        **common,
+        "client_id": "carecue-backend",
+        "client_name": "CareCue",
+        "grant_types": ["client_credentials"],
+        "scope": SCOPE,
+    }
+    app = {
+        **common,
+        "client_id": "carecue-app",
+        "client_name": "CareCue",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "redirect_uris": [f"{settings.public_url}/smart/callback"],
+        "launch_uri": f"{settings.public_url}/smart/launch",
+        "scope": f"{APP_SCOPE} launch/patient",
+    }
+    for client in (backend, app):
+        control.call("PUT", f"/sandbox/clients/{client['client_id']}", client)
+
+
+def wanted_subscriptions(form: Callable[[str], str] | None = None) -> list[Wanted]:
+    """One subscription in each of the three forms, so that the demo shows all."""
+    chosen = form or (lambda name: name)
+    return [
+        Wanted(
+            resource_type="Encounter",
+            form=chosen("backport"),
+            topic=f"{TOPICS}/encounter-change",
+            content="id-only",
+        ),
+        Wanted(
+            resource_type="Appointment",
+            form=chosen("criteria"),
+            topic=None,
+            content="full-resource",
+        ),
+        Wanted(
+            resource_type="CarePlan",
+            form=chosen("backport"),
+            topic=f"{TOPICS}/careplan-change",
+            content="full-resource",
+            extensions=({"url": SHAPE, "valueCode": "r5"},),
+        ),
+    ]
+
+
+def subscribe_sandbox(runtime: Runtime, endpoint: Endpoint) -> None:
+    """Create the subscriptions that are not there yet."""
+    for wanted in wanted_subscriptions():
+        subscribe(runtime, endpoint, wanted)

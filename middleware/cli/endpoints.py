@@ -1,0 +1,221 @@
+"""Endpoints: connect an EHR, subscribe there, see how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from mappings.endpoint import Endpoint
+from mappings.endpoint_file import read_endpoint_file
+from mappings.errors import BadInputError, CareCueError
+from middleware.cli.output import fail, progress
+from middleware.fhir.discovery import fetch_capabilities, fetch_smart_configuration
+from middleware.settings import read_settings
+from middleware.storage import audit, endpoints, inbox, subscriptions
+from middleware.wiring.pipeline import fhir_factory
+from middleware.wiring.runtime import Runtime, open_runtime
+from middleware.wiring.subscribing import Wanted, subscribe
+
+TYPES = ("Encounter", "Appointment", "CarePlan")
+
+
+@click.group()
+def endpoint() -> None:
+    """EHRs: add one from a file, check it, subscribe, list, remove."""
+
+
+@endpoint.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--by", default="command line", help="Who does it; it is audited.")
+def add(file: Path, by: str) -> None:
+    """Store the endpoint that a TOML file describes (docs/operations.md).
+
+    \b
+    Example:
+      carecue endpoint add northside.toml
+    """
+    try:
+        described = read_endpoint_file(file.read_text())
+        with open_runtime(read_settings()) as runtime:
+            now = runtime.clock.now()
+            with runtime.database.tx() as tx:
+                if endpoints.get_endpoint(tx, described.id):
+                    endpoints.update_endpoint(tx, described)
+                else:
+                    endpoints.insert_endpoint(tx, described, now)
+                    for name in TYPES:
+                        inbox.advance_cursor(tx, described.id, name, now, now)
+                audit.insert_audit(
+                    tx, by, "endpoint-add", now, endpoint_id=described.id
+                )
+    except CareCueError as error:
+        fail(error)
+    click.echo(f"Stored {described.id}. Next: carecue endpoint check {described.id}")
+
+
+@endpoint.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(name: str, as_json: bool) -> None:
+    """Try each step of the connection and say what is wrong and what to do.
+
+    \b
+    Example:
+      carecue endpoint check northside
+    """
+    try:
+        with open_runtime(read_settings()) as runtime:
+            steps = _check_steps(runtime, _get(runtime, name))
+    except CareCueError as error:
+        fail(error)
+    if as_json:
+        click.echo(orjson.dumps({"endpoint": name, "steps": steps}))
+    else:
+        for step in steps:
+            word = "ok    " if step["ok"] else "failed"
+            click.echo(f"{word}  {step['step']}: {step['said']}")
+    if not all(step["ok"] for step in steps):
+        raise SystemExit(1)
+
+
+def _check_steps(runtime: Runtime, known: Endpoint) -> list[dict[str, Any]]:
+    api = fhir_factory(runtime)(known)
+    hosts = known.profile.get("authorization_hosts", ())
+
+    def capabilities() -> str:
+        statement = fetch_capabilities(known.fhir_base, clock=runtime.clock)
+        return f"FHIR {statement.get('fhirVersion', 'of unknown version')}"
+
+    def configuration() -> str:
+        found = fetch_smart_configuration(known.fhir_base, hosts=hosts)
+        return f"token endpoint {found.token_endpoint}"
+
+    def reads() -> str:
+        answers = api.fetch_many([f"{kind}?_count=1" for kind in TYPES])
+        refused = [
+            kind
+            for kind, answer in zip(TYPES, answers, strict=True)
+            if not answer.complete and not answer.resources
+        ]
+        if refused:
+            raise BadInputError(f"no permission to search {', '.join(refused)}")
+        return f"{', '.join(TYPES)} can be searched"
+
+    steps = (
+        ("server answers", capabilities),
+        ("SMART configuration", configuration),
+        ("token and permissions", reads),
+    )
+    found = []
+    for title, run in steps:
+        try:
+            found.append({"step": title, "ok": True, "said": run()})
+        except CareCueError as error:
+            found.append({"step": title, "ok": False, "said": error.message})
+    return found
+
+
+@endpoint.command("subscribe")
+@click.argument("name")
+@click.option(
+    "--form",
+    type=click.Choice(["criteria", "backport"]),
+    default="criteria",
+    help="R4 criteria, or R4 backport with a topic.",
+)
+@click.option("--topic", help="Topic canonical, for the backport form.")
+@click.option(
+    "--content",
+    type=click.Choice(["empty", "id-only", "full-resource"]),
+    default="id-only",
+    help="How much the notification carries.",
+)
+@click.option("--type", "only", multiple=True, type=click.Choice(TYPES))
+def subscribe_command(
+    name: str, form: str, topic: str | None, content: str, only: tuple[str, ...]
+) -> None:
+    """Ask the EHR to notify us; polling goes on beside it.
+
+    \b
+    Example:
+      carecue endpoint subscribe northside --form criteria
+    """
+    try:
+        if form == "backport" and (topic is None or len(only) != 1):
+            raise BadInputError(
+                "The backport form needs --topic and one --type. Nothing was created."
+            )
+        with open_runtime(read_settings()) as runtime:
+            known = _get(runtime, name)
+            for kind in only or TYPES:
+                key = subscribe(runtime, known, Wanted(kind, form, topic, content))
+                progress(f"{kind}: notifications come to /hooks/{key[:6]}...")
+    except CareCueError as error:
+        fail(error)
+    click.echo("Subscribed.")
+
+
+@endpoint.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_(as_json: bool) -> None:
+    """List the endpoints with their subscriptions.
+
+    \b
+    Example:
+      carecue endpoint list
+    """
+    try:
+        with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
+            known = endpoints.list_endpoints(tx)
+            rows = subscriptions.list_subscriptions(tx)
+    except CareCueError as error:
+        fail(error)
+    if as_json:
+        values = [
+            {"id": item.id, "name": item.name, "kind": item.kind.value,
+             "fhir_base": item.fhir_base, "site": asdict(item.site)}
+            for item in known
+        ]
+        click.echo(orjson.dumps({"endpoints": values}))
+        return
+    for item in known:
+        click.echo(f"{item.id}  {item.kind.value}  {item.fhir_base}")
+        for row in rows:
+            if row.endpoint_id == item.id:
+                click.echo(f"  {row.resource_type}: {row.form}, {row.status}")
+
+
+@endpoint.command()
+@click.argument("name")
+@click.option("--by", default="command line", help="Who does it; it is audited.")
+def remove(name: str, by: str) -> None:
+    """Remove an endpoint that has no events yet; use `carecue hold` otherwise.
+
+    \b
+    Example:
+      carecue endpoint remove northside
+    """
+    try:
+        with open_runtime(read_settings()) as runtime:
+            _get(runtime, name)
+            with runtime.database.tx() as tx:
+                endpoints.delete_endpoint(tx, name)
+                now = runtime.clock.now()
+                audit.insert_audit(tx, by, "endpoint-remove", now, subject=name)
+    except CareCueError as error:
+        fail(error)
+    click.echo(f"Removed {name}.")
+
+
+def _get(runtime: Runtime, name: str) -> Endpoint:
+    with runtime.database.tx() as tx:
+        known = endpoints.get_endpoint(tx, name)
+    if known is None:
+        raise BadInputError(
+            f"There is no endpoint {name!r}. `carecue endpoint list` names them."
+        )
+    return known

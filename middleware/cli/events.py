@@ -1,0 +1,72 @@
+"""Operations: the event log."""
+
+from __future__ import annotations
+
+import click
+import orjson
+
+from mappings.errors import BadInputError, CareCueError
+from middleware.cli.output import fail
+from middleware.settings import read_settings
+from middleware.storage import overview
+from middleware.wiring.runtime import open_runtime
+
+
+@click.group()
+def events() -> None:
+    """Clinical events: list them, show one with its timeline."""
+
+
+@events.command("list")
+@click.option("--limit", default=20, help="How many, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_(limit: int, as_json: bool) -> None:
+    """List the last events.
+
+    \b
+    Example:
+      carecue events list --limit 50
+    """
+    try:
+        with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
+            page = overview.list_events_page(tx, limit, None)
+    except CareCueError as error:
+        fail(error)
+    if as_json:
+        rows = [
+            {"id": row.id, "kind": row.kind, "focus": row.focus,
+             "occurred_at": row.occurred_at.isoformat(), "state": row.state}
+            for row in page
+        ]
+        click.echo(orjson.dumps({"events": rows}))
+        return
+    for row in page:
+        click.echo(
+            f"{row.occurred_at:%Y-%m-%d %H:%M}  {row.kind:28} {row.focus:28} {row.id}"
+        )
+
+
+@events.command()
+@click.argument("event_id")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(event_id: str, as_json: bool) -> None:
+    """Show one event: received, read, decided, due, sent, answered.
+
+    \b
+    Example:
+      carecue events show 3f2b6c1e-5a0d-4c8e-9f1e-2b7a4d6c8e01
+    """
+    try:
+        with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
+            steps = overview.timeline(tx, event_id)
+        if not steps:
+            raise BadInputError(f"There is no event {event_id}.")
+    except CareCueError as error:
+        fail(error)
+    if as_json:
+        rows = [{"at": at.isoformat(), "step": step, "text": text}
+                for at, step, text in steps]
+        click.echo(orjson.dumps({"timeline": rows}))
+        return
+    for at, step, text in steps:
+        click.echo(f"{at:%Y-%m-%d %H:%M:%S}  {step:10} {text}")

@@ -1,0 +1,135 @@
+"""The pipeline of one process: the stage context, its steps and its metronome."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from mappings.content import load_shipped
+from mappings.delivery import Message
+from mappings.endpoint import Endpoint, EndpointKind
+from mappings.plan import Library
+from middleware.channels.registry import ChannelParts, open_channels
+from middleware.fhir.auth import BackendTokens
+from middleware.fhir.client import FhirClient
+from middleware.fhir.keys import SigningKeys
+from middleware.ports import FhirApi
+from middleware.stages import decide, deliver, listen, record, resolve
+from middleware.stages.context import StageContext
+from middleware.stages.reconcile import poll_endpoints
+from middleware.storage import endpoints
+from middleware.ticker import Periodic, Ticker
+from middleware.wiring.runtime import Runtime, signing_keys
+from middleware.worker import Step, Worker
+
+STEPS = {
+    "resolve": resolve.step,
+    "decide": decide.step,
+    "deliver": deliver.step,
+    "record": record.step,
+    "listen": listen.step,
+}
+
+
+def fhir_factory(runtime: Runtime) -> Callable[[Endpoint], FhirApi]:
+    """Return what makes, and keeps, one client per endpoint."""
+    lock = threading.Lock()
+    clients: dict[tuple[object, ...], FhirClient] = {}
+    keys: list[SigningKeys] = []
+
+    def make(endpoint: Endpoint) -> FhirApi:
+        name = (endpoint.id, endpoint.fhir_base, endpoint.backend)
+        with lock:
+            if name not in clients:
+                if not keys:
+                    keys.append(signing_keys(runtime))
+                tokens = BackendTokens(endpoint, keys[0], runtime.clock)
+                clients[name] = FhirClient(
+                    endpoint.fhir_base,
+                    tokens.token,
+                    clock=runtime.clock,
+                    forget=tokens.forget,
+                    search_first=bool(endpoint.profile.get("search_first")),
+                )
+            return clients[name]
+
+    return make
+
+
+def library_factory() -> Callable[[Endpoint], Library]:
+    """Return what reads the shipped content once per set of reviewers."""
+
+    @functools.cache
+    def load(reviewers: tuple[tuple[str, str], ...], off: frozenset[str]) -> Library:
+        whole = load_shipped(dict(reviewers))
+        kept = tuple(plan for plan in whole.plans if plan.id not in off)
+        return Library(kept, whole.wordings, whole.value_sets, whole.dispositions)
+
+    def make(endpoint: Endpoint) -> Library:
+        site = endpoint.site
+        reviewers = tuple(sorted(site.reviewers.items()))
+        return load(reviewers, frozenset(site.plans_off))
+
+    return make
+
+
+def stage_context(runtime: Runtime) -> StageContext:
+    """Make what the stages are given."""
+    settings = runtime.settings
+    return StageContext(
+        database=runtime.database,
+        clock=runtime.clock,
+        ids=runtime.ids,
+        wake=runtime.wakes.wake,
+        fhir=fhir_factory(runtime),
+        channels=open_channels(
+            ChannelParts(settings, runtime.clock, _allowed(runtime))
+        ),
+        library=library_factory(),
+        status_base=settings.public_url,
+    )
+
+
+def _allowed(runtime: Runtime) -> Callable[[Message], bool]:
+    """Say whom a channel may reach at all: the second lock behind the gate."""
+
+    def allowed(message: Message) -> bool:
+        with runtime.database.tx() as tx:
+            known = endpoints.list_endpoints(tx)
+        return any(
+            endpoint.kind is EndpointKind.PRODUCTION
+            or "*" in endpoint.allow_list
+            or message.address in endpoint.allow_list
+            for endpoint in known
+        )
+
+    return allowed
+
+
+def run_worker(runtime: Runtime, stop: threading.Event) -> None:
+    """Drain the stages and keep the metronome until ``stop`` is set."""
+    context = stage_context(runtime)
+    worker = Worker(
+        runtime.database,
+        runtime.wakes,
+        {name: _bind(step, context) for name, step in STEPS.items()},
+        runtime.clock,
+        concurrency=runtime.settings.worker_concurrency,
+    )
+    every = timedelta(seconds=runtime.settings.poll_seconds)
+    reconcile = Periodic("reconcile", every, lambda: poll_endpoints(context))
+    ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, [reconcile])
+    ticker.start()
+    try:
+        worker.run(stop)
+    finally:
+        ticker.stop()
+
+
+def _bind(step: Callable[..., int], context: StageContext) -> Step:
+    def run(shard: int, epoch: int) -> int:
+        return step(context, shard, epoch, context.clock.now())
+
+    return run

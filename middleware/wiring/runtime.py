@@ -1,0 +1,101 @@
+"""What every process of ours opens first, and closes last.
+
+Nothing here decides; it only makes the parts that settings describe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mappings.errors import ConfigurationError
+from middleware.clock import MovableClock, SystemClock
+from middleware.fhir.keys import SigningKeys
+from middleware.log import configure_log
+from middleware.ports import Clock, Ids, RandomIds
+from middleware.sealing import Sealer, create_key_file, read_keys
+from middleware.settings import Settings
+from middleware.storage import clock as stored_clock
+from middleware.storage import marks
+from middleware.storage.database import Database
+from middleware.storage.jobs import Wakes
+from middleware.storage.migrate import check_schema
+
+KEYS_MARK = "signing-keys"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The open parts of one process."""
+
+    settings: Settings
+    database: Database
+    wakes: Wakes
+    clock: Clock
+    ids: Ids
+    sealer: Sealer
+
+
+@contextmanager
+def open_runtime(settings: Settings, *, checked: bool = True) -> Iterator[Runtime]:
+    """Open database, queue, clock and keys; close them at the end.
+
+    Raises ConfigurationError without a database URL, StorageError when the schema is
+    not the one that this version needs.
+    """
+    runtime = make_runtime(settings, checked=checked)
+    try:
+        yield runtime
+    finally:
+        runtime.wakes.close()
+        runtime.database.close()
+
+
+def make_runtime(settings: Settings, *, checked: bool = True) -> Runtime:
+    """Open the parts for the life of the process."""
+    configure_log(settings.log_level)
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "No database is named. Set CARECUE_DATABASE_URL to a PostgreSQL 15 or "
+            "newer, or run `carecue demo`, which brings its own."
+        )
+    path = settings.secret_key_path
+    if not path.exists():
+        create_key_file(path)
+    database = Database(
+        settings.database_url, pool_size=settings.worker_concurrency * 3 + 4
+    )
+    if checked:
+        check_schema(database)
+    return Runtime(
+        settings=settings,
+        database=database,
+        wakes=Wakes(settings.database_url),
+        clock=_clock(settings, database),
+        ids=RandomIds(),
+        sealer=Sealer(read_keys(path)),
+    )
+
+
+def _clock(settings: Settings, database: Database) -> Clock:
+    if not settings.movable_clock:
+        return SystemClock()
+
+    def offset() -> stored_clock.timedelta:
+        with database.tx() as tx:
+            return stored_clock.read_offset(tx)
+
+    return MovableClock(offset)
+
+
+def signing_keys(runtime: Runtime) -> SigningKeys:
+    """Return our signing keys, made and sealed into the database at first use."""
+    with runtime.database.tx() as tx:
+        sealed = marks.read_mark(tx, KEYS_MARK)
+        if sealed is None:
+            keys = SigningKeys.generate()
+            text = runtime.sealer.seal(keys.dump()).hex()
+            marks.put_mark(tx, KEYS_MARK, text)
+            sealed = marks.read_mark(tx, KEYS_MARK)
+        return SigningKeys.load(runtime.sealer.open(bytes.fromhex(str(sealed))))
