@@ -33,7 +33,9 @@ def admit(store: Store, patient: str, user: User, now: datetime) -> Resource:
     """Open a hospital stay that began two days ago; answer the Encounter."""
     with store.transaction() as transaction:
         person = _patient(transaction, patient)
-        if any(map(is_open_stay, transaction.candidates("Encounter", patient))):
+        if any(
+            map(is_open_stay, transaction.candidates("Encounter", f"Patient/{patient}"))
+        ):
             raise ValueError("The patient is already in hospital.")
         encounter = {
             "resourceType": "Encounter",
@@ -56,7 +58,7 @@ def discharge_home(store: Store, patient: str, now: datetime) -> Resource:
         _patient(transaction, patient)
         stays = [
             encounter
-            for encounter in transaction.candidates("Encounter", patient)
+            for encounter in transaction.candidates("Encounter", f"Patient/{patient}")
             if is_open_stay(encounter)
             and encounter.get("subject", {}).get("reference") == f"Patient/{patient}"
         ]

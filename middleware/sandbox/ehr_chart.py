@@ -111,7 +111,9 @@ class Reader:
         """Answer the appointments of a patient, latest first."""
         found = [
             appointment
-            for appointment in self.store.candidates("Appointment", patient)
+            for appointment in self.store.candidates(
+                "Appointment", f"Patient/{patient}"
+            )
             if read_reference(appointment, "Patient") == patient
             and appointment.get("status") != "entered-in-error"
         ]
@@ -215,6 +217,6 @@ def is_deceased(patient: Resource) -> bool:
 def _own(store: Store, type_: str, patient: str, element: str) -> list[Resource]:
     return [
         resource
-        for resource in store.candidates(type_, patient)
+        for resource in store.candidates(type_, f"Patient/{patient}")
         if resource.get(element, {}).get("reference") == f"Patient/{patient}"
     ]

@@ -43,7 +43,8 @@ def answer_page(
     site = read_site(current_app.extensions["store"])
     response = make_response(render_template(template, site=site, **values), status)
     response.headers["Content-Security-Policy"] = policy
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # "no-referrer" would make the browser send "Origin: null" with our own forms.
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response
 

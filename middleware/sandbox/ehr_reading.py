@@ -57,8 +57,9 @@ def read_sort_name(resource: Resource) -> str:
 
 
 def read_initials(name: str) -> str:
-    """Answer the first letters of the first and last word of a name."""
-    words = [word for word in name.replace(",", " ").split() if word[0].isalpha()]
+    """Answer the first letters of the first and last word of a name, titles aside."""
+    said, _, _ = name.partition(",")
+    words = [w for w in said.split() if w[0].isalpha() and not w.endswith(".")]
     return "".join(word[0].upper() for word in (words[:1] + words[1:][-1:]))
 
 

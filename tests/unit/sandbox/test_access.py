@@ -61,7 +61,7 @@ def test_permits_a_granular_scope_for_its_category_only():
     held = grant(f"patient/Observation.rs?category={LAB}", "rosa")
     assert held.permits("s", "Observation", frozenset({LAB}))
     assert not held.permits("s", "Observation", frozenset({LAB + "s"}))
-    lab = {"coding": [{"system": LAB.split("|")[0], "code": "laboratory"}]}
+    lab = {"coding": [{"system": LAB.partition("|")[0], "code": "laboratory"}]}
     mine = {"resourceType": "Observation", "subject": {"reference": "Patient/rosa"}}
     assert held.admits("r", {**mine, "category": [lab]})
     assert not held.admits("r", mine)
