@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -111,6 +112,23 @@ class QuietServer(ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         return
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[Script]:
+    """Serve a script on a free port."""
+    scripted = Script()
+    server = QuietServer(("127.0.0.1", 0), make_handler(scripted))
+    scripted.base = f"http://127.0.0.1:{server.server_port}/fhir"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield scripted
+    finally:
+        scripted.released.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 QUICK = Limits(first_pause=0.001, retry_seconds=5.0)
