@@ -54,8 +54,8 @@ class Answer:
 class Site:
     """What the whole server shares: its base URL, zone, pages and extra checks.
 
-    `now` answers the simulated instant that writes are stamped with. `checks` refuse a resource before it is written
-    with a FhirFault.
+    `now` answers the simulated instant that writes are stamped with. `checks`
+    refuse a resource before it is written, with a FhirFault.
     """
 
     base: str

@@ -200,4 +200,4 @@ def _refuse_other(error: Exception) -> Any:
     if not below:
         raise error
     log.error("a FHIR request failed", exc_info=error)
-    return refuse(FhirFault(500, "The server failed; nothing was changed."))
+    return refuse(FhirFault(500, "The server failed. Read before you retry."))

@@ -4,6 +4,7 @@ It may not know HTTP, search parameters or validation: what comes here is kept.
 One lock orders the writers; readers take only a short lock over finished state.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from middleware.sandbox.transaction import Transaction
 __all__ = ["Change", "Interaction", "Resource", "Store", "Transaction"]
 
 KIND = "resource"
+log = logging.getLogger(__name__)
 
 
 class Store:
@@ -136,6 +138,14 @@ class Store:
                 while self._pending:
                     change = self._pending.popleft()
                     for callback in self._callbacks:
-                        callback(change)
+                        _report(callback, change)
             finally:
                 self._draining = False
+
+
+def _report(callback: Callable[[Change], None], change: Change) -> None:
+    try:
+        callback(change)
+    except Exception:
+        # The change is committed: for its writer it has succeeded.
+        log.exception("a listener failed on %s/%s", change.type, change.id)

@@ -1,5 +1,7 @@
 """The FHIR server's single interactions over HTTP, and what it refuses."""
 
+import threading
+
 import pytest
 
 from tests.unit.sandbox.fhir_rig import BASE, Fhir, diagnostics, encounter, patient
@@ -301,3 +303,46 @@ def test_head_answers_like_get_without_a_body(fhir):
     answer = fhir.send("HEAD", "/Patient/rosa")
     assert (answer.status_code, answer.data) == (200, b"")
     assert answer.headers["ETag"] == 'W/"1"'
+
+
+def test_writers_at_the_same_time_create_once_and_lose_no_update(fhir):
+    note = {
+        "resourceType": "Basic",
+        "identifier": [{"system": "urn:x", "value": "k"}],
+        "code": {"text": "x"},
+    }
+    fhir.put(patient("tally", multipleBirthInteger=0))
+    statuses = []
+
+    def write() -> None:
+        made = fhir.post(note, If_None_Exist="identifier=urn:x|k").status_code
+        while True:
+            held = fhir.get("/Patient/tally")
+            count = held.json["multipleBirthInteger"] + 1
+            body = patient("tally", multipleBirthInteger=count)
+            wrote = fhir.put(body, If_Match=held.headers["ETag"]).status_code
+            if wrote == 200:
+                break
+            assert wrote == 412
+        statuses.append(made)
+
+    threads = [threading.Thread(target=write) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200, 200, 200, 200, 200, 201]
+    assert fhir.get("/Patient/tally").json["multipleBirthInteger"] == 6
+
+
+def test_readers_do_not_wait_for_an_open_transaction(fhir):
+    with fhir.store.transaction() as transaction:
+        transaction.create("Patient", {}, "later")
+        answers = []
+        reader = threading.Thread(
+            target=lambda: answers.append(fhir.get("/Patient?_id=rosa,later").json)
+        )
+        reader.start()
+        reader.join(timeout=10)
+        assert [answer["total"] for answer in answers] == [1]
+    assert fhir.get("/Patient?_id=rosa,later").json["total"] == 2

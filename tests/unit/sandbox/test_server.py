@@ -57,7 +57,7 @@ def test_kept_connection_is_cut_when_the_sandbox_stops():
     try:
         port = int(running.base_url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(b"GET /sandbox/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             running.stop()
             rest = b"".join(iter(lambda: connection.recv(4096), b""))
@@ -99,3 +99,13 @@ def test_signal_stops_the_server_cleanly(tmp_path, number):
     assert health.status_code == 200
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{base}/sandbox/health", timeout=5)
+
+
+def test_host_that_only_resolves_to_this_machine_is_refused():
+    with Running(Options(people=False)) as running:
+        url = f"{running.base_url}/sandbox/health"
+        foreign = {"Host": "rebound.example.org"}
+        assert requests.get(url, headers=foreign, timeout=5).status_code == 400
+        port = running.base_url.rpartition(":")[2]
+        local = f"http://localhost:{port}/sandbox/health"
+        assert requests.get(local, timeout=5).status_code == 200

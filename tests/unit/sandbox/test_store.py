@@ -44,10 +44,15 @@ def test_last_updated_rises_strictly_when_the_clock_goes_back():
 
 def test_transaction_that_raises_commits_nothing():
     store, _ = open_store()
-    with pytest.raises(ZeroDivisionError), store.transaction() as transaction:
-        transaction.create("Patient", {}, "rosa")
-        assert transaction.get("Patient", "rosa") is not None
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with store.transaction() as transaction:
+            transaction.create("Patient", {}, "rosa")
+            assert transaction.get("Patient", "rosa") is not None
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert store.get("Patient", "rosa") is None
     assert store.log() == []
 
@@ -83,6 +88,22 @@ def test_callbacks_come_after_the_commit_in_order_also_for_nested_writes():
         ("Subscription", "s", 1),
         ("Patient", "rosa", 1),
         ("Subscription", "s", 2),
+    ]
+
+
+def test_listener_that_fails_stops_neither_the_writer_nor_the_others(caplog):
+    store, _ = open_store()
+    seen: list[str] = []
+
+    def fail(_: Change) -> None:
+        raise ZeroDivisionError
+
+    store.on_change(fail)
+    store.on_change(lambda change: seen.append(change.id))
+    store.create("Patient", {}, "rosa")
+    assert seen == ["rosa"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a listener failed on Patient/rosa"
     ]
 
 
