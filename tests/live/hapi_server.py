@@ -4,6 +4,7 @@ Loopback only. Knows nothing of the product: it starts, stops and kills a strang
 """
 
 import contextlib
+import fcntl
 import os
 import selectors
 import shutil
@@ -60,8 +61,14 @@ def build(timeout: float = 900) -> None:
     """Package the server once; then run it once to keep an empty database of its
     tables and an archive of its loaded classes, which halve every later start.
     """
-    if is_built():
-        return
+    with (PROJECT / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_built():
+            _package(timeout)
+            _train()
+
+
+def _package(timeout: float) -> None:
     shutil.rmtree(TARGET, ignore_errors=True)
     done = subprocess.run(
         ["mvn", "-q", "-B", "package"],
@@ -74,6 +81,9 @@ def build(timeout: float = 900) -> None:
     )
     if done.returncode:
         raise HapiError(f"mvn package failed:\n{done.stdout.decode()[-4000:]}")
+
+
+def _train() -> None:
     first = HapiServer(EMPTY, options=(f"-XX:ArchiveClassesAtExit={ARCHIVE}",))
     try:
         first.start(timeout=300)
@@ -124,10 +134,10 @@ class HapiServer:
         if options is None:
             options = (f"-XX:SharedArchiveFile={ARCHIVE}", "-Xshare:auto")
         classpath = f"{JAR}{os.pathsep}{CLASSPATH.read_text()}"
+        command = ["java", *JAVA_OPTIONS, *options, "-cp", classpath]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["java", *JAVA_OPTIONS, *options, "-cp", classpath]
-                + ["HapiServer", str(self.workdir), str(self.port)],
+                [*command, "HapiServer", str(self.workdir), str(self.port)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -182,7 +192,7 @@ class HapiServer:
     def _check_metadata(self, deadline: float) -> None:
         patience = max(1.0, deadline - time.monotonic())
         try:
-            with urllib.request.urlopen(  # noqa: S310
+            with urllib.request.urlopen(
                 f"{self.base_url}/metadata", timeout=patience
             ) as answer:
                 answer.read()

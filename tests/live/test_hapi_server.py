@@ -35,7 +35,7 @@ class Listener:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            do_POST = do_PUT
+            do_POST = do_PUT  # noqa: N815
 
             def log_message(self, *args):
                 pass
