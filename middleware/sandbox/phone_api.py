@@ -23,7 +23,7 @@ from middleware.sandbox.carrier import (
     write_message,
 )
 from middleware.sandbox.definition import is_loopback
-from middleware.sandbox.phone import Phones
+from middleware.sandbox.phones import Phones
 
 LONGEST_BODY = 1600
 LARGEST_PAGE = 1000
