@@ -19,8 +19,10 @@ from middleware.sandbox import (
     faults,
     fhir,
     keys,
+    mail,
     notifier,
     operations,
+    phone,
     smart,
 )
 from middleware.sandbox.charts import Charts
@@ -39,18 +41,24 @@ PARTS = (
     faults,
     notifier,
     operations,
+    phone,
+    mail,
     ehr,
 )
+
+# A page on another name that resolves to this machine may not steer the sandbox.
+LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 
 @dataclass(frozen=True)
 class Options:
     """How one sandbox is run.
 
-    `base_url` has no trailing slash and no `/fhir` (the server fills it in); `smtp_port` 0 takes a free
-    one (the mail part tells which); `data_dir` None keeps everything in memory;
-    `load_dir` holds Synthea transaction Bundles; `people` False starts empty;
-    `start` is the instant at which a new sandbox's clock begins (None: now).
+    `base_url` has no trailing slash and no `/fhir`; the server fills it in.
+    `smtp_port` 0 takes a free one (`extensions["mail"].port` tells which).
+    `data_dir` None keeps everything in memory; `load_dir` holds Synthea
+    transaction Bundles; `people` False starts empty. `start` is the instant at
+    which a new sandbox's clock begins (None: now).
     """
 
     base_url: str = ""
@@ -87,6 +95,7 @@ def create_app(options: Options) -> Flask:
     `app.extensions["services"]` is a list: a part appends its `Service` to it.
     """
     app = Flask("middleware.sandbox")
+    app.config["TRUSTED_HOSTS"] = LOOPBACK
     journal = Journal(options.data_dir)
     app.extensions["options"] = options
     app.extensions["journal"] = journal
@@ -95,14 +104,23 @@ def create_app(options: Options) -> Flask:
     app.extensions["store"] = Store(clock, journal)
     app.extensions["services"] = []
     app.after_request(_guard)
-    for part in PARTS:
-        part.register(app)
-    charts = Charts(app.extensions["store"], app.extensions["site"], journal)
+    try:
+        for part in PARTS:
+            part.register(app)
+        _load(app, options)
+    except BaseException:
+        journal.close()
+        raise
+    return app
+
+
+def _load(app: Flask, options: Options) -> None:
+    extensions = app.extensions
+    charts = Charts(extensions["store"], extensions["site"], extensions["journal"])
     if options.people:
         charts.load_people()
     if options.load_dir is not None:
         charts.load_directory(options.load_dir)
-    return app
 
 
 def _guard(response: Response) -> Response:

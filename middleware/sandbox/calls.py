@@ -92,14 +92,20 @@ class Session:
         """Tell whether the grant allows the interaction on this very resource."""
         return self.grant is None or self.grant.admits(interaction, resource)
 
+    def is_unbounded(self, interaction: str, type_: str) -> bool:
+        """Tell whether the grant allows it on every resource of the type."""
+        grant = self.grant
+        if grant is None:
+            return True
+        if not grant.permits(interaction, type_):
+            return False
+        return grant.confined_to(interaction, type_) is None
+
     def visible(self, type_: str, found: list[Resource]) -> list[Resource]:
         """Answer those of a search's results that the grant lets be seen."""
-        if self.grant is None:
+        if self.is_unbounded("s", type_):
             return found
-        wide = self.grant.permits("s", type_)
-        if wide and self.grant.confined_to("s", type_) is None:
-            return found
-        return [r for r in found if self.grant.admits("s", r)]
+        return [resource for resource in found if self.admits("s", resource)]
 
     @property
     def owner(self) -> str | None:

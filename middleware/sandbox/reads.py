@@ -56,22 +56,20 @@ def history(call: Call, session: Session) -> Answer:
     since, count = None, DEFAULT_COUNT
     for name, value in call.query:
         if name == "_since":
-            found = read_range(value, session.site.zone)
-            if found is None or "T" not in value:
+            instant = read_range(value, session.site.zone)
+            if instant is None or "T" not in value:
                 raise FhirFault(400, "_since is not an instant (+ is sent as %2B).")
-            since = found[0]
+            since = instant[0]
         elif name == "_count" and value.isdecimal():
             count = max(1, min(int(value), MAX_COUNT))
         elif name not in {"_format", "_pretty"}:
             raise FhirFault(400, "A history takes _since and _count here.")
-    found_changes: list[Change] = []
+    found: list[Change] = []
     for change in reversed(changes):
         if since is not None and change.instant < since:
             break
-        subject = change.resource or change.previous
-        if subject is None or session.admits("r", subject):
-            found_changes.append(change)
-    return Answer(200, _history_page(call, session, found_changes, count))
+        found.append(change)
+    return Answer(200, _history_page(call, session, _visible(session, found), count))
 
 
 def search(call: Call, session: Session) -> Answer:
@@ -154,6 +152,17 @@ def _changes(session: Session, place: tuple[str, ...]) -> list[Change]:
     if not versions:
         raise FhirFault(404, f"{place[0]}/{place[1]} is not here.")
     return versions
+
+
+def _visible(session: Session, changes: list[Change]) -> list[Change]:
+    types = {change.type for change in changes}
+    unbounded = {type_ for type_ in types if session.is_unbounded("r", type_)}
+    return [
+        change
+        for change in changes
+        if change.type in unbounded
+        or session.admits("r", change.resource or change.previous or {})
+    ]
 
 
 def _history_page(
