@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from middleware.storage.connecting import Tx
+
+
+def hash_token(token: str) -> str:
+    """Return what is stored of a link's or a cookie's secret."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def insert_login_link(

@@ -1,0 +1,197 @@
+"""Deliveries and the gate: what counts, what is stuck, and who waits for whom."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mappings.delivery import DeliveryState
+from mappings.errors import StorageError
+from mappings.preference import ConsentRecord, SentMessage, Who
+from middleware.storage.deliveries import (
+    find_delivery,
+    get_delivery,
+    insert_delivery,
+    latest_delivery_to,
+    list_nudge_deliveries,
+    list_sent,
+    list_stuck_deliveries,
+    lock_gate,
+    mark_answered,
+    set_delivery,
+)
+from middleware.storage.preferences import insert_consent, insert_preference
+from middleware.storage.switches import set_switch
+from tests.conftest import NOW
+from tests.unit.storage.seeds import DELIVERY, PATIENT, seed
+
+LATER = NOW + timedelta(minutes=1)
+STOP = ConsentRecord(
+    id="c1",
+    endpoint_id="e1",
+    patient=PATIENT,
+    system="sms",
+    value="+15550101",
+    topic="*",
+    permit=False,
+    who=Who.PATIENT,
+    how="reply STOP",
+    recorded_at=NOW,
+)
+
+
+def test_a_delivery_comes_back_and_is_found_by_the_providers_id(database):
+    with database.tx() as tx:
+        seed(tx, delivery=True)
+        assert get_delivery(tx, "d1") == DELIVERY
+        assert set_delivery(
+            tx, "d1", DeliveryState.SENT, provider_id="SM1", sent_at=LATER
+        )
+        sent = replace(
+            DELIVERY, state=DeliveryState.SENT, provider_id="SM1", sent_at=LATER
+        )
+        assert find_delivery(tx, "sms", "SM1") == sent
+        assert find_delivery(tx, "email", "SM1") is None
+        assert list_nudge_deliveries(tx, "n1") == [sent]
+
+
+def test_a_late_receipt_does_not_take_back_an_end(database):
+    with database.tx() as tx:
+        seed(tx, delivery=True)
+        assert set_delivery(tx, "d1", DeliveryState.DELIVERED, delivered_at=LATER)
+        assert not set_delivery(tx, "d1", DeliveryState.SENT, sent_at=LATER)
+        assert not set_delivery(tx, "d1", DeliveryState.FAILED, reason="not-delivered")
+        assert get_delivery(tx, "d1") == replace(
+            DELIVERY, state=DeliveryState.DELIVERED, delivered_at=LATER
+        )
+
+
+def test_an_unknown_delivery_may_still_turn_out_delivered(database):
+    with database.tx() as tx:
+        seed(tx, delivery=True)
+        assert set_delivery(tx, "d1", DeliveryState.UNKNOWN, reason="delivery-unknown")
+        assert set_delivery(tx, "d1", DeliveryState.DELIVERED, delivered_at=LATER)
+
+
+def test_a_delivery_that_never_ended_is_stuck(database):
+    with database.tx() as tx:
+        seed(tx, delivery=True)
+        assert list_stuck_deliveries(tx, NOW) == []
+        assert list_stuck_deliveries(tx, LATER) == [DELIVERY]
+        set_delivery(tx, "d1", DeliveryState.SENT)
+        assert list_stuck_deliveries(tx, LATER) == []
+
+
+def test_only_messages_that_may_have_arrived_count(database):
+    answer = replace(DELIVERY, id="d2", nudge_id="")
+    failed = replace(DELIVERY, id="d3", state=DeliveryState.FAILED)
+    old = replace(DELIVERY, id="d4", sending_at=NOW - timedelta(days=8))
+    with database.tx() as tx:
+        seed(tx, delivery=True)
+        for delivery in (answer, failed, old):
+            insert_delivery(tx, delivery, "other")
+        mark_answered(tx, "d1", LATER)
+        found = list_sent(tx, "e1", PATIENT, NOW - timedelta(days=7))
+        assert get_delivery(tx, "d2") == answer
+    assert found == (SentMessage(NOW, "post-discharge", "sms", answered=True),)
+
+
+def test_a_reply_answers_the_newest_message_to_its_address(database):
+    newer = replace(DELIVERY, id="d2", sending_at=LATER)
+    answer = replace(DELIVERY, id="d3", nudge_id="", sending_at=LATER)
+    with database.tx() as tx:
+        seed(tx, delivery=True)
+        insert_delivery(tx, newer, "post-discharge")
+        insert_delivery(tx, answer, "")
+        assert latest_delivery_to(tx, "sms", "+15550101") == newer
+        assert latest_delivery_to(tx, "sms", "+15550102") is None
+
+
+@pytest.mark.parametrize("denial", ["stop", "pause", "switch"])
+def test_a_denial_waits_for_the_gate_and_the_next_gate_sees_it(database, denial):
+    """Both take the same locks: the denial commits wholly before or wholly after."""
+    order: list[str] = []
+    started = threading.Event()
+
+    def deny() -> None:
+        with database.tx() as tx:
+            started.set()
+            _deny(tx, denial)
+            order.append("denied")
+
+    with database.tx() as tx:
+        _lock(tx)
+        thread = threading.Thread(target=deny)
+        thread.start()
+        started.wait()
+        _wait_for_a_waiter(database)
+        order.append("gate")
+    thread.join()
+    assert order == ["gate", "denied"]
+
+
+def test_two_gates_of_different_patients_do_not_wait_for_each_other(database):
+    with database.tx() as one, database.tx() as two:
+        two.execute("SET LOCAL lock_timeout = '100ms'")
+        _lock(one)
+        lock_gate(
+            two,
+            endpoint_id="e1",
+            patient="Patient/other",
+            system="sms",
+            value="+15550102",
+        )
+
+
+def test_two_gates_of_one_patient_wait_for_each_other(database):
+    with database.tx() as one:
+        _lock(one)
+        with pytest.raises(StorageError, match="55P03"), database.tx() as two:
+            two.execute("SET LOCAL lock_timeout = '100ms'")
+            lock_gate(
+                two, endpoint_id="e1", patient=PATIENT, system="email", value="a@b.org"
+            )
+
+
+def _lock(tx):
+    lock_gate(
+        tx, endpoint_id="e1", patient=PATIENT, system="sms", value="+15550101"
+    )
+
+
+def _deny(tx, denial):
+    if denial == "stop":
+        insert_consent(tx, STOP)
+    elif denial == "pause":
+        insert_preference(
+            tx,
+            id="p1",
+            endpoint_id="e1",
+            patient=PATIENT,
+            name="pause",
+            value={"until": None, "why": "asked"},
+            who=Who.PATIENT,
+            how="page",
+            recorded_by=None,
+            recorded_at=NOW,
+        )
+    else:
+        set_switch(
+            tx, id="w1", scope="all", target="*", reason="x", set_by="ops", now=NOW
+        )
+
+
+def _wait_for_a_waiter(database):
+    """Return when some session of this database waits for a lock."""
+    for _ in range(10_000):
+        with database.tx() as tx:
+            row = tx.execute(
+                "SELECT count(*) AS n FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone()
+        if row["n"]:
+            return
+    raise AssertionError("nobody waited")

@@ -1,0 +1,114 @@
+"""Nudges: planned once, moved while open, never brought back after their end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mappings.nudge import NudgeState
+from middleware.storage.nudges import (
+    get_nudge,
+    list_due_nudges,
+    list_event_nudges,
+    list_open_nudges,
+    list_patient_nudges,
+    set_nudge,
+    upsert_nudge,
+)
+from tests.conftest import NOW
+from tests.unit.storage.seeds import NUDGE, PATIENT, SHARD, seed
+
+DUE = NUDGE.due_at
+
+
+def test_a_nudge_comes_back_as_it_was(database):
+    with database.tx() as tx:
+        seed(tx, nudge=False)
+        assert upsert_nudge(tx, NUDGE, NOW)
+        assert get_nudge(tx, "n1") == NUDGE
+        assert get_nudge(tx, "n2") is None
+        assert list_event_nudges(tx, "ev1") == [NUDGE]
+
+
+def test_the_same_nudge_again_changes_nothing(database):
+    with database.tx() as tx:
+        seed(tx)
+        again = replace(NUDGE, id="n2", reason="paused", title="Other")
+        assert not upsert_nudge(tx, again, NOW)
+        assert list_patient_nudges(tx, "e1", PATIENT, 10) == [NUDGE]
+
+
+def test_an_open_nudge_moves_with_its_occasion(database):
+    later = DUE + timedelta(days=1)
+    moved = replace(
+        NUDGE,
+        id="n2",
+        due_at=later,
+        expires_at=later + timedelta(days=2),
+        detail={"start": "x"},
+    )
+    with database.tx() as tx:
+        seed(tx)
+        assert not upsert_nudge(tx, moved, NOW)
+        assert get_nudge(tx, "n1") == replace(moved, id="n1")
+        assert list_due_nudges(tx, SHARD, DUE, 10) == []
+
+
+@pytest.mark.parametrize("state", ["sending", "sent", "failed", "skipped", "cancelled"])
+def test_a_nudge_that_is_not_open_is_left_alone(database, state):
+    ended = replace(NUDGE, state=NudgeState(state))
+    with database.tx() as tx:
+        seed(tx, nudge=False)
+        upsert_nudge(tx, ended, NOW)
+        upsert_nudge(tx, replace(NUDGE, due_at=DUE + timedelta(days=1)), NOW)
+        assert get_nudge(tx, "n1") == ended
+        assert list_open_nudges(tx, "e1", PATIENT) == []
+
+
+def test_due_nudges_are_listed_by_time_then_urgency(database):
+    urgent = replace(NUDGE, id="n2", key="k2", priority=10)
+    early = replace(NUDGE, id="n3", key="k3", due_at=NOW, state=NudgeState.HELD)
+    later = replace(NUDGE, id="n4", key="k4", due_at=DUE + timedelta(days=9))
+    with database.tx() as tx:
+        seed(tx)
+        for nudge in (urgent, early, later):
+            upsert_nudge(tx, nudge, NOW)
+        found = list_due_nudges(tx, SHARD, DUE, 10)
+        assert [nudge.id for nudge in found] == ["n3", "n2", "n1"]
+        assert [n.id for n in list_due_nudges(tx, SHARD, DUE, 1)] == ["n3"]
+        opened = list_open_nudges(tx, "e1", PATIENT)
+        assert [nudge.id for nudge in opened] == ["n3", "n1", "n2", "n4"]
+
+
+def test_set_nudge_changes_what_is_given(database):
+    until = NOW + timedelta(days=1)
+    with database.tx() as tx:
+        seed(tx)
+        set_nudge(tx, "n1", NudgeState.HELD, "paused", NOW, due_at=until, attempts=2)
+        held = get_nudge(tx, "n1")
+        set_nudge(
+            tx,
+            "n1",
+            NudgeState.SENT,
+            "due",
+            NOW,
+            channel="sms",
+            address="+15550101",
+            language="es",
+        )
+        sent = get_nudge(tx, "n1")
+        ended = tx.execute("SELECT done_at FROM nudge").fetchone()
+    assert held == replace(
+        NUDGE, state=NudgeState.HELD, reason="paused", due_at=until, attempts=2
+    )
+    assert sent == replace(
+        held,
+        state=NudgeState.SENT,
+        reason="due",
+        channel="sms",
+        address="+15550101",
+        language="es",
+    )
+    assert ended == {"done_at": NOW}
