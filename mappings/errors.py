@@ -82,6 +82,22 @@ class LaunchError(CareCueError):
         self.status = status
 
 
+class NotificationError(CareCueError):
+    """A notification cannot be understood.
+
+    ``quarantine`` True means that it is FHIR's and plausibly meant for us: an
+    authenticated sender is answered 200 and a person looks. Otherwise ``status`` is
+    the HTTP status of the refusal.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 400, quarantine: bool = True
+    ) -> None:
+        super().__init__(message, permanent=True)
+        self.status = status
+        self.quarantine = quarantine
+
+
 class ChannelError(CareCueError):
     """A channel did not take a message.
 
