@@ -64,7 +64,7 @@ def _part(kind: type[T], raw: dict[str, Any], name: str) -> T:
     unknown = sorted(set(raw) - known)
     if unknown:
         raise BadInputError(f"[{name}] has unknown fields: {unknown}.")
-    values = {
+    values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in raw.items()
     }

@@ -1,0 +1,183 @@
+"""The candidate: one step of a plan with its verdict, its words and its sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from jinja2 import TemplateError
+
+from mappings.instants import find_instant
+from mappings.nudge import NEEDS_PERSON, Fact, Nudge, Outcome, Verdict
+from mappings.plan import Plan, PlanAction, Timing
+from middleware.decisions.circumstance import Step
+from middleware.decisions.routing import Route
+from middleware.decisions.wording import Words, fill, plain_name, short_day, time_words
+
+PER_PATIENT = frozenset({"minor", "language-missing", "wording-missing"})
+URGENT = frozenset(
+    {"disposition-unknown", "disposition-other", "disposition-died", "sensitive"}
+)
+
+
+@dataclass(frozen=True)
+class StaffTask:
+    """What a person is asked to do. ``key`` makes it once per cause.
+
+    ``priority`` is a FHIR request priority; ``due_at`` None means no deadline.
+    """
+
+    key: str
+    reason: str
+    text: str
+    priority: str
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One intended message (or staff task) and what was decided about it.
+
+    ``due_at`` already lies in permitted hours; for a task it is the deadline. ``task``
+    is set when a person is to be asked now. ``text`` is finished words, or empty.
+    """
+
+    key: str
+    plan: Plan
+    action: PlanAction
+    focus: str
+    occasion: str
+    recipient: str
+    verdict: Verdict
+    due_at: datetime
+    expires_at: datetime
+    channel: str | None = None
+    address: str | None = None
+    language: str | None = None
+    text: str = ""
+    subject: str = ""
+    title: str = ""
+    why: str = ""
+    stops: str = ""
+    kind: str = "message"
+    task: StaffTask | None = None
+    reviewer: str = ""
+
+    def with_verdict(self, verdict: Verdict) -> Candidate:
+        """Return the same candidate with another verdict."""
+        return replace(self, verdict=verdict)
+
+
+def describe(
+    step: Step,
+    verdict: Verdict,
+    due: datetime,
+    expires: datetime,
+    route: Route | None = None,
+    words: Words | None = None,
+) -> Candidate:
+    """Put a candidate together with the sentences that people read."""
+    values = _sentence_values(step)
+    language = step.case.profile.language
+    return Candidate(
+        key=step.key,
+        plan=step.plan,
+        action=step.action,
+        focus=step.reference,
+        occasion=step.occasion,
+        recipient=step.recipient,
+        verdict=verdict,
+        due_at=due,
+        expires_at=expires,
+        channel=route.channel if route else None,
+        address=route.address if route else None,
+        language=(words.language if words else "") or (language.value if language else None),
+        text=words.text if words else "",
+        subject=words.subject if words else "",
+        title=step.action.title,
+        why=sentence(step.action.why, values),
+        stops=sentence(step.action.stops_if, values),
+        kind=step.action.kind,
+        task=_task(step, verdict, due),
+        reviewer=words.reviewer if words else "",
+    )
+
+
+def sentence(template: str, values: dict[str, str]) -> str:
+    """Fill in a sentence for staff; what cannot be filled in is left out."""
+    try:
+        return fill(template, values)
+    except TemplateError:
+        return ""
+
+
+def _sentence_values(step: Step) -> dict[str, str]:
+    info = ZoneInfo(step.case.zone)
+    start = find_instant((step.focus or {}).get("start"))
+    values = {
+        "given": plain_name(step.case.profile.given) or "the patient",
+        "event_day": short_day(step.event.astimezone(info).date()),
+        "visit_day": "",
+        "visit_time": "",
+        "activity_day": short_day(step.activity.day) if step.activity else "",
+    }
+    if start is not None:
+        local = start.astimezone(info)
+        values["visit_day"] = short_day(local.date())
+        values["visit_time"] = time_words(local, "en")
+    return values
+
+
+def _task(step: Step, verdict: Verdict, due: datetime) -> StaffTask | None:
+    """Return the task for a task step that is due, or for a hold only people can end."""
+    if step.action.kind == "task" and verdict.outcome is Outcome.SEND:
+        return StaffTask(
+            key=step.key,
+            reason=f"{step.plan.id}-{step.action.id}",
+            text=step.action.text,
+            priority=step.action.priority,
+            due_at=due,
+        )
+    text = NEEDS_PERSON.get(verdict.reason)
+    if text is None:
+        return None
+    about = step.recipient if verdict.reason in PER_PATIENT else step.reference
+    return StaffTask(
+        key=f"{verdict.reason}|{about}",
+        reason=verdict.reason,
+        text=text,
+        priority="urgent" if verdict.reason in URGENT else "routine",
+    )
+
+
+def stand_in(nudge: Nudge) -> tuple[Plan, PlanAction]:
+    """Return a plan and step for a nudge whose own are no longer in the library."""
+    action = PlanAction(
+        id=nudge.action,
+        title=nudge.title,
+        kind="message",
+        timing=Timing("event", 0, 0),
+        conditions=(),
+        stops=(),
+        definition="",
+        why=nudge.why,
+        stops_if=nudge.stops,
+    )
+    plan = Plan(
+        url=nudge.plan,
+        version=nudge.plan_version,
+        id=nudge.plan.rsplit("/", 1)[-1],
+        title=nudge.title,
+        topic=nudge.topic,
+        triggers=(),
+        actions=(action,),
+        data=(),
+        priority=nudge.priority,
+    )
+    return plan, action
+
+
+def merge_facts(*groups: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """Return facts in order, each once."""
+    return tuple(dict.fromkeys(item for group in groups for item in group))

@@ -1,0 +1,81 @@
+"""What one decision is about: the case of a patient and the step of a plan in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mappings.chart import Chart
+from mappings.endpoint import Endpoint
+from mappings.plan import Library, Plan, PlanAction
+from mappings.preference import EngagementProfile, OwnRecord
+from mappings.resource import Resource
+from middleware.decisions.focus import Activity
+from middleware.decisions.preference import compile_profile
+from middleware.decisions.timing import Hours, shared_days, within_legal
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient at one instant. ``zones`` falls back to the site's for planning."""
+
+    chart: Chart
+    own: OwnRecord
+    library: Library
+    endpoint: Endpoint
+    now: datetime
+    profile: EngagementProfile
+    zones: tuple[str, ...]
+
+    @property
+    def zone(self) -> str:
+        """Return the zone in which days are counted and times are written."""
+        return self.zones[0]
+
+    @property
+    def hours(self) -> Hours:
+        """Return when this patient may be written to."""
+        return Hours(
+            zones=self.zones,
+            window=within_legal(self.profile.window.value),
+            sunday=self.endpoint.site.sunday_window,
+            days=shared_days(self.profile.detail.get("days")),
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan for one focus and occasion.
+
+    ``event`` is when the thing happened; ``trigger`` is the event's own resource, known
+    only while an event is decided on.
+    """
+
+    case: Case
+    plan: Plan
+    action: PlanAction
+    reference: str
+    focus: Resource | None
+    occasion: str
+    recipient: str
+    event: datetime
+    activity: Activity | None = None
+    trigger: Resource | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what makes this message one and only one at its endpoint.
+
+        The plan's version is left out: an update of the content sends nothing twice.
+        """
+        parts = (self.plan.id, self.action.id, self.reference, self.occasion)
+        return "|".join((*parts, self.recipient))
+
+
+def open_case(
+    chart: Chart, own: OwnRecord, library: Library, endpoint: Endpoint, now: datetime
+) -> Case:
+    """Compile the profile and find the zones."""
+    profile = compile_profile(chart, own, endpoint, now)
+    zones = profile.zones.value if profile.zones else (endpoint.site.zone,)
+    return Case(chart, own, library, endpoint, now, profile, zones)

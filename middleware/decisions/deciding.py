@@ -1,0 +1,161 @@
+"""Decide: which messages an event asks for, and whether a planned one may go.
+
+Pure: the same chart, own record, library, endpoint and instant give the same answer.
+The order of the checks is fixed (hard stops, then what is already met, consent,
+confidentiality, language, wording, hours, limits) and the first that fails is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from mappings.chart import Chart
+from mappings.endpoint import Endpoint
+from mappings.event import Event
+from mappings.instants import find_instant
+from mappings.nudge import Fact, Nudge, Outcome, Verdict
+from mappings.plan import Library, Plan, PlanAction
+from mappings.preference import OwnRecord
+from middleware.decisions.candidate import (
+    Candidate,
+    StaffTask,
+    describe,
+    stand_in,
+)
+from middleware.decisions.circumstance import Case, Step, open_case
+from middleware.decisions.evidence import key_facts
+from middleware.decisions.focus import (
+    event_instant,
+    list_activities,
+    occasions,
+)
+from middleware.decisions.gate import judge
+from middleware.decisions.matching import find_action, match_plans
+from middleware.decisions.timing import due_instant
+
+__all__ = ["Candidate", "StaffTask", "decide_event", "decide_nudge"]
+
+
+def decide_event(
+    event: Event,
+    chart: Chart,
+    own: OwnRecord,
+    library: Library,
+    endpoint: Endpoint,
+    now: datetime,
+) -> tuple[Candidate, ...]:
+    """Return every matching plan's steps, also those that do not apply, with why.
+
+    A focus that is not in the chart gives CANCEL (gone) or HOLD (unread).
+    """
+    case = open_case(chart, own, library, endpoint, now)
+    trigger = chart.find(event.focus)
+    instant = event_instant(trigger or {}, event.occurred_at)
+    found: list[Candidate] = []
+    for plan in match_plans(library, event.kind):
+        yearly = plan.occasion == "year"
+        reference = event.patient if yearly else event.focus
+        for action in plan.actions:
+            blank = Step(
+                case=case,
+                plan=plan,
+                action=action,
+                reference=reference,
+                focus=chart.find(reference),
+                occasion="",
+                recipient=event.patient,
+                event=instant,
+                trigger=trigger,
+            )
+            found.extend(_candidate(event, step) for step in _steps(blank))
+    return tuple(found)
+
+
+def _steps(blank: Step) -> Iterator[Step]:
+    """Yield the step once for each of its occasions."""
+    case, focus = blank.case, blank.focus
+    if blank.plan.occasion == "activity":
+        listed = list_activities(focus or {}, case.chart, case.zone, case.now)
+        for item in listed:
+            yield replace(blank, occasion=item.occasion, activity=item)
+        return
+    due = blank.event + timedelta(hours=blank.action.timing.offset_hours)
+    for occasion in occasions(blank.plan, focus or {}, due.year):
+        yield replace(blank, occasion=occasion)
+
+
+def _candidate(event: Event, step: Step) -> Candidate:
+    timing = step.action.timing
+    due = _due(step)
+    if due is None:
+        verdict = Verdict(Outcome.HOLD, "data-missing", _known(step))
+        return describe(step, verdict, step.case.now, step.case.now)
+    expires = due + timedelta(hours=timing.window_hours)
+    if timing.anchor == "focus-start" and event.occurred_at > due:
+        detail = "the visit was booked after the time of this reminder"
+        verdict = Verdict(Outcome.CANCEL, "window-passed", _known(step), detail=detail)
+        return describe(step, verdict, due, expires)
+    early = step.plan.trigger_conditions.get(event.kind.value)
+    return judge(step, due, expires, early=early, at_send=False)
+
+
+def _known(step: Step) -> tuple[Fact, ...]:
+    return key_facts(step.focus) if step.focus else ()
+
+
+def _due(step: Step) -> datetime | None:
+    return due_instant(
+        step.action.timing,
+        event=step.event,
+        start=find_instant((step.focus or {}).get("start")),
+        activity_day=step.activity.day if step.activity else None,
+        zones=step.case.zones,
+        holidays=step.case.endpoint.site.holidays,
+    )
+
+
+def decide_nudge(
+    nudge: Nudge,
+    chart: Chart,
+    own: OwnRecord,
+    library: Library,
+    endpoint: Endpoint,
+    now: datetime,
+    *,
+    at_send: bool = False,
+) -> Candidate:
+    """Look at a planned message again: may it still go, and at send time may it now.
+
+    At send time the permitted hours and the limits are checked for ``now`` and the
+    text is written; a HOLD names when to look again where waiting helps.
+    """
+    case = open_case(chart, own, library, endpoint, now)
+    found = find_action(library, nudge.plan, nudge.action)
+    step = _step_of(nudge, case, found or stand_in(nudge))
+    if found is None:
+        verdict = Verdict(Outcome.CANCEL, "plan-off")
+        return describe(step, verdict, nudge.due_at, nudge.expires_at)
+    return judge(step, nudge.due_at, nudge.expires_at, early=None, at_send=at_send)
+
+
+def _step_of(nudge: Nudge, case: Case, found: tuple[Plan, PlanAction]) -> Step:
+    plan, action = found
+    focus = case.chart.find(nudge.focus)
+    activity = None
+    if plan.occasion == "activity" and focus is not None:
+        listed = list_activities(focus, case.chart, case.zone, case.now)
+        same = (item for item in listed if item.occasion == nudge.occasion)
+        activity = next(same, None)
+    return Step(
+        case=case,
+        plan=plan,
+        action=action,
+        reference=nudge.focus,
+        focus=focus,
+        occasion=nudge.occasion,
+        recipient=nudge.recipient,
+        event=event_instant(focus or {}, nudge.created_at),
+        activity=activity,
+    )

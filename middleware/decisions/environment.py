@@ -1,0 +1,144 @@
+"""The variables that conditions see, narrowed so that each condition stays cheap.
+
+``%encounters`` are those that ended after the day before the event, or go on;
+``%appointments`` those that start within seven months before it or later. All other
+lists are whole. The docs name every variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mappings.chart import Chart
+from mappings.codes import (
+    ADMITTED,
+    DISCHARGED,
+    INPATIENT_CLASSES,
+    encounter_class,
+    status_word,
+)
+from mappings.endpoint import Endpoint
+from mappings.instants import age_on, find_instant, write_instant
+from mappings.plan import Library
+from mappings.preference import OwnRecord
+from mappings.resource import Resource, first_at
+from middleware.decisions.conditions import Environment
+from middleware.decisions.focus import Activity
+from middleware.decisions.safety import read_disposition
+
+VISITS_BACK = timedelta(days=215)
+STAYS_BACK = timedelta(days=1)
+LISTS: dict[str, str] = {
+    "encounters": "Encounter",
+    "appointments": "Appointment",
+    "carePlans": "CarePlan",
+    "procedures": "Procedure",
+    "observations": "Observation",
+    "diagnosticReports": "DiagnosticReport",
+    "conditions": "Condition",
+    "serviceRequests": "ServiceRequest",
+    "immunizations": "Immunization",
+    "tasks": "Task",
+}
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a condition is evaluated about. ``trigger`` is the event's own resource."""
+
+    focus: Resource
+    event: datetime
+    now: datetime
+    zone: str
+    activity: Activity | None = None
+    trigger: Resource | None = None
+
+
+def make_environment(
+    chart: Chart,
+    own: OwnRecord,
+    library: Library,
+    endpoint: Endpoint,
+    about: Circumstances,
+) -> Environment:
+    """Bind the variables of the conditions for one focus at one instant."""
+    unsupported = set(endpoint.profile.get("unsupported", ()))
+    unread = set(chart.incomplete) - unsupported
+    variables: dict[str, Any] = {
+        **{name: list(chart.of(kind)) for name, kind in LISTS.items()},
+        **_narrowed(chart, about),
+        **_words(chart, library, endpoint, about),
+        "sent": [
+            {"topic": item.topic, "sentAt": write_instant(item.sent_at)}
+            for item in own.sent
+        ],
+    }
+    return Environment(
+        focus=about.focus,
+        variables=variables,
+        value_sets=library.value_sets,
+        now=about.now,
+        incomplete=frozenset(
+            name for name, kind in LISTS.items() if kind in unread
+        ),
+    )
+
+
+def _words(
+    chart: Chart, library: Library, endpoint: Endpoint, about: Circumstances
+) -> Mapping[str, Any]:
+    today = about.now.astimezone(ZoneInfo(about.zone)).date()
+    focus = about.focus
+    stay = focus.get("resourceType") == "Encounter"
+    disposition = read_disposition(focus, library, endpoint) if stay else None
+    age = age_on(chart.patient.get("birthDate"), today)
+    return {
+        "focus": focus,
+        "resource": focus,
+        "patient": chart.patient,
+        "trigger": about.trigger if about.trigger is not None else [],
+        "now": write_instant(about.now),
+        "today": today.isoformat(),
+        "eventInstant": write_instant(about.event),
+        "status": status_word(focus) if stay else str(focus.get("status") or ""),
+        "class": encounter_class(focus) if stay else "",
+        "disposition": disposition or "unknown",
+        "age": [] if age is None else age,
+        "inpatient": sorted(INPATIENT_CLASSES),
+        "activityStatus": about.activity.status if about.activity else [],
+    }
+
+
+def _narrowed(chart: Chart, about: Circumstances) -> Mapping[str, list[Resource]]:
+    return {
+        "encounters": list(_recent_stays(chart.of("Encounter"), about)),
+        "appointments": [
+            item
+            for item in chart.of("Appointment")
+            if _since(first_at(item, "start"), about.event - VISITS_BACK)
+        ],
+    }
+
+
+def _recent_stays(
+    encounters: Iterable[Resource], about: Circumstances
+) -> Iterable[Resource]:
+    for item in encounters:
+        status = status_word(item)
+        end = first_at(item, "period.end") or first_at(item, "actualPeriod.end")
+        if status == ADMITTED and end is None:
+            yield item
+        elif status in (ADMITTED, DISCHARGED) and _since(
+            end or first_at(item, "period.start"), about.event - STAYS_BACK
+        ):
+            yield item
+
+
+def _since(text: object, earliest: datetime) -> bool:
+    """Tell whether a date is late enough; one that cannot be read is kept."""
+    moment = find_instant(text)
+    return moment is None or moment >= earliest

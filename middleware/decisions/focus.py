@@ -1,0 +1,188 @@
+"""The focus as it stands: is it still there, still true, still the same occasion.
+
+Care plan steps are found again by what they are, not by where they stand in the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from mappings.chart import Chart
+from mappings.instants import find_instant, is_date_only, read_bounds
+from mappings.nudge import Outcome, Verdict
+from mappings.plan import Plan
+from mappings.reference import read_reference
+from mappings.resource import Resource, codings_of, first_at, list_of, values_at
+from middleware.decisions.evidence import fact
+
+_DAY = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
+CANCELLED_BY_DEATH = "pat-dec"
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One step of a care plan with its day; ``occasion`` names it for good."""
+
+    occasion: str
+    day: date
+    status: str
+    source: Resource
+    path: str
+
+
+def list_activities(plan: Resource, chart: Chart, zone: str, now: datetime) -> list[Activity]:
+    """Return the steps that have a day: detail.scheduled[x] or a referenced Task."""
+    found: list[Activity] = []
+    seen: dict[str, int] = {}
+    for index, activity in enumerate(list_of(plan.get("activity"))):
+        if not isinstance(activity, dict):
+            continue
+        read = _activity(plan, activity, index, chart, zone, now)
+        if read is None:
+            continue
+        count = seen[read.occasion] = seen.get(read.occasion, 0) + 1
+        name = read.occasion if count == 1 else f"{read.occasion}.{count}"
+        found.append(Activity(name, read.day, read.status, read.source, read.path))
+    return found
+
+
+def _activity(
+    plan: Resource, activity: Resource, index: int, chart: Chart, zone: str, now: datetime
+) -> Activity | None:
+    target = read_reference(activity.get("reference")) or read_reference(
+        activity.get("plannedActivityReference")
+    )
+    linked = chart.find(target) if target else None
+    if linked is not None:
+        day, source, path = _linked_day(linked, zone), linked, "status"
+        status = str(linked.get("status") or "unknown")
+    else:
+        detail = activity.get("detail") or {}
+        day, source = _detail_day(detail, zone, now), plan
+        status = str(detail.get("status") or "unknown")
+        path = f"CarePlan.activity[{index}].detail"
+    if day is None:
+        return None
+    name = _identity(activity, target)
+    return Activity(f"{name}@{day.isoformat()}", day, status, source, path)
+
+
+def _identity(activity: Resource, target: str | None) -> str:
+    if target:
+        return target
+    if activity.get("id"):
+        return str(activity["id"])
+    detail = activity.get("detail") or {}
+    words = [*("|".join(pair) for pair in codings_of(detail.get("code")))]
+    words += [str(first_at(detail, "code.text")), str(detail.get("description"))]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+
+
+def _local_day(text: object, zone: str, *, end: bool = False) -> date | None:
+    moment = find_instant(text)
+    if moment is None or not isinstance(text, str):
+        return None
+    if is_date_only(text):
+        first, after = read_bounds(text)
+        return (after - (after - first) / 2).date() if end else first.date()
+    return moment.astimezone(ZoneInfo(zone)).date()
+
+
+def _linked_day(linked: Resource, zone: str) -> date | None:
+    for path in (
+        "restriction.period.end",
+        "executionPeriod.end",
+        "occurrenceDateTime",
+        "occurrencePeriod.end",
+        "occurrencePeriod.start",
+    ):
+        day = _local_day(first_at(linked, path), zone)
+        if day is not None:
+            return day
+    return None
+
+
+def _detail_day(detail: Resource, zone: str, now: datetime) -> date | None:
+    for path in ("scheduledPeriod.end", "scheduledPeriod.start"):
+        day = _local_day(first_at(detail, path), zone)
+        if day is not None:
+            return day
+    today = now.astimezone(ZoneInfo(zone)).date()
+    days = [_local_day(item, zone) for item in values_at(detail, "scheduledTiming.event")]
+    ahead = sorted(day for day in days if day is not None and day >= today)
+    if ahead:
+        return ahead[0]
+    for path in (
+        "scheduledTiming.repeat.boundsPeriod.end",
+        "scheduledTiming.repeat.boundsPeriod.start",
+    ):
+        day = _local_day(first_at(detail, path), zone)
+        if day is not None:
+            return day
+    stated = _DAY.search(str(detail.get("scheduledString") or ""))
+    return _local_day(stated[1], zone) if stated else None
+
+
+def event_instant(focus: Resource, fallback: datetime) -> datetime:
+    """Return when the thing happened, by its own dates where it has them."""
+    paths = {
+        "Encounter": ("period.end", "actualPeriod.end"),
+        "Appointment": ("start",),
+    }.get(str(focus.get("resourceType")), ())
+    for path in paths:
+        text = first_at(focus, path)
+        moment = find_instant(text)
+        if moment is not None:
+            return moment.replace(hour=12) if is_date_only(text) else moment
+    return fallback
+
+
+def occasions(plan: Plan, focus: Resource, year: int) -> Iterator[str]:
+    """Yield what tells two messages of a plan about one focus apart."""
+    if plan.occasion == "start":
+        moment = find_instant(focus.get("start"))
+        yield moment.isoformat() if moment else "no start"
+    elif plan.occasion == "year":
+        yield str(year)
+    else:
+        yield "once"
+
+
+def check_focus(
+    reference: str,
+    focus: Resource | None,
+    occasion: str,
+    plan: Plan,
+    *,
+    missing: bool,
+) -> Verdict | None:
+    """Return the verdict that ends or holds everything about this focus, or None.
+
+    ``missing`` says that the focus could not be read, as opposed to being gone.
+    """
+    if focus is None and missing:
+        return Verdict(Outcome.HOLD, "ehr-unreachable", detail=reference)
+    if focus is None or focus.get("_deleted"):
+        gone = {"resourceType": reference.split("/")[0], "id": reference.split("/")[-1]}
+        return Verdict(Outcome.CANCEL, "event-undone", (fact(gone, "id", "gone"),))
+    if focus.get("status") == "entered-in-error":
+        return Verdict(Outcome.CANCEL, "event-undone", (fact(focus, "status"),))
+    if plan.occasion == "start" and focus.get("status") == "booked":
+        moment = find_instant(focus.get("start"))
+        if moment is not None and moment.isoformat() != occasion:
+            facts = (fact(focus, "start"),)
+            return Verdict(Outcome.CANCEL, "appointment-moved", facts)
+    return None
+
+
+def died_of_appointment(focus: Resource) -> bool:
+    """Tell whether a visit was cancelled because the patient died."""
+    reasons = codings_of(focus.get("cancelationReason")) + codings_of(
+        focus.get("cancellationReason")
+    )
+    return CANCELLED_BY_DEATH in {code for _, code in reasons}

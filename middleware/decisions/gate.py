@@ -1,0 +1,309 @@
+"""The gate: every check in its fixed order; the first that fails is the reason.
+
+Hard stops, the focus's truth, the plan's own conditions, holds set by people,
+confidentiality, consent, language, wording, hours, limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from mappings.instants import find_instant
+from mappings.nudge import REASONS, Fact, Outcome, Verdict
+from mappings.plan import Condition
+from mappings.resource import values_at
+from middleware.decisions.candidate import Candidate, describe, merge_facts
+from middleware.decisions.circumstance import Step
+from middleware.decisions.conditions import Answer, Environment, answer
+from middleware.decisions.environment import Circumstances, make_environment
+from middleware.decisions.evidence import fact, key_facts, sourced_fact
+from middleware.decisions.fatigue import next_allowed
+from middleware.decisions.focus import check_focus
+from middleware.decisions.matching import is_off
+from middleware.decisions.routing import Route, choose_route
+from middleware.decisions.safety import (
+    check_hospice,
+    check_inpatient,
+    check_minor,
+    check_patient,
+    check_pause,
+    check_reading,
+    check_replies,
+    check_sensitive,
+    check_switches,
+)
+from middleware.decisions.timing import is_open, next_open
+from middleware.decisions.wording import Words, variables, write_words
+
+FRESH = timedelta(seconds=60)
+VISITS = "appointment"
+
+
+def judge(
+    step: Step,
+    due: datetime,
+    expires: datetime,
+    *,
+    early: Condition | None,
+    at_send: bool,
+) -> Candidate:
+    """Pass a step through every check; ``early`` is the trigger's own condition.
+
+    ``due`` is before permitted hours; the candidate's lies in them. At send time the
+    hours and limits are those of the present instant.
+    """
+    verdict = _stopped(step, early) or _held(step, due, at_send=at_send)
+    if step.action.kind == "task":
+        return _finish(step, verdict or _ready(), due, expires)
+    if verdict is not None:
+        return _finish(step, verdict, _planned(step, due), expires)
+    route, words, verdict = _prepared(step)
+    if verdict is None:
+        due, verdict = _timed(step, due, expires, at_send=at_send)
+    else:
+        due = _planned(step, due)
+    return _finish(step, verdict, due, expires, route, words)
+
+
+def _ready() -> Verdict:
+    return Verdict(Outcome.SEND, "due")
+
+
+def _finish(
+    step: Step,
+    verdict: Verdict,
+    due: datetime,
+    expires: datetime,
+    route: Route | None = None,
+    words: Words | None = None,
+) -> Candidate:
+    facts = merge_facts(verdict.facts, _base_facts(step), route.facts if route else ())
+    if verdict.outcome is Outcome.SEND and step.action.kind == "message":
+        facts = merge_facts(facts, _personal_facts(step))
+        if step.case.now >= expires:
+            verdict = Verdict(Outcome.CANCEL, "window-passed")
+    complete = replace(verdict, facts=facts)
+    return describe(step, complete, due, expires, route, words)
+
+
+def _base_facts(step: Step) -> tuple[Fact, ...]:
+    if step.focus is None:
+        return ()
+    found = list(key_facts(step.focus))
+    for path in (
+        "hospitalization.dischargeDisposition.coding",
+        "admission.dischargeDisposition.coding",
+    ):
+        if values_at(step.focus, path):
+            found.append(fact(step.focus, path))
+    if step.activity is not None:
+        day = f"{step.activity.status}, {step.activity.day.isoformat()}"
+        found.append(fact(step.activity.source, step.activity.path, day))
+    return tuple(found)
+
+
+def _personal_facts(step: Step) -> tuple[Fact, ...]:
+    """Name language, zone and life: what every message that goes rests on."""
+    profile, patient = step.case.profile, step.case.chart.patient
+    versions = profile.detail.get("versions", {})
+    found = [fact(patient, "deceased", "not recorded")]
+    if "deceasedBoolean" in patient:
+        found = [fact(patient, "deceasedBoolean")]
+    for name, sourced in (
+        ("language", profile.language),
+        ("zone", profile.zones),
+        ("window", profile.window),
+    ):
+        if sourced is not None:
+            found.append(sourced_fact(name, sourced, versions.get(profile.patient)))
+    return tuple(found)
+
+
+# --- what ends it ---------------------------------------------------------------
+
+
+def _stopped(step: Step, early: Condition | None) -> Verdict | None:
+    """Return the verdict of the hard stops, the focus and the plan's conditions."""
+    case = step.case
+    kind = step.reference.partition("/")[0]
+    verdict = check_patient(
+        case.chart, case.profile, case.library, case.endpoint, step.focus
+    ) or check_focus(
+        step.reference,
+        step.focus,
+        step.occasion,
+        step.plan,
+        missing=kind in case.chart.incomplete,
+    )
+    if verdict is not None:
+        return verdict
+    if is_off(step.plan, case.endpoint.site, case.now.date()):
+        return Verdict(Outcome.CANCEL, "plan-off")
+    if step.plan.occasion == "activity" and step.activity is None:
+        return Verdict(Outcome.CANCEL, "care-plan-ended")
+    return _conditions(step, early) or check_hospice(case.chart, case.library, case.now)
+
+
+def _conditions(step: Step, early: Condition | None) -> Verdict | None:
+    """Return the first definite refusal; where there is none, what is unknown."""
+    environment = _environment(step)
+    unknown: Answer | None = None
+    before = (early,) if early is not None else ()
+    for condition, stops in (
+        *((item, False) for item in (*before, *step.action.conditions)),
+        *((item, True) for item in step.action.stops),
+    ):
+        found = answer(condition, environment)
+        if found.value is None:
+            unknown = unknown or replace(found, detail=condition.sentence)
+        elif found.value is stops:
+            return _refusal(condition, found, stops=stops)
+    if unknown is None:
+        return None
+    return Verdict(Outcome.HOLD, unknown.reason, detail=f"unknown: {unknown.detail}")
+
+
+def _refusal(condition: Condition, found: Answer, *, stops: bool) -> Verdict:
+    facts = (item for resource in found.evidence for item in key_facts(resource))
+    prefix = "" if stops else "not so: "
+    return Verdict(
+        REASONS[condition.reason].outcome,
+        condition.reason,
+        tuple(facts),
+        detail=f"{prefix}{condition.sentence}",
+    )
+
+
+def _environment(step: Step) -> Environment:
+    case = step.case
+    about = Circumstances(
+        focus=step.focus or {},
+        event=step.event,
+        now=case.now,
+        zone=case.zone,
+        activity=step.activity,
+        trigger=step.trigger,
+    )
+    return make_environment(case.chart, case.own, case.library, case.endpoint, about)
+
+
+# --- what holds it --------------------------------------------------------------
+
+
+def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
+    """Return the first hold that no wording, route or hour can lift."""
+    case = step.case
+    if at_send and case.now - case.chart.read_at > FRESH:
+        return Verdict(Outcome.HOLD, "facts-stale", until=case.now)
+    switched = check_switches(step.plan, case.own)
+    if step.action.kind == "task" or switched is not None:
+        return switched
+    focus = step.focus or {}
+    return _first(
+        check_reading(case.chart, case.endpoint, at_send=at_send),
+        check_pause(case.profile, case.now if at_send else max(due, case.now)),
+        check_replies(case.own),
+        check_minor(case.chart, case.profile, case.now, case.zone),
+        check_sensitive(case.chart, case.library, focus),
+        None if step.plan.topic == VISITS else check_inpatient(case.chart, focus),
+    )
+
+
+def _first(*verdicts: Verdict | None) -> Verdict | None:
+    return next((item for item in verdicts if item is not None), None)
+
+
+# --- whom, how, in which words --------------------------------------------------
+
+
+def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
+    case = step.case
+    route = choose_route(case.profile, case.own, case.endpoint, step.plan.topic)
+    if route.verdict is not None or route.channel is None:
+        return route, None, route.verdict
+    if case.profile.language is None:
+        known = fact(case.chart.patient, "communication.language")
+        return route, None, Verdict(Outcome.HOLD, "language-missing", (known,))
+    words = _words(step, route.channel, case.profile.language.value)
+    if not words.reason:
+        return route, words, None
+    versions = case.profile.detail.get("versions", {})
+    known = sourced_fact(
+        "language", case.profile.language, versions.get(case.profile.patient)
+    )
+    detail = "; ".join(words.faults)
+    return route, words, Verdict(Outcome.HOLD, words.reason, (known,), detail=detail)
+
+
+def _words(step: Step, channel: str, language: str) -> Words:
+    case = step.case
+    moment = find_instant((step.focus or {}).get("start"))
+    values = variables(
+        case.endpoint.site,
+        case.profile.given,
+        language,
+        step.activity.day if step.activity else moment,
+        case.zone,
+    )
+    return write_words(
+        case.library, step.action.definition, channel, language, values
+    )
+
+
+# --- when -----------------------------------------------------------------------
+
+
+def _planned(step: Step, due: datetime) -> datetime:
+    """Return the due instant moved into permitted hours, where they are known."""
+    return next_open(due, step.case.hours) or due
+
+
+def _timed(
+    step: Step, due: datetime, expires: datetime, *, at_send: bool
+) -> tuple[datetime, Verdict]:
+    case = step.case
+    if case.profile.zones is None:
+        known = fact(case.chart.patient, "address", "no time zone")
+        return due, Verdict(Outcome.HOLD, "zone-missing", (known,))
+    wanted = case.now if at_send else max(due, case.now)
+    opening = next_open(wanted, case.hours)
+    if opening is None:
+        return due, Verdict(Outcome.HOLD, "outside-hours")
+    if opening >= expires:
+        return due, Verdict(
+            Outcome.CANCEL, "window-passed", detail="no permitted hour before its end"
+        )
+    if not at_send:
+        return opening, _ready()
+    if not is_open(case.now, case.hours):
+        return opening, Verdict(Outcome.HOLD, "outside-hours", until=opening)
+    return _limited(step, due, expires)
+
+
+def _limited(
+    step: Step, due: datetime, expires: datetime
+) -> tuple[datetime, Verdict]:
+    case = step.case
+    until = next_allowed(
+        case.own.sent,
+        topic=step.plan.topic,
+        counts=step.plan.counts,
+        zone=case.zone,
+        max_per_day=case.endpoint.site.max_per_day,
+        max_per_week=case.profile.max_per_week.value,
+        now=case.now,
+    )
+    if until is None:
+        return due, _ready()
+    opening = next_open(until, case.hours)
+    facts = tuple(_sent_facts(case.own.sent))
+    if opening is None or opening >= expires:
+        detail = "the limit leaves no time before its end"
+        return due, Verdict(Outcome.CANCEL, "window-passed", facts, detail=detail)
+    return opening, Verdict(Outcome.HOLD, "limit-reached", facts, until=opening)
+
+
+def _sent_facts(sent: Iterable[object]) -> Iterable[Fact]:
+    yield Fact("Delivery", None, "count", f"{len(list(sent))} in the last year")

@@ -1,0 +1,197 @@
+"""What a reply means, in English and Spanish; when in doubt, a person looks.
+
+The words only ever raise the urgency: a STOP inside a message about symptoms is both.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mappings.endpoint import Site
+
+
+class Intent(StrEnum):
+    """What the patient wants or tells."""
+
+    STOP = "stop"
+    START = "start"
+    HELP = "help"
+    CONFIRM = "confirm"
+    CHANGE = "change"
+    SYMPTOM = "symptom"
+    DEATH = "death"
+    WRONG_NUMBER = "wrong-number"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The intents of one reply. ``urgency`` is stat, urgent or routine."""
+
+    intents: frozenset[Intent]
+    urgency: str
+
+    @property
+    def needs_person(self) -> bool:
+        """Tell whether somebody must look: all but a plain STOP, START or HELP."""
+        return not self.intents <= {Intent.STOP, Intent.START, Intent.HELP}
+
+
+# Said alone, or nearly so: "please stop", "stop.", "stop texting me".
+_STOP_WORDS = (
+    "stop|stopall|stop all|quit|end|revoke|opt ?out|cancel|unsubscribe|remove me|"
+    "stop (?:texting|messaging|emailing|contacting|sending|the|these|all).*|"
+    "alto|parar|pare|paren|basta|cancelar|baja|darme de baja|no mas(?: mensajes)?|"
+    "no (?:me )?(?:envien|escriban|manden) mas.*|detener|terminar|salir"
+)
+_STOP = re.compile(
+    rf"^(?:please |pls |por favor )?(?:{_STOP_WORDS})"
+    r"(?: please| pls| now| me| por favor| thanks| thank you| gracias)*$"
+)
+# Inside a longer text these say it beyond doubt (47 CFR 64.1200(a)(10): any
+# reasonable means).
+_STOP_INSIDE = re.compile(
+    r"\b(?:unsubscribe|opt(?:ing)?[ -]?out|stop ?all|"
+    r"(?:stop|quit) (?:texting|messaging|emailing|contacting|sending|writing|these|"
+    r"the (?:texts|messages))|"
+    r"(?:do not|dont|don t|no longer want to) (?:text|message|email|contact|write)|"
+    r"no more (?:texts|messages|emails)|take me off|remove me|"
+    r"no (?:me )?(?:envien?|escriban?|manden?|llamen?) mas|no mas mensajes|"
+    r"darme de baja|dejen? de (?:escribir|enviar|mandar)\w*)\b"
+)
+_STOP_CAPITALS = re.compile(r"\b(?:STOP|STOPALL|UNSUBSCRIBE|OPTOUT|ALTO|PARAR)\b")
+_START = re.compile(r"^(?:start|unstop|resume|subscribe|yes start|reanudar|empezar)$")
+_HELP = re.compile(r"^(?:help|info|ayuda|informacion)$")
+_CONFIRM = re.compile(r"^(?:1|c|yes|y|ok|okay|confirm|confirmed|si|confirmo|vale)$")
+_CHANGE = re.compile(
+    r"^(?:2|r|no|n)$|\b(?:reschedul\w*|change (?:my|the)|another time|cannot come|"
+    r"cant (?:come|make)|can t (?:come|make)|call me|cambiar|otra hora|no puedo ir|"
+    r"llamenme|llameme)\b"
+)
+_DEATH = re.compile(
+    r"\b(?:passed away|(?:has|is|he|she|who) died|died|deceased|is dead|passed on|"
+    r"no longer with us|funeral|fallecio|fallecid[oa]|ha muerto|murio|esta muert[oa]|"
+    r"difunt[oa])\b"
+)
+_WRONG = re.compile(
+    r"\b(?:wrong (?:number|person|phone)|not my number|dont know (?:who|this|any)|"
+    r"who is this|you have the wrong|not (?:him|her|this person)|"
+    r"(?:numero|telefono) equivocado|persona equivocada|se equivoc\w+|"
+    r"no soy(?! yo)|no conozco|quien es)\b"
+)
+_SYMPTOM = re.compile(
+    r"\b(?:chest pain|chest hurts|pain in my chest|(?:cant|can t|cannot|trouble|hard to|"
+    r"difficulty|short of) breath\w*|breathless|shortness of breath|stroke|"
+    r"face (?:is )?droop\w*|numb\w*|slurred|bleed\w*|blood|unconscious|fainted|"
+    r"passed out|faint(?:ing)?|dizz\w*|suicid\w*|kill myself|hurt myself|end my life|"
+    r"want to die|overdos\w*|allergic|swelling|swollen|fever|infection|infected|"
+    r"vomit\w*|throwing up|seizure\w*|severe|worse|emergency|911|988|ambulance|"
+    r"baby (?:is )?not moving|unsafe|afraid at home|hit(?:s|ting)? me|pain|hurts|"
+    r"dolor|duele\w*|pecho|no puedo respirar|respirar|falta (?:de|el) aire|sangr\w*|"
+    r"desmay\w*|mareo\w*|maread[oa]|fiebre|vomit\w*|convulsion\w*|infeccion|hinchad\w*|"
+    r"suicid\w*|matarme|quitarme la vida|quiero morir|hacerme dano|sobredosis|alergi\w*|"
+    r"derrame|embolia|emergencia|ambulancia|peor|me pega\w*)\b"
+)
+
+
+def classify_reply(text: str) -> Reply:
+    """Read a reply; several intents may hold at once, and OTHER where none does."""
+    plain = _plain(text)
+    found: set[Intent] = set()
+    for intent, pattern in (
+        (Intent.DEATH, _DEATH),
+        (Intent.WRONG_NUMBER, _WRONG),
+        (Intent.SYMPTOM, _SYMPTOM),
+        (Intent.CHANGE, _CHANGE),
+        (Intent.CONFIRM, _CONFIRM),
+        (Intent.START, _START),
+        (Intent.HELP, _HELP),
+    ):
+        if pattern.search(plain):
+            found.add(intent)
+    if (
+        _STOP.search(plain)
+        or _STOP_INSIDE.search(plain)
+        or _STOP_CAPITALS.search(text)
+    ):
+        found.add(Intent.STOP)
+        found.discard(Intent.START)
+    if not found:
+        found.add(Intent.OTHER)
+    return Reply(frozenset(found), _urgency(found))
+
+
+def _urgency(found: set[Intent]) -> str:
+    if Intent.SYMPTOM in found:
+        return "stat"
+    if found & {Intent.DEATH, Intent.WRONG_NUMBER, Intent.OTHER}:
+        return "urgent"
+    return "routine"
+
+
+def _plain(text: str) -> str:
+    """Lower case, without accents or punctuation, single spaces."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    kept = "".join(item for item in decomposed if not unicodedata.combining(item))
+    kept = kept.replace("’", "").replace("'", "")
+    return " ".join(re.sub(r"[^\w]+", " ", kept).split())
+
+
+_TEXTS: dict[str, dict[str, str]] = {
+    "en": {
+        "stop": "{clinic}: you will get no more of these messages. Reply START to "
+        "resume, or call {phone} to choose only some.",
+        "start": "{clinic}: you will get our messages again. Reply STOP to end, HELP "
+        "for help.",
+        "help": "{clinic}: visit and follow-up messages. Call {phone}. In an emergency "
+        "call 911. Reply STOP to end.",
+        "urgent": "{clinic}: if this may be an emergency call 911 now. For thoughts of "
+        "suicide call or text 988. Not monitored 24/7. Our team is told; or call "
+        "{phone}.",
+        "noted": "{clinic}: thank you, our team will see this. Not monitored 24/7. In "
+        "an emergency call 911; crisis: 988. Questions: {phone}.",
+        "wrong": "Sorry about that. We will stop messages to this number. Not monitored "
+        "24/7. In an emergency call 911; crisis: 988.",
+    },
+    "es": {
+        "stop": "{clinic}: no le enviaremos estos mensajes. Responda START para volver "
+        "a recibirlos o llame al {phone} para elegir solo algunos.",
+        "start": "{clinic}: le volveremos a escribir. Responda STOP para terminar, "
+        "AYUDA para ayuda.",
+        "help": "{clinic}: mensajes sobre citas y seguimiento. Llame al {phone}. En una "
+        "emergencia llame al 911. Responda STOP para terminar.",
+        "urgent": "{clinic}: si puede ser una emergencia llame ya al 911. Si piensa en "
+        "suicidarse llame al 988. No atendemos 24/7. Nuestro equipo ya lo sabe; o llame "
+        "al {phone}.",
+        "noted": "{clinic}: gracias, nuestro equipo lo leera. No atendemos 24/7. En una "
+        "emergencia llame al 911; crisis: 988. Dudas: {phone}.",
+        "wrong": "Disculpe. No escribiremos a este numero. No atendemos 24/7. En una "
+        "emergencia llame al 911; crisis: 988.",
+    },
+}
+
+
+def reply_text(reply: Reply, site: Site, language: str) -> str | None:
+    """Return the one fixed answer to a reply, in its language or else in English.
+
+    After a STOP it is the single confirmation, unless symptoms come with it: then the
+    emergency text is the answer. A wrong number is told nothing about the patient.
+    """
+    texts = _TEXTS.get(language.split("-")[0].lower(), _TEXTS["en"])
+    intents = reply.intents
+    if Intent.SYMPTOM in intents or Intent.DEATH in intents:
+        name = "urgent" if Intent.SYMPTOM in intents else "noted"
+    elif Intent.WRONG_NUMBER in intents:
+        name = "wrong"
+    elif Intent.STOP in intents:
+        name = "stop"
+    elif Intent.START in intents and not reply.needs_person:
+        name = "start"
+    elif Intent.HELP in intents and not reply.needs_person:
+        name = "help"
+    else:
+        name = "noted"
+    return texts[name].format(clinic=site.name, phone=site.phone)

@@ -1,0 +1,258 @@
+"""The hard stops and the holds that no preference can lift. All fail closed.
+
+Each check returns the verdict that stops the message, or None. The order is fixed in
+:mod:`middleware.decisions.deciding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from mappings.chart import Chart
+from mappings.codes import (
+    ADMITTED,
+    INPATIENT_CLASSES,
+    disposition_codings,
+    disposition_path,
+    encounter_class,
+    has_member,
+    status_word,
+)
+from mappings.endpoint import Endpoint
+from mappings.instants import age_on, find_instant
+from mappings.nudge import Fact, Outcome, Verdict
+from mappings.plan import Library, Plan
+from mappings.preference import EngagementProfile, OwnRecord, Switch
+from mappings.reference import read_reference
+from mappings.resource import Coding, Resource, codings_of, values_at
+from middleware.decisions.evidence import fact, sourced_fact
+from middleware.decisions.focus import died_of_appointment
+from middleware.decisions.prefetch import SAFETY_TYPES
+
+ADULT = 18
+DISPOSITIONS = frozenset(
+    {"home", "died", "hospice", "transfer", "facility", "ama", "law", "other"}
+)
+SENSITIVE_SETS = (
+    "sensitive-substance-use",
+    "sensitive-mental-health",
+    "sensitive-hiv",
+    "sensitive-pregnancy-loss",
+    "sensitive-sexual-health",
+)
+REASON_PATHS = (
+    "reasonCode",
+    "reason",
+    "reason.value",
+    "type",
+    "serviceType",
+    "specialty",
+    "category",
+    "activity.detail.code",
+    "activity.detail.reasonCode",
+)
+CONDITION_PATHS = (
+    "reasonReference",
+    "diagnosis.condition",
+    "diagnosis.condition.reference",
+    "addresses",
+    "activity.detail.reasonReference",
+)
+
+
+def read_disposition(
+    encounter: Resource, library: Library, endpoint: Endpoint
+) -> str | None:
+    """Return how a stay ended in one of eight words; None when missing or unknown.
+
+    The site's own map (``system|code`` or ``code``) comes first. Codes that point to
+    different words are unknown.
+    """
+    site = endpoint.site.disposition_map
+    words: set[str | None] = set()
+    for system, code in disposition_codings(encounter):
+        word = site.get(f"{system}|{code}") or site.get(code)
+        word = word or library.dispositions.get((system, code))
+        if word is not None:
+            words.add(word if word in DISPOSITIONS else None)
+    return words.pop() if len(words) == 1 else None
+
+
+def check_patient(
+    chart: Chart,
+    profile: EngagementProfile,
+    library: Library,
+    endpoint: Endpoint,
+    focus: Resource | None,
+) -> Verdict | None:
+    """Return the verdict when the patient died, is inactive, merged or a test one."""
+    patient = chart.patient
+    if profile.deceased:
+        path = next(name for name in patient if name.startswith("deceased"))
+        return _cancel("deceased", fact(patient, path))
+    if focus is not None and died_of_appointment(focus):
+        return _cancel("deceased", fact(focus, "cancelationReason"))
+    for encounter in chart.of("Encounter"):
+        if read_disposition(encounter, library, endpoint) == "died":
+            known = fact(encounter, disposition_path(encounter))
+            reason = "disposition-died" if encounter is focus else "deceased"
+            return _cancel(reason, known)
+    if not profile.active:
+        return _cancel("record-inactive", fact(patient, "active"))
+    if profile.merged_into:
+        return _cancel(
+            "record-inactive", fact(patient, "link.other", profile.merged_into)
+        )
+    if profile.test_patient:
+        return _cancel("test-patient", fact(patient, "meta.security"))
+    return None
+
+
+def check_hospice(chart: Chart, library: Library, now: datetime) -> Verdict | None:
+    """Return the verdict when the patient is in hospice care."""
+    members = library.value_sets.get("hospice", frozenset())
+    for name, paths in (
+        ("Condition", ("code",)),
+        ("Procedure", ("code",)),
+        ("ServiceRequest", ("code",)),
+        ("Encounter", ("type", "serviceType")),
+    ):
+        for resource in chart.of(name):
+            for path in paths:
+                codings = codings_of(values_at(resource, path))
+                if has_member(members, codings) and not _ended(resource, now):
+                    return _cancel("hospice", fact(resource, path))
+    return None
+
+
+def _ended(resource: Resource, now: datetime) -> bool:
+    status = str(resource.get("status"))
+    clinical = {code for _, code in codings_of(resource.get("clinicalStatus"))}
+    if status in ("not-done", "cancelled", "revoked") or clinical & {
+        "inactive",
+        "resolved",
+        "remission",
+    }:
+        return True
+    end = find_instant(next(iter(values_at(resource, "abatementDateTime")), None))
+    return end is not None and end <= now
+
+
+def check_switches(plan: Plan, own: OwnRecord) -> Verdict | None:
+    """Return the hold when a person's switch, or an unchecked restore, covers it."""
+    if own.restore_unchecked:
+        return Verdict(Outcome.HOLD, "restore-unchecked")
+    for switch in own.switches:
+        if switch.scope in ("all", "endpoint") or _covers(switch, plan):
+            known = Fact(f"Switch/{switch.scope}", None, switch.target, switch.reason)
+            return Verdict(Outcome.HOLD, "switched-off", (known,))
+    return None
+
+
+def _covers(switch: Switch, plan: Plan) -> bool:
+    if switch.scope == "plan":
+        return switch.target in (plan.id, plan.url)
+    return switch.scope == "topic" and switch.target == plan.topic
+
+
+def check_pause(profile: EngagementProfile, due: datetime) -> Verdict | None:
+    """Return the hold when messages are paused at the instant a message is due."""
+    if profile.pause is None:
+        return None
+    text = profile.pause.value.get("until")
+    until = find_instant(text)
+    if until is not None and until <= due:
+        return None
+    facts = (sourced_fact("pause", profile.pause),)
+    return Verdict(Outcome.HOLD, "paused", facts, until=until)
+
+
+def check_reading(chart: Chart, endpoint: Endpoint, *, at_send: bool) -> Verdict | None:
+    """Return the hold when what safety needs to see could not be read.
+
+    ``endpoint.profile["unsupported"]`` names types that this EHR does not have.
+    """
+    unread = set(chart.incomplete) & (SAFETY_TYPES | {"Patient"})
+    unread -= set(endpoint.profile.get("unsupported", ()))
+    if not unread:
+        return None
+    reason = "ehr-unreachable" if at_send else "data-missing"
+    return Verdict(Outcome.HOLD, reason, detail=f"not read: {', '.join(sorted(unread))}")
+
+
+def check_minor(
+    chart: Chart, profile: EngagementProfile, now: datetime, zone: str
+) -> Verdict | None:
+    """Return the hold for a patient under 18, or of unknown age."""
+    age = age_on(profile.birth_date, now.astimezone(ZoneInfo(zone)).date())
+    if age is not None and age >= ADULT:
+        return None
+    reason = "minor" if age is not None else "data-missing"
+    return Verdict(Outcome.HOLD, reason, (fact(chart.patient, "birthDate"),))
+
+
+def check_sensitive(
+    chart: Chart, library: Library, focus: Resource
+) -> Verdict | None:
+    """Return the hold when a label or a reason of the focus is sensitive."""
+    labels = library.value_sets.get("sensitive-labels", frozenset())
+    for resource in (focus, chart.patient):
+        if has_member(labels, codings_of(values_at(resource, "meta.security"))):
+            return _hold("sensitive", fact(resource, "meta.security", "labelled"))
+    for resource, path, codings in _reasons(chart, focus):
+        for name in SENSITIVE_SETS:
+            if has_member(library.value_sets.get(name, frozenset()), codings):
+                return _hold("sensitive", fact(resource, path, "sensitive"))
+        if has_member(labels, codings_of(values_at(resource, "meta.security"))):
+            return _hold("sensitive", fact(resource, "meta.security", "labelled"))
+    return None
+
+
+def _reasons(
+    chart: Chart, focus: Resource
+) -> Iterable[tuple[Resource, str, tuple[Coding, ...]]]:
+    if focus.get("resourceType") == "Patient":
+        return
+    for path in REASON_PATHS:
+        yield focus, path, codings_of(values_at(focus, path))
+    for path in CONDITION_PATHS:
+        for value in values_at(focus, path):
+            reference = read_reference(value)
+            linked = chart.find(reference) if reference else None
+            if linked is not None:
+                yield linked, "code", codings_of(linked.get("code"))
+    own = f"{focus.get('resourceType')}/{focus.get('id')}"
+    for condition in chart.of("Condition"):
+        if read_reference(condition.get("encounter")) == own:
+            yield condition, "code", codings_of(condition.get("code"))
+
+
+def check_inpatient(chart: Chart, focus: Resource) -> Verdict | None:
+    """Return the hold while another stay, or an emergency visit, is going on."""
+    for encounter in chart.of("Encounter"):
+        kind = encounter_class(encounter)
+        if (
+            encounter is not focus
+            and status_word(encounter) == ADMITTED
+            and (kind in INPATIENT_CLASSES or kind == "EMER")
+        ):
+            facts = (fact(encounter, "status"), fact(encounter, "class.code", kind))
+            return Verdict(Outcome.HOLD, "in-hospital", facts)
+    return None
+
+
+def check_replies(own: OwnRecord) -> Verdict | None:
+    """Return the hold while a reply of the patient waits for a person."""
+    if own.replies_waiting > 0:
+        return Verdict(Outcome.HOLD, "reply-needs-person")
+    return None
+
+
+def _cancel(reason: str, known: Fact) -> Verdict:
+    return Verdict(Outcome.CANCEL, reason, (known,))
+
+
+def _hold(reason: str, known: Fact) -> Verdict:
+    return Verdict(Outcome.HOLD, reason, (known,))

@@ -1,0 +1,175 @@
+"""The words: choose an approved wording in the patient's language and fill it in.
+
+No English in place of another language, no wording that nobody approved, and only a
+fixed handful of variables: nothing from the chart's free text ever gets in.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton, format_time
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from mappings.endpoint import Site
+from mappings.plan import Library, Wording
+from middleware.decisions.linting import find_faults, fold_to_gsm, is_gsm
+
+VARIABLES = ("given", "clinic", "phone", "link", "day", "time")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A finished message, or why there is none.
+
+    ``reason`` is empty, wording-missing, wording-not-reviewed or wording-refused;
+    ``faults`` say what the last look found.
+    """
+
+    subject: str = ""
+    text: str = ""
+    language: str = ""
+    reviewer: str = ""
+    reason: str = ""
+    faults: tuple[str, ...] = ()
+
+
+def choose_wording(
+    library: Library, definition: str, channel: str, language: str
+) -> Wording | None:
+    """Return the wording in exactly this language, else in its base; never another."""
+    tag = language.lower()
+    for wanted in (tag, tag.split("-")[0]):
+        for wording in library.wordings:
+            if (
+                wording.definition == definition
+                and wording.channel == channel
+                and wording.language.lower() == wanted
+            ):
+                return wording
+    return None
+
+
+def write_words(
+    library: Library,
+    definition: str,
+    channel: str,
+    language: str,
+    values: Mapping[str, str],
+) -> Words:
+    """Choose, fill in and check a message; ``values`` as from :func:`variables`."""
+    wording = choose_wording(library, definition, channel, language)
+    if wording is None:
+        return Words(language=language, reason="wording-missing")
+    if not wording.reviewer:
+        return Words(language=wording.language, reason="wording-not-reviewed")
+    words = _fill(wording, values, channel)
+    if words.faults and channel == "sms" and not is_gsm(words.text):
+        plain = {name: fold_to_gsm(value) for name, value in values.items()}
+        words = _fill(wording, plain, channel)
+    return words
+
+
+def _fill(wording: Wording, values: Mapping[str, str], channel: str) -> Words:
+    try:
+        subject = fill(wording.subject, values)
+        text = fill(wording.text, values)
+    except TemplateError as error:
+        return Words(
+            language=wording.language,
+            reason="wording-refused",
+            faults=(f"it could not be filled in ({type(error).__name__})",),
+        )
+    faults = find_faults(
+        text, channel=channel, clinic=values.get("clinic", ""), subject=subject
+    )
+    return Words(
+        subject=" ".join(subject.split()),
+        text=text,
+        language=wording.language,
+        reviewer=wording.reviewer or "",
+        reason="wording-refused" if faults else "",
+        faults=faults,
+    )
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Fill in a template; an unknown or empty variable raises TemplateError."""
+    known = {name: value for name, value in values.items() if value}
+    return _template(template).render(known)
+
+
+@functools.lru_cache(maxsize=1024)
+def _template(source: str):  # type: ignore[no-untyped-def] # noqa: ANN202
+    return _environment().from_string(source)
+
+
+@functools.cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+
+
+def variables(
+    site: Site, given: str, language: str, moment: datetime | date | None, zone: str
+) -> dict[str, str]:
+    """Return the values of the fixed variables in the patient's language and zone.
+
+    ``moment`` is a visit's start (day and time) or a step's day (day alone).
+    """
+    values = {
+        "given": plain_name(given),
+        "clinic": site.name,
+        "phone": site.phone,
+        "link": site.booking_url,
+        "day": "",
+        "time": "",
+    }
+    if isinstance(moment, datetime):
+        local = moment.astimezone(ZoneInfo(zone))
+        values["day"] = day_words(local.date(), language)
+        values["time"] = time_words(local, language)
+    elif moment is not None:
+        values["day"] = day_words(moment, language)
+    return values
+
+
+def plain_name(given: str) -> str:
+    """Return a given name that cannot carry anything but a name (40 characters)."""
+    kept = "".join(item for item in given if item.isalpha() or item in " '-.’")
+    return " ".join(kept.split())[:40]
+
+
+@functools.lru_cache(maxsize=64)
+def _locale(language: str) -> Locale:
+    try:
+        found = Locale.parse(language.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        found = Locale.parse(language.split("-")[0])
+    # In the United States both languages write the 12-hour clock.
+    return Locale.parse(f"{found.language}_US") if found.territory is None else found
+
+
+def day_words(day: date, language: str) -> str:
+    """Return a day with its weekday, e.g. ``Tue, Nov 24`` or ``mar, 24 nov``."""
+    return str(format_skeleton("MMMEd", _midday(day), locale=_locale(language)))
+
+
+def short_day(day: date) -> str:
+    """Return a day for staff, e.g. ``Nov 24``."""
+    return str(format_date(day, "MMM d", locale="en_US"))
+
+
+def time_words(local: datetime, language: str) -> str:
+    """Return a time of day with an ordinary space, e.g. ``9:30 AM``."""
+    shown = str(format_time(local.time(), "short", locale=_locale(language)))
+    return " ".join(shown.replace("\u202f", " ").replace("\xa0", " ").split())
+
+
+def _midday(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo("UTC"))
