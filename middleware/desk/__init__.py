@@ -1,0 +1,1 @@
+"""The desk: what people see and change of one patient, composed for the pages."""

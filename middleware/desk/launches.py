@@ -1,0 +1,86 @@
+"""The launch: one opening of the app from one chart by one person.
+
+It holds hashes and sealed bytes, never a secret in clear. It may not talk to an EHR
+or decide who gets in; the SMART app does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from middleware.storage import launches
+from middleware.storage.database import Database
+
+STARTED = "started"
+OPEN = "open"
+FAILED = "failed"
+
+Launch = launches.LaunchRow
+
+
+def new_launch(
+    *,
+    id: str,  # noqa: A002 -- the column's name
+    endpoint_id: str,
+    state_hash: str,
+    cookie_hash: str,
+    sealed: bytes,
+    created_at: datetime,
+    expires_at: datetime,
+) -> Launch:
+    """Return a launch that has just begun: nobody and no patient known yet."""
+    return Launch(
+        id=id,
+        endpoint_id=endpoint_id,
+        state_hash=state_hash,
+        cookie_hash=cookie_hash,
+        sealed=sealed,
+        patient=None,
+        encounter=None,
+        user_reference=None,
+        user_name=None,
+        scope=None,
+        need_patient_banner=None,
+        stage=STARTED,
+        created_at=created_at,
+        expires_at=expires_at,
+    )
+
+
+class LaunchBook:
+    """The launches in the database, each call one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert(self, launch: Launch) -> None:
+        """Keep a new launch."""
+        with self._database.tx() as tx:
+            launches.insert_launch(tx, launch)
+
+    def get(self, launch_id: str) -> Launch | None:
+        """Return the launch with this id."""
+        with self._database.tx() as tx:
+            return launches.get_launch(tx, launch_id)
+
+    def find(self, state_hash: str) -> Launch | None:
+        """Return the launch whose ``state``, unused as yet, has this hash."""
+        with self._database.tx() as tx:
+            return launches.find_launch(tx, state_hash)
+
+    def take(self, state_hash: str) -> Launch | None:
+        """Use up the ``state``: a second call with it returns None."""
+        with self._database.tx() as tx:
+            return launches.take_launch_state(tx, state_hash)
+
+    def update(self, launch: Launch) -> None:
+        """Write every column of the launch."""
+        values = asdict(launch)
+        with self._database.tx() as tx:
+            launches.update_launch(tx, values.pop("id"), **values)
+
+    def touch(self, launch_id: str, now: datetime) -> None:
+        """Remember that the launch was used at ``now``."""
+        with self._database.tx() as tx:
+            launches.update_launch(tx, launch_id, seen_at=now)

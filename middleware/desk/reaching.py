@@ -1,0 +1,80 @@
+"""Which ways lead to the patient: permissions and routes, as deciding sees them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mappings.preference import Address, Who
+from middleware.decisions.consent import (
+    FREE_CHANNELS,
+    Permission,
+    choose_permission,
+)
+from middleware.decisions.routing import Route, choose_route
+from middleware.desk.formats import write_day
+from middleware.desk.views import View
+
+REFUSED = "opted-out"
+
+
+def routes(view: View) -> list[Route]:
+    """Return the way that each topic would take, or the verdict that it has none."""
+    return [
+        choose_route(view.profile, view.own, view.endpoint, topic)
+        for topic in topics_of(view)
+    ]
+
+
+def chosen_channel(view: View) -> str | None:
+    """Return the channel of the most urgent topic that may be sent at all."""
+    for route in routes(view):
+        if route.verdict is None:
+            return route.channel
+    return None
+
+
+def permissions(
+    view: View,
+    topics: Sequence[str] | None = None,
+    addresses: Sequence[Address] | None = None,
+) -> list[Permission]:
+    """Return what may be used: each address by each topic, all of them by default.
+
+    What is only shown on a screen needs no permission and is left out.
+    """
+    named = view.profile.addresses if addresses is None else addresses
+    return [
+        choose_permission(
+            view.profile.consents, view.patient, item.channel, item.value, topic
+        )
+        for item in named
+        if item.channel not in FREE_CHANNELS
+        for topic in (topics_of(view) if topics is None else topics)
+    ]
+
+
+def topics_of(view: View) -> tuple[str, ...]:
+    """Return the topics of the active plans, in their order of urgency."""
+    plans = sorted(view.library.plans, key=lambda plan: plan.priority)
+    return tuple(dict.fromkeys(plan.topic for plan in plans))
+
+
+def write_source(
+    view: View, who: Who, how: str, by: str | None, when: datetime | None
+) -> str:
+    """Write who said it, how and when."""
+    names = {
+        Who.PATIENT: view.given,
+        Who.STAFF: "Staff",
+        Who.CHART: "From the chart",
+        Who.SITE: f"{view.endpoint.site.name}’s rule",
+    }
+    parts = [names[who]]
+    if how and who in (Who.PATIENT, Who.STAFF):
+        parts.append(how)
+    if by and who is not Who.CHART and not by.startswith("Practitioner"):
+        parts.append(f"recorded by {by}")
+    if when is not None and who is not Who.SITE:
+        parts.append(write_day(when.astimezone(view.zone).date(), view.today))
+    return ", ".join(parts)

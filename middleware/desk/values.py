@@ -1,0 +1,219 @@
+"""What a page shows of one patient: plain values with the words already chosen.
+
+Nothing here reads or decides. Text from the chart is text, never markup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A short status: ``kind`` ok, info, warn, stop, off or quiet; an icon; words."""
+
+    kind: str
+    icon: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the chart is about, as the chart says it."""
+
+    reference: str
+    name: str
+    given: str
+    age: str
+    sex: str
+    born: str
+    mrn: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The five-second answer. ``hours`` is the part of the sentence kept on a line."""
+
+    tag: Tag
+    sentence: str
+    hours: str
+    lede: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the patient said matters, in their language, with its provenance."""
+
+    text: str
+    language: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One of the four facts; ``pips`` are filled for each message of the week."""
+
+    label: str
+    value: str
+    note: str
+    pips: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A time in the patient's zone, for people and (``iso``) for machines."""
+
+    iso: str
+    day: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Coming:
+    """One message that is planned or held, and what stops it."""
+
+    id: str
+    when: Instant
+    title: str
+    why: str
+    stops: str
+    tag: Tag
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The exact text of one coming message and what it rests on."""
+
+    coming: Coming
+    language: str
+    language_name: str
+    channel: str
+    address: str
+    subject: str
+    text: str
+    segments: str
+    reviewer: str
+    verdict: Tag
+    sentence: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One sent message in the chart: ``at`` from 0 to 100 over the window."""
+
+    lane: str
+    at: float
+    answered: bool
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One row of the history."""
+
+    day: str
+    iso: str
+    title: str
+    tag: Tag
+    note: str
+
+
+@dataclass(frozen=True)
+class History:
+    """What was sent and what came back. ``months`` are (label, position 0-100)."""
+
+    finding: str
+    window: str
+    label: str
+    lanes: tuple[str, ...]
+    months: tuple[tuple[str, float], ...]
+    dots: tuple[Dot, ...]
+    rows: tuple[Sent, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """One channel in the patient's order; ``off`` says why it is not used."""
+
+    channel: str
+    word: str
+    address: str
+    tag: Tag | None
+    off: str
+
+
+@dataclass(frozen=True)
+class Hours:
+    """The allowed hours; ``ranges`` are (first, last) local hours of the day."""
+
+    text: str
+    first: int
+    last: int
+    first_text: str
+    last_text: str
+    next_hour: float | None
+    next_text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class TopicRow:
+    """One topic with the patient's answer."""
+
+    name: str
+    tag: Tag
+    note: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A preference in words and who said so."""
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on the clinician's page of one patient.
+
+    ``versions`` names the newest record of each preference, for the optimistic check
+    of a save. ``gaps`` are sentences on what could not be read.
+    """
+
+    identity: Identity
+    chart_read: str
+    zone: str
+    answer: Answer
+    words: Words | None
+    facts: tuple[Fact, ...]
+    coming: tuple[Coming, ...]
+    history: History
+    channels: tuple[ChannelRow, ...]
+    channels_source: str
+    hours: Hours
+    language: Setting
+    topics: tuple[TopicRow, ...]
+    weekly: Setting
+    paused: bool
+    can_pause: bool
+    versions: dict[str, str]
+    gaps: tuple[str, ...]
+    conflicts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option of a form."""
+
+    value: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who is saving: a reference under the EHR's base, and a name for provenance."""
+
+    reference: str
+    name: str

@@ -1,0 +1,177 @@
+"""One patient as read for one request: chart, own record, plans looked at again.
+
+Reading is network first, then one transaction; deciding is pure. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from mappings.chart import Chart
+from mappings.endpoint import Endpoint
+from mappings.errors import FhirError
+from mappings.nudge import Nudge
+from mappings.plan import Library
+from mappings.preference import EngagementProfile, OwnRecord, Who
+from middleware.decisions.deciding import Candidate, decide_nudge
+from middleware.decisions.preference import compile_profile
+from middleware.ports import FhirApi
+from middleware.stages.charts import fetch_chart
+from middleware.stages.context import StageContext
+from middleware.stages.people import own_record
+from middleware.storage import nudges
+from middleware.storage.history import SentRow, list_sent_rows
+
+WEEKS = 12
+HISTORY = timedelta(weeks=WEEKS)
+
+
+@dataclass(frozen=True)
+class View:
+    """What one request knows of one patient.
+
+    ``planned`` are the open nudges with what a fresh decision says of each, soonest
+    first; ``sent`` is what went out in 12 weeks, newest first.
+    """
+
+    endpoint: Endpoint
+    patient: str
+    chart: Chart
+    own: OwnRecord
+    profile: EngagementProfile
+    library: Library
+    planned: tuple[tuple[Nudge, Candidate], ...]
+    sent: tuple[SentRow, ...]
+    now: datetime
+    gaps: tuple[str, ...] = field(default=())
+
+    @property
+    def given(self) -> str:
+        """Return the name to call the patient by."""
+        return self.profile.given or self.profile.name or "the patient"
+
+    @property
+    def zone_id(self) -> str | None:
+        """Return the patient's first zone, None when it is not known."""
+        zones = self.profile.zones
+        return zones.value[0] if zones and zones.value else None
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the patient's zone, else the site's, for showing times."""
+        return ZoneInfo(self.zone_id or self.endpoint.site.zone)
+
+    @property
+    def today(self) -> date:
+        """Return the day it is where the patient is."""
+        return self.now.astimezone(self.zone).date()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Return the channels in the patient's order."""
+        return self.profile.channels.value
+
+    def may_order(self, who: str) -> bool:
+        """Tell whether an order said by ``who`` would count against what stands."""
+        standing = self.profile.channels.who
+        return standing is not Who.PATIENT or who == Who.PATIENT.value
+
+    def version(self, name: str) -> str:
+        """Return a mark of the newest record of a preference; it changes with it."""
+        return preference_version(self.own, name)
+
+
+def preference_version(own: OwnRecord, name: str) -> str:
+    """Return a short digest of the newest record of a preference, ``0`` for none."""
+    records = [item for item in own.preferences if item.name == name]
+    if not records:
+        return "0"
+    newest = max(records, key=lambda item: item.recorded_at)
+    text = orjson.dumps([newest.recorded_at, newest.value, newest.recorded_by])
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def read_view(
+    context: StageContext, endpoint: Endpoint, api: FhirApi, patient: str
+) -> View:
+    """Read everything that the page of one patient needs.
+
+    Raises FhirError when the patient cannot be read; any other part that fails is
+    named in ``gaps``.
+    """
+    now = context.clock.now()
+    library = context.library(endpoint)
+    chart = fetch_chart(api, library, patient, now)
+    with context.database.tx() as tx:
+        waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
+    chart = _with_foci(api, chart, [nudge.focus for nudge in waiting])
+    with context.database.tx() as tx:
+        own = own_record(tx, endpoint.id, patient, chart, now)
+        waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
+        sent = list_sent_rows(tx, endpoint.id, patient, now - HISTORY)
+    planned = [
+        (item, decide_nudge(item, chart, own, library, endpoint, now))
+        for item in waiting
+    ]
+    return View(
+        endpoint=endpoint,
+        patient=patient,
+        chart=chart,
+        own=own,
+        profile=compile_profile(chart, own, endpoint, now),
+        library=library,
+        planned=tuple(sorted(planned, key=lambda pair: pair[1].due_at)),
+        sent=sent,
+        now=now,
+        gaps=_gaps(chart.incomplete),
+    )
+
+
+def _with_foci(api: FhirApi, chart: Chart, foci: Sequence[str]) -> Chart:
+    missing = [name for name in dict.fromkeys(foci) if chart.find(name) is None]
+    if not missing:
+        return chart
+    found: list[dict[str, Any]] = []
+    incomplete = list(chart.incomplete)
+    for name in missing:
+        try:
+            found.append(api.fetch(name))
+        except FhirError as error:
+            if error.status == 401:
+                raise
+            incomplete.append(name.partition("/")[0])
+    return Chart(
+        patient=chart.patient,
+        resources=(*chart.resources, *found),
+        read_at=chart.read_at,
+        incomplete=tuple(sorted(set(incomplete))),
+    )
+
+
+def _gaps(incomplete: Sequence[str]) -> tuple[str, ...]:
+    if not incomplete:
+        return ()
+    names = ", ".join(PLAIN.get(name, name) for name in incomplete)
+    return (
+        f"The EHR did not give this app: {names}. What rests on it is shown as held.",
+    )
+
+
+PLAIN = {
+    "Appointment": "visits",
+    "CarePlan": "care plans",
+    "Communication": "messages",
+    "Condition": "problems",
+    "Consent": "consents",
+    "Encounter": "hospital stays and visits",
+    "Goal": "goals",
+    "Observation": "results",
+    "Procedure": "procedures",
+}

@@ -1,0 +1,138 @@
+"""Which authorization server belongs to an endpoint, and whether to trust its word.
+
+A server's own document may not send people or codes to a host that the site has not
+named: the endpoints must be on the FHIR base's host or on one listed in the
+endpoint's profile under ``smart_hosts`` (host names).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from mappings.endpoint import Endpoint
+from mappings.errors import CareCueError, LaunchError
+from smart_app.ports import SmartConfiguration
+
+CACHE_SECONDS = 300.0
+FORCED_AFTER_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class AuthorizationServer:
+    """Where to ask, where to exchange, whose id_tokens to believe and their keys."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    issuers: tuple[str, ...]
+    jwks_uri: str
+
+
+class Discovery:
+    """Authorization servers by FHIR base, and key sets by URL, kept for 5 minutes."""
+
+    def __init__(
+        self,
+        discover: Callable[[Endpoint], SmartConfiguration],
+        fetch_keys: Callable[[str], dict[str, Any]],
+    ) -> None:
+        self._discover = discover
+        self._fetch_keys = fetch_keys
+        self._lock = threading.Lock()
+        self._servers: dict[str, tuple[float, AuthorizationServer]] = {}
+        self._keys: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._forced: dict[str, float] = {}
+
+    def find_server(self, endpoint: Endpoint) -> AuthorizationServer:
+        """Return the endpoint's authorization server; LaunchError D1-D4 when none."""
+        with self._lock:
+            kept = self._servers.get(endpoint.fhir_base)
+        if kept is not None and time.monotonic() - kept[0] < CACHE_SECONDS:
+            return kept[1]
+        try:
+            configuration = self._discover(endpoint)
+        except CareCueError as error:
+            raise LaunchError(
+                "The EHR did not say how to sign in. Nothing was opened. Try again in "
+                "a minute; if it stays so, tell the person who runs CareCue.",
+                code="D1",
+                status=502,
+            ) from error
+        server = read_server(endpoint, configuration)
+        with self._lock:
+            self._servers[endpoint.fhir_base] = (time.monotonic(), server)
+        return server
+
+    def find_keys(self, url: str, *, fresh: bool) -> dict[str, Any]:
+        """Return the JWKS; ``fresh`` asks the server again, at most every 5 s."""
+        now = time.monotonic()
+        with self._lock:
+            kept = self._keys.get(url)
+            since = now - self._forced.get(url, now - FORCED_AFTER_SECONDS)
+            again = fresh and since >= FORCED_AFTER_SECONDS
+            if again:
+                self._forced[url] = now
+        if kept is not None and not again and now - kept[0] < CACHE_SECONDS:
+            return kept[1]
+        try:
+            keys = self._fetch_keys(url)
+        except CareCueError as error:
+            raise LaunchError(
+                "The EHR's keys could not be read, so the sign-in cannot be trusted. "
+                "Nothing was opened. Try again in a minute.",
+                code="D4",
+                status=502,
+            ) from error
+        with self._lock:
+            self._keys[url] = (now, keys)
+        return keys
+
+
+def read_server(
+    endpoint: Endpoint, configuration: SmartConfiguration
+) -> AuthorizationServer:
+    """Return what the configuration says once every URL is on an allowed host.
+
+    Raises LaunchError D2 for a missing member and D3 for a foreign host.
+    """
+    jwks_uri = endpoint.profile.get("jwks_uri") or configuration.jwks_uri
+    issuers = tuple(
+        dict.fromkeys(
+            name for name in (configuration.issuer, *endpoint.app.issuers) if name
+        )
+    )
+    authorize, token = (
+        configuration.authorization_endpoint,
+        configuration.token_endpoint,
+    )
+    if not authorize or not token or not jwks_uri or not issuers:
+        raise LaunchError(
+            "The EHR's sign-in document lacks an authorization endpoint, a token "
+            "endpoint, an issuer or keys. Nothing was opened. The person who runs "
+            "CareCue can add what is missing to this EHR's profile.",
+            code="D2",
+            status=502,
+        )
+    for url in (authorize, token, str(jwks_uri)):
+        if not is_allowed(endpoint, url):
+            raise LaunchError(
+                "The EHR's sign-in document points to a host that is not listed for "
+                "this EHR. Nothing was sent there. The person who runs CareCue can "
+                "review the host and list it.",
+                code="D3",
+                status=502,
+            )
+    return AuthorizationServer(authorize, token, issuers, str(jwks_uri))
+
+
+def is_allowed(endpoint: Endpoint, url: str) -> bool:
+    """Tell whether a URL has the base's scheme and the base's or a listed host."""
+    base, parts = urlsplit(endpoint.fhir_base), urlsplit(url)
+    if parts.scheme != base.scheme or "@" in parts.netloc or parts.fragment:
+        return False
+    listed = endpoint.profile.get("smart_hosts", ())
+    return parts.netloc == base.netloc or (parts.hostname or "") in set(listed)

@@ -1,0 +1,119 @@
+"""What the forms offer, and reading what came back: strict, nothing guessed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from flask import Request
+
+from mappings.errors import BadInputError
+from middleware.desk.values import Choice
+
+WHY_PAUSE = ("asked", "hospital", "crisis", "number", "other")
+WHY_SKIP = (
+    Choice("done", "It is already done"),
+    Choice("not-right", "It does not fit this patient"),
+    Choice("in-person", "We will talk about it in person"),
+    Choice("wrong", "The reason given is wrong"),
+    Choice("other", "Other"),
+)
+WHO = (
+    Choice("patient", "The patient, today"),
+    Choice("staff", "Staff, for the patient"),
+)
+LONGEST_PAUSE = timedelta(days=366)
+
+
+@dataclass(frozen=True)
+class PauseForm:
+    """A pause as chosen: ``last`` is its last day, None until somebody ends it."""
+
+    until: str
+    day: str
+    why: str
+    version: str
+    last: date | None = None
+
+
+@dataclass(frozen=True)
+class OrderForm:
+    """A channel order as chosen."""
+
+    order: tuple[str, ...]
+    who: str
+    version: str
+
+
+def pause_days(today: date) -> tuple[Choice, ...]:
+    """Return the two days that the form offers: a week and four weeks ahead."""
+    days = [today + timedelta(days=7), today + timedelta(days=28)]
+    return tuple(Choice(day.isoformat(), f"{day:%a, %b} {day.day}") for day in days)
+
+
+def pause_reasons(given: str) -> tuple[Choice, ...]:
+    """Return the reasons that the form offers."""
+    return tuple(
+        Choice(value, text)
+        for value, text in zip(
+            WHY_PAUSE,
+            (
+                f"{given} asked",
+                "In hospital",
+                "Bereavement or crisis",
+                "Wrong number or address",
+                "Other",
+            ),
+            strict=True,
+        )
+    )
+
+
+def read_pause(request: Request, today: date) -> PauseForm:
+    """Read the pause form; BadInputError says what to choose."""
+    form = request.form
+    raw = PauseForm(
+        until=form.get("until", ""),
+        day=form.get("date", ""),
+        why=form.get("why", ""),
+        version=form.get("version", ""),
+    )
+    if raw.why not in WHY_PAUSE:
+        raise BadInputError("Choose why messages are paused.")
+    if raw.until == "open":
+        return raw
+    text = raw.day if raw.until == "date" else raw.until
+    try:
+        last = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 -- a day
+    except ValueError:
+        raise BadInputError("Choose the last day of the pause.") from None
+    if not today <= last <= today + LONGEST_PAUSE:
+        raise BadInputError("Choose a day from today on, within a year.")
+    return PauseForm(raw.until, raw.day, raw.why, raw.version, last)
+
+
+def read_order(request: Request, known: tuple[str, ...]) -> OrderForm:
+    """Read the order form, with the row that a button asked to move already moved.
+
+    BadInputError when it does not name each known channel once.
+    """
+    order = list(request.form.getlist("order"))
+    if sorted(order) != sorted(known):
+        raise BadInputError("The order must name each way once. Nothing was changed.")
+    name, _, direction = request.form.get("move", "").partition(":")
+    if name in order and direction in ("up", "down"):
+        at = order.index(name)
+        to = min(max(at + (-1 if direction == "up" else 1), 0), len(order) - 1)
+        order.insert(to, order.pop(at))
+    who = request.form.get("who", "")
+    if who not in {choice.value for choice in WHO}:
+        raise BadInputError("Choose who said so.")
+    return OrderForm(tuple(order), who, request.form.get("version", ""))
+
+
+def read_skip(request: Request) -> Choice:
+    """Read why a message is skipped."""
+    for choice in WHY_SKIP:
+        if choice.value == request.form.get("why"):
+            return choice
+    raise BadInputError("Choose why it is skipped.")

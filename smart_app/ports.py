@@ -1,0 +1,78 @@
+"""What the SMART app asks of the rest: one value that the composition root fills.
+
+Nothing here acts; the protocols name what launch, session and pages may rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mappings.endpoint import Endpoint
+from middleware.desk.desk import Desk
+from middleware.desk.launches import LaunchBook
+from middleware.ports import Clock, FhirApi, Ids
+
+
+class SmartConfiguration(Protocol):
+    """What ``.well-known/smart-configuration`` says (SMART App Launch 2.2)."""
+
+    @property
+    def issuer(self) -> str | None:
+        """Return the issuer of id_tokens, when the server names it."""
+        ...
+
+    @property
+    def authorization_endpoint(self) -> str | None:
+        """Return the absolute URL where a person is asked."""
+        ...
+
+    @property
+    def token_endpoint(self) -> str | None:
+        """Return the absolute URL where a code becomes a token."""
+        ...
+
+    @property
+    def jwks_uri(self) -> str | None:
+        """Return the absolute URL of the keys that sign id_tokens."""
+        ...
+
+
+class Sealer(Protocol):
+    """Encrypts what is kept; raises ``StorageError`` when it cannot open."""
+
+    def seal(self, clear: bytes) -> bytes:
+        """Return the sealed bytes."""
+        ...
+
+    def open(self, sealed: bytes) -> bytes:
+        """Return what was sealed."""
+        ...
+
+
+@dataclass(frozen=True)
+class SmartPorts:
+    """Everything outside the app's own room.
+
+    ``endpoints`` lists the registered EHRs. ``fhir`` makes a client from a FHIR base
+    and a token. ``discover`` fetches an endpoint's SMART configuration and
+    ``fetch_keys`` a JWKS: both bounded in time and size, following no redirects. ``signing_key``
+    gives our private joserfc key, with its kid, for RS384 or ES384.
+    ``client_secret`` gives the secret of an endpoint whose app uses
+    client_secret_basic. ``public_url`` is where browsers reach us, without a
+    trailing slash.
+    """
+
+    endpoints: Callable[[], Sequence[Endpoint]]
+    launches: LaunchBook
+    clock: Clock
+    ids: Ids
+    sealer: Sealer
+    fhir: Callable[[str, str], FhirApi]
+    discover: Callable[[Endpoint], SmartConfiguration]
+    fetch_keys: Callable[[str], dict[str, Any]]
+    signing_key: Callable[[str], Any]
+    client_secret: Callable[[str], str | None]
+    desk: Desk
+    public_url: str

@@ -1,0 +1,77 @@
+"""Turning values into pages: templates, versioned assets and the page's headers.
+
+Everything is escaped by the templates; nothing here marks a text as safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flask import Response, make_response, render_template, url_for
+
+from mappings.endpoint import Endpoint
+from smart_app.headers import protect, write_policy
+from smart_app.session import Session
+
+STATIC = Path(__file__).parent / "static"
+
+
+class Pages:
+    """Renders the app's templates."""
+
+    def __init__(self) -> None:
+        self._marks = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            for path in STATIC.iterdir()
+        }
+
+    def asset(self, name: str) -> str:
+        """Return the URL of a static file; it changes when the file does."""
+        return url_for("smart.static", filename=name, v=self._marks[name])
+
+    def is_current(self, name: str, mark: str | None) -> bool:
+        """Tell whether ``mark`` is the static file's present one."""
+        return mark is not None and self._marks.get(name) == mark
+
+    def show(
+        self, template: str, session: Session, status: int = 200, **values: Any
+    ) -> Response:
+        """Render a page of an open launch, frameable by its EHR alone."""
+        here = f"/l/{session.launch.id}/"
+        html = render_template(
+            template, asset=self.asset, session=session, here=here, **values
+        )
+        response = make_response(html, status)
+        frames = session.endpoint.app.frame_origins
+        return protect(response, write_policy(frames, [session.authorize_origin]))
+
+    def notice(
+        self,
+        *,
+        title: str,
+        sentence: str,
+        code: str,
+        status: int,
+        frames: Sequence[str],
+        launch_id: str | None = None,
+    ) -> Response:
+        """Render a page without any patient: what happened and what to do."""
+        html = render_template(
+            "smart/notice.html",
+            asset=self.asset,
+            session=None,
+            title=title,
+            sentence=sentence,
+            code=code,
+            launch_id=launch_id,
+        )
+        return protect(make_response(html, status), write_policy(frames))
+
+
+def all_frames(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+    """Return every origin that may frame us, for a page without any patient."""
+    found = [origin for item in endpoints for origin in item.app.frame_origins]
+    return tuple(dict.fromkeys(found))

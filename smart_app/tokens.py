@@ -1,0 +1,143 @@
+"""What a token response must say before anybody gets in.
+
+Pure but for the key set it is handed: signature, issuer, audience, nonce and expiry of
+the id_token, then who the user is and whose chart it is. Sources: OpenID Connect Core
+3.1.3.7, SMART App Launch 2.2 (scopes and launch context).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from mappings.endpoint import Endpoint
+from mappings.errors import LaunchError
+
+ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
+LEEWAY_SECONDS = 30
+DEFAULT_LIFE = timedelta(minutes=5)
+FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+MAY_ENTER = ("Practitioner", "PractitionerRole")
+
+Keys = Callable[[bool], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a checked token response gives: references are ``Type/id``."""
+
+    token: str
+    expires_at: datetime
+    patient: str
+    encounter: str | None
+    id_token: str
+    scope: str
+    need_patient_banner: bool
+
+
+def read_access(answer: dict[str, Any], now: datetime) -> Access:
+    """Read the token response; LaunchError T2-T4 names what it lacks."""
+    token, kind = answer.get("access_token"), answer.get("token_type")
+    if not isinstance(token, str) or not token or str(kind).lower() != "bearer":
+        raise _refuse("T2", "The EHR answered without a usable access token.")
+    patient = answer.get("patient")
+    if not isinstance(patient, str) or not FHIR_ID.match(patient):
+        raise _refuse("T3", "The EHR did not say which patient's chart is open.")
+    id_token = answer.get("id_token")
+    if not isinstance(id_token, str) or not id_token:
+        raise _refuse("T4", "The EHR did not say who is signed in.")
+    encounter = answer.get("encounter")
+    known = isinstance(encounter, str) and FHIR_ID.match(encounter)
+    return Access(
+        token=token,
+        expires_at=now + _life(answer.get("expires_in")),
+        patient=f"Patient/{patient}",
+        encounter=f"Encounter/{encounter}" if known else None,
+        id_token=id_token,
+        scope=str(answer.get("scope") or ""),
+        need_patient_banner=answer.get("need_patient_banner") not in (False, "false"),
+    )
+
+
+def verify_id_token(
+    raw: str,
+    keys: Keys,
+    *,
+    endpoint: Endpoint,
+    issuers: tuple[str, ...],
+    nonce: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the claims of a good id_token; LaunchError T5 for any other.
+
+    ``keys(fresh)`` gives the JWKS. It is asked afresh once, when no known key fits.
+    """
+    try:
+        try:
+            claims = _decode(raw, keys(False))
+        except (JoseError, ValueError, TypeError, KeyError):
+            claims = _decode(raw, keys(True))
+        rules: dict[str, Any] = {
+            "iss": {"essential": True, "values": list(issuers)},
+            "aud": {"essential": True, "value": endpoint.app.client_id},
+            "sub": {"essential": True},
+            "exp": {"essential": True},
+            "iat": {"essential": True},
+        }
+        if endpoint.app.nonce_echoed or "nonce" in claims:
+            rules["nonce"] = {"essential": True, "value": nonce}
+        jwt.JWTClaimsRegistry(
+            now=int(now.timestamp()), leeway=LEEWAY_SECONDS, **rules
+        ).validate(claims)
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise _refuse("T5", "The EHR's proof of who is signed in is not good.") from (
+            error
+        )
+    return claims
+
+
+def read_user(claims: dict[str, Any], base: str) -> str:
+    """Return the user as ``Type/id`` under the base.
+
+    Raises LaunchError U1 when the user is no Practitioner or PractitionerRole of this
+    EHR.
+    """
+    named = claims.get("fhirUser")
+    text = named if isinstance(named, str) else ""
+    reference = text.removeprefix(f"{base}/")
+    kind, _, identifier = reference.partition("/")
+    if kind not in MAY_ENTER or not FHIR_ID.match(identifier):
+        raise LaunchError(
+            "Only a practitioner of this EHR can open CareCue. The EHR did not say "
+            "that you are one. Nothing was opened. Ask the person who runs the EHR "
+            "to link your account to a Practitioner or PractitionerRole.",
+            code="U1",
+            status=403,
+        )
+    return reference
+
+
+def _decode(raw: str, keys: dict[str, Any]) -> dict[str, Any]:
+    known = KeySet.import_key_set(keys)  # type: ignore[arg-type]
+    return dict(jwt.decode(raw, known, algorithms=ALGORITHMS).claims)
+
+
+def _life(value: Any) -> timedelta:
+    text = str(value)
+    good = not isinstance(value, bool) and text.isdecimal() and len(text) < 9
+    return timedelta(seconds=int(text)) if good else DEFAULT_LIFE
+
+
+def _refuse(code: str, sentence: str) -> LaunchError:
+    return LaunchError(
+        f"{sentence} Nothing was opened. Open this app again from the chart.",
+        code=code,
+        status=502,
+    )

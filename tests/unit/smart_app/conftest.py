@@ -1,0 +1,203 @@
+"""The app over a real database and a small EHR; only the other end is ours."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from mappings.nudge import Nudge, NudgeState
+from mappings.plan import Library, Plan, PlanAction, Timing
+from middleware.clock import FixedClock
+from middleware.desk.desk import Desk
+from middleware.desk.launches import LaunchBook
+from middleware.fhir.client import FhirClient
+from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
+from middleware.ports import RandomIds
+from middleware.sealing import Sealer
+from middleware.stages.context import StageContext
+from middleware.storage import endpoints
+from middleware.storage.database import Database
+from smart_app.app import create_blueprint
+from smart_app.ports import SmartPorts
+from tests.unit.smart_app.ehr import CLIENT, OURS, Ehr
+
+PUBLIC = "http://localhost:8080"
+FRAME = "http://127.0.0.1:8090"
+SITE = Site(
+    name="Northside Clinic",
+    phone="+14155550100",
+    booking_url="https://northside.example.org/book",
+    zone="America/Los_Angeles",
+    reviewers={"es": "Language Services"},
+)
+
+
+@pytest.fixture(scope="session")
+def ehr_server() -> Iterator[Ehr]:
+    server = Ehr(FixedClock.__new__(FixedClock))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def ehr(ehr_server: Ehr, clock: FixedClock) -> Ehr:
+    ehr_server.reset()
+    ehr_server.clock = clock
+    return ehr_server
+
+
+def make_endpoint(ehr: Ehr) -> Endpoint:
+    return Endpoint(
+        id="northside",
+        name="Northside",
+        kind=EndpointKind.SANDBOX,
+        fhir_base=ehr.base,
+        backend=BackendClient(),
+        app=AppClient(client_id=CLIENT, frame_origins=(FRAME,)),
+        site=SITE,
+        allow_list=("*",),
+    )
+
+
+@dataclass
+class Rig:
+    """The app, its browser and what it stands on; ``endpoints`` may be replaced."""
+
+    http: FlaskClient
+    ehr: Ehr
+    database: Database
+    clock: FixedClock
+    endpoints: list[Endpoint]
+    woken: list[tuple[str, int]]
+
+    def app(self, **changes) -> None:
+        endpoint = self.endpoints[0]
+        self.endpoints[0] = replace(endpoint, app=replace(endpoint.app, **changes))
+
+    def launch(self, launch: str = "opaque-1", **context):
+        """Walk a whole launch; return the callback's answer."""
+        first = self.http.get(
+            "/smart/launch", query_string={"iss": self.ehr.base, "launch": launch}
+        )
+        assert first.status_code == 303, first.text
+        code = self.ehr.approve(first.location, **context)
+        state = self.ehr.state(first.location)
+        return self.http.get(f"/smart/callback?code={code}&state={state}")
+
+    def open(self, **context) -> str:
+        """Walk a whole launch; return the clean path of its page."""
+        answer = self.launch(**context)
+        assert answer.status_code == 303, answer.text
+        return answer.location
+
+    def form(self, path: str, **values):
+        """Send a form as our own page in this browser would."""
+        page = self.http.get(path)
+        csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+        return {"csrf": csrf, "patient": "Patient/rosa", **values}
+
+
+@pytest.fixture
+def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
+    registered = [make_endpoint(ehr)]
+    with database.tx() as tx:
+        endpoints.insert_endpoint(tx, registered[0], clock.now())
+    woken: list[tuple[str, int]] = []
+    ids = RandomIds()
+    context = StageContext(
+        database=database,
+        clock=clock,
+        ids=ids,
+        wake=lambda stage, shard: woken.append((stage, shard)),
+        fhir=lambda endpoint: FhirClient(endpoint.fhir_base, lambda: None, clock=clock),
+        channels={},
+        library=lambda endpoint: LIBRARY,
+        status_base=PUBLIC,
+    )
+    ports = SmartPorts(
+        endpoints=lambda: registered,
+        launches=LaunchBook(database),
+        clock=clock,
+        ids=ids,
+        sealer=Sealer([b"k" * 32]),
+        fhir=lambda base, token: FhirClient(base, lambda: token, clock=clock),
+        discover=lambda endpoint: fetch_smart_configuration(endpoint.fhir_base),
+        fetch_keys=fetch_key_set,
+        signing_key=lambda algorithm: OURS,
+        client_secret=lambda endpoint_id: ehr.secret,
+        desk=Desk(context),
+        public_url=PUBLIC,
+    )
+    app = Flask("test")
+    app.register_blueprint(create_blueprint(ports))
+    client = app.test_client()
+    return Rig(client, ehr, database, clock, registered, woken)
+
+
+LIBRARY = Library(
+    plans=(
+        Plan(
+            url="https://carecue.example.org/fhir/PlanDefinition/reminder",
+            version="1",
+            id="reminder",
+            title="Visit reminder",
+            topic="appointments",
+            triggers=("appointment-booked",),
+            actions=(
+                PlanAction(
+                    id="three-days",
+                    title="Your visit",
+                    kind="message",
+                    timing=Timing("focus-start", -72, 24),
+                    conditions=(),
+                    stops=(),
+                    definition="reminder-three-days",
+                    why="A visit is booked.",
+                    stops_if="Stops if the visit is cancelled.",
+                ),
+            ),
+            data=("Appointment?patient={patient}",),
+            priority=10,
+            counts=False,
+        ),
+    ),
+    wordings=(),
+    value_sets={},
+    dispositions={},
+)
+
+
+def make_nudge(clock: FixedClock, **changes) -> Nudge:
+    plan = LIBRARY.plans[0]
+    now = clock.now()
+    values = {
+        "id": "nudge-1",
+        "key": "key-1",
+        "endpoint_id": "northside",
+        "event_id": "event-1",
+        "patient": "Patient/rosa",
+        "shard": 3,
+        "plan": plan.url,
+        "plan_version": "1",
+        "action": "three-days",
+        "topic": "appointments",
+        "focus": "Appointment/a1",
+        "occasion": "a1",
+        "recipient": "Patient/rosa",
+        "state": NudgeState.PLANNED,
+        "reason": "due",
+        "due_at": now + timedelta(days=2),
+        "expires_at": now + timedelta(days=3),
+        "created_at": now,
+        "channel": "sms",
+        "address": "+14155550142",
+        "language": "es",
+        "title": "Your visit",
+        "why": "A visit is booked.",
+        "stops": "Stops if the visit is cancelled.",
+    }
+    return Nudge(**{**values, **changes})

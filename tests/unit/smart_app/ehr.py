@@ -1,0 +1,230 @@
+"""A small EHR for the app's tests: strict about what it gets, bent on request.
+
+It answers SMART discovery, the authorization code exchange, the keys and a few FHIR
+reads, on a free loopback port. What it says can be spoilt, one test at a time.
+"""
+
+import base64
+import hashlib
+import json
+import threading
+from urllib.parse import parse_qs, urlsplit
+
+from flask import Flask, Response, request
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from werkzeug.serving import make_server
+
+CLIENT = "carecue-app"
+KEY = RSAKey.generate_key(2048, {"kid": "as-1"})
+NEXT_KEY = ECKey.generate_key("P-384", {"kid": "as-2"})
+STRANGER = RSAKey.generate_key(2048, {"kid": "as-1"})
+OURS = ECKey.generate_key("P-384", {"kid": "ours-es384", "alg": "ES384"})
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class Ehr:
+    def __init__(self, clock) -> None:
+        self.clock = clock
+        self.server = make_server("127.0.0.1", 0, self._app(), threaded=True)
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        self.base = f"{self.origin}/fhir"
+        self.reset()
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def reset(self) -> None:
+        self.log: list[str] = []
+        self.forms: list[dict] = []
+        self.codes: dict[str, dict] = {}
+        self.secret: str | None = None
+        self.configuration: dict = {}
+        self.answer: dict = {}
+        self.claims: dict = {}
+        self.key = KEY
+        self.published = [KEY]
+        self.algorithm = "RS256"
+        self.token_status = 200
+        self.jtis: set[str] = set()
+        self.broken: set[str] = set()
+        self.resources: dict[str, dict] = {
+            "Patient/rosa": {
+                "resourceType": "Patient",
+                "id": "rosa",
+                "meta": {"versionId": "1"},
+                "name": [{"given": ["Rosa"], "family": "Delgado"}],
+                "gender": "female",
+                "birthDate": "1968-02-03",
+                "identifier": [
+                    {"type": {"coding": [{"code": "MR"}]}, "value": "4471-0926"}
+                ],
+                "telecom": [
+                    {"system": "phone", "use": "mobile", "value": "+14155550142"},
+                    {"system": "email", "value": "rosa@example.org"},
+                ],
+                "address": [{"state": "CA", "postalCode": "94110", "country": "US"}],
+                "communication": [
+                    {"language": {"coding": [{"code": "es"}]}, "preferred": True}
+                ],
+                "active": True,
+            },
+            "Practitioner/osei": {
+                "resourceType": "Practitioner",
+                "id": "osei",
+                "name": [{"text": "Dr. Abena Osei"}],
+            },
+        }
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def approve(self, location: str, **context) -> str:
+        """Do what a person's browser does: follow to the AS, come back with a code."""
+        query = {k: v[0] for k, v in parse_qs(urlsplit(location).query).items()}
+        assert location.startswith(f"{self.origin}/authorize?"), location
+        assert query["response_type"] == "code"
+        assert query["client_id"] == CLIENT
+        assert query["aud"] == self.base
+        assert query["code_challenge_method"] == "S256"
+        code = f"code-{len(self.codes)}"
+        self.codes[code] = {**query, "context": {"patient": "rosa", **context}}
+        return code
+
+    def state(self, location: str) -> str:
+        return parse_qs(urlsplit(location).query)["state"][0]
+
+    def _app(self) -> Flask:
+        app = Flask("ehr")
+
+        @app.before_request
+        def note():
+            self.log.append(f"{request.method} {request.path}")
+
+        @app.get("/fhir/.well-known/smart-configuration")
+        def configuration():
+            return {
+                "issuer": self.base,
+                "authorization_endpoint": f"{self.origin}/authorize",
+                "token_endpoint": f"{self.origin}/token",
+                "jwks_uri": f"{self.origin}/jwks",
+                "capabilities": ["launch-ehr"],
+                "grant_types_supported": ["authorization_code"],
+                "code_challenge_methods_supported": ["S256"],
+                **self.configuration,
+            }
+
+        @app.get("/jwks")
+        def keys():
+            return KeySet(self.published).as_dict(private=False)
+
+        app.post("/token")(self._token)
+
+        @app.get("/fhir/<kind>/<id_>")
+        def read(kind, id_):
+            if request.headers.get("Authorization") != "Bearer at-1":
+                return {"resourceType": "OperationOutcome", "issue": []}, 401
+            found = self.resources.get(f"{kind}/{id_}")
+            return _fhir(found) if found else _fhir(_outcome("not-found"), 404)
+
+        @app.get("/fhir/<kind>")
+        def search(kind):
+            if kind in self.broken:
+                return _fhir(_outcome("forbidden"), 403)
+            found = [
+                {"resource": item, "search": {"mode": "match"}}
+                for item in self.resources.values()
+                if item["resourceType"] == kind
+            ]
+            return _fhir(
+                {"resourceType": "Bundle", "type": "searchset", "entry": found}
+            )
+
+        @app.post("/fhir")
+        def batch():
+            return _fhir(_outcome("not-supported"), 405)
+
+        return app
+
+    def _token(self):
+        form = request.form.to_dict()
+        self.forms.append(form)
+        grant = self.codes.pop(form.get("code", ""), None)
+        if grant is None or self.token_status != 200:
+            return {"error": "invalid_grant"}, self.token_status if grant else 400
+        challenge = hashlib.sha256(form["code_verifier"].encode()).digest()
+        expected = base64.urlsafe_b64encode(challenge).rstrip(b"=").decode()
+        assert grant["code_challenge"] == expected
+        assert form["redirect_uri"] == grant["redirect_uri"]
+        self._authenticate(form)
+        now = int(self.clock.now().timestamp())
+        claims = {
+            "iss": self.base,
+            "sub": "user-1",
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": grant["nonce"],
+            "fhirUser": "Practitioner/osei",
+            **self.claims,
+        }
+        claims = {name: value for name, value in claims.items() if value is not None}
+        answer = {
+            "access_token": "at-1",
+            "token_type": "Bearer",
+            "expires_in": 3600,
+            "scope": grant["scope"],
+            "id_token": self._sign(claims),
+            **grant["context"],
+            **self.answer,
+        }
+        return {name: value for name, value in answer.items() if value is not None}
+
+    def _sign(self, claims: dict) -> str:
+        if self.algorithm == "none":
+            parts = [{"alg": "none", "typ": "JWT"}, claims]
+            text = [
+                base64.urlsafe_b64encode(json.dumps(part).encode())
+                .rstrip(b"=")
+                .decode()
+                for part in parts
+            ]
+            return ".".join([*text, ""])
+        key = self.key
+        if self.algorithm == "HS256":
+            key = OctKey.import_key(KEY.as_pem(private=False))
+        header = {"alg": self.algorithm, "kid": self.key.kid}
+        return jwt.encode(header, claims, key, algorithms=[self.algorithm])
+
+    def _authenticate(self, form: dict) -> None:
+        if self.secret is not None:
+            assert request.authorization is not None
+            assert request.authorization.username == CLIENT
+            assert request.authorization.password == self.secret
+            assert "client_id" not in form
+            return
+        if form.get("client_assertion") is None:
+            assert form["client_id"] == CLIENT
+            return
+        assert form["client_assertion_type"] == ASSERTION
+        token = jwt.decode(form["client_assertion"], OURS, algorithms=["ES384"])
+        assert token.header["typ"] == "JWT"
+        assert token.header["kid"] == OURS.kid
+        claims = token.claims
+        assert (claims["iss"], claims["sub"]) == (CLIENT, CLIENT)
+        assert claims["aud"] == f"{self.origin}/token"
+        now = self.clock.now().timestamp()
+        assert now < claims["exp"] <= now + 300
+        assert claims["jti"] not in self.jtis
+        self.jtis.add(claims["jti"])
+
+
+def _fhir(resource: dict, status: int = 200) -> Response:
+    body = json.dumps(resource)
+    return Response(body, status, content_type="application/fhir+json")
+
+
+def _outcome(code: str) -> dict:
+    issue = {"severity": "error", "code": code}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}

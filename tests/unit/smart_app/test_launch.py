@@ -1,0 +1,341 @@
+"""The launch: what is asked, what is believed, and who gets in."""
+
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from middleware.storage.audit import list_audit
+from middleware.storage.launches import list_launches
+from tests.unit.smart_app.conftest import FRAME, PUBLIC
+from tests.unit.smart_app.ehr import NEXT_KEY, STRANGER
+
+
+def test_launch_asks_the_server_as_smart_wants(rig):
+    answer = rig.http.get(
+        "/smart/launch", query_string={"iss": rig.ehr.base, "launch": "a/b+c="}
+    )
+    query = {k: v[0] for k, v in parse_qs(urlsplit(answer.location).query).items()}
+    assert answer.status_code == 303
+    assert query["aud"] == rig.ehr.base
+    assert query["launch"] == "a/b+c="
+    assert query["redirect_uri"] == f"{PUBLIC}/smart/callback"
+    assert query["code_challenge_method"] == "S256"
+    assert query["scope"].split()[:3] == ["launch", "openid", "fhirUser"]
+    assert "patient/Appointment.rs" in query["scope"].split()
+    assert len(query["state"]) >= 43
+    assert not {"prompt", "max_age", "next"} & set(query)
+
+
+def test_standalone_asks_for_a_patient_and_sends_no_launch(rig):
+    answer = rig.http.get("/smart/standalone", query_string={"iss": rig.ehr.base})
+    query = parse_qs(urlsplit(answer.location).query)
+    assert "launch" not in query
+    assert query["scope"][0].split()[0] == "launch/patient"
+
+
+def test_cookie_is_of_this_launch_and_partitioned(rig):
+    answer = rig.http.get(
+        "/smart/launch", query_string={"iss": rig.ehr.base, "launch": "x"}
+    )
+    with rig.database.tx() as tx:
+        (launch,) = list_launches(tx, 9)
+    name, *attributes = answer.headers["Set-Cookie"].split("; ")
+    assert name.startswith(f"__Host-s_{launch.id}=")
+    assert set(attributes) >= {
+        "Secure",
+        "HttpOnly",
+        "SameSite=None",
+        "Partitioned",
+        "Path=/",
+    }
+    assert not any(part.startswith("Domain") for part in attributes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda base: base + "/",
+        lambda base: base.upper(),
+        lambda base: base.replace("127.0.0.1", "localhost"),
+        lambda base: base.replace("://", "://x@"),
+        lambda base: base.replace("fhir", "%66hir"),
+        lambda base: "http://169.254.169.254/latest",
+        lambda base: "file:///etc/passwd",
+        lambda base: "",
+    ],
+)
+def test_unknown_iss_is_refused_without_any_request(rig, change):
+    answer = rig.http.get(
+        "/smart/launch", query_string={"iss": change(rig.ehr.base), "launch": "x"}
+    )
+    assert answer.status_code == 403
+    assert "not connected to CareCue" in answer.text
+    assert rig.ehr.log == []
+
+
+@pytest.mark.parametrize("launch", ["", "a\r\nb", "x" * 9000, "<script>alert(1)"])
+def test_bad_launch_is_refused_and_not_reflected(rig, launch):
+    query = {"iss": rig.ehr.base, "launch": launch}
+    if launch.startswith("<"):
+        query["launch"] = launch + "\x00"
+    answer = rig.http.get("/smart/launch", query_string=query)
+    assert answer.status_code == 400
+    assert "<script>alert" not in answer.text
+    assert rig.ehr.log == []
+
+
+def test_repeated_parameter_is_refused(rig):
+    answer = rig.http.get(f"/smart/launch?iss={rig.ehr.base}&launch=a&launch=b")
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"token_endpoint": "http://evil.example.org/token"},
+        {"authorization_endpoint": "http://127.0.0.1.evil.example.org/a"},
+        {"jwks_uri": "http://localhost:1/jwks"},
+        {"token_endpoint": None},
+    ],
+)
+def test_foreign_or_missing_endpoint_is_refused(rig, spoilt):
+    rig.ehr.configuration = spoilt
+    answer = rig.http.get(
+        "/smart/launch", query_string={"iss": rig.ehr.base, "launch": "x"}
+    )
+    assert answer.status_code == 502
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_callback_opens_a_clean_page_of_the_launch(rig):
+    answer = rig.launch(need_patient_banner="false", encounter="e1")
+    with rig.database.tx() as tx:
+        (launch,) = list_launches(tx, 9)
+        (entry,) = list_audit(tx)
+    assert answer.status_code == 303
+    assert answer.location == f"/l/{launch.id}/"
+    assert (launch.patient, launch.encounter) == ("Patient/rosa", "Encounter/e1")
+    assert launch.user_reference == "Practitioner/osei"
+    assert launch.user_name == "Dr. Abena Osei"
+    assert launch.need_patient_banner is False
+    assert launch.state_hash is None
+    assert b"at-1" not in launch.sealed
+    assert (entry.who, entry.action) == ("Practitioner/osei", "launch-opened")
+
+
+def test_public_client_names_itself(rig):
+    rig.app(authentication="none")
+    assert rig.launch().status_code == 303
+    assert rig.ehr.forms[0]["client_id"] == "carecue-app"
+
+
+def test_secret_client_uses_basic(rig):
+    rig.ehr.secret = "correct horse battery"
+    rig.app(authentication="client_secret_basic")
+    assert rig.launch().status_code == 303
+
+
+def test_assertion_client_signs_a_fresh_assertion_each_time(rig):
+    assert rig.launch().status_code == 303
+    assert rig.launch().status_code == 303
+    assert len(rig.ehr.jtis) == 2
+
+
+def test_every_launch_is_a_new_one(rig):
+    first, second = rig.open(), rig.open()
+    assert first != second
+    assert rig.http.get(first).status_code == 200
+    assert rig.http.get(second).status_code == 200
+
+
+def start(rig):
+    first = rig.http.get(
+        "/smart/launch", query_string={"iss": rig.ehr.base, "launch": "x"}
+    )
+    return rig.ehr.approve(first.location), rig.ehr.state(first.location)
+
+
+def test_callback_with_unknown_state_asks_nothing(rig):
+    answer = rig.http.get("/smart/callback?code=c&state=<script>")
+    assert answer.status_code == 400
+    assert "<script>" not in answer.text.replace('<script src="', "")
+    assert rig.ehr.log == []
+
+
+def test_callback_in_another_browser_is_refused(rig):
+    code, state = start(rig)
+    other = rig.http.application.test_client()
+    answer = other.get(f"/smart/callback?code={code}&state={state}")
+    assert answer.status_code == 403
+    assert rig.ehr.forms == []
+
+
+def test_callback_works_once(rig):
+    code, state = start(rig)
+    url = f"/smart/callback?code={code}&state={state}"
+    assert rig.http.get(url).status_code == 303
+    assert rig.http.get(url).status_code == 400
+    assert len(rig.ehr.forms) == 1
+
+
+def test_callback_after_ten_minutes_is_refused(rig):
+    code, state = start(rig)
+    rig.clock.instant += timedelta(minutes=10)
+    answer = rig.http.get(f"/smart/callback?code={code}&state={state}")
+    assert answer.status_code == 400
+    assert rig.ehr.forms == []
+
+
+def test_callback_of_another_issuer_is_refused(rig):
+    code, state = start(rig)
+    answer = rig.http.get(
+        f"/smart/callback?code={code}&state={state}&iss=https://evil.example.org"
+    )
+    assert answer.status_code == 400
+    assert rig.ehr.forms == []
+
+
+def test_callback_with_two_codes_is_refused(rig):
+    code, state = start(rig)
+    answer = rig.http.get(f"/smart/callback?code={code}&code=x&state={state}")
+    assert answer.status_code == 400
+    assert rig.ehr.forms == []
+
+
+def test_callback_error_is_named_and_nothing_else_of_it(rig):
+    _, state = start(rig)
+    answer = rig.http.get(
+        f"/smart/callback?error=access_denied&error_description=<img>&state={state}"
+    )
+    assert answer.status_code == 403
+    assert "access_denied" in answer.text
+    assert "<img" not in answer.text
+    assert rig.ehr.forms == []
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "code"),
+    [
+        ({"patient": None}, "T3"),
+        ({"patient": "../Patient/tom"}, "T3"),
+        ({"id_token": None}, "T4"),
+        ({"access_token": None}, "T2"),
+        ({"token_type": "mac"}, "T2"),
+    ],
+)
+def test_token_response_that_lacks_something_is_refused(rig, spoilt, code):
+    rig.ehr.answer = spoilt
+    answer = rig.launch()
+    assert answer.status_code == 502
+    assert f">{code}<" in answer.text
+
+
+@pytest.mark.parametrize("expires", ["3600", 3600, -1, None, True])
+def test_expires_in_of_any_kind_is_survived(rig, expires):
+    rig.ehr.answer = {"expires_in": expires}
+    assert rig.launch().status_code == 303
+
+
+def test_expires_in_that_is_no_number_is_refused(rig):
+    rig.ehr.answer = {"expires_in": "soon"}
+    assert rig.launch().status_code == 502
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://evil.example.org"},
+        {"aud": "another-client"},
+        {"nonce": "other"},
+        {"nonce": None},
+        {"exp": 1},
+        {"sub": None},
+        {"iat": None},
+    ],
+)
+def test_id_token_with_a_wrong_claim_is_refused(rig, claims):
+    rig.ehr.claims = claims
+    answer = rig.launch()
+    assert answer.status_code == 502
+    assert ">T5<" in answer.text
+
+
+def test_nonce_may_be_missing_where_the_profile_says_so(rig):
+    rig.app(nonce_echoed=False)
+    rig.ehr.claims = {"nonce": None}
+    assert rig.launch().status_code == 303
+    rig.ehr.claims = {"nonce": "other"}
+    assert rig.launch().status_code == 502
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256"])
+def test_id_token_with_a_weak_algorithm_is_refused(rig, algorithm):
+    rig.ehr.algorithm = algorithm
+    assert rig.launch().status_code == 502
+
+
+def test_id_token_signed_by_a_stranger_is_refused(rig):
+    rig.ehr.key = STRANGER
+    assert rig.launch().status_code == 502
+
+
+def test_rotated_keys_are_fetched_again(rig):
+    assert rig.launch().status_code == 303
+    rig.ehr.key, rig.ehr.algorithm = NEXT_KEY, "ES384"
+    rig.ehr.published = [NEXT_KEY]
+    assert rig.launch().status_code == 303
+    assert rig.ehr.log.count("GET /jwks") == 2
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "Patient/rosa",
+        "RelatedPerson/r1",
+        "https://evil.example.org/fhir/Practitioner/osei",
+        "Practitioner/../Patient/rosa",
+        None,
+        "",
+    ],
+)
+def test_only_a_practitioner_gets_in(rig, user):
+    rig.ehr.claims = {"fhirUser": user}
+    answer = rig.launch()
+    assert answer.status_code == 403
+    assert "Only a practitioner" in answer.text
+
+
+def test_absolute_user_under_the_base_gets_in(rig):
+    rig.ehr.claims = {"fhirUser": f"{rig.ehr.base}/PractitionerRole/r7"}
+    assert rig.launch().status_code == 303
+
+
+def test_record_of_another_id_stops_the_launch(rig):
+    rig.ehr.resources["Patient/rosa"]["id"] = "tom"
+    answer = rig.launch()
+    assert answer.status_code == 502
+    assert "The chart could not be read" in answer.text
+
+
+def test_launch_failures_keep_no_secret(rig):
+    rig.ehr.token_status = 500
+    rig.launch()
+    with rig.database.tx() as tx:
+        (launch,) = list_launches(tx, 9)
+    assert (launch.stage, launch.error, launch.sealed) == ("failed", "T1", b"")
+
+
+def test_notices_may_be_framed_by_registered_ehrs_alone(rig):
+    answer = rig.http.get("/smart/launch?iss=nowhere&launch=x")
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.endswith(f"frame-ancestors {FRAME}")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_state_and_verifier_are_unpredictable(rig):
+    states = {start(rig)[1] for _ in range(5)}
+    assert len(states) == 5
+    assert all(len(urlsafe_b64encode(item.encode())) > 43 for item in states)

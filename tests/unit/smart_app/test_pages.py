@@ -1,0 +1,437 @@
+"""The pages of an open launch: who sees them, what they say and what they save."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from mappings.event import Event, EventKind
+from mappings.chart import Chart
+from mappings.nudge import NudgeState
+from mappings.preference import ConsentRecord, Who
+from middleware.storage import events, nudges, preferences
+from middleware.storage.audit import list_audit
+from middleware.storage.preferences import read_own
+from tests.unit.smart_app.conftest import FRAME, PUBLIC, make_nudge
+
+OURS = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+
+
+def agree(rig, topic="*", permit=True):
+    with rig.database.tx() as tx:
+        preferences.insert_consent(
+            tx,
+            ConsentRecord(
+                id=f"c-{topic}-{permit}",
+                endpoint_id="northside",
+                patient="Patient/rosa",
+                system="sms",
+                value="+14155550142",
+                topic=topic,
+                permit=permit,
+                who=Who.PATIENT,
+                how="on paper",
+                recorded_at=rig.clock.now() - timedelta(days=30 - 10 * (not permit)),
+            ),
+        )
+
+
+def plan(rig, **changes):
+    """Put one open message and its event into the store."""
+    now = rig.clock.now()
+    start = (now + timedelta(days=5)).isoformat()
+    rig.ehr.resources["Appointment/a1"] = {
+        "resourceType": "Appointment",
+        "id": "a1",
+        "meta": {"versionId": "1"},
+        "status": "booked",
+        "start": start,
+        "description": "Follow-up with Dr. Osei",
+        "participant": [{"actor": {"reference": "Patient/rosa"}}],
+    }
+    event = Event(
+        id="event-1",
+        key="event-1",
+        endpoint_id="northside",
+        kind=EventKind.APPOINTMENT_BOOKED,
+        patient="Patient/rosa",
+        shard=3,
+        focus="Appointment/a1",
+        focus_version="1",
+        occurred_at=now,
+        received_at=now,
+    )
+    nudge = make_nudge(rig.clock, **changes)
+    with rig.database.tx() as tx:
+        chart = Chart(rig.ehr.resources["Patient/rosa"], (), now)
+        events.insert_event(
+            tx, event, source="push", inbox_id=None, chart=chart, due_at=now
+        )
+        nudges.upsert_nudge(tx, nudge, now)
+    return nudge
+
+
+def own(rig):
+    with rig.database.tx() as tx:
+        return read_own(tx, "northside", "Patient/rosa", [], rig.clock.now())
+
+
+def words(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_page_says_how_to_reach_the_patient(rig):
+    agree(rig)
+    html = rig.http.get(rig.open()).text
+    text = words(html)
+    assert "Text Rosa in Spanish, 9 AM to 8 PM." in text
+    assert "Messages on" in text
+    assert "Rosa Delgado" in text
+    assert "58 years, female" in text
+    assert "Born Feb 3, 1968" in text
+    assert "4471-0926" in text
+    assert "Chart read 7:00 AM" in text
+    assert "1 of 1 topics" in text
+    assert "0 of 3" in text
+
+
+def test_page_without_permission_says_to_ask(rig):
+    text = words(rig.http.get(rig.open()).text)
+    assert "Ask Rosa first." in text
+    assert "No permission recorded" in text
+    assert "0 of 1 topics" in text
+
+
+def test_page_after_a_stop_says_so(rig):
+    agree(rig)
+    agree(rig, permit=False)
+    rig.ehr.resources["Patient/rosa"]["telecom"].pop()
+    text = words(rig.http.get(rig.open()).text)
+    assert "Stopped by patient" in text
+    assert "Do not message Rosa." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "chip"),
+    [
+        ({"deceasedBoolean": True}, "Deceased"),
+        ({"active": False}, "Record inactive"),
+        ({"birthDate": "2012-01-01"}, "Under 18"),
+        ({"birthDate": "soon"}, "Birth date not recorded"),
+        ({"telecom": []}, "No number or address"),
+        ({"communication": []}, "Language not recorded"),
+    ],
+)
+def test_each_state_of_the_record_has_its_chip(rig, change, chip):
+    agree(rig)
+    rig.ehr.resources["Patient/rosa"].update(change)
+    assert chip in words(rig.http.get(rig.open()).text)
+
+
+def test_page_has_the_strict_policy(rig):
+    answer = rig.http.get(rig.open())
+    assert answer.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "font-src 'self'; connect-src 'self'; "
+        f"form-action 'self' {rig.ehr.origin}; base-uri 'none'; object-src 'none'; "
+        f"frame-ancestors {FRAME}"
+    )
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "X-Frame-Options" not in answer.headers
+    assert " style=" not in answer.text
+    assert "<style" not in answer.text
+    assert not re.search(r"<script(?! src=)", answer.text)
+    assert not re.search(r"\son[a-z]+=", answer.text)
+
+
+def test_assets_are_cached_for_good_under_their_own_mark(rig):
+    html = rig.http.get(rig.open()).text
+    path = re.search(r'href="(/smart/static/app.css\?v=[0-9a-f]+)"', html)[1]
+    answer = rig.http.get(path)
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert "immutable" not in rig.http.get("/smart/static/app.css").headers.get(
+        "Cache-Control", ""
+    )
+
+
+def test_chart_text_is_inert(rig):
+    agree(rig)
+    bad = '<img src=x onerror=alert(1)>"\'&'
+    rig.ehr.resources["Patient/rosa"]["name"] = [{"given": [bad], "family": bad}]
+    rig.ehr.resources["Patient/rosa"]["identifier"][0]["value"] = bad
+    answer = rig.http.get(rig.open())
+    assert answer.status_code == 200
+    assert "<img" not in answer.text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in answer.text
+
+
+def test_another_browser_sees_nothing(rig):
+    path = rig.open()
+    other = rig.http.application.test_client()
+    answer = other.get(path)
+    assert answer.status_code == 403
+    assert "Rosa" not in answer.text
+    assert other.get("/l/unknown/").status_code == 403
+
+
+def test_own_cookie_opens_no_other_launch(rig):
+    path = rig.open()
+    other = rig.http.application.test_client()
+    rig.http = other
+    mine = rig.open()
+    assert other.get(mine).status_code == 200
+    assert other.get(path).status_code == 403
+
+
+@pytest.mark.parametrize("later", [timedelta(minutes=30), timedelta(hours=9)])
+def test_session_ends_with_time(rig, later):
+    path = rig.open()
+    rig.clock.instant += later
+    answer = rig.http.get(path)
+    assert answer.status_code == 401
+    assert "Your chart session ended. Open this app again from the chart." in answer.text
+
+
+def test_use_keeps_the_session_until_the_token_ends(rig):
+    path = rig.open()
+    for _ in range(2):
+        rig.clock.instant += timedelta(minutes=29)
+        assert rig.http.get(path).status_code == 200
+    rig.clock.instant += timedelta(minutes=2)
+    assert rig.http.get(path).status_code == 401
+
+
+def test_token_that_the_ehr_refuses_ends_the_session(rig):
+    rig.ehr.answer = {"access_token": "at-1"}
+    path = rig.open()
+    rig.ehr.resources.pop("Patient/rosa")
+    assert rig.http.get(path).status_code == 502
+
+
+def test_coming_message_says_why_and_what_stops_it(rig):
+    agree(rig)
+    plan(rig)
+    text = words(rig.http.get(rig.open()).text)
+    assert "Wed, Nov 18" in text
+    assert "Why: A visit is booked. Stops if the visit is cancelled." in text
+    assert "Follow-up with Dr. Osei" in text
+
+
+def pause_form(rig, path, **changes):
+    page = rig.http.get(path + "pause").text
+    version = re.search(r'name="version" value="([^"]+)"', page)[1]
+    values = {"until": "open", "why": "asked", "version": version, **changes}
+    return rig.form(path + "pause", **values)
+
+
+def test_pause_is_saved_and_shown_and_audited(rig):
+    agree(rig)
+    plan(rig)
+    path = rig.open()
+    data = pause_form(rig, path, until="2026-11-23")
+    answer = rig.http.post(path + "pause", data=data, headers=OURS)
+    assert answer.status_code == 303
+    text = words(rig.http.get(answer.location).text)
+    assert "Paused until Mon, Nov 23" in text
+    assert "Messages to Rosa are paused until Mon, Nov 23." in text
+    assert "Held, messages are paused" in text
+    (record,) = own(rig).preferences
+    assert record.name == "pause"
+    assert record.value == {"until": "2026-11-24T00:00:00-08:00", "why": "Rosa asked"}
+    assert record.recorded_by == "Dr. Abena Osei"
+    with rig.database.tx() as tx:
+        newest = list_audit(tx)[0]
+        nudge = nudges.get_nudge(tx, "nudge-1")
+    assert (newest.who, newest.action) == ("Practitioner/osei", "preference-saved")
+    assert (newest.patient, newest.subject) == ("Patient/rosa", "pause")
+    assert (nudge.state, nudge.reason) == (NudgeState.HELD, "paused")
+    assert [stage for stage, _ in rig.woken] == ["deliver"]
+
+
+def test_pause_can_be_ended(rig):
+    agree(rig)
+    plan(rig)
+    path = rig.open()
+    rig.http.post(path + "pause", data=pause_form(rig, path), headers=OURS)
+    rig.clock.instant += timedelta(seconds=5)
+    html = rig.http.get(path).text
+    assert "until someone turns them back on." in words(html)
+    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    data = rig.form(path, version=version)
+    assert rig.http.post(path + "resume", data=data, headers=OURS).status_code == 303
+    assert "Messages on" in words(rig.http.get(path).text)
+    with rig.database.tx() as tx:
+        assert nudges.get_nudge(tx, "nudge-1").state is NudgeState.PLANNED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"why": "because"},
+        {"until": "2026-11-01"},
+        {"until": "date", "date": "tomorrow"},
+        {"until": "2029-01-01"},
+        {"until": ""},
+    ],
+)
+def test_pause_that_is_incomplete_is_asked_again(rig, changes):
+    path = rig.open()
+    data = pause_form(rig, path, **changes)
+    answer = rig.http.post(path + "pause", data=data, headers=OURS)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert own(rig).preferences == ()
+
+
+def test_pause_changed_elsewhere_is_not_overwritten(rig):
+    path = rig.open()
+    data = pause_form(rig, path)
+    assert rig.http.post(path + "pause", data=data, headers=OURS).status_code == 303
+    rig.clock.instant += timedelta(seconds=5)
+    answer = rig.http.post(path + "pause", data=data, headers=OURS)
+    assert answer.status_code == 409
+    assert "somebody changed this" in answer.text
+    assert len(own(rig).preferences) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:8090", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "null"},
+        {},
+    ],
+)
+def test_form_from_elsewhere_is_refused(rig, headers):
+    path = rig.open()
+    data = pause_form(rig, path)
+    answer = rig.http.post(path + "pause", data=data, headers=headers)
+    assert answer.status_code == 403
+    assert own(rig).preferences == ()
+
+
+def test_form_with_our_origin_is_taken(rig):
+    path = rig.open()
+    data = pause_form(rig, path)
+    headers = {"Origin": PUBLIC}
+    assert rig.http.post(path + "pause", data=data, headers=headers).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "changes", [{"csrf": "0" * 64}, {"csrf": "é"}, {"patient": "Patient/tom"}]
+)
+def test_form_of_another_launch_or_patient_is_refused(rig, changes):
+    path = rig.open()
+    data = {**pause_form(rig, path), **changes}
+    answer = rig.http.post(path + "pause", data=data, headers=OURS)
+    assert answer.status_code == 403
+    assert "Save refused" in answer.text
+    assert own(rig).preferences == ()
+
+
+def test_form_token_of_one_launch_does_not_save_in_another(rig):
+    first, second = rig.open(), rig.open()
+    data = pause_form(rig, first)
+    assert rig.http.post(second + "pause", data=data, headers=OURS).status_code == 403
+
+
+def test_channel_order_moves_without_script_and_is_saved(rig):
+    agree(rig)
+    path = rig.open()
+    version = re.search(
+        r'name="version" value="([^"]+)"', rig.http.get(path + "channels").text
+    )[1]
+    order = ["sms", "email"]
+    data = rig.form(path + "channels", version=version, who="patient", order=order)
+    moved = rig.http.post(
+        path + "channels", data={**data, "move": "email:up"}, headers=OURS
+    )
+    assert moved.status_code == 200
+    assert re.findall(r'name="order" value="(\w+)"', moved.text) == ["email", "sms"]
+    assert own(rig).preferences == ()
+    data = {**data, "order": ["email", "sms"], "save": "1"}
+    assert rig.http.post(path + "channels", data=data, headers=OURS).status_code == 303
+    (record,) = own(rig).preferences
+    assert (record.name, record.value) == ("channels", ["email", "sms"])
+    assert record.who is Who.PATIENT
+
+
+@pytest.mark.parametrize("order", [["sms"], ["sms", "sms"], ["sms", "fax"], []])
+def test_channel_order_must_name_each_once(rig, order):
+    path = rig.open()
+    data = rig.form(path + "channels", version="0", who="patient", order=order, save="1")
+    assert rig.http.post(path + "channels", data=data, headers=OURS).status_code == 422
+    assert own(rig).preferences == ()
+
+
+def test_staff_do_not_overrule_the_patients_own_order(rig):
+    with rig.database.tx() as tx:
+        preferences.insert_preference(
+            tx,
+            id="p1",
+            endpoint_id="northside",
+            patient="Patient/rosa",
+            name="channels",
+            value=["email", "sms"],
+            who=Who.PATIENT,
+            how="by text",
+            recorded_by=None,
+            recorded_at=rig.clock.now(),
+        )
+    path = rig.open()
+    version = re.search(
+        r'name="version" value="([^"]+)"', rig.http.get(path + "channels").text
+    )[1]
+    data = rig.form(
+        path + "channels", version=version, who="staff", order=["sms", "email"], save="1"
+    )
+    answer = rig.http.post(path + "channels", data=data, headers=OURS)
+    assert answer.status_code == 422
+    assert "own answer" in answer.text
+
+
+def test_skip_ends_the_message_with_a_reason(rig):
+    agree(rig)
+    plan(rig)
+    path = rig.open()
+    where = path + "messages/nudge-1/skip"
+    data = rig.form(where, why="done")
+    assert rig.http.post(where, data=data, headers=OURS).status_code == 303
+    with rig.database.tx() as tx:
+        nudge = nudges.get_nudge(tx, "nudge-1")
+        newest = list_audit(tx)[0]
+    assert (nudge.state, nudge.reason) == (NudgeState.SKIPPED, "skipped-by-staff")
+    assert newest.detail == {"why": "It is already done"}
+    again = rig.http.post(where, data=data, headers=OURS)
+    assert again.status_code == 409
+
+
+def test_message_of_another_patient_cannot_be_seen_or_skipped(rig):
+    agree(rig)
+    plan(rig, patient="Patient/tom")
+    path = rig.open()
+    where = path + "messages/nudge-1"
+    assert rig.http.get(where).status_code == 404
+    data = {**rig.form(path + "pause"), "why": "done"}
+    assert rig.http.post(where + "/skip", data=data, headers=OURS).status_code == 409
+    with rig.database.tx() as tx:
+        assert nudges.get_nudge(tx, "nudge-1").state is NudgeState.PLANNED
+
+
+def test_banner_shrinks_to_name_and_birth_date_when_the_ehr_shows_its_own(rig):
+    text = words(rig.http.get(rig.open(need_patient_banner=False)).text)
+    assert "Rosa Delgado" in text
+    assert "Born Feb 3, 1968" in text
+    assert "4471-0926" not in text
+
+
+def test_missing_part_of_the_chart_is_named(rig):
+    agree(rig)
+    path = rig.open()
+    rig.ehr.broken = {"Encounter"}
+    text = words(rig.http.get(path).text)
+    assert "The EHR did not give this app: hospital stays and visits." in text
+    assert "Chart incomplete" in text
