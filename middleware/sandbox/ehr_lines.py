@@ -137,7 +137,6 @@ def read_start(resource: Resource) -> str | None:
         resource.get("authoredOn"),
         resource.get("recordedDate"),
         resource.get("created"),
-        resource.get("meta", {}).get("lastUpdated"),
     ):
         if value:
             return str(value)
