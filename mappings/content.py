@@ -95,7 +95,7 @@ def _wordings(definition: Resource, reviewers: Mapping[str, str]) -> Iterable[Wo
             raise ContentError(
                 f"{url}: a wording lacks its channel, language or text; add them"
             )
-        base = language.split("-")[0]
+        base = language.split("-", maxsplit=1)[0]
         reviewer = (
             parts.get("reviewer") or reviewers.get(language) or reviewers.get(base)
         )

@@ -13,8 +13,10 @@ NS = "https://carecue.example.org/fhir"
 
 @dataclass(frozen=True)
 class Condition:
-    """A FHIRPath condition. ``reason`` (Expression.name) is the code given when an
-    applicability condition is false, or when a stop condition is true.
+    """A FHIRPath condition.
+
+    ``reason`` (Expression.name) is the code given when an applicability condition is
+    false, or when a stop condition is true.
     """
 
     expression: str
@@ -60,8 +62,9 @@ class PlanAction:
 
 @dataclass(frozen=True)
 class Plan:
-    """A versioned plan. ``url`` and ``version`` identify it; lower ``priority`` is
-    more urgent; ``data`` are the resource types it needs, as search queries with
+    """A versioned plan.
+
+    ``url`` and ``version`` identify it; lower ``priority`` is more urgent; ``data`` are the resource types it needs, as search queries with
     ``{patient}``; ``counts`` False exempts it from the weekly limit.
 
     ``occasion`` says what tells two messages of one plan apart: focus (one per focus),

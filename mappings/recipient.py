@@ -25,9 +25,7 @@ def read_phone(text: str, region: str = "US") -> str | None:
         return None
     if not phonenumbers.is_possible_number(number):
         return None
-    return str(
-        phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    )
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def read_email(text: str) -> str | None:

@@ -57,6 +57,6 @@ def _patient(value: object, base: str | None) -> str | None:
     found = read_reference(value, base)
     if found is None and base is None and isinstance(value, dict):
         text = str(value.get("reference", ""))
-        tail = "/".join(text.split("/_history")[0].rsplit("/", 2)[-2:])
+        tail = "/".join(text.split("/_history", maxsplit=1)[0].rsplit("/", 2)[-2:])
         found = read_reference(tail) if "://" in text else None
     return found if found and found.startswith("Patient/") else None

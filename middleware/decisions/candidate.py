@@ -74,6 +74,7 @@ def describe(
     verdict: Verdict,
     due: datetime,
     expires: datetime,
+    *,
     route: Route | None = None,
     words: Words | None = None,
 ) -> Candidate:
@@ -92,7 +93,8 @@ def describe(
         expires_at=expires,
         channel=route.channel if route else None,
         address=route.address if route else None,
-        language=(words.language if words else "") or (language.value if language else None),
+        language=(words.language if words else "")
+        or (language.value if language else None),
         text=words.text if words else "",
         subject=words.subject if words else "",
         title=step.action.title,

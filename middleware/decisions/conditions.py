@@ -62,14 +62,13 @@ class Environment:
 
 @dataclass(frozen=True)
 class Answer:
-    """True, False, or None for unknown; what it rests on; why it is unknown.
+    """True, False, or None for unknown, and why it is unknown.
 
     ``reason`` is plan-unknown when the expression failed, data-missing when the chart
     has not what it asks for, and empty otherwise.
     """
 
     value: bool | None
-    evidence: tuple[Resource, ...] = ()
     reason: str = ""
     detail: str = field(default="", compare=False)
 
@@ -83,19 +82,19 @@ def evaluate(condition: Condition, environment: Environment) -> bool | None:
 
 
 def answer(condition: Condition, environment: Environment) -> Answer:
-    """Evaluate a condition with what it rests on; a failure is unknown, never False."""
+    """Evaluate a condition with three answers; a failure is unknown, never False."""
     blind = mentioned(condition.expression) & environment.incomplete
     if blind:
-        return Answer(None, (), "ehr-unreachable", f"not read: {', '.join(sorted(blind))}")
+        return Answer(None, "ehr-unreachable", ", ".join(sorted(blind)))
     try:
         result = _run(condition.expression, environment)
     except Exception as error:  # noqa: BLE001 - the library raises bare Exception
-        return Answer(None, (), "plan-unknown", type(error).__name__)
+        return Answer(None, "plan-unknown", type(error).__name__)
     if result == []:
-        return Answer(None, (), "data-missing")
+        return Answer(None, "data-missing")
     if len(result) != 1 or not isinstance(result[0], bool):
-        return Answer(None, (), "plan-unknown", "the condition gave no yes or no")
-    return Answer(result[0], _evidence(condition.expression, environment))
+        return Answer(None, "plan-unknown", "the condition gave no yes or no")
+    return Answer(result[0])
 
 
 def compile_condition(condition: Condition) -> None:
@@ -118,8 +117,9 @@ def _run(expression: str, environment: Environment) -> list[Any]:
     return list(result)
 
 
-def _evidence(expression: str, environment: Environment) -> tuple[Resource, ...]:
-    """Return the resources that an expression over a list came to."""
+def evidence(condition: Condition, environment: Environment) -> tuple[Resource, ...]:
+    """Return the resources that a condition ending in exists() or empty() came to."""
+    expression = condition.expression
     if not _LIST_TAIL.search(expression):
         return ()
     try:
@@ -134,10 +134,10 @@ def _evidence(expression: str, environment: Environment) -> tuple[Resource, ...]
 @functools.cache
 def _compiled(expression: str) -> Callable[..., list[Any]]:
     table = {name: _entry(*entry) for name, entry in _FUNCTIONS.items()}
-    program = fhirpathpy.compile(
+    program: Callable[..., list[Any]] = fhirpathpy.compile(
         expression, models["r4"], {"userInvocationTable": table}
     )
-    return program  # type: ignore[no-any-return]
+    return program
 
 
 def _entry(function: Callable[..., Any], arity: dict[int, list[str]]) -> dict[str, Any]:

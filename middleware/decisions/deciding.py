@@ -38,7 +38,7 @@ from middleware.decisions.timing import due_instant
 __all__ = ["Candidate", "StaffTask", "decide_event", "decide_nudge"]
 
 
-def decide_event(
+def decide_event(  # noqa: PLR0917 - six plain values in, as every caller has them
     event: Event,
     chart: Chart,
     own: OwnRecord,
@@ -116,7 +116,7 @@ def _due(step: Step) -> datetime | None:
     )
 
 
-def decide_nudge(
+def decide_nudge(  # noqa: PLR0917 - six plain values in, as every caller has them
     nudge: Nudge,
     chart: Chart,
     own: OwnRecord,

@@ -82,9 +82,7 @@ def make_environment(
         variables=variables,
         value_sets=library.value_sets,
         now=about.now,
-        incomplete=frozenset(
-            name for name, kind in LISTS.items() if kind in unread
-        ),
+        incomplete=frozenset(name for name, kind in LISTS.items() if kind in unread),
     )
 
 
@@ -130,10 +128,9 @@ def _recent_stays(
     for item in encounters:
         status = status_word(item)
         end = first_at(item, "period.end") or first_at(item, "actualPeriod.end")
-        if status == ADMITTED and end is None:
-            yield item
-        elif status in (ADMITTED, DISCHARGED) and _since(
-            end or first_at(item, "period.start"), about.event - STAYS_BACK
+        if (status == ADMITTED and end is None) or (
+            status in (ADMITTED, DISCHARGED)
+            and _since(end or first_at(item, "period.start"), about.event - STAYS_BACK)
         ):
             yield item
 

@@ -66,5 +66,7 @@ def sourced_fact(name: str, sourced: Sourced[Any], version: str | None = None) -
     if sourced.reference and "#" in sourced.reference:
         reference, path = sourced.reference.split("#", 1)
     value = sourced.value
-    shown = ", ".join(str(item) for item in value) if isinstance(value, tuple) else value
+    shown = (
+        ", ".join(str(item) for item in value) if isinstance(value, tuple) else value
+    )
     return Fact(reference, version, path, str(shown))

@@ -35,14 +35,16 @@ class Activity:
     path: str
 
 
-def list_activities(plan: Resource, chart: Chart, zone: str, now: datetime) -> list[Activity]:
+def list_activities(
+    plan: Resource, chart: Chart, zone: str, now: datetime
+) -> list[Activity]:
     """Return the steps that have a day: detail.scheduled[x] or a referenced Task."""
     found: list[Activity] = []
     seen: dict[str, int] = {}
     for index, activity in enumerate(list_of(plan.get("activity"))):
         if not isinstance(activity, dict):
             continue
-        read = _activity(plan, activity, index, chart, zone, now)
+        read = _activity(chart, zone, now, plan=plan, index=index)
         if read is None:
             continue
         count = seen[read.occasion] = seen.get(read.occasion, 0) + 1
@@ -52,8 +54,9 @@ def list_activities(plan: Resource, chart: Chart, zone: str, now: datetime) -> l
 
 
 def _activity(
-    plan: Resource, activity: Resource, index: int, chart: Chart, zone: str, now: datetime
+    chart: Chart, zone: str, now: datetime, *, plan: Resource, index: int
 ) -> Activity | None:
+    activity = list_of(plan.get("activity"))[index]
     target = read_reference(activity.get("reference")) or read_reference(
         activity.get("plannedActivityReference")
     )
@@ -113,7 +116,9 @@ def _detail_day(detail: Resource, zone: str, now: datetime) -> date | None:
         if day is not None:
             return day
     today = now.astimezone(ZoneInfo(zone)).date()
-    days = [_local_day(item, zone) for item in values_at(detail, "scheduledTiming.event")]
+    days = [
+        _local_day(item, zone) for item in values_at(detail, "scheduledTiming.event")
+    ]
     ahead = sorted(day for day in days if day is not None and day >= today)
     if ahead:
         return ahead[0]
@@ -168,7 +173,10 @@ def check_focus(
     if focus is None and missing:
         return Verdict(Outcome.HOLD, "ehr-unreachable", detail=reference)
     if focus is None or focus.get("_deleted"):
-        gone = {"resourceType": reference.split("/")[0], "id": reference.split("/")[-1]}
+        gone = {
+            "resourceType": reference.split("/", maxsplit=1)[0],
+            "id": reference.rsplit("/", maxsplit=1)[-1],
+        }
         return Verdict(Outcome.CANCEL, "event-undone", (fact(gone, "id", "gone"),))
     if focus.get("status") == "entered-in-error":
         return Verdict(Outcome.CANCEL, "event-undone", (fact(focus, "status"),))

@@ -6,7 +6,6 @@ confidentiality, consent, language, wording, hours, limits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,10 +15,9 @@ from mappings.plan import Condition
 from mappings.resource import values_at
 from middleware.decisions.candidate import Candidate, describe, merge_facts
 from middleware.decisions.circumstance import Step
-from middleware.decisions.conditions import Answer, Environment, answer
+from middleware.decisions.conditions import Answer, Environment, answer, evidence
 from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
-from middleware.decisions.fatigue import next_allowed
 from middleware.decisions.focus import check_focus
 from middleware.decisions.matching import is_off
 from middleware.decisions.routing import Route, choose_route
@@ -34,11 +32,12 @@ from middleware.decisions.safety import (
     check_sensitive,
     check_switches,
 )
-from middleware.decisions.timing import is_open, next_open
+from middleware.decisions.scheduling import READY, choose_time, planned_time
 from middleware.decisions.wording import Words, variables, write_words
 
 FRESH = timedelta(seconds=60)
 VISITS = "appointment"
+STAYS = ("hospitalization", "admission")  # R4 and R5
 
 
 def judge(
@@ -56,19 +55,15 @@ def judge(
     """
     verdict = _stopped(step, early) or _held(step, due, at_send=at_send)
     if step.action.kind == "task":
-        return _finish(step, verdict or _ready(), due, expires)
+        return _finish(step, verdict or READY, due, expires)
     if verdict is not None:
-        return _finish(step, verdict, _planned(step, due), expires)
+        return _finish(step, verdict, planned_time(step, due), expires)
     route, words, verdict = _prepared(step)
     if verdict is None:
-        due, verdict = _timed(step, due, expires, at_send=at_send)
+        due, verdict = choose_time(step, due, expires, at_send=at_send)
     else:
-        due = _planned(step, due)
-    return _finish(step, verdict, due, expires, route, words)
-
-
-def _ready() -> Verdict:
-    return Verdict(Outcome.SEND, "due")
+        due = planned_time(step, due)
+    return _finish(step, verdict, due, expires, route=route, words=words)
 
 
 def _finish(
@@ -76,6 +71,7 @@ def _finish(
     verdict: Verdict,
     due: datetime,
     expires: datetime,
+    *,
     route: Route | None = None,
     words: Words | None = None,
 ) -> Candidate:
@@ -85,19 +81,15 @@ def _finish(
         if step.case.now >= expires:
             verdict = Verdict(Outcome.CANCEL, "window-passed")
     complete = replace(verdict, facts=facts)
-    return describe(step, complete, due, expires, route, words)
+    return describe(step, complete, due, expires, route=route, words=words)
 
 
 def _base_facts(step: Step) -> tuple[Fact, ...]:
     if step.focus is None:
         return ()
     found = list(key_facts(step.focus))
-    for path in (
-        "hospitalization.dischargeDisposition.coding",
-        "admission.dischargeDisposition.coding",
-    ):
-        if values_at(step.focus, path):
-            found.append(fact(step.focus, path))
+    ends = (f"{name}.dischargeDisposition.coding" for name in STAYS)
+    found.extend(fact(step.focus, path) for path in ends if values_at(step.focus, path))
     if step.activity is not None:
         day = f"{step.activity.status}, {step.activity.day.isoformat()}"
         found.append(fact(step.activity.source, step.activity.path, day))
@@ -159,14 +151,15 @@ def _conditions(step: Step, early: Condition | None) -> Verdict | None:
         if found.value is None:
             unknown = unknown or replace(found, detail=condition.sentence)
         elif found.value is stops:
-            return _refusal(condition, found, stops=stops)
+            return _refusal(condition, environment, stops=stops)
     if unknown is None:
         return None
     return Verdict(Outcome.HOLD, unknown.reason, detail=f"unknown: {unknown.detail}")
 
 
-def _refusal(condition: Condition, found: Answer, *, stops: bool) -> Verdict:
-    facts = (item for resource in found.evidence for item in key_facts(resource))
+def _refusal(condition: Condition, environment: Environment, *, stops: bool) -> Verdict:
+    found = evidence(condition, environment)
+    facts = (item for resource in found for item in key_facts(resource))
     prefix = "" if stops else "not so: "
     return Verdict(
         REASONS[condition.reason].outcome,
@@ -247,63 +240,4 @@ def _words(step: Step, channel: str, language: str) -> Words:
         step.activity.day if step.activity else moment,
         case.zone,
     )
-    return write_words(
-        case.library, step.action.definition, channel, language, values
-    )
-
-
-# --- when -----------------------------------------------------------------------
-
-
-def _planned(step: Step, due: datetime) -> datetime:
-    """Return the due instant moved into permitted hours, where they are known."""
-    return next_open(due, step.case.hours) or due
-
-
-def _timed(
-    step: Step, due: datetime, expires: datetime, *, at_send: bool
-) -> tuple[datetime, Verdict]:
-    case = step.case
-    if case.profile.zones is None:
-        known = fact(case.chart.patient, "address", "no time zone")
-        return due, Verdict(Outcome.HOLD, "zone-missing", (known,))
-    wanted = case.now if at_send else max(due, case.now)
-    opening = next_open(wanted, case.hours)
-    if opening is None:
-        return due, Verdict(Outcome.HOLD, "outside-hours")
-    if opening >= expires:
-        return due, Verdict(
-            Outcome.CANCEL, "window-passed", detail="no permitted hour before its end"
-        )
-    if not at_send:
-        return opening, _ready()
-    if not is_open(case.now, case.hours):
-        return opening, Verdict(Outcome.HOLD, "outside-hours", until=opening)
-    return _limited(step, due, expires)
-
-
-def _limited(
-    step: Step, due: datetime, expires: datetime
-) -> tuple[datetime, Verdict]:
-    case = step.case
-    until = next_allowed(
-        case.own.sent,
-        topic=step.plan.topic,
-        counts=step.plan.counts,
-        zone=case.zone,
-        max_per_day=case.endpoint.site.max_per_day,
-        max_per_week=case.profile.max_per_week.value,
-        now=case.now,
-    )
-    if until is None:
-        return due, _ready()
-    opening = next_open(until, case.hours)
-    facts = tuple(_sent_facts(case.own.sent))
-    if opening is None or opening >= expires:
-        detail = "the limit leaves no time before its end"
-        return due, Verdict(Outcome.CANCEL, "window-passed", facts, detail=detail)
-    return opening, Verdict(Outcome.HOLD, "limit-reached", facts, until=opening)
-
-
-def _sent_facts(sent: Iterable[object]) -> Iterable[Fact]:
-    yield Fact("Delivery", None, "count", f"{len(list(sent))} in the last year")
+    return write_words(case.library, step.action.definition, channel, language, values)

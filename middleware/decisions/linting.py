@@ -15,21 +15,97 @@ GSM_BASIC = frozenset(
 )
 GSM_EXTENDED = frozenset("^{}\\[~]|€\f")
 MAX_SEGMENTS = 2
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{%|\$\{|\[[A-Z_ ]{3,}\]|\b(?:None|null|undefined)\b")
+_PLACEHOLDER = re.compile(
+    r"\{\{|\}\}|\{%|\$\{|\[[A-Z_ ]{3,}\]|\b(?:None|null|undefined)\b"
+)
 _STOP = re.compile(r"\bSTOP\b")
 
 # Beginnings of words, English and Spanish, without accents and in lower case.
-REVEALING = (
-    "abort cancer carcino chemo tumor oncolog cardiolog psychiatr psiquiatr psycholog "
-    "psicolog hiv vih sida diabet insulin metformin asthma asma copd stroke "
-    "hypertens hipertens depress depres anxiety ansiedad bipolar schizo esquizo suicid "
-    "overdos sobredosis addict adicc opioid alcohol pregnan embaraz miscarr obstet "
-    "gynecolog ginecolog fertility colonosc mammo mamogr biops dialys dialis nephrol "
-    "nefrol neurolog dermatolog urolog gastroent rheumat reumat hepat syphil sifilis "
-    "gonorr chlamyd clamid herpes std methadon metadona buprenorph statin estatina "
-    "antibiot hospice dementia demencia alzheim parkinson epileps surgery cirug "
-    "vaccine vacuna detox"
-).split()
+REVEALING = [
+    "abort",
+    "cancer",
+    "carcino",
+    "chemo",
+    "tumor",
+    "oncolog",
+    "cardiolog",
+    "psychiatr",
+    "psiquiatr",
+    "psycholog",
+    "psicolog",
+    "hiv",
+    "vih",
+    "sida",
+    "diabet",
+    "insulin",
+    "metformin",
+    "asthma",
+    "asma",
+    "copd",
+    "stroke",
+    "hypertens",
+    "hipertens",
+    "depress",
+    "depres",
+    "anxiety",
+    "ansiedad",
+    "bipolar",
+    "schizo",
+    "esquizo",
+    "suicid",
+    "overdos",
+    "sobredosis",
+    "addict",
+    "adicc",
+    "opioid",
+    "alcohol",
+    "pregnan",
+    "embaraz",
+    "miscarr",
+    "obstet",
+    "gynecolog",
+    "ginecolog",
+    "fertility",
+    "colonosc",
+    "mammo",
+    "mamogr",
+    "biops",
+    "dialys",
+    "dialis",
+    "nephrol",
+    "nefrol",
+    "neurolog",
+    "dermatolog",
+    "urolog",
+    "gastroent",
+    "rheumat",
+    "reumat",
+    "hepat",
+    "syphil",
+    "sifilis",
+    "gonorr",
+    "chlamyd",
+    "clamid",
+    "herpes",
+    "std",
+    "methadon",
+    "metadona",
+    "buprenorph",
+    "statin",
+    "estatina",
+    "antibiot",
+    "hospice",
+    "dementia",
+    "demencia",
+    "alzheim",
+    "parkinson",
+    "epileps",
+    "surgery",
+    "cirug",
+    "vaccine",
+    "vacuna",
+    "detox",
+]
 _REVEALING = re.compile(r"\b(?:" + "|".join(REVEALING) + r")", re.IGNORECASE)
 
 

@@ -228,7 +228,7 @@ def _is_window(value: object) -> bool:
 def _max_per_week(
     patient: Resource, own: OwnRecord, endpoint: Endpoint
 ) -> Sourced[int]:
-    """The patient may ask for fewer than the site allows, never for more."""
+    """Return the weekly limit: the patient may ask for fewer, never for more."""
     most = endpoint.site.max_per_week
     stated = _own(own, "max_per_week")
     if stated is not None and isinstance(stated.value, int):

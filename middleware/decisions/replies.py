@@ -112,11 +112,7 @@ def classify_reply(text: str) -> Reply:
     ):
         if pattern.search(plain):
             found.add(intent)
-    if (
-        _STOP.search(plain)
-        or _STOP_INSIDE.search(plain)
-        or _STOP_CAPITALS.search(text)
-    ):
+    if _STOP.search(plain) or _STOP_INSIDE.search(plain) or _STOP_CAPITALS.search(text):
         found.add(Intent.STOP)
         found.discard(Intent.START)
     if not found:
@@ -180,7 +176,7 @@ def reply_text(reply: Reply, site: Site, language: str) -> str | None:
     After a STOP it is the single confirmation, unless symptoms come with it: then the
     emergency text is the answer. A wrong number is told nothing about the patient.
     """
-    texts = _TEXTS.get(language.split("-")[0].lower(), _TEXTS["en"])
+    texts = _TEXTS.get(language.split("-", maxsplit=1)[0].lower(), _TEXTS["en"])
     intents = reply.intents
     if Intent.SYMPTOM in intents or Intent.DEATH in intents:
         name = "urgent" if Intent.SYMPTOM in intents else "noted"

@@ -81,7 +81,10 @@ def _permission(
     facts = consent_facts(profile, permission)
     if not permission.allowed:
         missing = Fact(
-            address.reference, None, address.path, f"{address.channel}: nothing recorded"
+            address.reference,
+            None,
+            address.path,
+            f"{address.channel}: nothing recorded",
         )
         return Verdict(Outcome.HOLD, permission.reason, facts or (missing,)), ()
     if not is_reachable(endpoint, address.channel, address.value):

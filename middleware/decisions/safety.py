@@ -179,7 +179,9 @@ def check_reading(chart: Chart, endpoint: Endpoint, *, at_send: bool) -> Verdict
     if not unread:
         return None
     reason = "ehr-unreachable" if at_send else "data-missing"
-    return Verdict(Outcome.HOLD, reason, detail=f"not read: {', '.join(sorted(unread))}")
+    return Verdict(
+        Outcome.HOLD, reason, detail=f"not read: {', '.join(sorted(unread))}"
+    )
 
 
 def check_minor(
@@ -193,9 +195,7 @@ def check_minor(
     return Verdict(Outcome.HOLD, reason, (fact(chart.patient, "birthDate"),))
 
 
-def check_sensitive(
-    chart: Chart, library: Library, focus: Resource
-) -> Verdict | None:
+def check_sensitive(chart: Chart, library: Library, focus: Resource) -> Verdict | None:
     """Return the hold when a label or a reason of the focus is sensitive."""
     labels = library.value_sets.get("sensitive-labels", frozenset())
     for resource in (focus, chart.patient):

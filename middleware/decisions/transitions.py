@@ -155,7 +155,7 @@ def _moved(before: FocusState | None, after: FocusState) -> bool:
 
 
 def _encounter(before: FocusState | None, after: FocusState) -> EventKind | None:
-    """A late disposition, another class or end is a discharge to decide on again."""
+    """Name a stay's change; a late disposition is a discharge to decide on again."""
     changed = before is not None and before.fingerprint != after.fingerprint
     if after.status == DISCHARGED and (_moved(before, after) or changed):
         return EventKind.ENCOUNTER_DISCHARGED

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mappings.endpoint import Site
@@ -106,7 +106,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _template(source: str):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _template(source: str) -> Template:
     return _environment().from_string(source)
 
 
@@ -150,7 +150,7 @@ def _locale(language: str) -> Locale:
     try:
         found = Locale.parse(language.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
-        found = Locale.parse(language.split("-")[0])
+        found = Locale.parse(language.split("-", maxsplit=1)[0])
     # In the United States both languages write the 12-hour clock.
     return Locale.parse(f"{found.language}_US") if found.territory is None else found
 
