@@ -8,7 +8,7 @@ import base64
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import orjson
 
@@ -21,7 +21,7 @@ from middleware.sandbox.state import Resource
 from middleware.sandbox.store import Store
 from middleware.sandbox.transaction import Transaction
 from middleware.sandbox.validation import check_resource
-from middleware.sandbox.writes import check_body, match_one
+from middleware.sandbox.writes import check_body, match_one, read_condition
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 MAX_ENTRIES = 5000
@@ -156,7 +156,7 @@ def _item(entry: Resource, position: int, base: str) -> Item:
     method = request["method"]
     if method not in ORDER:
         raise FhirFault(400, f"{printable(method)} is not supported in a Bundle.")
-    url = urlsplit(request["url"].removeprefix(f"{base}/").lstrip("/"))
+    url = _read_url(request["url"], base)
     if url.scheme or url.netloc:
         raise FhirFault(400, "An entry's request.url is relative to this server.")
     body = entry.get("resource")
@@ -175,6 +175,13 @@ def _item(entry: Resource, position: int, base: str) -> Item:
         url=f"{base}/{url.path}" + (f"?{url.query}" if url.query else ""),
     )
     return Item(position, call, entry.get("fullUrl", ""))
+
+
+def _read_url(text: str, base: str) -> SplitResult:
+    try:
+        return urlsplit(text.removeprefix(f"{base}/").lstrip("/"))
+    except ValueError as error:
+        raise FhirFault(400, "An entry's request.url is not a URL.") from error
 
 
 def _read_patch(body: Any) -> Any:
@@ -207,9 +214,8 @@ def _resolve(items: list[Item], session: Session, transaction: Transaction) -> N
             item.id = transaction.allot(call.path[0])
             found = None
             if call.if_none_exist is not None:
-                pairs = tuple(parse_qsl(call.if_none_exist, keep_blank_values=True))
                 with _at(item.position):
-                    found = match_one(session, call.path[0], pairs)
+                    found = match_one(session, call.path[0], read_condition(call))
             known[item.full_url] = f"{call.path[0]}/{found['id'] if found else item.id}"
         elif call.method == "PUT" and len(call.path) == 2:
             known[item.full_url] = "/".join(call.path)

@@ -1,6 +1,7 @@
 """An append-only journal of JSON lines, so that a restart finds the same state.
 
-One line is `[kind, record]`. It may not know what the records mean.
+One line is `[kind, record, ...]`: what was appended together is cut off together.
+It may not know what the records mean.
 """
 
 import threading
@@ -38,18 +39,19 @@ class Journal:
         return self._recorded.pop(kind, [])
 
     def append(self, kind: str, *records: dict[str, Any]) -> None:
-        """Write records of a kind as one flushed write; all of them or none."""
+        """Write records of a kind as one flushed line: all of them or none."""
         if self._file is None:
             return
-        lines = b"".join(orjson.dumps([kind, record]) + b"\n" for record in records)
+        line = orjson.dumps([kind, *records]) + b"\n"
         with self._lock:
-            self._file.write(lines)
+            self._file.write(line)
             self._file.flush()
 
     def close(self) -> None:
         """Close the file; later appends raise ValueError."""
         if self._file is not None:
-            self._file.close()
+            with self._lock:
+                self._file.close()
 
     def _load(self, path: Path) -> int:
         whole = 0
@@ -57,7 +59,7 @@ class Journal:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                kind, record = orjson.loads(line)
-                self._recorded.setdefault(kind, []).append(record)
+                kind, *records = orjson.loads(line)
+                self._recorded.setdefault(kind, []).extend(records)
                 whole += len(line)
         return whole

@@ -66,7 +66,11 @@ def _object(
         seen.add(element.choice or element.name)
         if name.startswith("_"):
             continue
-        yield from _element(inner, element, model, place, f"{path}.{name}")
+        shown = inner
+        if f"_{name}" in value and isinstance(inner, list):
+            # A null keeps the place of an item that has only extensions.
+            shown = [item for item in inner if item is not None] or [None]
+        yield from _element(shown, element, model, place, f"{path}.{name}")
     for element in elements.values():
         slot = element.choice or element.name
         if element.required and slot not in seen:
@@ -82,8 +86,7 @@ def _element(
             yield path, "this must be a list that is not empty"
             return
         for position, item in enumerate(value):
-            if item is not None or element.type in NAMES:
-                yield from _one(item, element, model, place, f"{path}[{position}]")
+            yield from _one(item, element, model, place, f"{path}[{position}]")
     else:
         yield from _one(value, element, model, place, path)
 

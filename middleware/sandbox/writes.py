@@ -41,8 +41,7 @@ def create(
     type_ = call.path[0]
     session.require("c", type_, read_categories(call.body))
     if call.if_none_exist is not None:
-        pairs = tuple(parse_qsl(call.if_none_exist, keep_blank_values=True))
-        found = match_one(session, type_, pairs)
+        found = match_one(session, type_, read_condition(call))
         if found is not None:
             session.admit("r", found)
             change = transaction.latest(type_, found["id"])
@@ -105,6 +104,12 @@ def delete(call: Call, session: Session, transaction: Transaction) -> Answer:
     session.admit("d", current)
     _check_match(call, session, type_, id_)
     return Answer(204, change=transaction.delete(type_, id_))
+
+
+def read_condition(call: Call) -> Pairs:
+    """Read If-None-Exist: a query, with or without its question mark and type."""
+    text = (call.if_none_exist or "").removeprefix(call.path[0]).removeprefix("?")
+    return tuple(parse_qsl(text, keep_blank_values=True))
 
 
 def match_one(session: Session, type_: str, pairs: Pairs) -> Resource | None:

@@ -269,6 +269,7 @@ def test_scopes_hold_for_each_entry(fhir):
         (patient(), 422),
         ({"resourceType": "Bundle"}, 422),
         ({"resourceType": "Bundle", "type": "collection"}, 400),
+        (bundle("batch", None), 422),
         (bundle("batch", {"resource": patient()}), 200),
         ({"resourceType": "Bundle", "type": "transaction"}, 200),
         ("text", 400),

@@ -239,6 +239,16 @@ def test_extensions_nested_without_end_are_422(fhir):
     assert answer.status_code == 422
 
 
+def test_null_in_a_list_is_refused_unless_it_keeps_an_extensions_place(fhir):
+    bare = {"resourceType": "Patient", "name": [{"given": ["Rosa", None]}]}
+    assert fhir.post(bare).status_code == 422
+    said = {"extension": [{"url": "urn:x", "valueString": "unknown"}]}
+    bare["name"][0]["_given"] = [None, said]
+    made = fhir.post(bare)
+    assert made.status_code == 201
+    assert fhir.found("/Patient?given=rosa") == [made.json["id"]]
+
+
 def test_body_over_five_megabytes_is_413(fhir):
     body = b'{"resourceType":"Patient","id":"' + b"x" * 5_000_001 + b'"}'
     answer = fhir.send("POST", "/Patient", body)

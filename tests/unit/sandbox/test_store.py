@@ -161,6 +161,20 @@ def test_journal_drops_a_line_that_a_kill_cut_short(tmp_path):
     assert file.read_bytes() == whole
 
 
+def test_transaction_cut_short_in_the_journal_is_gone_as_a_whole(tmp_path):
+    store, journal = open_store(tmp_path)
+    store.create("Patient", {}, "rosa")
+    with store.transaction() as transaction:
+        transaction.create("Patient", {}, "tom")
+        transaction.create("Encounter", {}, "e1")
+    journal.close()
+    file = tmp_path / "journal.jsonl"
+    file.write_bytes(file.read_bytes()[:-20])
+    again, journal = open_store(tmp_path)
+    assert [change.id for change in again.log()] == ["rosa"]
+    journal.close()
+
+
 def test_index_by_target_follows_updates():
     store, _ = open_store()
     store.create("Encounter", {"subject": {"reference": "Patient/a"}}, "e")
