@@ -1,0 +1,53 @@
+"""The key of each event: what makes a second delivery of it the same event.
+
+Pure. A key that is too weak loses an event for good, one that is too strong costs one
+more read of a resource whose version is known already; so numbers, which some servers
+start again at one, never stand alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from subscriptions.notification import Notification, NotificationEvent
+
+_LONGEST = 300
+
+
+def inbox_keys(
+    subscription_id: str, notification: Notification, *, body: bytes, arrival: str
+) -> tuple[str, ...]:
+    """Return one key per event of the notification, in order.
+
+    By the first that is there: the server's event id; focus and versionId; focus and
+    timestamp; number, focus and the body's hash; the body's hash. A delivery without
+    a body can repeat with a new meaning: it is known by ``arrival``, the id under
+    which it was kept.
+    """
+    digest = hashlib.sha256(body).hexdigest()[:32] if body.strip() else ""
+    return tuple(
+        _shorten(f"{subscription_id}|{_tell(event, index, digest, arrival)}")
+        for index, event in enumerate(notification.events)
+    )
+
+
+def _tell(event: NotificationEvent, index: int, digest: str, arrival: str) -> str:
+    if event.event_id:
+        return f"id|{event.event_id}"
+    if event.focus and event.version:
+        return f"version|{event.focus}|{event.version}"
+    if event.timestamp is not None:
+        focus = event.focus or event.number
+        return f"time|{focus}|{event.timestamp.isoformat()}"
+    if event.number is not None and digest:
+        return f"number|{event.number}|{event.focus}|{digest}"
+    # What was deleted may come back and be deleted again, in the same words.
+    if digest and event.interaction != "delete":
+        return f"body|{digest}|{index}"
+    return f"arrival|{arrival}|{index}"
+
+
+def _shorten(key: str) -> str:
+    if len(key) <= _LONGEST:
+        return key
+    return f"{key[:200]}|{hashlib.sha256(key.encode()).hexdigest()}"

@@ -1,0 +1,168 @@
+"""One Notification out of every wire form, told apart by shape alone.
+
+It tolerates what real servers send and refuses the rest with NotificationError; it
+never follows a reference and trusts no resource that came along. Pure. Sources:
+FHIR R4 Subscription; Subscriptions R5 Backport IG 1.1; FHIR R5 Subscription.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from mappings.errors import NotificationError
+from mappings.instants import find_instant
+from subscriptions.bundling import parse_bundle, parse_status
+from subscriptions.events import parse_cloud_events
+from subscriptions.focusing import (
+    Focus,
+    read_focus,
+    read_resource_focus,
+    read_updated,
+    read_version,
+)
+from subscriptions.notification import (
+    Notification,
+    NotificationEvent,
+    NotificationType,
+)
+from subscriptions.statuses import is_status
+
+DEEPEST = 100
+_BOM = b"\xef\xbb\xbf"
+_DELETED_HEADER = "x-medplum-deleted-resource"
+_INTERACTION_HEADER = "x-medplum-interaction"
+_NOT_NOTIFICATIONS = {"OperationOutcome", "CapabilityStatement", "Binary"}
+
+
+def parse_notification(
+    method: str, path_tail: str, headers: Mapping[str, str], body: bytes
+) -> Notification:
+    """Read one delivery to a hook.
+
+    ``path_tail`` is what follows the hook's key (``Type/id`` or nothing). Raises
+    NotificationError; its ``quarantine`` says whether it is FHIR's and set aside.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    target = _read_target(path_tail)
+    if method == "DELETE":
+        return _parse_delete(target)
+    deleted = read_focus(lower.get(_DELETED_HEADER))
+    if deleted is not None:
+        return _parse_delete(deleted)
+    content = body.removeprefix(_BOM).strip()
+    if not content:
+        return _parse_empty(target)
+    parsed = _parse_json(content, lower.get("content-type", ""))
+    cloud = parse_cloud_events(parsed)
+    if cloud is not None:
+        return cloud
+    kind = parsed.get("resourceType") if isinstance(parsed, dict) else None
+    if not isinstance(parsed, dict) or not isinstance(kind, str) or not kind:
+        raise NotificationError(
+            "The body is JSON and no FHIR resource; nothing was kept",
+            status=400,
+            quarantine=False,
+        )
+    if kind == "Bundle":
+        return parse_bundle(parsed)
+    if is_status(parsed):
+        return parse_status(parsed)
+    return _parse_resource(method, target, parsed, lower)
+
+
+def _read_target(path_tail: str) -> Focus | None:
+    tail = path_tail.strip("/")
+    if not tail:
+        return None
+    target = read_focus(tail)
+    if target is None or target.base is not None:
+        raise NotificationError(
+            "The path behind the hook does not name a resource; it was set aside"
+        )
+    return target
+
+
+def _parse_delete(target: Focus | None) -> Notification:
+    if target is None:
+        raise NotificationError("A DELETE names no resource; it was set aside")
+    event = NotificationEvent(
+        target.reference, target.version, interaction="delete", focus_base=target.base
+    )
+    return Notification(NotificationType.RESOURCE, "r4-criteria", (event,))
+
+
+def _parse_empty(target: Focus | None) -> Notification:
+    """Read an empty body: the server tells that something matched, at best what."""
+    if target is None:
+        event = NotificationEvent(None)
+        return Notification(NotificationType.PING, "r4-empty", (event,))
+    event = NotificationEvent(target.reference, target.version)
+    return Notification(NotificationType.RESOURCE, "r4-id-only", (event,))
+
+
+def _parse_json(content: bytes, content_type: str) -> Any:
+    try:
+        parsed = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        kind = content_type.partition(";")[0].strip().lower()
+        fhir = not kind or kind == "text/plain" or "json" in kind or "fhir" in kind
+        raise NotificationError(
+            "The body is not JSON that can be read; it was set aside"
+            if fhir
+            else "The body is not FHIR; nothing was kept",
+            status=400 if fhir else 415,
+            quarantine=fhir,
+        ) from None
+    if _depth(parsed) > DEEPEST:
+        raise NotificationError("The body is nested too deeply; it was set aside")
+    return parsed
+
+
+def _depth(value: Any) -> int:
+    """Return the depth of nesting, without recursion."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        depth += 1
+        following: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                following += item.values()
+            elif isinstance(item, list):
+                following += item
+        level = following
+    return depth
+
+
+def _parse_resource(
+    method: str,
+    target: Focus | None,
+    resource: dict[str, Any],
+    headers: Mapping[str, str],
+) -> Notification:
+    """Read a bare resource: an R4 criteria subscription's update, by PUT or POST."""
+    if resource["resourceType"] in _NOT_NOTIFICATIONS:
+        raise NotificationError(
+            f"The body is a resource of type {resource['resourceType'][:40]}, which is "
+            "no notification; it was set aside"
+        )
+    own = read_resource_focus(resource)
+    if own is None and target is not None and resource.get("id") is None:
+        own = Focus(target.reference, read_version(resource))
+    if own is None or (target is not None and target.reference != own.reference):
+        raise NotificationError(
+            "The resource does not name itself, or another than the path does; it was "
+            "set aside"
+        )
+    interaction = headers.get(_INTERACTION_HEADER, "update")
+    event = NotificationEvent(
+        own.reference,
+        own.version,
+        timestamp=find_instant(read_updated(resource)),
+        interaction=interaction if interaction in {"create", "delete"} else "update",
+        resource=resource,
+    )
+    form = "r4-criteria" if method == "PUT" else "r4-resource"
+    return Notification(NotificationType.RESOURCE, form, (event,))
