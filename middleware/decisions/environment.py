@@ -44,6 +44,11 @@ LISTS: dict[str, str] = {
     "immunizations": "Immunization",
     "tasks": "Task",
 }
+WORDS = (
+    "focus resource patient trigger now today eventInstant status class disposition "
+    "age inpatient activityStatus sent"
+)
+VARIABLES = frozenset(LISTS) | frozenset(WORDS.split())
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ def write_words(
     return words
 
 
+def check_wording(wording: Wording, values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is wrong with a wording filled in with sample values."""
+    return _fill(wording, values, wording.channel).faults
+
+
 def _fill(wording: Wording, values: Mapping[str, str], channel: str) -> Words:
     try:
         subject = fill(wording.subject, values)
