@@ -57,7 +57,8 @@ def test_kept_connection_is_cut_when_the_sandbox_stops():
     try:
         port = int(running.base_url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(b"GET /sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            hello = b"GET /sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            connection.sendall(hello)
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             running.stop()
             rest = b"".join(iter(lambda: connection.recv(4096), b""))
