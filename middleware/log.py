@@ -77,6 +77,7 @@ def configure_logging(level: str, stream: IO[str] | None = None) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, keep_template],
+            pass_foreign_args=True,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *last,
@@ -105,8 +106,9 @@ def configure_logging(level: str, stream: IO[str] | None = None) -> None:
 def keep_template(_logger: Any, _name: str, event_dict: _EventDict) -> _EventDict:
     """Replace a library's finished text with its template and the place of the call."""
     record = event_dict.get("_record")
+    arguments = event_dict.pop("positional_args", None)
     if isinstance(record, logging.LogRecord):
-        template = record.msg if record.args and isinstance(record.msg, str) else None
+        template = record.msg if arguments and isinstance(record.msg, str) else None
         event_dict["event"] = template or "a library's message"
         event_dict["at"] = f"{Path(record.pathname).name}:{record.lineno}"
     return event_dict

@@ -7,7 +7,6 @@ one first. Keys never go into the database, a log or a message.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import stat
 from collections.abc import Sequence
@@ -75,7 +74,7 @@ def read_keys(path: Path) -> tuple[bytes, ...]:
         )
     try:
         keys = tuple(base64.b64decode(line, validate=True) for line in lines)
-    except binascii.Error:
+    except ValueError:
         keys = ()
     if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise ConfigurationError(

@@ -20,9 +20,8 @@ from procrastinate.exceptions import (
     ProcrastinateException,
 )
 from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
-from mappings.errors import StorageError
 from middleware.storage.connecting import PARAMETERS, Tx, storage_error
 from middleware.storage.job_loop import run_until
 
@@ -96,7 +95,7 @@ class Wakes:
                     wanted.pop(row["queueing_lock"], None)
                 for lock, (stage, shard) in wanted.items():
                     self._defer(connection, lock, stage, shard)
-        except (psycopg.Error, PoolTimeout, ConnectorException) as error:
+        except (psycopg.Error, ConnectorException) as error:
             _log.warning("wake not sent", error=type(error).__name__)
 
     def _defer(self, connection: Tx, lock: str, stage: str, shard: int) -> None:
@@ -121,7 +120,7 @@ class Wakes:
                     self._worker_options(concurrency),
                     concurrency,
                 )
-            except (psycopg.Error, PoolTimeout, ProcrastinateException) as error:
+            except (psycopg.Error, ProcrastinateException) as error:
                 _log.warning("worker starts again", error=type(error).__name__)
             stop.wait(RESTART_SECONDS)
 
@@ -167,10 +166,6 @@ class Wakes:
                 connection.execute(_SWEEP_WORKERS, (stalled_seconds,))
         except psycopg.Error as error:
             raise storage_error(error) from None
-        except PoolTimeout:
-            raise StorageError(
-                "the database cannot be reached; no wake-up was swept; check the server"
-            ) from None
         return dead + ended
 
     def pending(self) -> int:

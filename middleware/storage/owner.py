@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import IO
 
 import psutil  # type: ignore[import-untyped]
 
@@ -20,33 +19,32 @@ class OwnerLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[str] | None = None
+        # A bare descriptor: a file object would let go when it is collected.
+        self._descriptor: int | None = None
 
     def take(self) -> None:
         """Take the lock or raise StorageError naming the process that has it."""
-        file = self._path.open("a+")
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.seek(0)
-            holder = file.read().strip()
-            file.close()
+            holder = os.read(descriptor, 20).decode(errors="replace").strip()
+            os.close(descriptor)
             raise StorageError(
                 f"{self._path.parent} is in use by another CareCue (process {holder}); "
                 "nothing was changed; stop that one, or set CARECUE_HOME or "
                 "CARECUE_DATABASE_URL",
                 permanent=True,
             ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        self._file = file
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = descriptor
 
     def release(self) -> None:
         """Give the lock back."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def clear_stale_pid(data: Path) -> None:

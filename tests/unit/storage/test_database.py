@@ -22,9 +22,13 @@ def test_tx_keeps_what_was_done_at_its_end(database):
 
 
 def test_tx_rolls_back_when_anything_raises(database):
-    with pytest.raises(KeyError), database.tx() as tx:
-        tx.execute("INSERT INTO mark VALUES ('a', '1')")
-        raise KeyError("stop")
+    def fail() -> None:
+        with database.tx() as tx:
+            tx.execute("INSERT INTO mark VALUES ('a', '1')")
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        fail()
     with database.tx() as tx:
         assert tx.execute("SELECT count(*) AS n FROM mark").fetchone() == {"n": 0}
 

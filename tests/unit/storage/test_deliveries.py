@@ -149,17 +149,18 @@ def test_two_gates_of_different_patients_do_not_wait_for_each_other(database):
 def test_two_gates_of_one_patient_wait_for_each_other(database):
     with database.tx() as one:
         _lock(one)
-        with pytest.raises(StorageError, match="55P03"), database.tx() as two:
-            two.execute("SET LOCAL lock_timeout = '100ms'")
-            lock_gate(
-                two, endpoint_id="e1", patient=PATIENT, system="email", value="a@b.org"
-            )
+        with pytest.raises(StorageError, match="55P03"):
+            _lock_soon(database, "email", "rosa@example.org")
+
+
+def _lock_soon(database, system, value):
+    with database.tx() as tx:
+        tx.execute("SET LOCAL lock_timeout = '100ms'")
+        lock_gate(tx, endpoint_id="e1", patient=PATIENT, system=system, value=value)
 
 
 def _lock(tx):
-    lock_gate(
-        tx, endpoint_id="e1", patient=PATIENT, system="sms", value="+15550101"
-    )
+    lock_gate(tx, endpoint_id="e1", patient=PATIENT, system="sms", value="+15550101")
 
 
 def _deny(tx, denial):

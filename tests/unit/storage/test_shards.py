@@ -73,9 +73,8 @@ def test_a_frozen_holder_cannot_finish_after_a_takeover(database, other):
         _cut_lock(other, 7)
         with hold(other, "resolve", 7) as taken:
             assert taken is not None
-            with pytest.raises(FencedError), database.tx() as tx:
-                finish_inbox(tx, [1], NOW)
-                check_epoch(tx, "resolve", 7, frozen.epoch)
+            with pytest.raises(FencedError):
+                _finish(database, frozen.epoch)
             with other.tx() as tx:
                 check_epoch(tx, "resolve", 7, taken.epoch)
                 assert [row.key for row in list_inbox(tx, 7, NOW, 10)] == ["k1"]
@@ -179,6 +178,13 @@ def test_the_clock_moves_ahead_and_never_back(database):
         move_clock(tx, timedelta(days=30, seconds=0.5))
         move_clock(tx, timedelta(days=1))
         assert read_offset(tx) == timedelta(days=30, seconds=0.5)
+
+
+def _finish(database: Database, epoch: int) -> None:
+    """Finish the row as a stage does, in one transaction with its check."""
+    with database.tx() as tx:
+        finish_inbox(tx, [row.id for row in list_inbox(tx, 7, NOW, 10)], NOW)
+        check_epoch(tx, "resolve", 7, epoch)
 
 
 def _cut_lock(database: Database, shard: int) -> None:
