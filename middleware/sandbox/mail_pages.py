@@ -61,12 +61,12 @@ def register(app: flask.Flask) -> None:
 
 def show_mailboxes() -> str:
     """Show the list of mailboxes."""
-    return flask.render_template("mailbox_list.html", rows=_rows(), now=site_now())
+    return flask.render_template("mailbox_list.html", rows=_rows())
 
 
 def show_mailbox_list() -> str:
     """Answer the list alone, for the refresh."""
-    return flask.render_template("mailbox_list_rows.html", rows=_rows(), now=site_now())
+    return flask.render_template("mailbox_list_rows.html", rows=_rows())
 
 
 def show_mailbox(address: str) -> tuple[str, int]:

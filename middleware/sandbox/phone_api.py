@@ -69,9 +69,7 @@ def register(app: flask.Flask) -> None:
         phones.set_account(account)
         return asdict(account), 200
 
-    api.add_url_rule(
-        "/sandbox/phones/<number>", view_func=set_number, methods=["PUT"]
-    )
+    api.add_url_rule("/sandbox/phones/<number>", view_func=set_number, methods=["PUT"])
     api.add_url_rule(
         "/sandbox/phones/<number>/reply", view_func=send_reply, methods=["POST"]
     )
@@ -110,9 +108,7 @@ def create_message(account_sid: str) -> tuple[flask.Response, int]:
     if callback and not is_loopback(callback):
         text = f"The StatusCallback URL {callback} is not a valid URL."
         raise ProviderFault(400, 21609, text)
-    message = phones.accept(
-        to, sender or "", body, callback=callback, service=service
-    )
+    message = phones.accept(to, sender or "", body, callback=callback, service=service)
     return flask.jsonify(write_message(message, account_sid)), 201
 
 
@@ -121,9 +117,7 @@ def read_message(account_sid: str, sid: str) -> Json:
     message = _authenticate(account_sid).message(sid)
     if message is None:
         path = flask.request.path
-        raise ProviderFault(
-            404, 20404, f"The requested resource {path} was not found"
-        )
+        raise ProviderFault(404, 20404, f"The requested resource {path} was not found")
     return write_message(message, account_sid)
 
 

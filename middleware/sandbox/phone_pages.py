@@ -93,12 +93,14 @@ def refuse_foreign_forms() -> tuple[str, int] | None:
 
 def show_phones() -> str:
     """Show the list of phones."""
-    return flask.render_template("phone_list.html", rows=_rows(), now=site_now())
+    return flask.render_template("phone_list.html", rows=_rows())
 
 
 def show_phone_list() -> str:
     """Answer the list alone, for the refresh."""
-    return flask.render_template("phone_list_rows.html", rows=_rows(), now=site_now())
+    return flask.render_template(
+        "phone_list_rows.html", rows=_rows(), at=flask.request.args.get("at")
+    )
 
 
 def show_phone(number: str) -> tuple[str, int]:
@@ -107,7 +109,7 @@ def show_phone(number: str) -> tuple[str, int]:
     if e164 is None:
         return flask.render_template("phone_unknown.html"), 404
     return flask.render_template(
-        "phone.html", rows=_rows(), number=e164, **_conversation(e164)
+        "phone.html", rows=_rows(), at=e164, number=e164, **_conversation(e164)
     ), 200
 
 
@@ -165,8 +167,9 @@ def write_links(text: str) -> Markup:
         parts.append(escape(text[end : match.start()]))
         url = escape(match.group())
         parts.append(
-            Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>')
-            .format(url)
+            Markup(
+                '<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>'
+            ).format(url)
         )
         end = match.end()
     parts.append(escape(text[end:]))

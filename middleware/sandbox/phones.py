@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-
 from middleware.sandbox.carrier import (
     FINAL,
     LANDLINE,
@@ -271,7 +270,8 @@ class Phones:
         for record in self._journal.recorded(ACCOUNT_KIND):
             self._account = Account(**record)
         for record in self._journal.recorded(NUMBER_KIND):
-            self._numbers[record.pop("number")] = read_known(record)
+            number = record.pop("number")
+            self._numbers[number] = read_known(record)
         for record in self._journal.recorded(MESSAGE_KIND):
             self._place(read_record(record))
         for message in self._messages.values():

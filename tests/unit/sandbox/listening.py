@@ -41,7 +41,7 @@ class Listener:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_PUT = do_POST
+            do_PUT = do_POST  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass

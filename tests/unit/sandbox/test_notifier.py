@@ -194,9 +194,7 @@ def test_backport_sends_handshake_then_numbered_events(bench, listener, content)
 
 
 def test_r5_shape_is_asked_for_by_extension(bench, listener):
-    subscription = topical(
-        listener.url, extension=[{"url": SHAPE, "valueCode": "r5"}]
-    )
+    subscription = topical(listener.url, extension=[{"url": SHAPE, "valueCode": "r5"}])
     bench.store.create("Subscription", subscription, "t")
     bench.quiet()
     bench.encounter("e1")
@@ -425,9 +423,7 @@ def test_numbers_go_on_after_the_process_was_restarted(tmp_path, listener):
     assert numbers == [[], ["1"], ["2"]]
 
 
-def test_what_was_not_sent_goes_out_after_the_process_was_restarted(
-    tmp_path, listener
-):
+def test_what_was_not_sent_goes_out_after_the_process_was_restarted(tmp_path, listener):
     bench = Bench(tmp_path)
     bench.store.create("Subscription", topical(listener.url), "t")
     bench.quiet()
