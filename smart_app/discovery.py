@@ -2,7 +2,7 @@
 
 A server's own document may not send people or codes to a host that the site has not
 named: the endpoints must be on the FHIR base's host or on one listed in the
-endpoint's profile under ``smart_hosts`` (host names).
+endpoint's profile under ``authorization_hosts`` (host names).
 """
 
 from __future__ import annotations
@@ -134,5 +134,5 @@ def is_allowed(endpoint: Endpoint, url: str) -> bool:
     base, parts = urlsplit(endpoint.fhir_base), urlsplit(url)
     if parts.scheme != base.scheme or "@" in parts.netloc or parts.fragment:
         return False
-    listed = endpoint.profile.get("smart_hosts", ())
+    listed = endpoint.profile.get("authorization_hosts", ())
     return parts.netloc == base.netloc or (parts.hostname or "") in set(listed)

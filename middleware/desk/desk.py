@@ -15,7 +15,7 @@ from middleware.desk import edits
 from middleware.desk.launches import Launch
 from middleware.desk.page import write_page, write_pause_effect, write_preview
 from middleware.desk.values import Actor, Page, Preview
-from middleware.desk.views import View, read_view
+from middleware.desk.views import View, personal_queries, read_view
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import audit
@@ -29,7 +29,8 @@ class Desk:
 
     def resource_types(self, endpoint: Endpoint) -> tuple[str, ...]:
         """Return the FHIR types that a page reads: what a launch has to ask for."""
-        queries = data_queries(self._context.library(endpoint), "Patient/0")
+        library = self._context.library(endpoint)
+        queries = (*data_queries(library, "Patient/0"), *personal_queries("Patient/0"))
         names = {query.partition("?")[0].partition("/")[0] for query in queries}
         return tuple(sorted(names))
 

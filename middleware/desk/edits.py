@@ -21,7 +21,6 @@ from middleware.stages.people import own_record
 from middleware.storage import audit, gate, nudges, preferences
 from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import insert_decision
-from middleware.storage.ids import shard_of
 
 
 class ChangedElsewhereError(CareCueError):
@@ -174,15 +173,17 @@ def _save(
             detail=detail,
             now=now,
         )
-        _look_again(context, tx, view, now)
-    context.wake("deliver", shard_of(view.endpoint.id, view.patient))
+        shards = _look_again(context, tx, view, now)
+    for shard in sorted(shards):
+        context.wake("deliver", shard)
 
 
-def _look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> None:
-    """Hold or plan the open messages anew.
+def _look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> set[int]:
+    """Hold or plan the open messages anew; return their shards.
 
     Ending them is left to the pipeline, which reads the chart with fuller access.
     """
+    shards: set[int] = set()
     own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
     for nudge in nudges.list_open_nudges(tx, view.endpoint.id, view.patient):
         candidate = decide_nudge(
@@ -190,6 +191,8 @@ def _look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> Non
         )
         if candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD):
             apply_again(context, tx, nudge.event_id, nudge, candidate, now)
+            shards.add(nudge.shard)
+    return shards
 
 
 def _audit(

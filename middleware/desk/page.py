@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mappings.instants import find_instant
 from mappings.nudge import REASONS, Nudge, Outcome
-from middleware.decisions.deciding import Candidate, decide_nudge
+from middleware.decisions.deciding import Candidate
+from middleware.decisions.linting import is_gsm
 from middleware.desk.formats import (
     CHANNELS,
     language_name,
@@ -21,6 +21,7 @@ from middleware.desk.formats import (
     zone_name,
 )
 from middleware.desk.histories import write_history, write_lede
+from middleware.desk.personal import choose_words, visit_fact
 from middleware.desk.preferring import (
     write_channels,
     write_hours,
@@ -29,7 +30,6 @@ from middleware.desk.preferring import (
     write_topics,
     write_weekly,
 )
-from middleware.desk.reaching import write_source
 from middleware.desk.sentences import choose_answer, is_paused
 from middleware.desk.values import (
     Coming,
@@ -39,7 +39,6 @@ from middleware.desk.values import (
     Preview,
     Tag,
     TopicRow,
-    Words,
 )
 from middleware.desk.views import View
 from middleware.desk.weeks import write_week
@@ -75,7 +74,7 @@ def write_page(view: View) -> Page:
         chart_read=write_time(view.chart.read_at.astimezone(view.zone)),
         zone=zone_name(view.zone_id, view.now) if view.zone_id else "",
         answer=answer,
-        words=_words(view),
+        words=choose_words(view),
         facts=_facts(view, topics, coming),
         coming=coming,
         history=write_history(view),
@@ -97,7 +96,7 @@ def write_preview(view: View, nudge_id: str) -> Preview | None:
     """Return the exact text of one open message; None when it is not open here."""
     for nudge, candidate in view.planned:
         if nudge.id == nudge_id:
-            return _preview(view, nudge, candidate, _at_its_time(view, nudge))
+            return _preview(view, nudge, candidate)
     return None
 
 
@@ -154,24 +153,13 @@ def _identity(view: View) -> Identity:
     )
 
 
-def _words(view: View) -> Words | None:
-    said = view.profile.matters
-    if said is None or not said.value.get("text"):
-        return None
-    return Words(
-        text=str(said.value["text"]),
-        language=str(said.value.get("language") or ""),
-        source=write_source(view, said.who, said.how, said.by, said.when),
-    )
-
-
 def _facts(
     view: View,
     topics: tuple[TopicRow, ...],
     coming: tuple[Coming, ...],
 ) -> tuple[Fact, ...]:
     return (
-        _next_visit(view),
+        visit_fact(view),
         _consent_fact(topics),
         write_week(view),
         _next_message(view, coming),
@@ -208,51 +196,13 @@ def _next_due(view: View) -> datetime | None:
     return None
 
 
-def _next_visit(view: View) -> Fact:
-    booked = []
-    for visit in view.chart.of("Appointment"):
-        start = find_instant(visit.get("start"))
-        known = visit.get("status") in ("booked", "pending", "arrived", "checked-in")
-        if start is not None and known and start > view.now:
-            booked.append((start, visit))
-    if "Appointment" in view.chart.incomplete:
-        return Fact("Next visit", "Not known", "The EHR did not give visits")
-    if not booked:
-        return Fact("Next visit", "None booked", "")
-    start, visit = min(booked, key=lambda pair: pair[0])
-    when = write_instant(start, view.zone)
-    return Fact("Next visit", f"{when.day}, {when.time}", _visit_words(visit))
-
-
-def _visit_words(visit: dict[str, object]) -> str:
-    kinds = visit.get("appointmentType") or visit.get("serviceType") or {}
-    concept = kinds[0] if isinstance(kinds, list) and kinds else kinds
-    text = concept.get("text") if isinstance(concept, dict) else None
-    return str(text or visit.get("description") or "")
-
-
-def _at_its_time(view: View, nudge: Nudge) -> Candidate:
-    """Decide as the sender will, at the due time and on today's chart."""
-    return decide_nudge(
-        nudge,
-        view.chart,
-        view.own,
-        view.library,
-        view.endpoint,
-        max(view.now, nudge.due_at),
-        at_send=True,
-    )
-
-
-def _preview(
-    view: View, nudge: Nudge, planned: Candidate, candidate: Candidate
-) -> Preview:
+def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
     verdict = candidate.verdict
     channel = candidate.channel or nudge.channel or "screen"
     language = candidate.language or nudge.language or ""
     send = verdict.outcome is Outcome.SEND
     return Preview(
-        coming=write_coming(view, nudge, planned),
+        coming=write_coming(view, nudge, candidate),
         language=language,
         language_name=language_name(language) if language else "",
         channel=f"{CHANNELS[channel]} message"
@@ -273,18 +223,11 @@ def _fact(path: str, value: str) -> str:
     return f"{path}: {value}"
 
 
-GSM = set(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-
-
 def _segments(text: str) -> str:
     """Count text message segments (3GPP TS 23.038: 160/153 or 70/67 characters)."""
     if not text:
         return ""
-    plain = set(text) <= GSM
-    single, joined = (160, 153) if plain else (70, 67)
+    single, joined = (160, 153) if is_gsm(text) else (70, 67)
     count = 1 if len(text) <= single else -(-len(text) // joined)
     return f"{count} text segment{'s' if count > 1 else ''}."
 

@@ -16,8 +16,7 @@ import orjson
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.errors import FhirError
-from mappings.nudge import Nudge
+from mappings.nudge import Nudge, Outcome
 from mappings.plan import Library
 from mappings.preference import EngagementProfile, OwnRecord, Who
 from middleware.decisions.deciding import Candidate, decide_nudge
@@ -111,14 +110,14 @@ def read_view(
     chart = fetch_chart(api, library, patient, now)
     with context.database.tx() as tx:
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
-    chart = _with_foci(api, chart, [nudge.focus for nudge in waiting])
+    foci = [nudge.focus for nudge in waiting]
+    chart = _complete(api, chart, foci, patient)
     with context.database.tx() as tx:
         own = own_record(tx, endpoint.id, patient, chart, now)
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
         sent = list_sent_rows(tx, endpoint.id, patient, now - HISTORY)
     planned = [
-        (item, decide_nudge(item, chart, own, library, endpoint, now))
-        for item in waiting
+        (item, _look(item, chart, own, library, endpoint, now=now)) for item in waiting
     ]
     return View(
         endpoint=endpoint,
@@ -134,24 +133,61 @@ def read_view(
     )
 
 
-def _with_foci(api: FhirApi, chart: Chart, foci: Sequence[str]) -> Chart:
+def _look(
+    nudge: Nudge,
+    chart: Chart,
+    own: OwnRecord,
+    library: Library,
+    endpoint: Endpoint,
+    *,
+    now: datetime,
+) -> Candidate:
+    """Decide on an open message, and foresee a limit that will hold it when due."""
+    planned = decide_nudge(nudge, chart, own, library, endpoint, now)
+    then = max(now, planned.due_at)
+    foreseen = decide_nudge(
+        nudge,
+        Chart(chart.patient, chart.resources, then, chart.incomplete),
+        own,
+        library,
+        endpoint,
+        then,
+        at_send=True,
+    )
+    sends = planned.verdict.outcome is Outcome.SEND
+    limited = foreseen.verdict.reason == "limit-reached"
+    return foreseen if sends and limited else planned
+
+
+PERSONAL = (
+    "Goal?patient={patient}",
+    "Observation?patient={patient}&code=http://loinc.org%7C95541-9",
+)
+
+
+def personal_queries(patient: str) -> tuple[str, ...]:
+    """Return what a page reads beside what deciding needs: goals and preferences."""
+    return tuple(query.replace("{patient}", patient) for query in PERSONAL)
+
+
+def _complete(api: FhirApi, chart: Chart, foci: Sequence[str], patient: str) -> Chart:
+    """Add the messages' foci and what is personal to a chart."""
     missing = [name for name in dict.fromkeys(foci) if chart.find(name) is None]
-    if not missing:
-        return chart
-    found: list[dict[str, Any]] = []
-    incomplete = list(chart.incomplete)
-    for name in missing:
-        try:
-            found.append(api.fetch(name))
-        except FhirError as error:
-            if error.status == 401:
-                raise
-            incomplete.append(name.partition("/")[0])
+    queries = (*missing, *personal_queries(patient))
+    found: dict[str, dict[str, Any]] = {}
+    incomplete = set(chart.incomplete)
+    for query, answer in zip(queries, api.fetch_many(queries), strict=True):
+        if not answer.complete:
+            incomplete.add(query.partition("?")[0].partition("/")[0])
+        for resource in answer.resources:
+            name = f"{resource.get('resourceType')}/{resource.get('id')}"
+            if chart.find(name) is None:
+                found[name] = resource
     return Chart(
         patient=chart.patient,
-        resources=(*chart.resources, *found),
+        resources=(*chart.resources, *found.values()),
         read_at=chart.read_at,
-        incomplete=tuple(sorted(set(incomplete))),
+        incomplete=tuple(sorted(incomplete)),
     )
 
 
@@ -160,7 +196,7 @@ def _gaps(incomplete: Sequence[str]) -> tuple[str, ...]:
         return ()
     names = ", ".join(PLAIN.get(name, name) for name in incomplete)
     return (
-        f"The EHR did not give this app: {names}. What rests on it is shown as held.",
+        f"The EHR did not give this app: {names}. What rests on it is missing here or held.",
     )
 
 

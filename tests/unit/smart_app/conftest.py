@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from mappings.nudge import Nudge, NudgeState
-from mappings.plan import Library, Plan, PlanAction, Timing
+from mappings.plan import Library, Plan, PlanAction, Timing, Wording
 from middleware.clock import FixedClock
 from middleware.desk.desk import Desk
 from middleware.desk.launches import LaunchBook
@@ -165,7 +165,19 @@ LIBRARY = Library(
             counts=False,
         ),
     ),
-    wordings=(),
+    wordings=(
+        Wording(
+            definition="reminder-three-days",
+            channel="sms",
+            language="es",
+            subject="",
+            text=(
+                "{{ clinic }}: {{ given }}, tiene una visita el {{ day }} a las "
+                "{{ time }}. Llame al {{ phone }} para cambiarla. STOP para no recibir."
+            ),
+            reviewer="Language Services",
+        ),
+    ),
     value_sets={},
     dispositions={},
 )

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from mappings.event import Event, EventKind
 from mappings.chart import Chart
+from mappings.event import Event, EventKind
 from mappings.nudge import NudgeState
 from mappings.preference import ConsentRecord, Who
 from middleware.storage import events, nudges, preferences
@@ -148,17 +148,16 @@ def test_page_has_the_strict_policy(rig):
 def test_assets_are_cached_for_good_under_their_own_mark(rig):
     html = rig.http.get(rig.open()).text
     path = re.search(r'href="(/smart/static/app.css\?v=[0-9a-f]+)"', html)[1]
-    answer = rig.http.get(path)
-    assert answer.status_code == 200
-    assert "immutable" in answer.headers["Cache-Control"]
-    assert "immutable" not in rig.http.get("/smart/static/app.css").headers.get(
-        "Cache-Control", ""
-    )
+    with rig.http.get(path) as answer:
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["Cache-Control"]
+    with rig.http.get("/smart/static/app.css?v=0") as answer:
+        assert "immutable" not in answer.headers["Cache-Control"]
 
 
 def test_chart_text_is_inert(rig):
     agree(rig)
-    bad = '<img src=x onerror=alert(1)>"\'&'
+    bad = "<img src=x onerror=alert(1)>\"'&"
     rig.ehr.resources["Patient/rosa"]["name"] = [{"given": [bad], "family": bad}]
     rig.ehr.resources["Patient/rosa"]["identifier"][0]["value"] = bad
     answer = rig.http.get(rig.open())
@@ -191,7 +190,9 @@ def test_session_ends_with_time(rig, later):
     rig.clock.instant += later
     answer = rig.http.get(path)
     assert answer.status_code == 401
-    assert "Your chart session ended. Open this app again from the chart." in answer.text
+    assert (
+        "Your chart session ended. Open this app again from the chart." in answer.text
+    )
 
 
 def test_use_keeps_the_session_until_the_token_ends(rig):
@@ -217,6 +218,16 @@ def test_coming_message_says_why_and_what_stops_it(rig):
     assert "Wed, Nov 18" in text
     assert "Why: A visit is booked. Stops if the visit is cancelled." in text
     assert "Follow-up with Dr. Osei" in text
+
+
+def test_preview_shows_the_exact_text_in_its_language(rig):
+    agree(rig)
+    plan(rig)
+    html = rig.http.get(rig.open() + "messages/nudge-1").text
+    assert '<p class="bubble" lang="es" dir="auto">Northside Clinic: Rosa,' in html
+    text = words(html)
+    assert "Text message to (415) 555-0142" in text
+    assert "1 text segment. Spanish reviewed by Language Services." in text
 
 
 def pause_form(rig, path, **changes):
@@ -362,7 +373,9 @@ def test_channel_order_moves_without_script_and_is_saved(rig):
 @pytest.mark.parametrize("order", [["sms"], ["sms", "sms"], ["sms", "fax"], []])
 def test_channel_order_must_name_each_once(rig, order):
     path = rig.open()
-    data = rig.form(path + "channels", version="0", who="patient", order=order, save="1")
+    data = rig.form(
+        path + "channels", version="0", who="patient", order=order, save="1"
+    )
     assert rig.http.post(path + "channels", data=data, headers=OURS).status_code == 422
     assert own(rig).preferences == ()
 
@@ -386,7 +399,11 @@ def test_staff_do_not_overrule_the_patients_own_order(rig):
         r'name="version" value="([^"]+)"', rig.http.get(path + "channels").text
     )[1]
     data = rig.form(
-        path + "channels", version=version, who="staff", order=["sms", "email"], save="1"
+        path + "channels",
+        version=version,
+        who="staff",
+        order=["sms", "email"],
+        save="1",
     )
     answer = rig.http.post(path + "channels", data=data, headers=OURS)
     assert answer.status_code == 422

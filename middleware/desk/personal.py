@@ -1,0 +1,106 @@
+"""What the patient said in their own words, and how they like to be seen.
+
+Pure, but for naming what has to be read for it. Only what is expressed by the patient
+counts as the patient's words.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mappings.instants import find_instant
+from mappings.preference import Who
+from mappings.reference import read_reference
+from mappings.resource import Resource, codings_of, list_of
+from middleware.desk.formats import write_day, write_instant
+from middleware.desk.reaching import write_source
+from middleware.desk.values import Fact, Words
+from middleware.desk.views import View
+
+EXPERIENCE = "95541-9"  # LOINC: care experience preference
+ENDED_GOALS = frozenset({"cancelled", "entered-in-error", "rejected", "completed"})
+COMING_VISITS = frozenset({"booked", "pending", "arrived", "checked-in"})
+
+
+def choose_words(view: View) -> Words | None:
+    """Return the patient's words: what they told us, else a goal they expressed."""
+    said = view.profile.matters
+    if said is not None and said.value.get("text"):
+        return Words(
+            text=str(said.value["text"]),
+            language=str(said.value.get("language") or ""),
+            source=write_source(view, said.who, said.how, said.by, said.when),
+        )
+    goals = [goal for goal in view.chart.of("Goal") if _is_own(view, goal)]
+    if not goals:
+        return None
+    goal = max(goals, key=lambda item: str(item.get("startDate") or ""))
+    when = find_instant(goal.get("startDate"), view.zone)
+    source = write_source(view, Who.PATIENT, "a goal in the chart", None, when)
+    language = str(goal.get("language") or "")
+    return Words(str(goal["description"]["text"]), language, source)
+
+
+def visit_fact(view: View) -> Fact:
+    """Return how the patient likes to be seen, else the next booked visit."""
+    stated = [
+        item
+        for item in view.chart.of("Observation")
+        if any(code == EXPERIENCE for _, code in codings_of(item.get("code")))
+        and _value(item)
+    ]
+    if not stated:
+        return _next_visit(view)
+    newest = max(stated, key=_effective)
+    own = any(
+        read_reference(item) == view.patient
+        for item in list_of(newest.get("performer"))
+    )
+    who = Who.PATIENT if own else Who.CHART
+    source = write_source(view, who, "", None, find_instant(_effective(newest)))
+    return Fact("Visits", _value(newest), source)
+
+
+def _is_own(view: View, goal: Resource) -> bool:
+    text = (goal.get("description") or {}).get("text")
+    mine = read_reference(goal.get("expressedBy")) == view.patient
+    return bool(text) and mine and goal.get("lifecycleStatus") not in ENDED_GOALS
+
+
+def _value(observation: Resource) -> str:
+    concept = observation.get("valueCodeableConcept") or {}
+    shown = [item.get("display") for item in list_of(concept.get("coding"))]
+    found = (
+        observation.get("valueString")
+        or concept.get("text")
+        or next((item for item in shown if item), "")
+    )
+    return str(found)
+
+
+def _effective(observation: Resource) -> str:
+    return str(observation.get("effectiveDateTime") or "")
+
+
+def _next_visit(view: View) -> Fact:
+    booked: list[tuple[datetime, Resource]] = []
+    for visit in view.chart.of("Appointment"):
+        start = find_instant(visit.get("start"))
+        known = visit.get("status") in COMING_VISITS
+        if start is not None and known and start > view.now:
+            booked.append((start, visit))
+    if "Appointment" in view.chart.incomplete:
+        return Fact("Next visit", "Not known", "The EHR did not give visits")
+    if not booked:
+        return Fact("Next visit", "None booked", f"As of {write_day(view.today)}")
+    start, visit = min(booked, key=lambda pair: pair[0])
+    when = write_instant(start, view.zone)
+    return Fact("Next visit", f"{when.day}, {when.time}", _visit_words(visit))
+
+
+def _visit_words(visit: Resource) -> str:
+    for name in ("appointmentType", "serviceType"):
+        for concept in list_of(visit.get(name)):
+            if isinstance(concept, dict) and concept.get("text"):
+                return str(concept["text"])
+    return str(visit.get("description") or "")
