@@ -70,16 +70,18 @@ def _standing_denial(
     records: Sequence[ConsentRecord], patient: str
 ) -> ConsentRecord | None:
     """Return the denial that still stands, whoever of the number's people made it."""
-    people = {item.patient for item in records} | {patient}
-    for person in sorted(people, key=lambda name: (name != patient, name or "")):
-        group = [item for item in records if item.patient in (person, None)]
-        if person != patient:
-            group = [item for item in group if item.topic == "*"]
-        general = _unlifted([item for item in group if item.topic == "*"], group)
-        if general is not None:
-            return general
-        particular = [item for item in group if item.topic != "*"]
-        found = _unlifted(particular, particular)
+    mine = [item for item in records if item.patient in (patient, None)]
+    general = _unlifted([item for item in mine if item.topic == "*"], mine)
+    particular = [item for item in mine if item.topic != "*"]
+    found = general or _unlifted(particular, particular)
+    if found is not None:
+        return found
+    everywhere = [item for item in records if item.topic == "*"]
+    others = {item.patient for item in everywhere} - {patient, None}
+    for person in sorted(name for name in others if name is not None):
+        said = [item for item in everywhere if item.patient == person]
+        lifting = [item for item in everywhere if item.patient in (person, None)]
+        found = _unlifted(said, lifting)
         if found is not None:
             return found
     return None

@@ -157,14 +157,14 @@ _TEXTS: dict[str, dict[str, str]] = {
         "a recibirlos o llame al {phone} para elegir solo algunos.",
         "start": "{clinic}: le volveremos a escribir. Responda STOP para terminar, "
         "AYUDA para ayuda.",
-        "help": "{clinic}: mensajes sobre citas y seguimiento. Llame al {phone}. En una "
+        "help": "{clinic}: mensajes de citas y seguimiento. Llame al {phone}. En una "
         "emergencia llame al 911. Responda STOP para terminar.",
         "urgent": "{clinic}: si puede ser una emergencia llame ya al 911. Si piensa en "
         "suicidarse llame al 988. No atendemos 24/7. Nuestro equipo ya lo sabe; o llame "
         "al {phone}.",
-        "noted": "{clinic}: gracias, nuestro equipo lo leera. No atendemos 24/7. En una "
+        "noted": "{clinic}: gracias, nuestro equipo lo va a leer. No atendemos 24/7. En una "
         "emergencia llame al 911; crisis: 988. Dudas: {phone}.",
-        "wrong": "Disculpe. No escribiremos a este numero. No atendemos 24/7. En una "
+        "wrong": "Disculpe. No escribiremos a este teléfono. No atendemos 24/7. En una "
         "emergencia llame al 911; crisis: 988.",
     },
 }

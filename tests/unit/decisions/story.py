@@ -1,0 +1,235 @@
+"""People and charts for the decision tests: Rosa goes home on a Friday in November."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mappings.chart import Chart
+from mappings.content import load_shipped
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from mappings.event import Event, EventKind
+from mappings.nudge import Nudge, NudgeState
+from mappings.plan import NS, Library
+from mappings.preference import ConsentRecord, OwnRecord, Who
+from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
+
+Resource = dict[str, Any]
+
+NOW = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)  # Friday 17:00 in Chicago
+NUMBER = "+13125550142"
+MAIL = "rosa@example.org"
+DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
+SITE = Site(
+    name="Northside Clinic",
+    phone="(312) 555-0100",
+    booking_url="https://northside.example.org/b",
+    zone="America/Chicago",
+    reviewers={"es": "L. Ortiz"},
+)
+LIBRARY = load_shipped({"es": "L. Ortiz"})
+
+
+def endpoint(**changes: Any) -> Endpoint:
+    site = changes.pop("site", SITE)
+    values: dict[str, Any] = {
+        "id": "north",
+        "name": "North",
+        "kind": EndpointKind.SANDBOX,
+        "fhir_base": "http://localhost/fhir",
+        "backend": BackendClient(),
+        "app": AppClient(),
+        "site": site,
+        "allow_list": ("*",),
+    }
+    return Endpoint(**(values | changes))
+
+
+def patient(**changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "Patient",
+        "id": "rosa",
+        "meta": {"versionId": "3"},
+        "active": True,
+        "birthDate": "1961-03-02",
+        "name": [{"given": ["Rosa"], "family": "Delgado"}],
+        "telecom": [
+            {"system": "sms", "value": NUMBER, "use": "mobile", "rank": 1},
+            {"system": "email", "value": MAIL, "rank": 2},
+        ],
+        "address": [{"state": "IL"}],
+        "communication": [
+            {
+                "language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "en"}]},
+                "preferred": True,
+            }
+        ],
+    }
+    return {name: value for name, value in (values | changes).items() if value != ...}
+
+
+def encounter(**changes: Any) -> Resource:
+    disposition = changes.pop("disposition", "home")
+    values: Resource = {
+        "resourceType": "Encounter",
+        "id": "stay",
+        "meta": {"versionId": "2"},
+        "status": "finished",
+        "class": {"code": "IMP"},
+        "subject": {"reference": "Patient/rosa"},
+        "period": {
+            "start": "2026-11-17T10:00:00-06:00",
+            "end": "2026-11-20T16:30:00-06:00",
+        },
+    }
+    if disposition is not None:
+        coding = {"system": DISPOSITION, "code": disposition}
+        values["hospitalization"] = {"dischargeDisposition": {"coding": [coding]}}
+    return values | changes
+
+
+def appointment(**changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "Appointment",
+        "id": "visit",
+        "meta": {"versionId": "1"},
+        "status": "booked",
+        "start": "2026-12-02T09:30:00-06:00",
+        "end": "2026-12-02T10:00:00-06:00",
+        "participant": [
+            {"actor": {"reference": "Patient/rosa"}, "status": "accepted"},
+        ],
+    }
+    return values | changes
+
+
+def care_plan(**changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "CarePlan",
+        "id": "plan",
+        "meta": {"versionId": "1"},
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": "Patient/rosa"},
+        "activity": [
+            {
+                "detail": {
+                    "status": "scheduled",
+                    "description": "Walk",
+                    "scheduledPeriod": {"end": "2026-12-01"},
+                }
+            }
+        ],
+    }
+    return values | changes
+
+
+def consent(**changes: Any) -> ConsentRecord:
+    values: dict[str, Any] = {
+        "id": "c1",
+        "endpoint_id": "north",
+        "patient": "Patient/rosa",
+        "system": "sms",
+        "value": NUMBER,
+        "topic": "*",
+        "permit": True,
+        "who": Who.PATIENT,
+        "how": "asked at the desk",
+        "recorded_at": NOW - timedelta(days=30),
+    }
+    return ConsentRecord(**(values | changes))
+
+
+def own(**changes: Any) -> OwnRecord:
+    return OwnRecord(**({"consents": (consent(),)} | changes))
+
+
+def chart(*resources: Resource, person: Resource | None = None, **more: Any) -> Chart:
+    return Chart(person or patient(), resources, more.pop("read_at", NOW), **more)
+
+
+def event(kind: EventKind, focus: str, at: datetime = NOW) -> Event:
+    return Event(
+        id="event-1",
+        key="key-1",
+        endpoint_id="north",
+        kind=kind,
+        patient="Patient/rosa",
+        shard=1,
+        focus=focus,
+        focus_version="1",
+        occurred_at=at,
+        received_at=at,
+    )
+
+
+DISCHARGED = event(EventKind.ENCOUNTER_DISCHARGED, "Encounter/stay")
+BOOKED = event(EventKind.APPOINTMENT_BOOKED, "Appointment/visit")
+
+
+def decide(
+    what: Event,
+    read: Chart,
+    mine: OwnRecord | None = None,
+    *,
+    at: datetime = NOW,
+    library: Library = LIBRARY,
+    where: Endpoint | None = None,
+) -> dict[str, Candidate]:
+    found = decide_event(what, read, mine or own(), library, where or endpoint(), at)
+    return {f"{item.plan.id}/{item.action.id}": item for item in found}
+
+
+def nudge_of(candidate: Candidate, **changes: Any) -> Nudge:
+    values: dict[str, Any] = {
+        "id": "nudge-1",
+        "key": candidate.key,
+        "endpoint_id": "north",
+        "event_id": "event-1",
+        "patient": "Patient/rosa",
+        "shard": 1,
+        "plan": candidate.plan.url,
+        "plan_version": candidate.plan.version,
+        "action": candidate.action.id,
+        "topic": candidate.plan.topic,
+        "focus": candidate.focus,
+        "occasion": candidate.occasion,
+        "recipient": candidate.recipient,
+        "state": NudgeState.PLANNED,
+        "reason": candidate.verdict.reason,
+        "due_at": candidate.due_at,
+        "expires_at": candidate.expires_at,
+        "created_at": NOW,
+    }
+    return Nudge(**(values | changes))
+
+
+def look_again(
+    nudge: Nudge,
+    read: Chart,
+    mine: OwnRecord | None = None,
+    *,
+    at: datetime | None = None,
+    where: Endpoint | None = None,
+    at_send: bool = True,
+    library: Library = LIBRARY,
+) -> Candidate:
+    moment = at or nudge.due_at
+    fresh = Chart(read.patient, read.resources, moment, read.incomplete)
+    return decide_nudge(
+        nudge,
+        fresh,
+        mine or own(),
+        library,
+        where or endpoint(),
+        moment,
+        at_send=at_send,
+    )
+
+
+def reason_of(candidate: Candidate) -> str:
+    return f"{candidate.verdict.outcome.value}: {candidate.verdict.reason}"
+
+
+def extension(name: str, **value: Any) -> Resource:
+    return {"url": f"{NS}/StructureDefinition/{name}", **value}

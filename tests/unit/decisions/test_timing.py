@@ -1,0 +1,170 @@
+"""Hours in every candidate zone, business days, daylight saving."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mappings.errors import ConfigurationError
+from mappings.plan import Timing
+from middleware.decisions.timing import (
+    Hours,
+    business_day_end,
+    due_instant,
+    is_open,
+    next_open,
+    within_legal,
+)
+
+CHICAGO = "America/Chicago"
+ZONES = (
+    "America/New_York",
+    "America/Chicago",
+    "America/Phoenix",
+    "America/Los_Angeles",
+    "Pacific/Honolulu",
+    "Europe/Dublin",
+    "Australia/Lord_Howe",
+)
+
+
+def hours(*zones: str, window: tuple[int, int] = (9, 20), **more: object) -> Hours:
+    return Hours(zones or (CHICAGO,), window, (12, 18), **more)  # type: ignore[arg-type]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ("2026-11-20T16:30-06:00", date(2026, 11, 24)),  # Friday
+        ("2026-11-25T11:00-06:00", date(2026, 11, 30)),  # before Thanksgiving
+        ("2026-11-21T11:00-06:00", date(2026, 11, 24)),  # Saturday
+        ("2026-12-23T11:00-06:00", date(2026, 12, 28)),  # before Christmas
+        ("2026-11-23T23:30-06:00", date(2026, 11, 25)),  # late on Monday
+    ],
+)
+def test_two_business_days_after_discharge(left: str, expected: date) -> None:
+    found = business_day_end(at(left), 2, CHICAGO, "US")
+    local = found.astimezone(ZoneInfo(CHICAGO))
+    assert (local.date(), local.hour) == (expected, 17)
+
+
+def test_business_days_know_a_subdivision_and_refuse_an_unknown_country() -> None:
+    seward = at("2026-03-27T12:00-08:00")  # Seward's Day is Monday 30 March in Alaska
+    alaska = business_day_end(seward, 1, "America/Anchorage", "US-AK")
+    assert alaska.astimezone(ZoneInfo("America/Anchorage")).date() == date(2026, 3, 31)
+    with pytest.raises(ConfigurationError):
+        business_day_end(seward, 1, CHICAGO, "XX")
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("2026-11-20T08:59-06:00", "2026-11-20T09:00-06:00"),
+        ("2026-11-20T09:00-06:00", "2026-11-20T09:00-06:00"),
+        ("2026-11-20T19:59-06:00", "2026-11-20T19:59-06:00"),
+        ("2026-11-20T20:00-06:00", "2026-11-21T09:00-06:00"),
+        ("2026-11-21T21:00-06:00", "2026-11-22T12:00-06:00"),  # to Sunday noon
+        ("2026-11-22T18:00-06:00", "2026-11-23T09:00-06:00"),
+        ("2026-10-31T21:00-05:00", "2026-11-01T12:00-06:00"),  # clocks go back
+        ("2026-03-07T21:00-06:00", "2026-03-08T12:00-05:00"),  # clocks go forward
+    ],
+)
+def test_next_open_moves_into_hours(moment: str, expected: str) -> None:
+    assert next_open(at(moment), hours()) == at(expected)
+
+
+def test_next_open_two_zones_need_both() -> None:
+    both = hours("America/Los_Angeles", "America/New_York")
+    assert next_open(at("2026-11-20T09:30-05:00"), both) == at("2026-11-20T12:00-05:00")
+    assert next_open(at("2026-11-20T20:30-05:00"), both) == at("2026-11-21T12:00-05:00")
+
+
+def test_next_open_zones_that_never_agree_have_none() -> None:
+    never = hours("America/New_York", "Asia/Tokyo", window=(9, 11))
+    assert next_open(at("2026-11-20T09:30-05:00"), never) is None
+
+
+def test_next_open_keeps_to_allowed_days() -> None:
+    tuesdays = hours(days=frozenset({1}))
+    assert next_open(at("2026-11-20T12:00-06:00"), tuesdays) == at(
+        "2026-11-24T09:00-06:00"
+    )
+
+
+def test_patient_window_stays_within_the_lawful_one() -> None:
+    assert within_legal((6, 23)) == (8, 21)
+    assert within_legal((22, 23)) == (22, 22)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    moment=st.datetimes(
+        datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)
+    ),
+    zones=st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True),
+    window=st.tuples(st.integers(0, 23), st.integers(1, 24)).filter(
+        lambda pair: pair[0] < pair[1]
+    ),
+)
+def test_next_open_is_the_first_open_minute(
+    moment: datetime, zones: list[str], window: tuple[int, int]
+) -> None:
+    when = Hours(tuple(zones), window, window)
+    found = next_open(moment, when)
+    if found is None:
+        step = timedelta(minutes=30)
+        tries = (moment + step * count for count in range(8 * 48))
+        assert not any(is_open(item, when) for item in tries)
+        return
+    assert is_open(found, when)
+    assert found >= moment
+    if found > moment:
+        assert not is_open(moment, when)
+        assert not is_open(found - timedelta(seconds=1), when)
+        gap = found - moment
+        assert not any(is_open(moment + gap * part / 23, when) for part in range(23))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    start=st.datetimes(
+        datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)
+    ),
+    zone=st.sampled_from(ZONES),
+)
+def test_reminder_a_day_before_keeps_the_local_time(start: datetime, zone: str) -> None:
+    due = due_instant(
+        Timing("focus-start", -24, 22),
+        event=start,
+        start=start,
+        activity_day=None,
+        zones=(zone,),
+        holidays="US",
+    )
+    assert due is not None
+    info = ZoneInfo(zone)
+    there, then = due.astimezone(info), start.astimezone(info)
+    assert there.date() == then.date() - timedelta(days=1)
+    shifted = abs((there.hour * 60 + there.minute) - (then.hour * 60 + then.minute))
+    assert shifted in (0, 30, 60)  # moved only where that hour did not exist
+
+
+def test_due_without_its_anchor_is_none() -> None:
+    for anchor in ("focus-start", "activity-due"):
+        found = due_instant(
+            Timing(anchor, -24, 22),
+            event=at("2026-11-20T09:30-05:00"),
+            start=None,
+            activity_day=None,
+            zones=(CHICAGO,),
+            holidays="US",
+        )
+        assert found is None
