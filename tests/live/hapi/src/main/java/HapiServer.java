@@ -63,7 +63,17 @@ public final class HapiServer {
   /** What was committed survives a kill; the database closes after the server, not beside it. */
   private static final String H2 = "WRITE_DELAY=0;DB_CLOSE_ON_EXIT=FALSE";
 
-  public static void main(String[] args) throws Exception {
+  public static void main(String[] args) {
+    try {
+      run(args);
+    } catch (Throwable failure) {
+      // Threads that are already up would keep a server alive that never answers.
+      failure.printStackTrace();
+      System.exit(1);
+    }
+  }
+
+  private static void run(String[] args) throws Exception {
     // Standard output carries the port and nothing else, or a full pipe would stop the server.
     PrintStream answer = System.out;
     System.setOut(System.err);
