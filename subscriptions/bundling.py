@@ -28,7 +28,7 @@ def parse_bundle(bundle: Mapping[str, Any]) -> Notification:
     entries = listed if isinstance(listed, list) else []
     resources = [_resource(entry) for entry in entries]
     if bundle.get("type") == "message":
-        return _parse_message(resources)
+        return _parse_message(resources, [read_entry(entry) for entry in entries])
     if resources and is_status(resources[0]):
         form = "r4b"
         if (resources[0] or {}).get("resourceType") == "Parameters":
@@ -36,7 +36,7 @@ def parse_bundle(bundle: Mapping[str, Any]) -> Notification:
         elif bundle.get("type") == "subscription-notification":
             form = "r5"
         return _parse_topic(entries, form)
-    if bundle.get("type") in _LOOSE and entries:
+    if str(bundle.get("type")) in _LOOSE and entries:
         return _parse_loose([read_entry(entry) for entry in entries])
     raise NotificationError(
         "The Bundle does not begin with a subscription status; it was set aside"
@@ -157,28 +157,26 @@ def _parse_loose(entries: list[Entry]) -> Notification:
     return Notification(NotificationType.RESOURCE, "transaction", tuple(events))
 
 
-def _parse_message(resources: Sequence[dict[str, Any] | None]) -> Notification:
+def _parse_message(
+    resources: Sequence[dict[str, Any] | None], entries: Sequence[Entry]
+) -> Notification:
     """Read a message: a notification Bundle within, else what its header is about."""
     for resource in resources[1:]:
         if resource is not None and resource.get("resourceType") == "Bundle":
             if resource.get("type") == "message":
                 break
             return parse_bundle(resource)
-    header = resources[0] if resources else None
-    named = (header or {}).get("focus")
-    focuses = [
-        read_focus(item.get("reference"))
+    header = (resources[0] if resources else None) or {}
+    named = header.get("focus")
+    events = [
+        _read_event(StatusEvent(None, None, item.get("reference"), None), entries)
         for item in (named if isinstance(named, list) else [])
         if isinstance(item, dict)
     ]
-    events = tuple(
-        NotificationEvent(focus.reference, focus.version, focus_base=focus.base)
-        for focus in focuses
-        if focus is not None
-    )
-    if (header or {}).get("resourceType") != "MessageHeader" or not events:
+    known = tuple(event for event in events if event.focus is not None)
+    if header.get("resourceType") != "MessageHeader" or not known:
         raise NotificationError("The message names no resource; it was set aside")
-    return Notification(NotificationType.RESOURCE, "message", events)
+    return Notification(NotificationType.RESOURCE, "message", known)
 
 
 def _resource(entry: Any) -> dict[str, Any] | None:

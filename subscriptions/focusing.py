@@ -51,6 +51,8 @@ def read_focus(text: object) -> Focus | None:
 def read_resource_focus(resource: Mapping[str, Any]) -> Focus | None:
     """Return the focus that a resource itself is."""
     kind, identifier = resource.get("resourceType"), resource.get("id")
+    if not isinstance(identifier, str) or not isinstance(kind, str):
+        return None
     focus = read_focus(f"{kind}/{identifier}")
     return Focus(focus.reference, read_version(resource)) if focus else None
 

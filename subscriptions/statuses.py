@@ -49,7 +49,7 @@ def is_status(resource: object) -> bool:
         return True
     if resource.get("resourceType") != "Parameters":
         return False
-    names = {part.get("name") for part in _dicts(resource.get("parameter"))}
+    names = {str(part.get("name")) for part in _dicts(resource.get("parameter"))}
     return bool(names & {"subscription", "type", "notification-event"})
 
 

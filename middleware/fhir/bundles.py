@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from middleware.fhir.addresses import Reference
 from middleware.fhir.faults import is_serious
@@ -54,7 +54,7 @@ def read_searchset(pages: Pages) -> SearchResult:
     complete = pages.complete
     for entry in pages.entries:
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(resource, dict) or not resource.get("resourceType"):
+        if not _is_resource(resource):
             complete = False
         elif _is_outcome(entry, resource):
             outcomes.append(resource)
@@ -96,6 +96,10 @@ def names(resource: Mapping[str, Any], reference: Reference) -> bool:
     )
 
 
+def _is_resource(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
+
+
 def _is_outcome(entry: Mapping[str, Any], resource: Mapping[str, Any]) -> bool:
     search = entry.get("search")
     mode = search.get("mode") if isinstance(search, dict) else None
@@ -104,7 +108,7 @@ def _is_outcome(entry: Mapping[str, Any], resource: Mapping[str, Any]) -> bool:
 
 def _read_version(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     resource = entry.get("resource")
-    if isinstance(resource, dict) and resource.get("resourceType"):
+    if _is_resource(resource):
         return resource
     request = entry.get("request")
     request = request if isinstance(request, dict) else {}
@@ -142,7 +146,7 @@ def _order(versions: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     """Return oldest first: by number where all are numbers, else as sent, reversed."""
     numbers = [_number(version) for version in versions]
     turned = list(reversed(versions))
-    one = {(version["resourceType"], version.get("id")) for version in versions}
+    one = {f"{version['resourceType']}/{version.get('id')}" for version in versions}
     if None in numbers or len(one) > 1:
         return tuple(turned)
     return tuple(sorted(turned, key=lambda version: _number(version) or 0))

@@ -89,7 +89,7 @@ def is_serious(outcome: Mapping[str, Any]) -> bool:
     if not isinstance(issues, list):
         return False
     return any(
-        isinstance(issue, dict) and issue.get("severity") in {"error", "fatal"}
+        isinstance(issue, dict) and str(issue.get("severity")) in {"error", "fatal"}
         for issue in issues
     )
 

@@ -266,7 +266,20 @@ def test_fetch_search_with_an_error_outcome_is_incomplete(
     assert not client.fetch_search("Encounter?patient=p1").complete
 
 
-@pytest.mark.parametrize("entry", [None, 7, {}, {"resource": {"id": "x"}}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"resource": []},
+        {"resource": {"id": "x"}},
+        {"resource": {"resourceType": [], "id": "x"}},
+        {"resource": {"resourceType": "Encounter", "id": []}},
+        {"resource": {"resourceType": "Encounter"}},
+    ],
+)
 def test_fetch_search_leaves_out_a_malformed_entry(
     script: Script, client: FhirClient, entry: object
 ) -> None:
