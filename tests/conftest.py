@@ -1,8 +1,8 @@
 """What all tests share: a real PostgreSQL, a clock that stands still, counted ids.
 
-The server is embedded and started once per run; every test gets a fresh copy of a
-database that was migrated once. CARECUE_TEST_DATABASE_URL names a server to use
-instead (its user must be allowed to create databases).
+The server is embedded and started once per run; every test gets an empty database
+that is migrated. CARECUE_TEST_DATABASE_URL names a server to use instead (its user
+must be allowed to create databases).
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 from middleware.clock import FixedClock
 from middleware.storage.database import Database
 from middleware.storage.embedded import Embedded
-from middleware.storage.migrate import migrate
+from tests.databases import Databases
 
 NOW = datetime(2026, 11, 16, 15, 0, tzinfo=UTC)
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
@@ -37,7 +35,6 @@ FAST = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-_numbers = itertools.count(1)
 
 
 def _refuse_strangers(event: str, arguments: tuple[Any, ...]) -> None:
@@ -64,13 +61,6 @@ class CountedIds:
         return f"secret-{next(self._numbers):036d}"
 
 
-def with_name(url: str, name: str) -> str:
-    """Return the URL of another database on the same server."""
-    parts = urlsplit(url)
-    netloc = parts.netloc or "postgres@"
-    return urlunsplit((parts.scheme, netloc, f"/{name}", parts.query, ""))
-
-
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The server's own database."""
@@ -88,33 +78,24 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(postgres_url: str) -> Iterator[str]:
-    """The name of a migrated database that is only ever copied."""
-    name = f"carecue_template_{os.getpid()}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    database = Database(with_name(postgres_url, name), pool_size=1)
-    migrate(database)
-    database.close()
-    yield name
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+def databases(postgres_url: str) -> Iterator[Databases]:
+    """Where tests get databases from."""
+    made = Databases(postgres_url)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def database_url(postgres_url: str, template: str) -> Iterator[str]:
-    """A fresh, migrated, empty database; gone after the test."""
-    name = f"carecue_test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    yield with_name(postgres_url, name)
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+def database_url(databases: Databases) -> Iterator[str]:
+    """A migrated, empty database that only this test uses."""
+    url = databases.take()
+    yield url
+    databases.give_back(url)
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """A fresh, migrated, empty database, opened."""
+    """A migrated, empty database that only this test uses, opened."""
     opened = Database(database_url, pool_size=4)
     yield opened
     opened.close()

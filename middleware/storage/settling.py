@@ -9,9 +9,7 @@ from psycopg.types.json import Jsonb
 from middleware.storage.connecting import Tx
 
 
-def end_held(
-    tx: Tx, nudge_id: str, reason: str, held_for: str, now: datetime
-) -> None:
+def end_held(tx: Tx, nudge_id: str, reason: str, held_for: str, now: datetime) -> None:
     """Cancel a nudge whose time has passed and keep what it was held for."""
     tx.execute(
         "UPDATE nudge SET state = 'cancelled', reason = %s, done_at = %s, "

@@ -9,7 +9,7 @@ from mappings.errors import StorageError
 from middleware.ports import require_no_transaction
 from middleware.storage.connecting import open_connection
 from middleware.storage.database import Database
-from tests.conftest import with_name
+from tests.databases import with_name
 
 
 def test_tx_keeps_what_was_done_at_its_end(database):

@@ -11,7 +11,7 @@ import pytest
 from mappings.errors import StorageError
 from middleware.storage.database import Database
 from middleware.storage.migrate import check_schema, migrate
-from tests.conftest import with_name
+from tests.databases import with_name
 
 OWN = sorted(
     path.name

@@ -172,9 +172,12 @@ def test_next_due_is_the_earliest_open_row_and_never_in_the_past(database):
         assert next_due(tx, NOW) == NOW + timedelta(hours=2)
 
 
-def test_the_clock_moves_ahead_and_never_back(database):
+def test_the_clock_is_set_freely_until_there_are_events_and_then_never_back(database):
     with database.tx() as tx:
         assert read_offset(tx) == timedelta(0)
+        move_clock(tx, timedelta(days=-6))
+        assert read_offset(tx) == timedelta(days=-6)
+        seed(tx)
         move_clock(tx, timedelta(days=30, seconds=0.5))
         move_clock(tx, timedelta(days=1))
         assert read_offset(tx) == timedelta(days=30, seconds=0.5)
