@@ -26,6 +26,7 @@ TOPICS = {
     "appointment": "Appointments",
     "post-discharge": "After a hospital stay",
     "discharge": "After a hospital stay",
+    "ed-followup": "After an emergency visit",
     "emergency": "After an emergency visit",
     "care-plan": "Care plan",
     "prevention": "Screening and prevention",

@@ -1,0 +1,140 @@
+"""A real Chromium, a sandbox EHR on 127.0.0.1 and our app on localhost: two sites."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from werkzeug.serving import make_server
+
+from mappings.endpoint import Endpoint
+from middleware.cli.demo_connect import connect_sandbox
+from middleware.desk.desk import Desk
+from middleware.sandbox.app import Options
+from middleware.sandbox.server import Running
+from middleware.settings import Settings
+from middleware.storage.database import Database
+from middleware.wiring.apps import make_public_app
+from middleware.wiring.pipeline import stage_context
+from middleware.wiring.runtime import Runtime, open_runtime, signing_keys
+from middleware.wiring.sandbox_control import SandboxControl
+from smart_app.scopes import write_scope
+
+HOW = "no chromium on PATH: apt-get install chromium (or set PATH to one)"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        if "chromium" in os.environ.get("CARECUE_REQUIRE", "").split(","):
+            pytest.fail(HOW)
+        pytest.skip(HOW)
+    return found
+
+
+@pytest.fixture
+def browser(chromium: str) -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--test-third-party-cookie-phaseout"],
+        )
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Site:
+    """The two sites and what the app stands on."""
+
+    ehr: str
+    app: str
+    endpoint: Endpoint
+    runtime: Runtime
+    sandbox: Running
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self, page) -> None:
+        """Note whatever a page complains about, and every request to elsewhere."""
+
+        def request(one) -> None:
+            if not one.url.startswith((self.ehr, self.app, "data:")):
+                self.complaints.append(f"request to {one.url}")
+
+        def console(message) -> None:
+            if message.type in ("error", "warning"):
+                self.complaints.append(f"{message.type}: {message.text}")
+
+        page.on("request", request)
+        page.on("console", console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+
+@pytest.fixture
+def site(database: Database, database_url: str, tmp_path: Path) -> Iterator[Site]:
+    with Running(Options()) as sandbox:
+        settings = Settings(
+            home=tmp_path,
+            database_url=database_url,
+            public_url="http://localhost:0",
+            sms_base_url=sandbox.base_url,
+            sms_account_sid="ACsandbox",
+            sms_auth_token="sandbox-token",
+            sms_from_number="+14155550199",
+        )
+        server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
+        public = f"http://localhost:{server.server_port}"
+        settings = settings.model_copy(update={"public_url": public})
+        with open_runtime(settings) as runtime:
+            control = SandboxControl(sandbox.base_url)
+            endpoint = connect_sandbox(
+                runtime, control, "America/Los_Angeles", "sandbox-token"
+            )
+            register_app(control, runtime, endpoint)
+            server.app = make_public_app(runtime)
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            thread.start()
+            try:
+                yield Site(sandbox.base_url, public, endpoint, runtime, sandbox)
+            finally:
+                server.shutdown()
+                thread.join()
+                server.server_close()
+
+
+def register_app(control: SandboxControl, runtime: Runtime, endpoint: Endpoint) -> None:
+    """Register the app with exactly the scopes that it asks for."""
+    types = Desk(stage_context(runtime)).resource_types(endpoint)
+    scopes = {
+        word
+        for standalone in (False, True)
+        for word in write_scope(types, standalone=standalone).split()
+    }
+    public = runtime.settings.public_url
+    control.call(
+        "PUT",
+        "/sandbox/clients/carecue-app",
+        {
+            "client_id": "carecue-app",
+            "client_name": "CareCue",
+            "grant_types": ["authorization_code"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": signing_keys(runtime).public_jwks(),
+            "redirect_uris": [f"{public}/smart/callback"],
+            "launch_uri": f"{public}/smart/launch",
+            "scope": " ".join(sorted(scopes)),
+        },
+    )
+
+
+def fill(site: Site) -> None:
+    """Book Rosa a visit, plan its reminders and give her a history of answers."""
+    from tests.browser.story import tell
+
+    tell(stage_context(site.runtime), site.endpoint, site.sandbox.app)
