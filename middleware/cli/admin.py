@@ -9,7 +9,7 @@ import orjson
 
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
-from middleware.sealing import hash_secret
+from middleware.storage.login_links import hash_token
 from middleware.settings import read_settings
 from middleware.storage import audit, login_links, settling, switches
 from middleware.wiring.explaining import explain_id
@@ -175,7 +175,7 @@ def console_link(person: str) -> None:
             with runtime.database.tx() as tx:
                 login_links.insert_login_link(
                     tx,
-                    token_hash=hash_secret(token),
+                    token_hash=hash_token(token),
                     person=person,
                     expires_at=now + LINK_LIFE,
                 )

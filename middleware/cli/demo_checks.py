@@ -37,9 +37,7 @@ def count_story(
     with database.tx() as tx:
         rows = stored.list_story(tx)
         counts = stored.count_story_rows(tx)
-    known = {(row.focus, row.focus_version) for row in rows.events}
-    transitions = _transitions(ehr)
-    lost = sorted(transitions - known)
+    lost = sorted(_transitions(ehr) - rows.events)
     received = _received(phones)
     by_delivery = {row.delivery_id: row for row in rows.deliveries}
     keys = Counter(

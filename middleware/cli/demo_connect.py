@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mappings.endpoint import (
     AppClient,
     BackendClient,
@@ -120,25 +118,24 @@ def _register(
         control.call("PUT", f"/sandbox/clients/{client['client_id']}", client)
 
 
-def wanted_subscriptions(form: Callable[[str], str] | None = None) -> list[Wanted]:
+def wanted_subscriptions() -> list[Wanted]:
     """One subscription in each of the three forms, so that the demo shows all."""
-    chosen = form or (lambda name: name)
     return [
         Wanted(
             resource_type="Encounter",
-            form=chosen("backport"),
+            form="backport",
             topic=f"{TOPICS}/encounter-change",
             content="id-only",
         ),
         Wanted(
             resource_type="Appointment",
-            form=chosen("criteria"),
+            form="criteria",
             topic=None,
             content="full-resource",
         ),
         Wanted(
             resource_type="CarePlan",
-            form=chosen("backport"),
+            form="backport",
             topic=f"{TOPICS}/careplan-change",
             content="full-resource",
             extensions=({"url": SHAPE, "valueCode": "r5"},),

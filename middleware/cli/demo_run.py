@@ -167,7 +167,12 @@ class Demo:
 
     def ehr(self) -> FhirClient:
         """Return the EHR as its own staff sees it; the token is fetched afresh."""
-        return FhirClient(f"{self.control.base_url}/fhir", self.control.staff_token)
+        assert self.runtime is not None
+        return FhirClient(
+            f"{self.control.base_url}/fhir",
+            self.control.staff_token,
+            clock=self.runtime.clock,
+        )
 
     def welcome(self) -> str:
         """Return the few URLs to open and what to try first."""

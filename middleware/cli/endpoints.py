@@ -19,6 +19,7 @@ from middleware.storage import audit, endpoints, inbox, subscriptions
 from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.subscribing import Wanted, subscribe
+from subscriptions.definition import Content, Form
 
 TYPES = ("Encounter", "Appointment", "CarePlan")
 
@@ -136,7 +137,7 @@ def _check_steps(runtime: Runtime, known: Endpoint) -> list[dict[str, Any]]:
 )
 @click.option("--type", "only", multiple=True, type=click.Choice(TYPES))
 def subscribe_command(
-    name: str, form: str, topic: str | None, content: str, only: tuple[str, ...]
+    name: str, form: Form, topic: str | None, content: Content, only: tuple[str, ...]
 ) -> None:
     """Ask the EHR to notify us; polling goes on beside it.
 

@@ -8,7 +8,7 @@ import orjson
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.storage import overview
+from middleware.storage import overview, timeline
 from middleware.wiring.runtime import open_runtime
 
 
@@ -58,7 +58,7 @@ def show(event_id: str, as_json: bool) -> None:
     """
     try:
         with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
-            steps = overview.timeline(tx, event_id)
+            steps = timeline.timeline(tx, event_id)
         if not steps:
             raise BadInputError(f"There is no event {event_id}.")
     except CareCueError as error:

@@ -13,12 +13,25 @@ from mappings.chart import Chart
 from mappings.endpoint import Endpoint
 from mappings.event import Event
 from mappings.nudge import Nudge, NudgeState, Outcome
-from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
+from mappings.resource import human_name
+from middleware.decisions.deciding import (
+    Candidate,
+    StaffTask,
+    decide_event,
+    decide_nudge,
+)
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
-from middleware.stages.staff import ask_staff
-from middleware.storage import decision_log, endpoints, events, nudges, people
-from middleware.storage.database import Tx
+from middleware.stages.staff import ask_person
+from middleware.storage import (
+    decision_log,
+    endpoints,
+    events,
+    nudges,
+    people,
+    settling,
+)
+from middleware.storage.connecting import Tx
 from middleware.storage.shards import check_epoch
 
 BATCH = 20
@@ -59,10 +72,20 @@ def _decide(
         ]
         for nudge, candidate in again:
             apply_again(context, tx, event.id, nudge, candidate, now)
+            if candidate.task is not None:
+                ask_task(
+                    context,
+                    tx,
+                    endpoint,
+                    event.patient,
+                    event.shard,
+                    candidate.task,
+                    now,
+                )
         for candidate in candidates:
             _apply_new(context, tx, endpoint, event, candidate, now)
         people.remember_patient(
-            tx, endpoint.id, event.patient, person_name(chart.patient), now
+            tx, endpoint.id, event.patient, human_name(chart.patient)[0], now
         )
         events.finish_event(tx, [event.id], now)
     return _wakes(candidates, [candidate for _, candidate in again])
@@ -70,8 +93,33 @@ def _decide(
 
 def _wakes(*groups: Sequence[Candidate]) -> set[str]:
     found = {"deliver"} if any(groups) else set()
-    tasks = any(item.kind == "task" for group in groups for item in group)
+    tasks = any(item.task for group in groups for item in group)
     return found | ({"record"} if tasks else set())
+
+
+def ask_task(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    patient: str,
+    shard: int,
+    task: StaffTask,
+    now: datetime,
+) -> None:
+    """Ask a person what a verdict asks for, once per cause."""
+    ask_person(
+        context,
+        tx,
+        endpoint,
+        patient,
+        shard=shard,
+        priority=task.priority,
+        reason=task.reason,
+        text=task.text,
+        now=now,
+        due_at=task.due_at,
+        key=f"{endpoint.id}|{task.key}",
+    )
 
 
 def _apply_new(
@@ -83,17 +131,14 @@ def _apply_new(
     now: datetime,
 ) -> None:
     """Store the verdict on a new candidate and, where it is due, its nudge."""
-    outcome = candidate.verdict.outcome
     nudge_id = None
-    if outcome in (Outcome.SEND, Outcome.HOLD):
-        if candidate.kind == "task":
-            if outcome is Outcome.SEND:
-                ask_staff(context, tx, event, candidate, now)
-        else:
-            nudge = nudge_of(context.ids.new(), event, candidate, now)
-            nudge_id = nudges.upsert_nudge(tx, nudge, now)
+    lasting = candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD)
+    if lasting and candidate.kind == "message":
+        nudge = nudge_of(context.ids.new(), event, candidate, now)
+        nudges.upsert_nudge(tx, nudge, now)
+        nudge_id = settling.get_nudge_id(tx, nudge.key)
     if candidate.task is not None:
-        ask_staff(context, tx, event, candidate, now)
+        ask_task(context, tx, endpoint, event.patient, event.shard, candidate.task, now)
     decision_log.insert_decision(
         tx,
         id=context.ids.new(),

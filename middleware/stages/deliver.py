@@ -23,7 +23,7 @@ from middleware.stages.handover import hand_over, settle_orphans
 from middleware.stages.people import own_record
 from middleware.storage import decision_log, deliveries, endpoints, nudges, settling
 from middleware.storage import gate as locks
-from middleware.storage.database import Tx
+from middleware.storage.connecting import Tx
 from middleware.storage.shards import check_epoch
 
 BATCH = 20

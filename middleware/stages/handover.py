@@ -18,7 +18,7 @@ from middleware.decisions.retries import next_attempt
 from middleware.stages.context import StageContext
 from middleware.stages.staff import ask_person
 from middleware.storage import deliveries, nudges, orphans, outbox, preferences
-from middleware.storage.database import Tx
+from middleware.storage.connecting import Tx
 from middleware.storage.shards import check_epoch
 
 BAD_ADDRESS = ("address-invalid", "address-unreachable")

@@ -26,7 +26,7 @@ from middleware.storage import (
     preferences,
     settling,
 )
-from middleware.storage.database import Tx
+from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 
@@ -260,8 +260,7 @@ def _prepare(
         provider_id=None,
         sending_at=now,
     )
-    if not deliveries.insert_delivery(tx, delivery, "reply"):
-        return None
+    deliveries.insert_delivery(tx, delivery, "reply")
     return Message(
         delivery_id=delivery.id,
         channel=row.channel,

@@ -8,7 +8,7 @@ from mappings.chart import Chart
 from mappings.preference import OwnRecord
 from mappings.recipient import contact_points
 from middleware.storage import preferences
-from middleware.storage.database import Tx
+from middleware.storage.connecting import Tx
 
 MEMORY = timedelta(days=366)
 

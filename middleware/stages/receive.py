@@ -14,7 +14,8 @@ from datetime import datetime
 
 from middleware.ports import Clock
 from middleware.storage import endpoints, inbox, subscriptions
-from middleware.storage.database import Database, Tx
+from middleware.storage.connecting import Tx
+from middleware.storage.database import Database
 from middleware.storage.ids import shard_of
 from subscriptions.keys import inbox_keys
 from subscriptions.notification import NotificationEvent, NotificationType
@@ -32,6 +33,13 @@ class ReceivePorts:
     clock: Clock
     wake: Callable[[str, int], None]
     open_secrets: Callable[[bytes], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Known(Registered):
+    """A registered subscription with the base that its references must lie under."""
+
+    fhir_base: str = ""
 
 
 class Intake:
@@ -60,7 +68,7 @@ class Intake:
             endpoint = endpoints.get_endpoint(tx, row.endpoint_id) if row else None
         if row is None or endpoint is None:
             return None
-        return Registered(
+        return Known(
             subscription_id=row.id,
             endpoint_id=row.endpoint_id,
             resource_type=row.resource_type,
@@ -105,7 +113,12 @@ def keep_notification(
         last_number=notification.count,
         last_seen_at=now,
     )
-    keys = inbox_keys(registered.subscription_id, notification)
+    keys = inbox_keys(
+        registered.subscription_id,
+        notification,
+        body=received.body,
+        arrival=str(identifier),
+    )
     items = [
         _item(registered, identifier, key, event, now)
         for key, event in zip(keys, notification.events, strict=True)
@@ -122,9 +135,11 @@ def _status(word: str | None) -> str | None:
 
 
 def _ours(registered: Registered, event: NotificationEvent) -> bool:
-    """A focus on another base is never read."""
+    """Tell whether the focus lies under our endpoint's base; others are never read."""
     base = event.focus_base
-    return base is None or base.rstrip("/") == registered.fhir_base
+    if base is None or not isinstance(registered, Known):
+        return True
+    return base.rstrip("/") == registered.fhir_base
 
 
 def _item(

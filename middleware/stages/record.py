@@ -15,7 +15,7 @@ from middleware.storage import endpoints, outbox
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
-REFUSALS = (400, 403, 404, 405, 409, 410, 412, 422, 501)
+REFUSALS = (400, 403, 404, 405, 410, 422, 501)
 
 
 def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:

@@ -24,7 +24,7 @@ from middleware.stages.charts import fetch_chart
 from middleware.stages.context import StageContext
 from middleware.stages.reconcile import fetch_changed
 from middleware.storage import endpoints, events, inbox, people
-from middleware.storage.database import Tx
+from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 

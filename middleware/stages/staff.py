@@ -8,7 +8,7 @@ from mappings.communication import write_task
 from mappings.endpoint import Endpoint
 from middleware.stages.context import StageContext
 from middleware.storage import outbox, tasks
-from middleware.storage.database import Tx
+from middleware.storage.connecting import Tx
 
 
 def ask_person(

@@ -28,10 +28,14 @@ def read_offset(tx: Tx) -> timedelta:
 
 
 def move_clock(tx: Tx, offset: timedelta) -> None:
-    """Set how far the clock is ahead of the system's; it never goes back."""
+    """Set how far the clock is ahead of the system's (negative: behind it).
+
+    Once there are events it never goes back.
+    """
     tx.execute(
-        "UPDATE clock SET offset_seconds = greatest(offset_seconds, %s)",
-        (offset.total_seconds(),),
+        "UPDATE clock SET offset_seconds = CASE WHEN EXISTS (SELECT FROM event) "
+        "THEN greatest(offset_seconds, %(offset)s) ELSE %(offset)s END",
+        {"offset": offset.total_seconds()},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from mappings.errors import BadInputError
 from mappings.nudge import REASONS, WORDS
 from middleware.storage import decision_log, deliveries, nudges
-from middleware.storage.database import Tx
+from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import DecisionRow
 from middleware.wiring.runtime import Runtime
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from mappings.errors import ConfigurationError
 from middleware.clock import MovableClock, SystemClock
 from middleware.fhir.keys import SigningKeys
-from middleware.log import configure_log
+from middleware.log import configure_logging
 from middleware.ports import Clock, Ids, RandomIds
 from middleware.sealing import Sealer, create_key_file, read_keys
 from middleware.settings import Settings
@@ -54,7 +55,7 @@ def open_runtime(settings: Settings, *, checked: bool = True) -> Iterator[Runtim
 
 def make_runtime(settings: Settings, *, checked: bool = True) -> Runtime:
     """Open the parts for the life of the process."""
-    configure_log(settings.log_level)
+    configure_logging(settings.log_level)
     if settings.database_url is None:
         raise ConfigurationError(
             "No database is named. Set CARECUE_DATABASE_URL to a PostgreSQL 15 or "
@@ -82,7 +83,7 @@ def _clock(settings: Settings, database: Database) -> Clock:
     if not settings.movable_clock:
         return SystemClock()
 
-    def offset() -> stored_clock.timedelta:
+    def offset() -> timedelta:
         with database.tx() as tx:
             return stored_clock.read_offset(tx)
 

@@ -14,7 +14,7 @@ from mappings.endpoint import Endpoint
 from middleware.storage import subscriptions
 from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime
-from subscriptions.definition import write_subscription
+from subscriptions.definition import Content, Form, write_subscription
 
 LIFE = timedelta(days=90)
 
@@ -27,9 +27,9 @@ class Wanted:
     """
 
     resource_type: str
-    form: str
+    form: Form
     topic: str | None
-    content: str
+    content: Content
     extensions: tuple[dict[str, Any], ...] = ()
 
 
