@@ -38,11 +38,15 @@ async def _run(
     loop.set_default_executor(
         ThreadPoolExecutor(threads + 2, thread_name_prefix="drain")
     )
+    worker = asyncio.create_task(_work(app, options))
+    while not stop.is_set() and not worker.done():
+        await asyncio.wait([worker], timeout=CHECK_SECONDS)
+    if not worker.done():
+        worker.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await worker
+
+
+async def _work(app: procrastinate.App, options: dict[str, Any]) -> None:
     async with app.open_async():
-        worker = asyncio.create_task(app.run_worker_async(**options))
-        while not stop.is_set() and not worker.done():
-            await asyncio.wait([worker], timeout=CHECK_SECONDS)
-        if not worker.done():
-            worker.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await worker
+        await app.run_worker_async(**options)

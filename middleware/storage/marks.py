@@ -26,6 +26,18 @@ def put_mark(tx: Tx, name: str, value: Any) -> None:
     )
 
 
+def add_mark(tx: Tx, name: str, value: Any) -> Any:
+    """Set a mark unless it is set, and return the value that stands.
+
+    Of two processes that come at once, both get the value of the first.
+    """
+    tx.execute(
+        "INSERT INTO mark (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",
+        (name, Jsonb(value)),
+    )
+    return read_mark(tx, name)
+
+
 def delete_mark(tx: Tx, name: str) -> None:
     """Remove a mark."""
     tx.execute("DELETE FROM mark WHERE name = %s", (name,))

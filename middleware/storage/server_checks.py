@@ -41,10 +41,13 @@ def _refuse_transaction_pool(url: str, first: Tx) -> None:
     takes the freshest backend shows the first, one that goes round shows the second.
     """
     before = _backend(first)
-    with open_connection(url) as second, second.transaction():
-        shared = _backend(second) == before
-        moved = _backend(first) != before
-    if shared or moved or _backend(first) != before:
+    try:
+        with open_connection(url) as second, second.transaction():
+            pooled = _backend(second) == before or _backend(first) != before
+    except psycopg.errors.ProtocolViolation:
+        # pgbouncer's answer to BEGIN with pool_mode = statement.
+        pooled = True
+    if pooled or _backend(first) != before:
         raise StorageError(
             "CARECUE_DATABASE_URL points to a transaction-pooling proxy (pgbouncer "
             "with pool_mode = transaction, or the like), where locks belong to "

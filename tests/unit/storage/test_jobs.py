@@ -122,6 +122,31 @@ def test_a_drain_that_raises_leaves_no_job_behind(wakes, database_url):
     thread.join()
 
 
+def test_a_worker_that_loses_its_connections_goes_on(wakes, worker, database):
+    wakes.wake("resolve", 1)
+    assert worker.get(timeout=20) == ("resolve", 1)
+    with database.tx() as tx:
+        tx.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    wakes.wake("resolve", 2)
+    assert worker.get(timeout=20) == ("resolve", 2)
+
+
+def test_a_worker_without_a_database_stops_when_it_is_told_to():
+    opened = Wakes("postgresql://nobody@127.0.0.1:1/none")
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=opened.run_worker, args=(lambda stage, shard: None, 1, stop)
+    )
+    thread.start()
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    opened.close()
+
+
 def test_the_job_of_a_killed_worker_blocks_nobody_and_is_swept(
     wakes, database_url, request
 ):

@@ -13,7 +13,13 @@ from mappings.preference import (
     Switch,
     Who,
 )
-from middleware.storage.marks import RESTORE_UNCHECKED, delete_mark, put_mark, read_mark
+from middleware.storage.marks import (
+    RESTORE_UNCHECKED,
+    add_mark,
+    delete_mark,
+    put_mark,
+    read_mark,
+)
 from middleware.storage.preferences import (
     insert_consent,
     insert_preference,
@@ -193,5 +199,7 @@ def test_marks_are_set_and_removed(database):
         put_mark(tx, "a", {"n": 1})
         put_mark(tx, "a", {"n": 2})
         assert read_mark(tx, "a") == {"n": 2}
+        assert add_mark(tx, "a", {"n": 3}) == {"n": 2}
         delete_mark(tx, "a")
         assert read_mark(tx, "a") is None
+        assert add_mark(tx, "a", {"n": 3}) == {"n": 3}
