@@ -35,6 +35,12 @@ TOPICS = {
 }
 
 
+def write_when(day: date, now: date) -> str:
+    """Write when something was said: ``Oct 14``, with the year when it is another."""
+    text = f"{day:%b} {day.day}"
+    return text if day.year == now.year else f"{text}, {day.year}"
+
+
 def write_day(day: date, now: date | None = None) -> str:
     """Write ``Mon, Nov 23``; with the year when it is not ``now``'s."""
     text = f"{day:%a, %b} {day.day}"

@@ -63,7 +63,8 @@ def write_finding(view: View) -> str:
             verb = "answers" if answered * 2 >= total else "seldom answers"
             parts.append(f"{view.given} {verb} {many}, {answered} of {total}.")
         else:
-            parts.append(f"{many.capitalize()}: {answered} of {total}.")
+            verb = "get answers" if answered else "go unanswered"
+            parts.append(f"{many.capitalize()} {verb}, {answered} of {total}.")
     return " ".join(parts)
 
 

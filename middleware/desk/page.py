@@ -6,10 +6,12 @@ Pure: nothing here reads or changes. What is not known is said, never guessed.
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from mappings.nudge import REASONS, Nudge, Outcome
 from middleware.decisions.deciding import Candidate
 from middleware.decisions.linting import is_gsm
+from middleware.desk.evidence import write_facts
 from middleware.desk.formats import (
     CHANNELS,
     language_name,
@@ -71,7 +73,9 @@ def write_page(view: View) -> Page:
     ended = profile.deceased or not profile.active or profile.merged_into is not None
     return Page(
         identity=_identity(view),
-        chart_read=write_time(view.chart.read_at.astimezone(view.zone)),
+        chart_read=write_time(
+            view.chart.read_at.astimezone(ZoneInfo(view.endpoint.site.zone))
+        ),
         zone=zone_name(view.zone_id, view.now) if view.zone_id else "",
         answer=answer,
         words=choose_words(view),
@@ -105,9 +109,10 @@ def write_pause_effect(view: View) -> str:
     count = len(view.planned)
     if not count:
         return f"No message to {view.given} is planned right now. New ones wait."
-    names = ", ".join(dict.fromkeys(_title(*pair) for pair in view.planned))
+    names = "; ".join(dict.fromkeys(_title(*pair) for pair in view.planned))
     noun = "message" if count == 1 else "messages"
-    return f"Holds {count} {noun}: {names}. Each is looked at again after the pause."
+    after = "What has passed its time by the end of the pause is not sent."
+    return f"Holds {count} {noun}: {names}. {after}"
 
 
 def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
@@ -209,18 +214,14 @@ def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
         if channel == "sms"
         else CHANNELS[channel],
         address=write_address(candidate.address or nudge.address or ""),
-        subject=candidate.subject,
+        subject="" if channel == "sms" else candidate.subject,
         text=candidate.text,
         segments=_segments(candidate.text) if channel == "sms" else "",
         reviewer=_reviewer(view, language),
         verdict=Tag("ok", "okc", "Planned") if send else _tag(nudge, candidate),
         sentence=verdict.detail or REASONS[verdict.reason].sentence,
-        facts=tuple(_fact(item.path, item.value) for item in verdict.facts),
+        facts=write_facts(view, verdict.facts),
     )
-
-
-def _fact(path: str, value: str) -> str:
-    return f"{path}: {value}"
 
 
 def _segments(text: str) -> str:

@@ -92,9 +92,10 @@ def write_language(view: View) -> Setting:
     said = view.profile.language
     if said is None:
         return Setting("Not recorded", "Nothing is written until it is known")
-    spoken = " An interpreter is needed." if view.profile.interpreter_needed else ""
     source = write_source(view, said.who, said.how, said.by, said.when)
-    return Setting(language_name(said.value), f"{source}.{spoken}")
+    if view.profile.interpreter_needed:
+        source = f"Interpreter for visits. {source}"
+    return Setting(language_name(said.value), source)
 
 
 def write_weekly(view: View) -> Setting:

@@ -12,10 +12,11 @@ from middleware.decisions.consent import (
     choose_permission,
 )
 from middleware.decisions.routing import Route, choose_route
-from middleware.desk.formats import write_day
+from middleware.desk.formats import write_when
 from middleware.desk.views import View
 
 REFUSED = "opted-out"
+SITES = "the site's "
 
 
 def routes(view: View) -> list[Route]:
@@ -63,18 +64,15 @@ def topics_of(view: View) -> tuple[str, ...]:
 def write_source(
     view: View, who: Who, how: str, by: str | None, when: datetime | None
 ) -> str:
-    """Write who said it, how and when."""
-    names = {
-        Who.PATIENT: view.given,
-        Who.STAFF: "Staff",
-        Who.CHART: "From the chart",
-        Who.SITE: f"{view.endpoint.site.name}’s rule",
-    }
+    """Write who said it, how, who recorded it and when."""
+    if who is Who.SITE:
+        return f"{view.endpoint.site.name}’s {how.removeprefix(SITES)}"
+    names = {Who.PATIENT: view.given, Who.STAFF: "Staff", Who.CHART: "From the chart"}
     parts = [names[who]]
-    if how and who in (Who.PATIENT, Who.STAFF):
+    if how and who is not Who.CHART:
         parts.append(how)
-    if by and who is not Who.CHART and not by.startswith("Practitioner"):
+    if by and who is not Who.CHART and "/" not in by:
         parts.append(f"recorded by {by}")
-    if when is not None and who is not Who.SITE:
-        parts.append(write_day(when.astimezone(view.zone).date(), view.today))
+    if when is not None:
+        parts.append(write_when(when.astimezone(view.zone).date(), view.today))
     return ", ".join(parts)

@@ -131,8 +131,8 @@ def _paused(view: View) -> Answer | None:
         return None
     until = pause_until(view)
     why = pause.value.get("why")
-    lede = f"{why}. " if why else ""
-    said = f"{lede}{write_source(view, pause.who, pause.how, pause.by, pause.when)}"
+    source = write_source(view, pause.who, pause.how, pause.by, pause.when)
+    said = f"{why}. {source}." if why else f"{source}."
     if until is None:
         return Answer(
             Tag("warn", "pause", "Paused"),

@@ -438,11 +438,14 @@ def test_message_of_another_patient_cannot_be_seen_or_skipped(rig):
         assert nudges.get_nudge(tx, "nudge-1").state is NudgeState.PLANNED
 
 
-def test_banner_shrinks_to_name_and_birth_date_when_the_ehr_shows_its_own(rig):
-    text = words(rig.http.get(rig.open(need_patient_banner=False)).text)
-    assert "Rosa Delgado" in text
-    assert "Born Feb 3, 1968" in text
-    assert "4471-0926" not in text
+@pytest.mark.parametrize(
+    ("said", "alone"),
+    [(True, True), ("true", True), (None, True), (False, False), ("false", False)],
+)
+def test_identity_stays_in_view_unless_the_ehr_shows_it(rig, said, alone):
+    html = rig.http.get(rig.open(need_patient_banner=said)).text
+    assert ('<header class="banner alone"' in html) is alone
+    assert "4471-0926" in html
 
 
 def test_missing_part_of_the_chart_is_named(rig):

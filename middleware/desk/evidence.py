@@ -1,0 +1,68 @@
+"""What a verdict rests on, in words: each fact with where it stands. Pure.
+
+A fact without words of its own is shown as the chart has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from mappings.instants import find_instant
+from mappings.nudge import Fact
+from middleware.desk.formats import (
+    CHANNELS,
+    language_name,
+    write_hour,
+    write_instant,
+    write_when,
+    zone_name,
+)
+from middleware.desk.views import View
+
+INSTANTS = {"start": "Begins", "period.end": "Ended", "period.start": "Began"}
+
+
+def write_facts(view: View, facts: Sequence[Fact]) -> tuple[str, ...]:
+    """Return one line for each fact, without repetition."""
+    return tuple(dict.fromkeys(_line(view, item) for item in facts))
+
+
+def _line(view: View, fact: Fact) -> str:
+    path, value = fact.path, fact.value
+    kind = fact.reference.partition("/")[0]
+    moment = find_instant(value, view.zone) if path in INSTANTS else None
+    if moment is not None:
+        when = write_instant(moment, view.zone)
+        return f"{kind} {INSTANTS[path].lower()} {when.day}, {when.time}"
+    if "communication" in path or path == "language":
+        return f"Language: {language_name(value)}"
+    if path == "channels":
+        words = [CHANNELS.get(name, name) for name in value.split(", ")]
+        return f"Order of contact: {', '.join(words).lower()}"
+    if "telecom" in path:
+        return f"{CHANNELS.get(value, value)} number or address is in the chart"
+    if path.startswith("provision["):
+        answer, _, rest = value.partition(", ")
+        said = "Agreed" if answer == "permit" else "Said no"
+        return f"{said} to being contacted, {_dated(view, rest)}"
+    if path.startswith("deceased"):
+        alive = value.lower() in ("not recorded", "false")
+        return "No death is recorded" if alive else "A death is recorded"
+    if path == "window":
+        first, _, last = value.strip("[]()").partition(", ")
+        if first.isdecimal() and last.isdecimal():
+            hours = f"{write_hour(int(first))} to {write_hour(int(last))}"
+            return f"Allowed hours: {hours}"
+    if "address" in path and "/" in value:
+        return f"Lives in the {zone_name(value, view.now)} time zone"
+    return f"{kind} {path}: {value}" if path != "status" else f"{kind} is {value}"
+
+
+def _dated(view: View, text: str) -> str:
+    day, _, rest = text.partition(", ")
+    moment = find_instant(day, UTC)
+    if moment is None:
+        return text
+    shown = write_when(moment.date(), view.today)
+    return f"{shown}, {rest}" if rest else shown
