@@ -85,7 +85,7 @@ _WRONG = re.compile(
 _SYMPTOM = re.compile(
     r"\b(?:chest pain|chest hurts|pain in my chest|(?:cant|can t|cannot|trouble|hard to|"
     r"difficulty|short of) breath\w*|breathless|shortness of breath|stroke|"
-    r"face (?:is )?droop\w*|numb\w*|slurred|bleed\w*|blood|unconscious|fainted|"
+    r"face (?:is )?droop\w*|numb(?:ness)?|slurred|bleed\w*|blood|unconscious|fainted|"
     r"passed out|faint(?:ing)?|dizz\w*|suicid\w*|kill myself|hurt myself|end my life|"
     r"want to die|overdos\w*|allergic|swelling|swollen|fever|infection|infected|"
     r"vomit\w*|throwing up|seizure\w*|severe|worse|emergency|911|988|ambulance|"

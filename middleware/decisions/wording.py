@@ -117,7 +117,10 @@ def _template(source: str) -> Template:
 
 @functools.cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    found = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    for known in (found.globals, found.filters, found.tests):
+        known.clear()
+    return found
 
 
 def variables(

@@ -1,0 +1,201 @@
+"""Transitions: from versions in whatever order and portions they arrive."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mappings.event import EventKind, FocusState
+from middleware.decisions.transitions import match_transitions
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def version(number: int, kind: str = "Encounter", **fields: Any) -> dict[str, Any]:
+    moment = (START + timedelta(minutes=number)).isoformat()
+    return {
+        "resourceType": kind,
+        "id": "x",
+        "meta": {"versionId": str(number), "lastUpdated": moment},
+        **fields,
+    }
+
+
+def stay(number: int, status: str, **fields: Any) -> dict[str, Any]:
+    return version(number, status=status, **{"class": {"code": "IMP"}}, **fields)
+
+
+def visit(number: int, status: str, start: str = "2026-12-01T15:00:00Z") -> Any:
+    return version(number, "Appointment", status=status, start=start)
+
+
+def plan(number: int, status: str, *days: str) -> dict[str, Any]:
+    activity = [{"detail": {"scheduledPeriod": {"end": day}}} for day in days]
+    return version(number, "CarePlan", status=status, activity=activity)
+
+
+def deleted(number: int, kind: str = "Encounter") -> dict[str, Any]:
+    return version(number, kind) | {"_deleted": True}
+
+
+def kinds(*versions: dict[str, Any]) -> list[str]:
+    return [item.kind.value for item in match_transitions(None, versions)[0]]
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ([stay(1, "planned")], []),
+        ([stay(1, "planned"), stay(2, "in-progress")], ["encounter-admitted"]),
+        (
+            [stay(1, "arrived"), stay(2, "in-progress"), stay(3, "finished")],
+            ["encounter-admitted", "encounter-discharged"],
+        ),
+        ([stay(1, "finished")], ["encounter-discharged"]),
+        ([stay(1, "finished"), stay(2, "finished")], ["encounter-discharged"]),
+        ([stay(1, "completed")], ["encounter-discharged"]),
+        ([stay(1, "discharged"), stay(2, "completed")], ["encounter-discharged"]),
+        (
+            [stay(1, "finished"), stay(2, "finished", period={"end": "2026-11-20"})],
+            ["encounter-discharged", "encounter-discharged"],
+        ),
+        (
+            [stay(1, "finished"), stay(2, "in-progress"), stay(3, "finished")],
+            ["encounter-discharged", "encounter-admitted", "encounter-discharged"],
+        ),
+        ([stay(1, "cancelled")], ["encounter-cancelled"]),
+        (
+            [stay(1, "finished"), stay(2, "entered-in-error")],
+            ["encounter-discharged", "encounter-entered-in-error"],
+        ),
+        (
+            [stay(1, "finished"), deleted(2)],
+            ["encounter-discharged", "resource-deleted"],
+        ),
+        ([deleted(1)], []),
+        ([stay(1, "unknown")], []),
+        ([visit(1, "proposed"), visit(2, "booked")], ["appointment-booked"]),
+        (
+            [visit(1, "booked"), visit(2, "booked", "2026-12-02T15:00:00Z")],
+            ["appointment-booked", "appointment-rescheduled"],
+        ),
+        ([visit(1, "booked"), visit(2, "booked")], ["appointment-booked"]),
+        (
+            [visit(1, "booked"), visit(2, "cancelled"), visit(3, "booked")],
+            ["appointment-booked", "appointment-cancelled", "appointment-booked"],
+        ),
+        (
+            [
+                visit(1, "booked"),
+                visit(2, "arrived"),
+                visit(3, "checked-in"),
+                visit(4, "fulfilled"),
+            ],
+            ["appointment-booked", "appointment-arrived", "appointment-fulfilled"],
+        ),
+        ([visit(1, "noshow")], ["appointment-noshow"]),
+        ([visit(1, "entered-in-error")], ["appointment-entered-in-error"]),
+        (
+            [plan(1, "draft"), plan(2, "active", "2026-12-01")],
+            ["careplan-activated"],
+        ),
+        (
+            [plan(1, "active", "2026-12-01"), plan(2, "active", "2026-12-02")],
+            ["careplan-activated", "careplan-changed"],
+        ),
+        (
+            [plan(1, "active"), plan(2, "on-hold"), plan(3, "active")],
+            ["careplan-activated", "careplan-ended", "careplan-activated"],
+        ),
+        ([plan(1, "completed")], []),
+        ([version(1, "Observation", status="final")], []),
+    ],
+)
+def test_versions_show_their_transitions(
+    versions: list[dict[str, Any]], expected: list[str]
+) -> None:
+    assert kinds(*versions) == expected
+
+
+def test_every_order_of_a_history_gives_the_same() -> None:
+    history = [
+        visit(1, "proposed"),
+        visit(2, "booked"),
+        visit(9, "booked", "2026-12-02T15:00:00Z"),
+        visit(10, "cancelled", "2026-12-02T15:00:00Z"),
+    ]
+    wanted = match_transitions(None, history)
+    for order in itertools.permutations(history):
+        assert match_transitions(None, order) == wanted
+    assert len(wanted[0]) == 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    statuses=st.lists(
+        st.sampled_from(["booked", "cancelled", "noshow", "arrived", "pending"]),
+        min_size=1,
+        max_size=7,
+    ),
+    cuts=st.sets(st.integers(1, 6)),
+    again=st.booleans(),
+)
+def test_portions_and_repeats_give_the_same_as_all_at_once(
+    statuses: list[str], cuts: set[int], again: bool
+) -> None:
+    history = [visit(number, status) for number, status in enumerate(statuses, 1)]
+    wanted, last = match_transitions(None, history)
+    state: FocusState | None = None
+    found = []
+    for start, end in itertools.pairwise([0, *sorted(cuts), len(history)]):
+        portion = history[:end] if again else history[start:end]
+        more, state = match_transitions(state, portion)
+        found.extend(more)
+    assert (found, state) == (wanted, last)
+
+
+def test_an_old_version_never_undoes_a_newer_one() -> None:
+    _, state = match_transitions(None, [visit(5, "cancelled")])
+    assert match_transitions(state, [visit(4, "booked")]) == ([], state)
+
+
+def test_same_instant_is_ordered_by_version_number() -> None:
+    first, second = visit(9, "booked"), visit(10, "cancelled")
+    second["meta"]["lastUpdated"] = first["meta"]["lastUpdated"]
+    assert kinds(second, first) == ["appointment-booked", "appointment-cancelled"]
+
+
+def test_no_version_and_no_state_is_nothing() -> None:
+    assert match_transitions(None, []) == ([], None)
+
+
+def test_a_deletion_that_only_says_gone_is_seen_once() -> None:
+    gone = {"resourceType": "Encounter", "id": "x", "_deleted": True}
+    _, state = match_transitions(None, [stay(1, "finished")])
+    found, after = match_transitions(state, [gone])
+    assert [item.kind for item in found] == [EventKind.RESOURCE_DELETED]
+    assert match_transitions(after, [gone]) == ([], after)
+
+
+def test_discharge_happened_when_the_stay_ended() -> None:
+    ended = stay(1, "finished", period={"end": "2026-11-19T10:00:00-06:00"})
+    (found,), _ = match_transitions(None, [ended])
+    assert found.occurred_at == datetime(2026, 11, 19, 16, tzinfo=UTC)
+    (found,), _ = match_transitions(None, [stay(1, "finished")])
+    assert found.occurred_at == START + timedelta(minutes=1)
+
+
+def test_server_without_versions_or_times_is_still_told_apart() -> None:
+    first = {"resourceType": "Appointment", "id": "x", "status": "booked"}
+    first["start"] = "2026-12-01T15:00:00Z"
+    found, state = match_transitions(None, [first])
+    assert [item.kind for item in found] == [EventKind.APPOINTMENT_BOOKED]
+    assert match_transitions(state, [first])[0] == []
+    moved = first | {"start": "2026-12-02T15:00:00Z"}
+    found, _ = match_transitions(state, [moved])
+    assert [item.kind for item in found] == [EventKind.APPOINTMENT_RESCHEDULED]
