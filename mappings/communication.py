@@ -25,7 +25,7 @@ IDENTIFIERS = f"{NS}/identifier"
 
 STATUS: dict[DeliveryState, str] = {
     DeliveryState.SENDING: "preparation",
-    DeliveryState.SENT: "in-progress",
+    DeliveryState.SENT: "completed",
     DeliveryState.DELIVERED: "completed",
     DeliveryState.FAILED: "not-done",
     DeliveryState.UNKNOWN: "unknown",
@@ -71,6 +71,7 @@ def write_communication(
         identifiers.append(
             _identifier(f"provider-{delivery.channel}", delivery.provider_id)
         )
+    identifiers.append(_identifier("nudge-key", nudge.key))
     sent = delivery.sent_at or (now if delivery.state in _GONE else None)
     resource: Resource = {
         "resourceType": "Communication",

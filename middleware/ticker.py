@@ -25,7 +25,7 @@ from middleware.storage.schedule import claim, note_result
 from middleware.storage.shards import list_idle_due
 
 TICK_SECONDS = 0.25
-LONGEST_LOOK_SECONDS = 1.0
+LONGEST_LOOK_SECONDS = 0.25
 
 _log = structlog.get_logger(__name__)
 

@@ -21,7 +21,7 @@ SCOPE = (
     "system/ServiceRequest.rs system/DiagnosticReport.rs system/Consent.rs "
     "system/RelatedPerson.rs system/MedicationRequest.rs system/Immunization.rs "
     "system/Flag.rs system/Location.rs system/CommunicationRequest.crs "
-    "system/Communication.crs system/Task.crs system/Subscription.cruds"
+    "system/Communication.crus system/Task.crs system/Subscription.cruds"
 )
 APP_SCOPE = (
     "launch openid fhirUser online_access patient/Patient.rs patient/Encounter.rs "

@@ -7,7 +7,10 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html.
 from datetime import datetime
 from typing import Any
 
+from middleware.sandbox.definition import BACKPORT as EXTENSIONS
+from middleware.sandbox.definition import BACKPORT_PROFILE
 from middleware.sandbox.models import parameters_of, resource_types
+from middleware.sandbox.topics import topic_canonicals
 
 INTERACTIONS = (
     "read",
@@ -94,5 +97,13 @@ def _resource(type_: str) -> dict[str, Any]:
     if type_ == "Subscription":
         resource["operation"] = [
             {"name": name, "definition": url} for name, url in OPERATIONS
+        ]
+        resource["supportedProfile"] = [BACKPORT_PROFILE]
+        resource["extension"] = [
+            {
+                "url": f"{EXTENSIONS}capabilitystatement-subscriptiontopic-canonical",
+                "valueCanonical": canonical,
+            }
+            for canonical in topic_canonicals()
         ]
     return resource

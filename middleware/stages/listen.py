@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from mappings.delivery import Delivery, DeliveryState, Message
@@ -18,27 +18,20 @@ from mappings.preference import ConsentRecord, Who
 from middleware.decisions.replies import Intent, Reply, classify_reply, reply_text
 from middleware.stages.context import StageContext
 from middleware.stages.handover import deny
+from middleware.stages.receipts import apply_receipt
 from middleware.stages.staff import ask_person
 from middleware.storage import (
     deliveries,
     endpoints,
     inbound,
     preferences,
-    settling,
 )
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
-OVERTAKEN = timedelta(seconds=1)
 HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.WRONG_NUMBER})
-RECEIPTS = {
-    "delivered": DeliveryState.DELIVERED,
-    "read": DeliveryState.DELIVERED,
-    "undelivered": DeliveryState.FAILED,
-    "failed": DeliveryState.FAILED,
-}
 
 
 def keep_reply(
@@ -107,35 +100,12 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
         if row.source == "receipt":
             with context.database.tx() as tx:
                 check_epoch(tx, "listen", shard, epoch)
-                _apply_receipt(tx, row, now)
+                woken = apply_receipt(context, tx, row, now)
+            if woken is not None:
+                context.wake("record", woken)
         else:
             _answer(context, row, epoch, now)
     return len(rows)
-
-
-def _apply_receipt(tx: Tx, row: inbound.InboundItem, now: datetime) -> None:
-    """Apply a provider's report; one that overtook our own commit waits a moment."""
-    state = RECEIPTS.get(row.body)
-    delivery = deliveries.get_delivery(tx, row.address)
-    if delivery is not None and delivery.state is DeliveryState.SENDING and state:
-        again = now + OVERTAKEN
-        inbound.retry_inbound(tx, row.id, again, "the message is still being sent")
-        return
-    inbound.finish_inbound(tx, row.id, row.body, now)
-    if state is None or delivery is None or delivery.state is state:
-        return
-    if state is DeliveryState.FAILED:
-        if delivery.state is DeliveryState.DELIVERED:
-            return
-        reason = str(row.detail.get("reason") or "not-delivered")
-        deliveries.set_delivery(tx, delivery.id, state, reason=reason)
-        settling.fail_delivered(tx, delivery.nudge_id, reason, now)
-        if reason in ("address-invalid", "address-unreachable"):
-            preferences.mark_bad_address(
-                tx, delivery.channel, delivery.address, reason, now
-            )
-        return
-    deliveries.set_delivery(tx, delivery.id, state, delivered_at=now)
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,24 @@
 """RECORD: write back to the EHR what was said and what a person must do.
 
-Created conditionally on our identifier, so that a retry finds the first one. Where the
-EHR refuses, ours stays the record and says so.
+Created conditionally on our identifier, so that a retry finds the first one; what is
+learnt later (arrived, not delivered) amends it. Where the EHR refuses, ours stays the
+record and says so.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from mappings.errors import CareCueError, FhirError
 from middleware.decisions.retries import next_attempt
+from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints, outbox
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
+AMENDED = ("status", "statusReason", "received")
 REFUSALS = (400, 403, 404, 405, 410, 422, 501)
 
 
@@ -26,9 +30,7 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     for row in rows:
         try:
             api = context.fhir(known[row.endpoint_id])
-            stored = api.send_create(
-                row.resource, if_none_exist=_search_of(row.resource)
-            )
+            stored = _write(context, api, row)
         except CareCueError as error:
             _postpone(context, row, epoch, now, error)
             continue
@@ -37,6 +39,32 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
             check_epoch(tx, "record", shard, epoch)
             outbox.finish_outbox(tx, row.id, reference, now)
     return len(rows)
+
+
+def amendment_key(key: str, word: str) -> str:
+    """Return the outbox key of what amends the resource stored under ``key``."""
+    return f"{key}|{word}"
+
+
+def _write(
+    context: StageContext, api: FhirApi, row: outbox.OutboxItem
+) -> dict[str, Any]:
+    """Create the resource, or amend the one that was created before it."""
+    base_key = row.key.rpartition("|")[0]
+    with context.database.tx() as tx:
+        base = outbox.find_outbox(tx, base_key)
+    if base is None:
+        return api.send_create(row.resource, if_none_exist=_search_of(row.resource))
+    if base.server_reference is None:
+        refused = base.state in ("kept", "dead")
+        raise FhirError(
+            "what this amends is not in the EHR", status=404 if refused else None
+        )
+    current = api.fetch(base.server_reference)
+    changed = {name: row.resource[name] for name in AMENDED if name in row.resource}
+    version = (current.get("meta") or {}).get("versionId")
+    match = f'W/"{version}"' if version else None
+    return api.send_update({**current, **changed}, if_match=match)
 
 
 def _search_of(resource: dict[str, object]) -> str:
