@@ -1,0 +1,185 @@
+"""The shipped content: valid FHIR, known reasons, nothing half-read."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+from fhirclient.models import fhirelementfactory
+
+from mappings.content import load_shipped, read_library, shipped_resources
+from mappings.errors import ContentError
+from mappings.event import EventKind
+from mappings.nudge import NEEDS_PERSON, REASONS
+from mappings.plan import NS
+
+
+def _name(resource: dict[str, Any]) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+@pytest.mark.parametrize("resource", shipped_resources(), ids=_name)
+def test_every_file_is_valid_r4(resource: dict[str, Any]) -> None:
+    as_r4 = copy.deepcopy(resource)
+    for action in as_r4.get("action", ()):
+        # The condition kind `stop` belongs to R4's value set action-condition-kind.
+        kinds = {item["kind"] for item in action["condition"]}
+        assert kinds <= {"applicability", "start", "stop"}
+    model = get_fhir_model_class(resource["resourceType"])
+    assert model.model_validate(as_r4).get_resource_type() == resource["resourceType"]
+    element = fhirelementfactory.FHIRElementFactory.instantiate(
+        resource["resourceType"], as_r4
+    )
+    assert element.as_json()["id"] == resource["id"]
+
+
+def test_every_file_has_its_own_url_and_version() -> None:
+    urls = [item["url"] for item in shipped_resources()]
+    assert len(urls) == len(set(urls))
+    assert {item["version"] for item in shipped_resources()} == {"1.0.0"}
+    assert all(item.startswith(f"{NS}/") for item in urls)
+
+
+def test_library_holds_the_plans() -> None:
+    library = load_shipped()
+    assert [(item.id, item.topic, item.counts) for item in library.plans] == [
+        ("appointment-reminder", "appointment", False),
+        ("post-discharge", "post-discharge", True),
+        ("ed-followup", "ed-followup", True),
+        ("no-show", "appointment", False),
+        ("care-plan-activity", "care-plan", True),
+        ("colorectal", "preventive", True),
+    ]
+
+
+def test_every_plan_cites_its_source_and_ends() -> None:
+    for plan in load_shipped().plans:
+        assert plan.effective_end == "2027-12-31"
+        assert plan.resource["relatedArtifact"][0]["type"] == "citation"
+        assert plan.resource["approvalDate"] == "2026-11-01"
+
+
+def test_every_trigger_and_reason_is_known() -> None:
+    for plan in load_shipped().plans:
+        assert set(plan.triggers) <= set(EventKind)
+        for action in plan.actions:
+            used = {item.reason for item in (*action.conditions, *action.stops)}
+            assert used <= set(REASONS)
+
+
+def test_reasons_that_need_a_person_exist() -> None:
+    assert set(NEEDS_PERSON) <= set(REASONS)
+
+
+def test_english_is_reviewed_and_spanish_waits_for_a_reviewer() -> None:
+    reviewed = {
+        (item.language, bool(item.reviewer)) for item in load_shipped().wordings
+    }
+    assert reviewed == {("en", True), ("es", False)}
+    adopted = load_shipped({"es": "L. Ortiz"}).wordings
+    assert {item.reviewer for item in adopted if item.language == "es"} == {"L. Ortiz"}
+
+
+def test_every_message_has_every_channel_in_both_languages() -> None:
+    library = load_shipped()
+    wanted = {
+        action.definition
+        for plan in library.plans
+        for action in plan.actions
+        if action.kind == "message"
+    }
+    found = {
+        (item.definition, item.channel, item.language) for item in library.wordings
+    }
+    assert found == {
+        (definition, channel, language)
+        for definition in wanted
+        for channel in ("sms", "email", "screen")
+        for language in ("en", "es")
+    }
+
+
+def test_value_sets_have_no_cpt_and_are_found_by_id_and_url() -> None:
+    sets = load_shipped().value_sets
+    systems = {system for members in sets.values() for system, _ in members}
+    assert "http://www.ama-assn.org/go/cpt" not in systems
+    assert sets["colonoscopy"] == sets[f"{NS}/ValueSet/colonoscopy"]
+    assert ("http://snomed.info/sct", "73761001") in sets["colonoscopy"]
+
+
+def _shipped(resource_type: str, identifier: str) -> list[dict[str, Any]]:
+    found = copy.deepcopy(list(shipped_resources()))
+    wanted = f"{resource_type}/{identifier}"
+    return sorted(found, key=lambda item: _name(item) != wanted)
+
+
+def _broken(path: str, value: object) -> list[dict[str, Any]]:
+    content = _shipped("PlanDefinition", "no-show")
+    target: Any = content[0]
+    *names, last = path.split(".")
+    for name in names:
+        target = target[int(name)] if name.isdigit() else target[name]
+    target[last] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("type", {"coding": [{"code": "order-set"}]}),
+        ("action", []),
+        ("topic", []),
+        ("version", ""),
+        ("extension.0.valueCode", "sometimes"),
+        ("action.0.trigger.0.name", "full-moon"),
+        ("action.0.definitionCanonical", f"{NS}/ActivityDefinition/none"),
+        ("action.0.condition.0.expression.name", "because"),
+        ("action.0.condition.0.expression.language", "text/cql"),
+        ("action.0.extension.0.valueCode", "sunrise"),
+        ("action.0.extension.1.valueDuration", None),
+        ("action.0.timingDuration", {"value": 2, "code": "fortnight"}),
+        (
+            "action.0.input.0.codeFilter",
+            [{"path": "code", "valueSet": f"{NS}/ValueSet/none"}],
+        ),
+    ],
+)
+def test_unusable_plan_is_refused_by_name(path: str, value: object) -> None:
+    with pytest.raises(ContentError, match="no-show"):
+        read_library(_broken(path, value))
+
+
+def test_retired_plan_is_left_out() -> None:
+    library = read_library(_broken("status", "retired"))
+    assert "no-show" not in {item.id for item in library.plans}
+
+
+def test_value_set_that_needs_a_terminology_server_is_refused() -> None:
+    content = _shipped("ValueSet", "hospice")
+    content[0]["compose"]["include"] = [
+        {
+            "system": "http://snomed.info/sct",
+            "filter": [{"property": "concept", "op": "is-a", "value": "385763009"}],
+        }
+    ]
+    with pytest.raises(ContentError, match="hospice"):
+        read_library(content)
+    content[0]["compose"]["include"] = []
+    with pytest.raises(ContentError, match="hospice"):
+        read_library(content)
+
+
+def test_searches_are_narrowed_to_codes() -> None:
+    colorectal = load_shipped().plans[-1]
+    kinds = [query.partition("?")[0] for query in colorectal.data]
+    assert kinds == [
+        "Procedure",
+        "DiagnosticReport",
+        "Observation",
+        "ServiceRequest",
+        "Condition",
+    ]
+    assert "&code=" in colorectal.data[0]
+    assert colorectal.data[-1] == "Condition?patient={patient}"
