@@ -6,9 +6,11 @@ URL. It listens on a Unix socket only and lets in only the account that owns it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +20,8 @@ from typing import Any, Self
 from mappings.errors import StorageError
 from middleware.storage.owner import OwnerLock, clear_stale_pid
 
+# A Unix socket's path holds 107 bytes; PostgreSQL adds its file name and ".lock".
+LONGEST_SOCKET_FOLDER = 80
 _CONF = "carecue.conf"
 _SETTINGS = {
     "max_connections": "200",
@@ -86,6 +90,11 @@ class Embedded:
         clear_stale_pid(self.data)
         self.data.mkdir(exist_ok=True, mode=0o700)
         server = library.PostgresServer(self.data, cleanup_mode=None)
+        # The library's lock is one file for all accounts of the machine; the owner's
+        # lock is beside the data and does its work.
+        server._lock = contextlib.nullcontext()  # noqa: SLF001
+        if len(str(self.data)) > LONGEST_SOCKET_FOLDER:
+            server.runtime_path = Path(tempfile.mkdtemp(prefix="carecue-"))
         try:
             server.ensure_pgdata_inited()
             self._configure()
@@ -95,6 +104,10 @@ class Embedded:
                 f"the embedded PostgreSQL did not start ({type(error).__name__}); the "
                 f"data are as they were; read {self.data / 'log'}"
             ) from error
+        if os.geteuid() == 0:
+            # The library opened the folder to the server's account and everyone else:
+            # passing through is enough.
+            self.home.chmod(0o711)
         self._major_file.write_text(f"{library.TARGET_POSTGRES_VERSION}\n")
         return server
 

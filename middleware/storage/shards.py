@@ -33,12 +33,12 @@ INSERT INTO shard (stage, number, epoch) VALUES (%(stage)s, %(shard)s, 1)
 ON CONFLICT (stage, number) DO UPDATE SET epoch = shard.epoch + 1 RETURNING epoch
 """
 
-# A generated list of shards lets each probe stop at its first index entry, however
-# deep the backlog is.
+# A generated list of shards with LIMIT lets each probe stop at its first index entry,
+# however deep the backlog is (EXISTS becomes a hash join over all of it).
 _DUE = sql.SQL(
-    "SELECT {stage} AS stage, s.shard FROM generate_series(0, {last}) AS s(shard) "
-    "WHERE EXISTS (SELECT 1 FROM {table} AS t WHERE t.shard = s.shard "
-    "AND t.due_at <= %(now)s AND t.{open})"
+    "SELECT {stage} AS stage, s.shard FROM generate_series(0, {last}) AS s(shard), "
+    "LATERAL (SELECT 1 FROM {table} AS t WHERE t.shard = s.shard "
+    "AND t.due_at <= %(now)s AND t.{open} ORDER BY t.due_at LIMIT 1) AS due"
 )
 _HELD = """
 SELECT classid::bigint AS stage, objid::bigint AS shard FROM pg_locks
