@@ -40,6 +40,7 @@ CHANGED = (
     "Not saved: somebody changed this while the form was open. "
     "This is how it stands now."
 )
+ORDER_EFFECT = "The order counts from the next message on."
 OWN_ANSWER = (
     "Not saved: this order is the patient’s own answer, and only a new answer of the "
     "patient changes it."
@@ -218,7 +219,7 @@ class PatientPages:
             error=error,
             order=tuple(Choice(name, words[name]) for name in form.order),
             whos=WHO,
-            effect=page.answer.sentence,
+            effect=ORDER_EFFECT,
         )
 
     def _skip_form(

@@ -6,7 +6,6 @@ A fact without words of its own is shown as the chart has it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 
 from mappings.instants import find_instant
 from mappings.nudge import Fact
@@ -15,7 +14,6 @@ from middleware.desk.formats import (
     language_name,
     write_hour,
     write_instant,
-    write_when,
     zone_name,
 )
 from middleware.desk.views import View
@@ -41,11 +39,13 @@ def _line(view: View, fact: Fact) -> str:
         words = [CHANNELS.get(name, name) for name in value.split(", ")]
         return f"Order of contact: {', '.join(words).lower()}"
     if "telecom" in path:
-        return f"{CHANNELS.get(value, value)} number or address is in the chart"
+        thing = {"sms": "A number for texts", "email": "An email address"}
+        return f"{thing.get(value, value)} is in the chart"
     if path.startswith("provision["):
         answer, _, rest = value.partition(", ")
         said = "Agreed" if answer == "permit" else "Said no"
-        return f"{said} to being contacted, {_dated(view, rest)}"
+        how = rest.partition(", ")[2]
+        return f"{said} to being contacted: {how}" if how else f"{said} to contact"
     if path.startswith("deceased"):
         alive = value.lower() in ("not recorded", "false")
         return "No death is recorded" if alive else "A death is recorded"
@@ -57,12 +57,3 @@ def _line(view: View, fact: Fact) -> str:
     if "address" in path and "/" in value:
         return f"Lives in the {zone_name(value, view.now)} time zone"
     return f"{kind} {path}: {value}" if path != "status" else f"{kind} is {value}"
-
-
-def _dated(view: View, text: str) -> str:
-    day, _, rest = text.partition(", ")
-    moment = find_instant(day, UTC)
-    if moment is None:
-        return text
-    shown = write_when(moment.date(), view.today)
-    return f"{shown}, {rest}" if rest else shown

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from mappings.nudge import REASONS, Nudge, Outcome
+from mappings.nudge import REASONS, Nudge, Outcome, Verdict
 from middleware.decisions.deciding import Candidate
 from middleware.decisions.linting import is_gsm
 from middleware.desk.evidence import write_facts
@@ -46,6 +46,7 @@ from middleware.desk.views import View
 from middleware.desk.weeks import write_week
 
 ICONS = {"sms": "text", "email": "mail", "screen": "text"}
+PASSED = "Every check passes as of now."
 HELD = {
     "paused": "messages are paused",
     "limit-reached": "this week is full",
@@ -219,9 +220,14 @@ def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
         segments=_segments(candidate.text) if channel == "sms" else "",
         reviewer=_reviewer(view, language),
         verdict=Tag("ok", "okc", "Planned") if send else _tag(nudge, candidate),
-        sentence=verdict.detail or REASONS[verdict.reason].sentence,
+        sentence=PASSED if send else _refusal(verdict),
         facts=write_facts(view, verdict.facts),
     )
+
+
+def _refusal(verdict: Verdict) -> str:
+    sentence = REASONS[verdict.reason].sentence
+    return f"{sentence} ({verdict.detail})" if verdict.detail else sentence
 
 
 def _segments(text: str) -> str:

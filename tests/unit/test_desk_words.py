@@ -1,0 +1,295 @@
+"""The words of the desk: days, spans, sources, findings and the verdict sentence."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from mappings.chart import Chart
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from mappings.nudge import Fact
+from mappings.plan import Library, Plan
+from mappings.preference import (
+    ConsentRecord,
+    OwnRecord,
+    PreferenceRecord,
+    SentMessage,
+    Switch,
+    Who,
+)
+from middleware.decisions.preference import compile_profile
+from middleware.desk import formats
+from middleware.desk.evidence import write_facts
+from middleware.desk.histories import write_finding, write_history, write_lede
+from middleware.desk.page import write_page
+from middleware.desk.preferring import write_hours, write_topics
+from middleware.desk.sentences import choose_answer
+from middleware.desk.views import View, preference_version
+from middleware.desk.weeks import write_week
+from middleware.storage.history import SentRow
+
+NOW = datetime(2026, 11, 18, 18, 41, tzinfo=UTC)
+PHONE = "+14155550142"
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "rosa",
+    "name": [{"given": ["Rosa"], "family": "Delgado"}],
+    "gender": "female",
+    "birthDate": "1968-02-03",
+    "telecom": [{"system": "sms", "value": PHONE}],
+    "address": [{"state": "CA", "country": "US"}],
+    "communication": [
+        {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "es"}]}}
+    ],
+}
+ENDPOINT = Endpoint(
+    id="northside",
+    name="Northside",
+    kind=EndpointKind.PRODUCTION,
+    fhir_base="https://ehr.example.org/fhir",
+    backend=BackendClient(),
+    app=AppClient(),
+    site=Site("Northside", "+14155550100", "https://example.org", "America/Chicago"),
+)
+
+
+def plan(topic):
+    return Plan(f"urn:{topic}", "1", topic, topic, topic, (), (), (), 10)
+
+
+LIBRARY = Library((plan("appointment"), plan("preventive")), (), {}, {})
+
+
+def consent(permit=True, topic="*", days=10, who=Who.PATIENT):
+    return ConsentRecord(
+        id=f"{topic}-{permit}-{days}",
+        endpoint_id="northside",
+        patient="Patient/rosa",
+        system="sms",
+        value=PHONE,
+        topic=topic,
+        permit=permit,
+        who=who,
+        how="by text",
+        recorded_at=NOW - timedelta(days=days),
+    )
+
+
+def preference(name, value, minutes=5, who=Who.STAFF):
+    return PreferenceRecord(
+        name, value, who, "in the chart", NOW - timedelta(minutes=minutes), "Dr. Osei"
+    )
+
+
+def view(patient=None, resources=(), sent=(), endpoint=ENDPOINT, incomplete=(), **own):
+    record = OwnRecord(**{"consents": (consent(),), **own})
+    chart = Chart({**PATIENT, **(patient or {})}, tuple(resources), NOW, incomplete)
+    return View(
+        endpoint=endpoint,
+        patient="Patient/rosa",
+        chart=chart,
+        own=record,
+        profile=compile_profile(chart, record, endpoint, NOW),
+        library=LIBRARY,
+        planned=(),
+        sent=tuple(sent),
+        now=NOW,
+    )
+
+
+def sent(days, answered=None, channel="sms", state="delivered"):
+    at = NOW - timedelta(days=days)
+    reply = at + timedelta(minutes=answered) if answered is not None else None
+    return SentRow(f"d{days}", "A title", channel, "es", state, at, at, reply, None)
+
+
+def sentence(one):
+    answer = choose_answer(one, "")
+    return answer.tag.text, f"{answer.sentence} {answer.hours}".strip()
+
+
+def test_sentence_when_on():
+    assert sentence(view()) == ("Messages on", "Text Rosa in Spanish, 9 AM to 8 PM.")
+
+
+PAUSE = {"until": "2026-11-27T00:00:00-08:00", "why": "In hospital"}
+STATES = [
+    ({"patient": {"deceasedBoolean": True}}, "Deceased"),
+    ({"patient": {"active": False}}, "Record inactive"),
+    (
+        {
+            "patient": {
+                "link": [{"type": "replaced-by", "other": {"reference": "Patient/2"}}]
+            }
+        },
+        "Record merged",
+    ),
+    ({"restore_unchecked": True}, "Messages on hold"),
+    ({"switches": (Switch("all", "*", "Storm"),)}, "Messages on hold"),
+    ({"preferences": (preference("pause", PAUSE),)}, "Paused until Thu, Nov 26"),
+    ({"preferences": (preference("pause", {"until": None}),)}, "Paused"),
+    ({"consents": (consent(False),)}, "Stopped by patient"),
+    ({"consents": (consent(False, who=Who.STAFF),)}, "Stopped by staff"),
+    ({"replies_waiting": 1}, "A reply waits"),
+    ({"incomplete": ("Consent",)}, "Chart incomplete"),
+    ({"patient": {"birthDate": "2010-01-01"}}, "Under 18"),
+    ({"patient": {"birthDate": None}}, "Birth date not recorded"),
+    ({"patient": {"telecom": []}}, "No number or address"),
+    ({"consents": ()}, "No permission recorded"),
+    ({"patient": {"communication": []}}, "Language not recorded"),
+    (
+        {"endpoint": replace(ENDPOINT, kind=EndpointKind.TEST)},
+        "Not reachable from here",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "chip"), STATES)
+def test_each_state_has_its_own_chip(changes, chip):
+    assert sentence(view(**changes))[0] == chip
+
+
+def test_pause_sentence_names_the_last_day_and_who():
+    answer = choose_answer(view(preferences=(preference("pause", PAUSE),)), "")
+    assert f"{answer.sentence} {answer.hours}" == (
+        "Messages to Rosa are paused until Thu, Nov 26."
+    )
+    assert answer.lede == (
+        "In hospital. Staff, in the chart, recorded by Dr. Osei, Nov 18."
+    )
+
+
+def test_pause_that_is_over_does_not_count():
+    over = {"until": "2026-11-18T08:00:00-08:00", "why": ""}
+    assert sentence(view(preferences=(preference("pause", over),)))[0] == "Messages on"
+
+
+def test_topics_show_the_answer_that_counts():
+    answers = (consent(), consent(False, topic="preventive", days=2))
+    rows = write_topics(view(consents=answers))
+    assert [(row.name, row.tag.text) for row in rows] == [
+        ("Appointments", "Yes"),
+        ("Screening and prevention", "No"),
+    ]
+    assert rows[1].note == "Rosa, by text, Nov 16"
+
+
+def test_hours_name_sundays_and_days_without_messages():
+    hours = write_hours(view(), None)
+    assert (hours.text, hours.source) == (
+        "9 AM to 8 PM",
+        "Northside’s hours. Sundays noon to 6 PM.",
+    )
+
+
+def test_finding_needs_five_messages():
+    assert write_finding(view()) == "No messages yet"
+    assert write_finding(view(sent=[sent(1, 5)])) == "Too early to tell (1 message)"
+    many = [sent(day, 30 if day < 6 else None) for day in range(1, 8)]
+    assert write_finding(view(sent=many)) == "Rosa answers texts, 5 of 7."
+    assert write_lede(view(sent=many)) == "Rosa usually answers a text within an hour."
+    assert write_lede(view(sent=many[:4])) == ""
+
+
+def test_failed_messages_are_rows_but_no_dots():
+    history = write_history(view(sent=[sent(1, state="failed"), sent(2)]))
+    assert len(history.dots) == 1
+    assert [row.tag.text for row in history.rows] == ["Failed", "No answer"]
+
+
+def test_week_is_full_until_the_oldest_leaves_it():
+    messages = tuple(
+        SentMessage(NOW - timedelta(days=day), "preventive", "sms") for day in (1, 2, 5)
+    )
+    fact = write_week(replace(view(), own=OwnRecord(sent=messages)))
+    assert (fact.value, fact.note) == ("3 of 3", "Full until Fri, Nov 20")
+    assert fact.pips == (True, True, True)
+
+
+def test_facts_are_said_in_words():
+    facts = (
+        Fact("Appointment/a", "1", "start", "2026-11-25T18:00:00Z"),
+        Fact("Appointment/a", "1", "status", "booked"),
+        Fact("Patient/rosa", "1", "Patient.communication[0].language", "es"),
+        Fact("Patient/rosa", "1", "deceasedBoolean", "True"),
+        Fact("Patient/rosa", "1", "deceased", "not recorded"),
+        Fact("Consent/c", "1", "provision[sms, *]", "permit, 2026-05-06, on paper"),
+    )
+    assert write_facts(view(), facts) == (
+        "Appointment begins Wed, Nov 25, 10:00 AM",
+        "Appointment is booked",
+        "Language: Spanish",
+        "A death is recorded",
+        "No death is recorded",
+        "Agreed to being contacted: on paper",
+    )
+
+
+def test_patients_words_come_from_a_goal_they_expressed_themselves():
+    goal = {
+        "resourceType": "Goal",
+        "id": "g",
+        "lifecycleStatus": "active",
+        "description": {"text": "Dance again"},
+        "expressedBy": {"reference": "Patient/rosa"},
+    }
+    assert write_page(view(resources=[goal])).words.text == "Dance again"
+    staff = {**goal, "expressedBy": {"reference": "Practitioner/osei"}}
+    assert write_page(view(resources=[staff])).words is None
+
+
+def test_version_changes_with_the_newest_record():
+    first = OwnRecord(preferences=(preference("pause", PAUSE, 9),))
+    both = OwnRecord(preferences=(*first.preferences, preference("pause", None, 1)))
+    marks = {preference_version(own, "pause") for own in (OwnRecord(), first, both)}
+    assert len(marks) == 3
+    assert preference_version(OwnRecord(), "pause") == "0"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [
+        (0.2, "1 minute"),
+        (9, "9 minutes"),
+        (72, "1 h 12 min"),
+        (60, "1 h"),
+        (3000, "2 days"),
+    ],
+)
+def test_spans(minutes, text):
+    assert formats.write_span(timedelta(minutes=minutes)) == text
+
+
+@pytest.mark.parametrize(
+    ("born", "age"),
+    [
+        ("1968-02-03", "58 years"),
+        ("1968-11-19", "57 years"),
+        ("2026-01-20", "9 months"),
+        ("1968", ""),
+        (None, ""),
+        ("2027-01-01", ""),
+    ],
+)
+def test_ages(born, age):
+    assert formats.write_age(born, date(2026, 11, 18)) == age
+
+
+@pytest.mark.parametrize(
+    ("hour", "text"),
+    [(0, "midnight"), (9, "9 AM"), (12, "noon"), (20, "8 PM"), (24, "midnight")],
+)
+def test_hours_of_the_day(hour, text):
+    assert formats.write_hour(hour) == text
+
+
+@pytest.mark.parametrize(
+    ("zone", "name"),
+    [
+        ("America/Los_Angeles", "Pacific"),
+        ("America/New_York", "Eastern"),
+        ("Europe/Berlin", "Central European"),
+    ],
+)
+def test_zones(zone, name):
+    assert formats.zone_name(zone, NOW) == name
