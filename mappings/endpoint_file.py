@@ -79,5 +79,7 @@ def _site(raw: dict[str, Any]) -> Site:
     try:
         ZoneInfo(site.zone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise BadInputError(f"[site] zone {site.zone!r} is no IANA time zone.") from None
+        raise BadInputError(
+            f"[site] zone {site.zone!r} is no IANA time zone."
+        ) from None
     return site

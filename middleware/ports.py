@@ -84,9 +84,7 @@ class FhirApi(Protocol):
         """
         ...
 
-    def fetch_search(
-        self, query: str, *, follow_pages: bool = True
-    ) -> SearchResult:
+    def fetch_search(self, query: str, *, follow_pages: bool = True) -> SearchResult:
         """Search, e.g. ``Encounter?patient=Patient/1``, to the last page."""
         ...
 

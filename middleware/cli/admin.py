@@ -9,9 +9,9 @@ import orjson
 
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
-from middleware.storage.login_links import hash_token
 from middleware.settings import read_settings
 from middleware.storage import audit, login_links, settling, switches
+from middleware.storage.login_links import hash_token
 from middleware.wiring.explaining import explain_id
 from middleware.wiring.runtime import open_runtime
 
@@ -86,7 +86,11 @@ def hold(
                     now=now,
                 )
                 audit.insert_audit(
-                    tx, by, "hold", now, subject=f"{scope}:{target}",
+                    tx,
+                    by,
+                    "hold",
+                    now,
+                    subject=f"{scope}:{target}",
                     detail={"reason": reason},
                 )
     except CareCueError as error:
@@ -129,9 +133,15 @@ def release(
                     )
                 shards = settling.look_again(tx, "switched-off", now)
                 audit.insert_audit(
-                    tx, by, "release", now, subject=f"{scope}:{target}",
+                    tx,
+                    by,
+                    "release",
+                    now,
+                    subject=f"{scope}:{target}",
                     detail={"reason": reason},
                 )
+            for shard in shards:
+                runtime.wakes.wake("deliver", shard)
     except CareCueError as error:
         fail(error)
     _say(as_json, {"released": scope, "target": target, "reason": reason})
@@ -203,14 +213,20 @@ def audit_list(limit: int, as_json: bool) -> None:
         fail(error)
     if as_json:
         rows = [
-            {"at": item.at.isoformat(), "who": item.who, "action": item.action,
-             "subject": item.subject}
+            {
+                "at": item.at.isoformat(),
+                "who": item.who,
+                "action": item.action,
+                "subject": item.subject,
+            }
             for item in entries
         ]
         click.echo(orjson.dumps({"audit": rows}))
         return
     for item in entries:
-        click.echo(f"{item.at:%Y-%m-%d %H:%M}  {item.who}  {item.action}  {item.subject}")
+        click.echo(
+            f"{item.at:%Y-%m-%d %H:%M}  {item.who}  {item.action}  {item.subject}"
+        )
 
 
 def _say(as_json: bool, value: dict[str, str]) -> None:

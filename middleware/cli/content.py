@@ -18,7 +18,7 @@ from mappings.preference import OwnRecord
 from mappings.reference import focus_patient
 from middleware.cli.output import fail
 from middleware.decisions.checking import check_library
-from middleware.decisions.deciding import decide_event
+from middleware.decisions.deciding import Candidate, decide_event
 from middleware.decisions.transitions import match_transitions
 
 
@@ -39,9 +39,14 @@ def list_(as_json: bool) -> None:
     library = load_shipped()
     if as_json:
         rows = [
-            {"id": item.id, "version": item.version, "title": item.title,
-             "topic": item.topic, "triggers": list(item.triggers),
-             "actions": [action.id for action in item.actions]}
+            {
+                "id": item.id,
+                "version": item.version,
+                "title": item.title,
+                "topic": item.topic,
+                "triggers": list(item.triggers),
+                "actions": [action.id for action in item.actions],
+            }
             for item in library.plans
         ]
         click.echo(orjson.dumps({"plans": rows}))
@@ -104,24 +109,49 @@ def decide(bundle: Path, focus: str, now: str, zone: str, as_json: bool) -> None
 
 def _decide(file: Path, focus: str, now: str, zone: str) -> list[dict[str, Any]]:
     instant = _instant(now)
+    chart, changed = _read_chart(file, focus, instant)
+    transitions, _ = match_transitions(None, [changed])
+    endpoint = _stand_in(zone)
+    rows: list[dict[str, Any]] = []
+    for found in transitions:
+        event = Event(
+            id="file",
+            key="file",
+            endpoint_id="file",
+            kind=found.kind,
+            patient=f"Patient/{chart.patient['id']}",
+            shard=0,
+            focus=focus,
+            focus_version=found.version,
+            occurred_at=found.occurred_at,
+            received_at=instant,
+        )
+        candidates = decide_event(
+            event, chart, OwnRecord(), load_shipped(), endpoint, instant
+        )
+        rows.extend(_row(found.kind.value, item) for item in candidates)
+    return rows
+
+
+def _read_chart(file: Path, focus: str, now: datetime) -> tuple[Chart, dict[str, Any]]:
     try:
         entries = orjson.loads(file.read_bytes())["entry"]
+        resources = [entry["resource"] for entry in entries if "resource" in entry]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise BadInputError("The file is not a FHIR Bundle with entries.") from None
-    resources = [entry["resource"] for entry in entries if "resource" in entry]
     named = {f"{item['resourceType']}/{item.get('id')}": item for item in resources}
     if focus not in named:
         raise BadInputError(f"The Bundle has no {focus}.")
     patient = focus_patient(named[focus])
     if patient is None or patient not in named:
         raise BadInputError(f"The Bundle has no patient for {focus}.")
-    chart = Chart(
-        patient=named[patient],
-        resources=tuple(item for name, item in named.items() if name != patient),
-        read_at=instant,
-    )
-    transitions, _ = match_transitions(None, [named[focus]])
-    endpoint = Endpoint(
+    others = tuple(item for name, item in named.items() if name != patient)
+    chart = Chart(patient=named[patient], resources=others, read_at=now)
+    return chart, named[focus]
+
+
+def _stand_in(zone: str) -> Endpoint:
+    return Endpoint(
         id="file",
         name="file",
         kind=EndpointKind.PRODUCTION,
@@ -130,35 +160,18 @@ def _decide(file: Path, focus: str, now: str, zone: str) -> list[dict[str, Any]]
         app=AppClient(),
         site=Site(name="Clinic", phone="555-0100", booking_url="", zone=zone),
     )
-    rows = []
-    for found in transitions:
-        event = Event(
-            id="file",
-            key="file",
-            endpoint_id="file",
-            kind=found.kind,
-            patient=patient,
-            shard=0,
-            focus=focus,
-            focus_version=found.version,
-            occurred_at=found.occurred_at,
-            received_at=instant,
-        )
-        for item in decide_event(
-            event, chart, OwnRecord(), load_shipped(), endpoint, instant
-        ):
-            rows.append(
-                {
-                    "event": found.kind.value,
-                    "plan": item.plan.id,
-                    "action": item.action.id,
-                    "outcome": item.verdict.outcome.value,
-                    "reason": item.verdict.reason,
-                    "due_at": item.due_at.isoformat(),
-                    "facts": [fact.as_json() for fact in item.verdict.facts],
-                }
-            )
-    return rows
+
+
+def _row(event: str, item: Candidate) -> dict[str, Any]:
+    return {
+        "event": event,
+        "plan": item.plan.id,
+        "action": item.action.id,
+        "outcome": item.verdict.outcome.value,
+        "reason": item.verdict.reason,
+        "due_at": item.due_at.isoformat(),
+        "facts": [fact.as_json() for fact in item.verdict.facts],
+    }
 
 
 def _instant(text: str) -> datetime:

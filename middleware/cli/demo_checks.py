@@ -157,11 +157,12 @@ def _matches(
 
 
 def _compare_held(story: Story, rows: stored.StoryRows) -> list[str]:
-    faults = []
-    for reason, people in story.expect["held"].items():
-        for person in people:
-            if (f"Patient/{person}", reason) not in rows.held:
-                faults.append(f"missing: {person} held for {reason}")
+    faults = [
+        f"missing: {person} held for {reason}"
+        for reason, people in story.expect["held"].items()
+        for person in people
+        if (f"Patient/{person}", reason) not in rows.held
+    ]
     for wanted in story.expect["tasks"]:
         task = (f"Patient/{wanted['patient']}", wanted["reason"], wanted["priority"])
         if task not in rows.tasks:

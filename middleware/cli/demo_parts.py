@@ -92,7 +92,9 @@ class Children:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _files: list[IO[bytes]] = field(default_factory=list)
 
-    def start(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+    def start(
+        self, name: str, arguments: list[str], environment: dict[str, str]
+    ) -> None:
         """Start ``carecue <arguments>`` in a session of its own.
 
         Its standard input is a pipe that ends with us, so that it never outlives a

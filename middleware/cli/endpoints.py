@@ -177,8 +177,13 @@ def list_(as_json: bool) -> None:
         fail(error)
     if as_json:
         values = [
-            {"id": item.id, "name": item.name, "kind": item.kind.value,
-             "fhir_base": item.fhir_base, "site": asdict(item.site)}
+            {
+                "id": item.id,
+                "name": item.name,
+                "kind": item.kind.value,
+                "fhir_base": item.fhir_base,
+                "site": asdict(item.site),
+            }
             for item in known
         ]
         click.echo(orjson.dumps({"endpoints": values}))

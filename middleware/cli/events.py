@@ -34,8 +34,13 @@ def list_(limit: int, as_json: bool) -> None:
         fail(error)
     if as_json:
         rows = [
-            {"id": row.id, "kind": row.kind, "focus": row.focus,
-             "occurred_at": row.occurred_at.isoformat(), "state": row.state}
+            {
+                "id": row.id,
+                "kind": row.kind,
+                "focus": row.focus,
+                "occurred_at": row.occurred_at.isoformat(),
+                "state": row.state,
+            }
             for row in page
         ]
         click.echo(orjson.dumps({"events": rows}))
@@ -64,8 +69,10 @@ def show(event_id: str, as_json: bool) -> None:
     except CareCueError as error:
         fail(error)
     if as_json:
-        rows = [{"at": at.isoformat(), "step": step, "text": text}
-                for at, step, text in steps]
+        rows = [
+            {"at": at.isoformat(), "step": step, "text": text}
+            for at, step, text in steps
+        ]
         click.echo(orjson.dumps({"timeline": rows}))
         return
     for at, step, text in steps:

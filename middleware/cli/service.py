@@ -60,7 +60,7 @@ def serve(console_only: bool) -> None:
         stop_with_parent()
         _granian("console_app", settings.console_host, settings.console_port)
         return
-    child = subprocess.Popen(  # noqa: S603 -- our own command
+    child = subprocess.Popen(
         [sys.executable, "-m", "middleware.cli", "serve", "--console-only"],
         env={**environment_of(settings), "CARECUE_STOP_WITH_STDIN": "1"},
         stdin=subprocess.PIPE,

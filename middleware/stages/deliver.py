@@ -61,13 +61,11 @@ def _deliver(gate: Gate, now: datetime) -> None:
     nudge = gate.nudge
     with gate.context.database.tx() as tx:
         own = own_record(tx, nudge.endpoint_id, nudge.patient, chart, now)
-    first = decide_nudge(
-        nudge, chart, own, library, gate.endpoint, now, at_send=True
-    )
+    first = decide_nudge(nudge, chart, own, library, gate.endpoint, now, at_send=True)
     if first.verdict.outcome is not Outcome.SEND:
         _settle(gate, first, now)
         return
-    message = _pass_gate(gate, chart, first, now)
+    message = _pass_gate(gate, chart, first)
     if message is not None:
         hand_over(gate.context, gate.endpoint, nudge, message)
 
@@ -89,12 +87,11 @@ def _read(gate: Gate, now: datetime) -> Chart | None:
         return None
 
 
-def _pass_gate(
-    gate: Gate, chart: Chart, first: Candidate, now: datetime
-) -> Message | None:
+def _pass_gate(gate: Gate, chart: Chart, first: Candidate) -> Message | None:
     """Decide again under lock and mark the delivery ``sending``."""
     nudge, context = gate.nudge, gate.context
-    assert first.channel is not None and first.address is not None
+    assert first.channel is not None
+    assert first.address is not None
     with context.database.tx() as tx:
         check_epoch(tx, "deliver", nudge.shard, gate.epoch)
         locks.lock_gate(
@@ -129,11 +126,10 @@ def _stale(candidate: Candidate, now: datetime) -> Candidate:
     return candidate.with_verdict(verdict)
 
 
-def _mark_sending(
-    gate: Gate, tx: Tx, candidate: Candidate, now: datetime
-) -> Message:
+def _mark_sending(gate: Gate, tx: Tx, candidate: Candidate, now: datetime) -> Message:
     nudge, context = gate.nudge, gate.context
-    assert candidate.channel is not None and candidate.address is not None
+    assert candidate.channel is not None
+    assert candidate.address is not None
     delivery = Delivery(
         id=context.ids.new(),
         nudge_id=nudge.id,

@@ -130,9 +130,7 @@ def _answer(
         found = _Reply(row, classify_reply(row.body), people, latest)
         _change(context, tx, known, found, now)
         message = _prepare(context, tx, known, found, now)
-        inbound.finish_inbound(
-            tx, row.id, ",".join(sorted(found.reply.intents)), now
-        )
+        inbound.finish_inbound(tx, row.id, ",".join(sorted(found.reply.intents)), now)
     if message is not None:
         _send(context, message)
     for shard in {shard_of(*person) for person in people}:
@@ -153,9 +151,7 @@ def _change(
         for endpoint_id in _endpoints_of(tx, row.channel, row.address):
             _permit(context, tx, endpoint_id, row)
     if Intent.WRONG_NUMBER in reply.intents:
-        preferences.mark_bad_address(
-            tx, row.channel, row.address, "wrong-number", now
-        )
+        preferences.mark_bad_address(tx, row.channel, row.address, "wrong-number", now)
     if not reply.needs_person:
         return
     for endpoint_id, patient in found.people:

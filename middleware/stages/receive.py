@@ -170,7 +170,7 @@ def _item(
 def _blind(
     registered: Registered, notification_id: int, now: datetime
 ) -> inbox.NewItem:
-    """A notification that names no focus: what changed is searched for."""
+    """Make the item of a notification without a focus: what changed is searched."""
     return inbox.NewItem(
         key=f"{registered.subscription_id}|empty|{notification_id}",
         endpoint_id=registered.endpoint_id,

@@ -109,9 +109,7 @@ class _Expand:
     resource_type: str | None
     items: Sequence[inbox.InboxItem]
 
-    def run(
-        self, context: StageContext, shard: int, epoch: int, now: datetime
-    ) -> None:
+    def run(self, context: StageContext, shard: int, epoch: int, now: datetime) -> None:
         """Turn them into one inbox row per changed resource."""
         types = [self.resource_type] if self.resource_type else FOCUS_TYPES
         fresh: list[inbox.NewItem] = []
@@ -138,9 +136,7 @@ class _Focus:
     items: Sequence[inbox.InboxItem]
     history: SearchResult | None
 
-    def run(
-        self, context: StageContext, shard: int, epoch: int, now: datetime
-    ) -> None:
+    def run(self, context: StageContext, shard: int, epoch: int, now: datetime) -> None:
         """Name the transitions of this focus and store them as events."""
         if self.history is None:
             with context.database.tx() as tx:
@@ -196,14 +192,8 @@ def _store(
             continue
         event = Event(
             id=context.ids.new(),
-            key="|".join(
-                (
-                    endpoint.id,
-                    transition.reference,
-                    transition.version,
-                    transition.kind.value,
-                )
-            ),
+            key=f"{endpoint.id}|{transition.reference}|{transition.version}|"
+            f"{transition.kind.value}",
             endpoint_id=endpoint.id,
             kind=transition.kind,
             patient=found.patient,

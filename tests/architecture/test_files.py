@@ -110,7 +110,9 @@ def test_import_contracts_hold() -> None:
 
 def test_banned_call_is_found_when_planted(tmp_path: Path) -> None:
     planted = tmp_path / "planted.py"
-    planted.write_text('"""Planted."""\n\nfrom datetime import datetime\n\nNOW = datetime.now()\n')
+    planted.write_text(
+        '"""Planted."""\n\nfrom datetime import datetime\n\nNOW = datetime.now()\n'
+    )
     ruff = Path(sys.executable).with_name("ruff")
 
     done = subprocess.run(
