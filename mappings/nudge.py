@@ -121,6 +121,21 @@ REASONS: dict[str, Reason] = _table(
     ("not-applicable", _N, "The plan does not apply."),
 )
 
+# Ends that were true when they were reached and may cease to be: a visit booked again
+# at its old time, a stay finished anew. The same message may then be planned again.
+REVIVABLE = frozenset(
+    {
+        "appointment-cancelled",
+        "appointment-moved",
+        "care-plan-ended",
+        "disposition-facility",
+        "disposition-other",
+        "event-undone",
+        "plan-off",
+        "readmitted",
+    }
+)
+
 # Holds that nobody but a person can end: each makes a task for staff.
 NEEDS_PERSON: dict[str, str] = {
     "disposition-unknown": (

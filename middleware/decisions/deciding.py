@@ -38,7 +38,7 @@ from middleware.decisions.timing import due_instant
 __all__ = ["Candidate", "StaffTask", "decide_event", "decide_nudge"]
 
 
-def decide_event(  # noqa: PLR0917 - six plain values in, as every caller has them
+def decide_event(
     event: Event,
     chart: Chart,
     own: OwnRecord,
@@ -98,7 +98,21 @@ def _candidate(event: Event, step: Step) -> Candidate:
         verdict = Verdict(Outcome.CANCEL, "window-passed", _known(step), detail=detail)
         return describe(step, verdict, due, expires)
     early = step.plan.trigger_conditions.get(event.kind.value)
-    return judge(step, due, expires, early=early, at_send=False)
+    found = judge(step, due, expires, early=early, at_send=False)
+    return _not_too_late(found, step.case.now)
+
+
+def _not_too_late(found: Candidate, now: datetime) -> Candidate:
+    """Cancel what was over before it was first decided on; nobody is asked either.
+
+    An EHR that is connected today tells of years of stays and visits.
+    """
+    if now < found.expires_at:
+        return found
+    verdict = found.verdict
+    if verdict.outcome in (Outcome.SEND, Outcome.HOLD):
+        verdict = Verdict(Outcome.CANCEL, "window-passed", verdict.facts)
+    return replace(found, verdict=verdict, task=None)
 
 
 def _known(step: Step) -> tuple[Fact, ...]:
@@ -116,7 +130,7 @@ def _due(step: Step) -> datetime | None:
     )
 
 
-def decide_nudge(  # noqa: PLR0917 - six plain values in, as every caller has them
+def decide_nudge(
     nudge: Nudge,
     chart: Chart,
     own: OwnRecord,

@@ -1,8 +1,11 @@
 """The variables that conditions see, narrowed so that each condition stays cheap.
 
+``%focus`` (``%resource``), ``%patient`` and, on its event, ``%trigger`` are resources.
 ``%encounters`` are those that ended after the day before the event, or go on;
-``%appointments`` those that start within seven months before it or later. All other
-lists are whole. The docs name every variable.
+``%appointments`` those that start within seven months before it or later; the other
+lists are whole. ``%now``, ``%eventInstant`` and ``%today`` are text; ``%status``,
+``%class``, ``%disposition`` and ``%activityStatus`` words; ``%age`` whole years;
+``%inpatient`` class codes; ``%sent`` what we sent (``topic``, ``sentAt``).
 """
 
 from __future__ import annotations

@@ -325,3 +325,15 @@ def test_every_verdict_uses_a_known_reason() -> None:
         for found in decide(DISCHARGED, read).values():
             reason = REASONS[found.verdict.reason]
             assert reason.outcome is found.verdict.outcome
+
+
+def test_old_stays_of_a_newly_connected_ehr_ask_for_nothing() -> None:
+    period = {"start": "2021-03-01T10:00:00Z", "end": "2021-03-04T10:00:00Z"}
+    for disposition in ("home", "exp", None):
+        stay = encounter(disposition=disposition, period=period)
+        found = decide(DISCHARGED, chart(stay))
+        assert {item.task for item in found.values()} == {None}
+        outcomes = {item.verdict.outcome.value for item in found.values()}
+        assert outcomes <= {"cancel", "not-due"}
+    found = decide(DISCHARGED, chart(encounter(period=period)))
+    assert reason_of(found["post-discharge/check-in"]) == "cancel: window-passed"

@@ -27,7 +27,8 @@ def version(number: int, kind: str = "Encounter", **fields: Any) -> dict[str, An
 
 
 def stay(number: int, status: str, **fields: Any) -> dict[str, Any]:
-    return version(number, status=status, **{"class": {"code": "IMP"}}, **fields)
+    made = version(number, status=status, **fields)
+    return made | {"class": {"code": "IMP"}}
 
 
 def visit(number: int, status: str, start: str = "2026-12-01T15:00:00Z") -> Any:
