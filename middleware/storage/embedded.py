@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import shutil
 import subprocess
 import tempfile
 import warnings
@@ -46,6 +47,7 @@ class Embedded:
         self._major_file = self.home / "PG_MAJOR"
         self._settings = {**_SETTINGS, **(settings or {})}
         self._owner = OwnerLock(self.home / "owner.lock")
+        self._sockets: Path | None = None
         self._server: Any = None
 
     def start(self) -> str:
@@ -70,6 +72,9 @@ class Embedded:
         if self._server is not None:
             self._server.stop()
             self._server = None
+            if self._sockets is not None:
+                shutil.rmtree(self._sockets)
+                self._sockets = None
             self._owner.release()
 
     def __enter__(self) -> Self:
@@ -94,7 +99,8 @@ class Embedded:
         # lock is beside the data and does its work.
         server._lock = contextlib.nullcontext()  # noqa: SLF001
         if len(str(self.data)) > LONGEST_SOCKET_FOLDER:
-            server.runtime_path = Path(tempfile.mkdtemp(prefix="carecue-"))
+            self._sockets = Path(tempfile.mkdtemp(prefix="carecue-"))
+            server.runtime_path = self._sockets
         try:
             server.ensure_pgdata_inited()
             self._configure()
@@ -105,11 +111,16 @@ class Embedded:
                 f"data are as they were; read {self.data / 'log'}"
             ) from error
         if os.geteuid() == 0:
-            # The library opened the folder to the server's account and everyone else:
-            # passing through is enough.
-            self.home.chmod(0o711)
+            self._close_folders(server.system_user)
         self._major_file.write_text(f"{library.TARGET_POSTGRES_VERSION}\n")
         return server
+
+    def _close_folders(self, account: str) -> None:
+        """Take back what the library opened to everyone for the server's account."""
+        self.home.chmod(0o711)
+        for folder in self._sockets.iterdir() if self._sockets else ():
+            shutil.chown(folder, account)
+            folder.chmod(0o755)
 
     def _check_major(self, major: int) -> None:
         """Refuse data that another major version of PostgreSQL wrote."""

@@ -91,7 +91,8 @@ def test_only_messages_that_may_have_arrived_count(database):
     old = replace(DELIVERY, id="d4", sending_at=NOW - timedelta(days=8))
     with database.tx() as tx:
         seed(tx, delivery=True)
-        for delivery in (answer, failed, old):
+        insert_delivery(tx, answer, "reply")
+        for delivery in (failed, old):
             insert_delivery(tx, delivery, "other")
         mark_answered(tx, "d1", LATER)
         found = list_sent(tx, "e1", PATIENT, NOW - timedelta(days=7))
@@ -105,7 +106,7 @@ def test_a_reply_answers_the_newest_message_to_its_address(database):
     with database.tx() as tx:
         seed(tx, delivery=True)
         insert_delivery(tx, newer, "post-discharge")
-        insert_delivery(tx, answer, "")
+        insert_delivery(tx, answer, "reply")
         assert latest_delivery_to(tx, "sms", "+15550101") == newer
         assert latest_delivery_to(tx, "sms", "+15550102") is None
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import psycopg
@@ -22,6 +23,7 @@ from tests.conftest import FAST
 OWNER = """
 import sys
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 from middleware.storage.embedded import Embedded
 print(Embedded(Path(sys.argv[1]), settings={"fsync": "off"}).start(), flush=True)
 sys.stdin.read()
@@ -71,6 +73,17 @@ def test_data_survive_a_stop_and_strangers_are_kept_out(home):
         psycopg.connect(url)
     with Embedded(home, settings=FAST), psycopg.connect(url) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+
+
+def test_a_long_path_gets_its_socket_elsewhere_and_leaves_nothing(home):
+    server = Embedded(home / ("long-" * 20), settings=FAST)
+    url = server.start()
+    folder = Path(parse_qs(urlsplit(url).query)["host"][0])
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert folder.stat().st_mode & 0o022 == 0
+    server.stop()
+    assert not folder.parent.exists()
 
 
 def test_a_second_owner_is_refused_and_named_the_first(home, owner):
