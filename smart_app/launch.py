@@ -61,19 +61,10 @@ class Launching:
                 code="L2",
             )
         server = self._discovery.find_server(endpoint)
-        ports, now = self._ports, self._ports.clock.now()
+        ports = self._ports
         state, verifier, nonce, secret = (ports.ids.secret() for _ in range(4))
-        launch_id = ports.ids.new()
-        launch = new_launch(
-            id=launch_id,
-            endpoint_id=endpoint.id,
-            state_hash=digest(state),
-            cookie_hash=digest(secret),
-            sealed=seal(ports, launch_id, {"verifier": verifier, "nonce": nonce}),
-            created_at=now,
-            expires_at=now + START_LIFE,
-        )
-        ports.launches.insert(launch)
+        kept = {"verifier": verifier, "nonce": nonce}
+        launch = self._insert(endpoint, state, secret, kept)
         url = write_authorization_url(
             endpoint,
             server,
@@ -111,6 +102,22 @@ class Launching:
         self._ports.launches.update(opened)
         self._ports.desk.note_launch(opened)
         return _see_other(f"/l/{launch.id}/")
+
+    def _insert(
+        self, endpoint: Endpoint, state: str, secret: str, kept: dict[str, Any]
+    ) -> Launch:
+        now, launch_id = self._ports.clock.now(), self._ports.ids.new()
+        launch = new_launch(
+            id=launch_id,
+            endpoint_id=endpoint.id,
+            state_hash=digest(state),
+            cookie_hash=digest(secret),
+            sealed=seal(self._ports, launch_id, kept),
+            created_at=now,
+            expires_at=now + START_LIFE,
+        )
+        self._ports.launches.insert(launch)
+        return launch
 
     def _registered(self, iss: str | None) -> Endpoint:
         for endpoint in self._ports.endpoints():

@@ -13,7 +13,6 @@ from typing import Any
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
-from requests import RequestException
 
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
@@ -95,14 +94,7 @@ def fetch_token(
 
     Raises LaunchError T1 when the server refuses or does not answer.
     """
-    session = OAuth2Session(
-        endpoint.app.client_id,
-        secret,
-        redirect_uri=redirect_uri,
-        token_endpoint_auth_method=endpoint.app.authentication,
-        default_timeout=TIMEOUT_SECONDS,
-    )
-    session.trust_env = False
+    session = _open_session(endpoint, redirect_uri, secret)
     if key is not None:
         session.register_client_auth_method(
             SmartAssertion(token_url, key, endpoint.app.algorithm, now)
@@ -116,7 +108,8 @@ def fetch_token(
                 code_verifier=verifier,
                 allow_redirects=False,
             )
-    except (AuthlibBaseError, RequestException, ValueError, TypeError) as error:
+    # Whatever the transport raises is an OSError: refused, timed out, cut off.
+    except (AuthlibBaseError, OSError, ValueError, TypeError) as error:
         raise LaunchError(
             "The EHR did not exchange the sign-in for access. Nothing was opened. "
             "Open this app again from the chart.",
@@ -124,3 +117,17 @@ def fetch_token(
             status=502,
         ) from error
     return dict(answer) if isinstance(answer, dict) else {}
+
+
+def _open_session(
+    endpoint: Endpoint, redirect_uri: str, secret: str | None
+) -> OAuth2Session:
+    session = OAuth2Session(
+        endpoint.app.client_id,
+        secret,
+        redirect_uri=redirect_uri,
+        token_endpoint_auth_method=endpoint.app.authentication,
+        default_timeout=TIMEOUT_SECONDS,
+    )
+    session.trust_env = False
+    return session

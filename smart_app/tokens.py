@@ -91,6 +91,9 @@ def verify_id_token(
             "exp": {"essential": True},
             "iat": {"essential": True},
         }
+        # OpenID Connect Core 3.1.3.7: among several audiences azp names us.
+        if isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1:
+            rules["azp"] = {"essential": True, "value": endpoint.app.client_id}
         if endpoint.app.nonce_echoed or "nonce" in claims:
             rules["nonce"] = {"essential": True, "value": nonce}
         jwt.JWTClaimsRegistry(

@@ -123,15 +123,8 @@ def save_skip(
             verdict=Verdict(Outcome.SKIP, "skipped-by-staff", detail=why),
             decided_at=now,
         )
-        _audit(
-            tx,
-            view,
-            actor,
-            action="nudge-skipped",
-            subject=nudge.id,
-            detail={"why": why},
-            now=now,
-        )
+        about = (nudge.id, {"why": why})
+        _audit(tx, view, actor, "nudge-skipped", about=about, now=now)
     return True
 
 
@@ -164,15 +157,7 @@ def _save(
             recorded_at=now,
         )
         detail = {"name": name, "value": value, "who": who.value}
-        _audit(
-            tx,
-            view,
-            actor,
-            action="preference-saved",
-            subject=name,
-            detail=detail,
-            now=now,
-        )
+        _audit(tx, view, actor, "preference-saved", about=(name, detail), now=now)
         shards = _look_again(context, tx, view, now)
     for shard in sorted(shards):
         context.wake("deliver", shard)
@@ -199,12 +184,12 @@ def _audit(
     tx: Tx,
     view: View,
     actor: Actor,
-    *,
     action: str,
-    subject: str,
-    detail: dict[str, Any],
+    *,
+    about: tuple[str, dict[str, Any]],
     now: datetime,
 ) -> None:
+    subject, detail = about
     audit.insert_audit(
         tx,
         actor.reference,

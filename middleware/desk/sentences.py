@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from mappings.nudge import REASONS
 from mappings.preference import Who
-from middleware.decisions.consent import FREE_CHANNELS
 from middleware.decisions.safety import (
     check_hospice,
     check_minor,
@@ -178,74 +177,47 @@ def _reply(view: View) -> Answer | None:
 
 def _unreachable(view: View) -> Answer | None:
     given, profile = view.given, view.profile
-    unread = check_reading(view.chart, view.endpoint, at_send=False)
-    if unread is not None:
-        return Answer(
-            Tag("warn", "warn", "Chart incomplete"),
+    if check_reading(view.chart, view.endpoint, at_send=False) is not None:
+        return _ask(
+            "Chart incomplete",
             "The chart could not be read in full.",
-            "",
             "Until it can be, this page cannot say whether a message may go out.",
+            "warn",
         )
     zone = view.zone_id or view.endpoint.site.zone
     minor = check_minor(view.chart, profile, view.now, zone)
     if minor is not None and minor.reason == "minor":
-        return Answer(
-            Tag("warn", "warn", "Under 18"),
-            f"A person decides whom to reach for {given}.",
-            "",
-            REASONS["minor"].sentence,
-        )
+        sentence = f"A person decides whom to reach for {given}."
+        return _ask("Under 18", sentence, REASONS["minor"].sentence, "warn")
     if minor is not None:
-        return Answer(
-            Tag("warn", "ask", "Birth date not recorded"),
-            f"Record {given}’s birth date.",
-            "",
-            "Nothing is sent to somebody who may be a minor.",
-        )
-    if all(item.channel in FREE_CHANNELS for item in profile.addresses):
-        return Answer(
-            Tag("warn", "warn", "No number or address"),
-            f"CareCue cannot reach {given}.",
-            "",
-            REASONS["no-address"].sentence,
-        )
+        nobody = "Nothing is sent to somebody who may be a minor."
+        return _ask("Birth date not recorded", f"Record {given}’s birth date.", nobody)
     if chosen_channel(view) is None:
         return _no_route(view)
     if profile.language is None:
-        return Answer(
-            Tag("warn", "ask", "Language not recorded"),
-            f"Ask {given} which language to write in.",
-            "",
-            REASONS["language-missing"].sentence,
-        )
+        sentence = f"Ask {given} which language to write in."
+        why = REASONS["language-missing"].sentence
+        return _ask("Language not recorded", sentence, why)
     if view.zone_id is None:
-        return Answer(
-            Tag("warn", "ask", "Time zone not known"),
-            f"Record where {given} lives.",
-            "",
-            REASONS["zone-missing"].sentence,
-        )
+        why = REASONS["zone-missing"].sentence
+        return _ask("Time zone not known", f"Record where {given} lives.", why)
     return None
+
+
+def _ask(word: str, sentence: str, why: str, icon: str = "ask") -> Answer:
+    return Answer(Tag("warn", icon, word), sentence, "", why)
 
 
 def _no_route(view: View) -> Answer:
     verdicts = [item.verdict for item in routes(view) if item.verdict is not None]
     reason = verdicts[0].reason if verdicts else "no-consent"
+    why = REASONS[reason].sentence
     if reason == "no-consent":
-        return Answer(
-            Tag("warn", "ask", "No permission recorded"),
-            f"Ask {view.given} first.",
-            "",
-            REASONS[reason].sentence,
-        )
+        return _ask("No permission recorded", f"Ask {view.given} first.", why)
     words = {
         "opted-out": "Partly stopped by patient",
         "not-allow-listed": "Not reachable from here",
         "switched-off": "Messages on hold",
     }
-    return Answer(
-        Tag("warn", "warn", words.get(reason, "No number or address")),
-        f"CareCue cannot reach {view.given}.",
-        "",
-        REASONS[reason].sentence,
-    )
+    word = words.get(reason, "No number or address")
+    return _ask(word, f"CareCue cannot reach {view.given}.", why, "warn")

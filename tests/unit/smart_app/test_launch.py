@@ -248,6 +248,9 @@ def test_expires_in_that_is_no_number_is_refused(rig):
     [
         {"iss": "https://evil.example.org"},
         {"aud": "another-client"},
+        {"aud": ["another-client"]},
+        {"aud": ["carecue-app", "another-client"]},
+        {"aud": "another-client", "azp": "carecue-app"},
         {"nonce": "other"},
         {"nonce": None},
         {"exp": 1},
