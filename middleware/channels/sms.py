@@ -27,12 +27,14 @@ from urllib3.exceptions import (
 from mappings.delivery import DeliveryState, Message, Receipt
 from mappings.errors import ChannelError
 from middleware.channels.allowing import Allowed, require_allowed
+from middleware.channels.listing import ProviderText, read_text
 from middleware.channels.twilio import STATES, make_refusal, read_reason
 from middleware.ports import require_no_transaction
 
 _LARGEST_ANSWER = 2 * 1024 * 1024
 _LONGEST_ANSWER = 30.0
 _PAGES = 5
+_MANY_PAGES = 2000
 # The provider's clock may differ from ours by this much.
 _SKEW = timedelta(minutes=5)
 
@@ -108,6 +110,28 @@ class SmsChannel:
             path = page.get("next_page_uri")
             if not path:
                 return None
+        raise _not_asked("more pages than are read")
+
+    def list_since(self, since: datetime) -> tuple[ProviderText, ...]:
+        """Return all texts to and from our number since then, oldest first.
+
+        Raises ChannelError when the provider cannot be asked to the end.
+        """
+        require_no_transaction("a question to the SMS provider")
+        earliest = since.astimezone(UTC) - _SKEW
+        day = earliest.strftime("%Y-%m-%d")
+        query = urlencode({"DateSent>": day, "PageSize": "500"})
+        path: str | None = f"{self._path}?{query}"
+        found: dict[str, ProviderText] = {}
+        for _ in range(_MANY_PAGES):
+            page = self._fetch_page(str(path))
+            for item in page.get("messages") or []:
+                text = read_text(item, self._from) if isinstance(item, dict) else None
+                if text is not None and text.at >= earliest:
+                    found[text.provider_id] = text
+            path = page.get("next_page_uri")
+            if not path:
+                return tuple(sorted(found.values(), key=_age))
         raise _not_asked("more pages than are read")
 
     def _fetch_page(self, path: str) -> dict[str, Any]:
@@ -232,6 +256,10 @@ def _is_same(item: dict[str, Any], message: Message, earliest: datetime) -> bool
     except (TypeError, ValueError):
         return True
     return (created if created.tzinfo else created.replace(tzinfo=UTC)) >= earliest
+
+
+def _age(text: ProviderText) -> tuple[datetime, str]:
+    return text.at, text.provider_id
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 import orjson
 
-from mappings.errors import CareCueError
+from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.storage import audit, marks
-from middleware.wiring.restoring import check_restore
+from middleware.wiring.restoring import check_restore, mark_restore
 from middleware.wiring.runtime import open_runtime
 
 
@@ -19,23 +20,43 @@ def restore() -> None:
 
 
 @restore.command()
+@click.option("--since", help="When the backup was taken, with its UTC offset.")
 @click.option("--by", default="command line", help="Who restored; it is audited.")
-def mark(by: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def mark(since: str | None, by: str, as_json: bool) -> None:
     """Say that this database was restored: all messages are held from now on.
 
     \b
     Example:
-      carecue restore mark
+      carecue restore mark --since 2026-11-16T02:00:00Z
     """
     try:
+        start = _instant(since) if since else None
         with open_runtime(read_settings()) as runtime:
-            now = runtime.clock.now()
-            with runtime.database.tx() as tx:
-                marks.put_mark(tx, marks.RESTORE_UNCHECKED, now.isoformat())
-                audit.insert_audit(tx, by, "restore-mark", now)
+            marked = mark_restore(runtime, by, since=start)
     except CareCueError as error:
         fail(error)
-    click.echo("All messages are held. Run `carecue restore check` next.")
+    if as_json:
+        value = {"held": True, "since": marked.since.isoformat()}
+        click.echo(orjson.dumps(value))
+        return
+    click.echo(
+        f"All messages are held. What happened since {marked.since:%Y-%m-%d %H:%M} UTC "
+        "will be read again: start a worker, then run `carecue restore check`."
+    )
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise BadInputError(
+            f"--since {text} is not an instant like 2026-11-16T02:00:00Z. Nothing was "
+            "changed."
+        )
+    return instant.astimezone(UTC)
 
 
 @restore.command()

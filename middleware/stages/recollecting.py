@@ -6,6 +6,7 @@ nudges are changed, so that no worker changes them at the same time.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,7 +23,6 @@ from middleware.stages.people import own_record
 from middleware.stages.staff import ask_person
 from middleware.storage import deliveries, events, nudges, restoring
 from middleware.storage.connecting import Tx
-from middleware.storage.ids import shard_of
 
 MAYBE_SENT = (
     "A message may have reached the patient before the database was restored. It will "
@@ -42,6 +42,20 @@ class Planned:
         """Return the earliest instant at which it can have been sent."""
         window = timedelta(hours=self.candidate.action.timing.window_hours)
         return min(self.nudge.due_at, self.nudge.expires_at - window)
+
+    @property
+    def person(self) -> tuple[str, str]:
+        """Return (endpoint id, ``Patient/id``)."""
+        return self.nudge.endpoint_id, self.nudge.patient
+
+    def goes_to(self, text: ProviderText) -> bool:
+        """Tell whether it would go to the number of a text."""
+        to = (self.candidate.channel, self.candidate.address)
+        return to == ("sms", text.address)
+
+    def is_text(self, text: ProviderText) -> bool:
+        """Tell whether it is that very text."""
+        return self.goes_to(text) and self.candidate.text == text.text
 
     def may_be(self, text: ProviderText) -> bool:
         """Tell whether its words are not known and its time was that of the text."""
@@ -72,27 +86,38 @@ def list_planned(
     return found
 
 
+@dataclass(frozen=True)
+class Recalled:
+    """What came of one memory: whether it was new, and the nudges it ended."""
+
+    fresh: bool = False
+    ended: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+
+
 def recall_communication(
     tx: Tx,
     endpoint: Endpoint,
     said: OwnCommunication,
     texts: Mapping[str, ProviderText],
     now: datetime,
-) -> bool:
-    """Make the delivery that an EHR's Communication tells of; False when known.
+) -> Recalled:
+    """Make the delivery that an EHR's Communication tells of, unless it is known.
 
     The nudge whose key it carries ends as sent.
     """
     nudge = restoring.find_nudge(tx, said.nudge_key) if said.nudge_key else None
     stored = deliveries.get_delivery(tx, said.delivery_id)
     if stored is not None and stored.state is not DeliveryState.SENDING:
-        return False
+        return Recalled()
+    ended: tuple[str, ...] = ()
     if nudge is not None and nudge.state in (*OPEN_STATES, NudgeState.SENDING):
         nudges.set_nudge(tx, nudge.id, NudgeState.SENT, "due", now)
+        ended = (nudge.id,)
     sent_at = said.sent_at or now
     if stored is not None:
         deliveries.set_delivery(tx, stored.id, DeliveryState.SENT, sent_at=sent_at)
-        return True
+        return Recalled(fresh=True, ended=ended)
     text = texts.get(said.provider_id or "")
     address = text.address if text else (nudge.address if nudge else None)
     twin = deliveries.find_delivery(tx, said.channel, said.provider_id or "")
@@ -112,7 +137,7 @@ def recall_communication(
         sent_at=sent_at,
     )
     deliveries.insert_delivery(tx, delivery, nudge.topic if nudge else said.topic)
-    return True
+    return Recalled(fresh=True, ended=ended)
 
 
 def recall_text(
@@ -120,25 +145,24 @@ def recall_text(
     tx: Tx,
     endpoint: Endpoint,
     text: ProviderText,
-    person: tuple[str, int],
+    patient: str,
     planned: Sequence[Planned],
     now: datetime,
-) -> tuple[set[str], set[str]]:
+) -> Recalled:
     """Make the delivery of a text that we know nothing of, for one patient.
 
-    ``person`` is (``Patient/id``, which of those at the number), ``planned`` the
-    patient's open texts to it. Returns the ids of nudges that ended as sent, and of
-    those that may have been this text and wait for a person.
+    ``planned`` are the patient's open nudges: the one with the same words ends as
+    sent; where words are not known and the time fits, a person looks.
     """
-    patient, place = person
-    identifier = f"restored-{text.provider_id}" + (f"-{place}" if place else "")
+    identifier = f"restored-{text.provider_id}-{_short(endpoint.id, patient)}"
     if deliveries.get_delivery(tx, identifier) is not None:
-        return set(), set()
-    same = next((item for item in planned if item.candidate.text == text.text), None)
-    doubtful = [] if same else [item for item in planned if item.may_be(text)]
+        return Recalled()
+    same = next((item for item in planned if item.is_text(text)), None)
     topic = same.nudge.topic if same else _topic(endpoint, text)
-    if topic == "reply":
+    doubtful = [item for item in planned if item.may_be(text)]
+    if same or topic == "reply":
         doubtful = []
+    twin = deliveries.find_delivery(tx, "sms", text.provider_id)
     delivery = Delivery(
         id=identifier,
         nudge_id=same.nudge.id if same else None,
@@ -150,17 +174,22 @@ def recall_text(
         subject="",
         text=text.text,
         state=text.state,
-        provider_id=text.provider_id if place == 0 else None,
+        provider_id=None if twin else text.provider_id,
         sending_at=text.at,
         sent_at=text.at,
     )
     deliveries.insert_delivery(tx, delivery, topic)
-    if same is not None:
+    if same is not None and text.state is DeliveryState.FAILED:
+        nudges.set_nudge(tx, same.nudge.id, NudgeState.FAILED, "not-delivered", now)
+    elif same is not None:
         nudges.set_nudge(tx, same.nudge.id, NudgeState.SENT, "due", now)
     for item in doubtful:
         leave_to_person(context, tx, endpoint, item.nudge, now)
-    sent = {same.nudge.id} if same else set()
-    return sent, {item.nudge.id for item in doubtful}
+    return Recalled(
+        fresh=True,
+        ended=(same.nudge.id,) if same else (),
+        doubtful=tuple(item.nudge.id for item in doubtful),
+    )
 
 
 def leave_to_person(
@@ -183,9 +212,10 @@ def leave_to_person(
     )
 
 
-def shard_of_person(endpoint_id: str, patient: str) -> int:
-    """Return the shard that a patient's nudges are in."""
-    return shard_of(endpoint_id, patient)
+def _short(endpoint_id: str, patient: str) -> str:
+    return hashlib.blake2b(
+        f"{endpoint_id}|{patient}".encode(), digest_size=6
+    ).hexdigest()
 
 
 def _topic(endpoint: Endpoint, text: ProviderText) -> str:

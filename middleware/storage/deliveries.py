@@ -36,7 +36,7 @@ _COLUMNS = (
 def insert_delivery(tx: Tx, delivery: Delivery, topic: str) -> None:
     """Add a delivery; ``topic`` is what it counts for in the limits.
 
-    An empty ``nudge_id`` (a fixed answer to a reply) counts for none.
+    The topic ``reply`` (a fixed answer to a reply) counts for none.
     """
     tx.execute(
         "INSERT INTO delivery (id, nudge_id, endpoint_id, patient, channel, address, "
@@ -159,7 +159,7 @@ def list_sent(
         "SELECT coalesce(sent_at, sending_at) AS sent_at, topic, channel, "
         "answered_at IS NOT NULL AS answered FROM delivery "
         "WHERE endpoint_id = %s AND patient = %s AND sending_at >= %s "
-        "AND state <> 'failed' AND nudge_id IS NOT NULL ORDER BY sending_at, id",
+        "AND state <> 'failed' AND topic <> 'reply' ORDER BY sending_at, id",
         (endpoint_id, patient, since),
     )
     return tuple(SentMessage(**row) for row in rows)
