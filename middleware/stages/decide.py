@@ -32,6 +32,7 @@ from middleware.storage import (
     settling,
 )
 from middleware.storage.connecting import Tx
+from middleware.storage.gate import lock_patient
 from middleware.storage.shards import check_epoch
 
 BATCH = 20
@@ -63,6 +64,8 @@ def _decide(
     library = context.library(endpoint)
     with context.database.tx() as tx:
         check_epoch(tx, "decide", event.shard, epoch)
+        # The gate takes it too: what it marked sending is not open any more.
+        lock_patient(tx, endpoint.id, event.patient)
         own = own_record(tx, endpoint.id, event.patient, chart, now)
         candidates = decide_event(event, chart, own, library, endpoint, now)
         open_nudges = nudges.list_open_nudges(tx, endpoint.id, event.patient)

@@ -19,7 +19,7 @@ from mappings.nudge import Nudge, NudgeState, Outcome, Verdict
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.stages.charts import fetch_chart
 from middleware.stages.context import StageContext
-from middleware.stages.handover import hand_over, settle_orphans
+from middleware.stages.handover import hand_over, message_of, settle_orphans
 from middleware.stages.people import own_record
 from middleware.storage import decision_log, deliveries, endpoints, nudges, settling
 from middleware.storage import gate as locks
@@ -82,9 +82,28 @@ def _read(gate: Gate, now: datetime) -> Chart | None:
         reason = "patient-unknown" if gone else "ehr-unreachable"
         verdict = Verdict(Outcome.HOLD, reason, until=now + EHR_RETRY)
         with gate.context.database.tx() as tx:
-            check_epoch(tx, "deliver", nudge.shard, gate.epoch)
-            _hold(gate, tx, verdict, now, error=error.message)
+            if _lock_unchanged(gate, tx):
+                _hold(gate, tx, verdict, now, error=error.message)
         return None
+
+
+def _lock_unchanged(gate: Gate, tx: Tx) -> bool:
+    """Lock the patient; False when the nudge was changed since it was listed.
+
+    DECIDE and staff change open nudges while the chart is read; what they did stands.
+    """
+    nudge = gate.nudge
+    check_epoch(tx, "deliver", nudge.shard, gate.epoch)
+    locks.lock_patient(tx, nudge.endpoint_id, nudge.patient)
+    return _unchanged(nudge, tx)
+
+
+def _unchanged(nudge: Nudge, tx: Tx) -> bool:
+    present = nudges.get_nudge(tx, nudge.id)
+    return present is not None and (present.state, present.due_at) == (
+        nudge.state,
+        nudge.due_at,
+    )
 
 
 def _pass_gate(gate: Gate, chart: Chart, first: Candidate) -> Message | None:
@@ -101,6 +120,8 @@ def _pass_gate(gate: Gate, chart: Chart, first: Candidate) -> Message | None:
             system=first.channel,
             value=first.address,
         )
+        if not _unchanged(nudge, tx):
+            return None
         present = context.clock.now()
         own = own_record(tx, nudge.endpoint_id, nudge.patient, chart, present)
         library = context.library(gate.endpoint)
@@ -160,26 +181,10 @@ def _mark_sending(gate: Gate, tx: Tx, candidate: Candidate, now: datetime) -> Me
     return message_of(context, delivery)
 
 
-def message_of(context: StageContext, delivery: Delivery) -> Message:
-    """Make what the channel is asked to send, with its receipt URL."""
-    return Message(
-        delivery_id=delivery.id,
-        channel=delivery.channel,
-        address=delivery.address,
-        text=delivery.text,
-        subject=delivery.subject,
-        language=delivery.language,
-        status_url=(
-            f"{context.status_base}/channels/{delivery.channel}/status"
-            f"?delivery={delivery.id}"
-        ),
-    )
-
-
 def _settle(gate: Gate, candidate: Candidate, now: datetime) -> None:
     with gate.context.database.tx() as tx:
-        check_epoch(tx, "deliver", gate.nudge.shard, gate.epoch)
-        _conclude(gate, tx, candidate, now)
+        if _lock_unchanged(gate, tx):
+            _conclude(gate, tx, candidate, now)
 
 
 def _conclude(gate: Gate, tx: Tx, candidate: Candidate, now: datetime) -> None:
