@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import click
 import orjson
@@ -11,6 +12,7 @@ from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
 from middleware.storage import audit, login_links, settling, switches
+from middleware.storage.connecting import Tx
 from middleware.storage.login_links import hash_token
 from middleware.wiring.explaining import explain_id
 from middleware.wiring.runtime import open_runtime
@@ -55,16 +57,7 @@ def _target_options(command: click.decorators.FC) -> click.decorators.FC:
 @click.option("--reason", required=True, help="Why; it is audited.")
 @click.option("--by", default="command line", help="Who does it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def hold(
-    plan: str | None,
-    topic: str | None,
-    endpoint: str | None,
-    channel: str | None,
-    everything: bool,
-    reason: str,
-    by: str,
-    as_json: bool,
-) -> None:
+def hold(reason: str, by: str, as_json: bool, **chosen: Any) -> None:
     """Stop a plan, topic, endpoint, channel or everything, at once.
 
     \b
@@ -72,7 +65,7 @@ def hold(
       carecue hold --plan colorectal --reason "wording under review"
     """
     try:
-        scope, target = _target(plan, topic, endpoint, channel, everything)
+        scope, target = _target(**chosen)
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
             with runtime.database.tx() as tx:
@@ -85,14 +78,7 @@ def hold(
                     set_by=by,
                     now=now,
                 )
-                audit.insert_audit(
-                    tx,
-                    by,
-                    "hold",
-                    now,
-                    subject=f"{scope}:{target}",
-                    detail={"reason": reason},
-                )
+                _audit(tx, by, "hold", f"{scope}:{target}", reason, now)
     except CareCueError as error:
         fail(error)
     _say(as_json, {"held": scope, "target": target, "reason": reason})
@@ -103,16 +89,7 @@ def hold(
 @click.option("--reason", required=True, help="Why; it is audited.")
 @click.option("--by", default="command line", help="Who does it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def release(
-    plan: str | None,
-    topic: str | None,
-    endpoint: str | None,
-    channel: str | None,
-    everything: bool,
-    reason: str,
-    by: str,
-    as_json: bool,
-) -> None:
+def release(reason: str, by: str, as_json: bool, **chosen: Any) -> None:
     """Let go on what `carecue hold` stopped; what is past its time stays unsent.
 
     \b
@@ -120,31 +97,29 @@ def release(
       carecue release --plan colorectal --reason "wording approved"
     """
     try:
-        scope, target = _target(plan, topic, endpoint, channel, everything)
+        scope, target = _target(**chosen)
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
             with runtime.database.tx() as tx:
-                released = switches.release_switch(
+                if not switches.release_switch(
                     tx, scope=scope, target=target, released_by=by, now=now
-                )
-                if not released:
+                ):
                     raise BadInputError(
                         f"There is no hold on {scope} {target}. Nothing was changed."
                     )
                 shards = settling.look_again(tx, "switched-off", now)
-                audit.insert_audit(
-                    tx,
-                    by,
-                    "release",
-                    now,
-                    subject=f"{scope}:{target}",
-                    detail={"reason": reason},
-                )
+                _audit(tx, by, "release", f"{scope}:{target}", reason, now)
             for shard in shards:
                 runtime.wakes.wake("deliver", shard)
     except CareCueError as error:
         fail(error)
     _say(as_json, {"released": scope, "target": target, "reason": reason})
+
+
+def _audit(
+    tx: Tx, who: str, action: str, subject: str, reason: str, now: datetime
+) -> None:
+    audit.insert_audit(tx, who, action, now, subject=subject, detail={"reason": reason})
 
 
 @click.command()

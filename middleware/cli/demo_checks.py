@@ -38,27 +38,15 @@ def count_story(
         rows = stored.list_story(tx)
         counts = stored.count_story_rows(tx)
     lost = sorted(_transitions(ehr) - rows.events)
-    received = _received(phones)
-    by_delivery = {row.delivery_id: row for row in rows.deliveries}
-    keys = Counter(
-        by_delivery[item.delivery_id].nudge_key
-        for item in received
-        if item.delivery_id in by_delivery
-        and by_delivery[item.delivery_id].nudge_key is not None
-    )
+    matched, strangers = _match(_received(phones), rows)
+    messages = [pair for pair in matched if pair[1].nudge_key is not None]
+    keys = Counter(row.nudge_key for _, row in messages)
     doubled = sum(count - 1 for count in keys.values())
-    strangers = [item for item in received if item.delivery_id not in by_delivery]
-    messages = sorted(
-        (item.received, by_delivery[item.delivery_id])
-        for item in received
-        if item.delivery_id in by_delivery
-        and by_delivery[item.delivery_id].nudge_key is not None
-    )
     communications = ehr.fetch_search("Communication?status=completed&_count=200")
     faults = [
         *(f"lost: {focus} version {version}" for focus, version in lost),
         *(["a message was sent twice"] if doubled else []),
-        *(f"{len(strangers)} message(s) without a delivery" for _ in strangers[:1]),
+        *([f"{strangers} message(s) without a delivery"] if strangers else []),
         *_compare(story, messages, rows),
     ]
     return Result(
@@ -77,6 +65,20 @@ def count_story(
             for _, row in messages
         ),
     )
+
+
+def _match(
+    received: list[Received], rows: stored.StoryRows
+) -> tuple[list[tuple[datetime, stored.StoryDelivery]], int]:
+    """Pair what arrived with its delivery; count what has none."""
+    known = {row.delivery_id: row for row in rows.deliveries}
+    pairs = [
+        (item.received, known[item.delivery_id])
+        for item in received
+        if item.delivery_id in known
+    ]
+    pairs.sort(key=lambda pair: (pair[0], pair[1].delivery_id))
+    return pairs, len(received) - len(pairs)
 
 
 def _transitions(ehr: FhirApi) -> set[tuple[str, str]]:

@@ -153,7 +153,7 @@ class Demo:
         for port in (self.ports.public, self.ports.console):
             url = f"http://127.0.0.1:{port}/health/ready"
             try:
-                with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+                with urllib.request.urlopen(url, timeout=2) as answer:
                     if answer.status != 200:
                         return False
             except (urllib.error.URLError, OSError):

@@ -15,10 +15,10 @@ from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail, progress
 from middleware.fhir.discovery import fetch_capabilities, fetch_smart_configuration
 from middleware.settings import read_settings
-from middleware.storage import audit, endpoints, inbox, subscriptions
+from middleware.storage import audit, endpoints, subscriptions
 from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime, open_runtime
-from middleware.wiring.subscribing import Wanted, subscribe
+from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
 from subscriptions.definition import Content, Form
 
 TYPES = ("Encounter", "Appointment", "CarePlan")
@@ -48,8 +48,6 @@ def add(file: Path, by: str) -> None:
                     endpoints.update_endpoint(tx, described)
                 else:
                     endpoints.insert_endpoint(tx, described, now)
-                    for name in TYPES:
-                        inbox.advance_cursor(tx, described.id, name, now, now)
                 audit.insert_audit(
                     tx, by, "endpoint-add", now, endpoint_id=described.id
                 )
@@ -152,6 +150,7 @@ def subscribe_command(
             )
         with open_runtime(read_settings()) as runtime:
             known = _get(runtime, name)
+            begin_polling(runtime, known)
             for kind in only or TYPES:
                 key = subscribe(runtime, known, Wanted(kind, form, topic, content))
                 progress(f"{kind}: notifications come to /hooks/{key[:6]}...")

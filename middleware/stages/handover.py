@@ -38,6 +38,22 @@ def hand_over(
     context.wake("record", nudge.shard)
 
 
+def message_of(context: StageContext, delivery: Delivery) -> Message:
+    """Make what the channel is asked to send, with its receipt URL."""
+    return Message(
+        delivery_id=delivery.id,
+        channel=delivery.channel,
+        address=delivery.address,
+        text=delivery.text,
+        subject=delivery.subject,
+        language=delivery.language,
+        status_url=(
+            f"{context.status_base}/channels/{delivery.channel}/status"
+            f"?delivery={delivery.id}"
+        ),
+    )
+
+
 def settle_orphans(
     context: StageContext, shard: int, epoch: int, now: datetime
 ) -> None:
@@ -61,14 +77,7 @@ def settle_orphans(
 
 
 def _ask_channel(context: StageContext, delivery: Delivery) -> Receipt | None:
-    message = Message(
-        delivery_id=delivery.id,
-        channel=delivery.channel,
-        address=delivery.address,
-        text=delivery.text,
-        subject=delivery.subject,
-        language=delivery.language,
-    )
+    message = message_of(context, delivery)
     try:
         return context.channels[delivery.channel].find(message, delivery.sending_at)
     except ChannelError:
@@ -178,13 +187,7 @@ def _failed(
         reason=error.reason,
         error=error.message,
     )
-    if error.reason in BAD_ADDRESS:
-        preferences.mark_bad_address(
-            tx, message.channel, message.address, error.reason, now
-        )
-    if error.reason == "opted-out":
-        deny(context, tx, endpoint.id, message.channel, message.address, "provider")
-    rerouted = error.reason in (*BAD_ADDRESS, "opted-out")
+    rerouted = _learn(context, tx, endpoint, message, error, now)
     due = now if rerouted else next_attempt(nudge.attempts, now)
     if error.permanent and not rerouted:
         due = None
@@ -204,6 +207,26 @@ def _failed(
         attempts=nudge.attempts + 1,
         error=error.message,
     )
+
+
+def _learn(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    message: Message,
+    error: ChannelError,
+    now: datetime,
+) -> bool:
+    """Remember what the refusal says of the address; True when another may do."""
+    if error.reason in BAD_ADDRESS:
+        preferences.mark_bad_address(
+            tx, message.channel, message.address, error.reason, now
+        )
+        return True
+    if error.reason == "opted-out":
+        deny(context, tx, endpoint.id, message.channel, message.address, "provider")
+        return True
+    return False
 
 
 def deny(

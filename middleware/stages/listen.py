@@ -17,7 +17,7 @@ from mappings.errors import ChannelError
 from mappings.preference import ConsentRecord, Who
 from middleware.decisions.replies import Intent, Reply, classify_reply, reply_text
 from middleware.stages.context import StageContext
-from middleware.stages.handover import deny
+from middleware.stages.handover import deny, message_of
 from middleware.stages.receipts import apply_receipt
 from middleware.stages.staff import ask_person
 from middleware.storage import (
@@ -227,18 +227,7 @@ def _prepare(
         sending_at=now,
     )
     deliveries.insert_delivery(tx, delivery, "reply")
-    return Message(
-        delivery_id=delivery.id,
-        channel=row.channel,
-        address=row.address,
-        text=text,
-        subject="",
-        language=language,
-        status_url=(
-            f"{context.status_base}/channels/{row.channel}/status"
-            f"?delivery={delivery.id}"
-        ),
-    )
+    return message_of(context, delivery)
 
 
 def _send(context: StageContext, message: Message) -> None:

@@ -18,7 +18,11 @@ from middleware.storage.connecting import Tx
 from middleware.storage.database import Database
 from middleware.storage.ids import shard_of
 from subscriptions.keys import inbox_keys
-from subscriptions.notification import NotificationEvent, NotificationType
+from subscriptions.notification import (
+    Notification,
+    NotificationEvent,
+    NotificationType,
+)
 from subscriptions.receiver import Received, Registered
 
 SILENT = (NotificationType.HANDSHAKE, NotificationType.HEARTBEAT)
@@ -113,21 +117,32 @@ def keep_notification(
         last_number=notification.count,
         last_seen_at=now,
     )
+    items = _items(registered, received, notification, identifier, now)
+    inbox.insert_inbox(tx, items)
+    return items
+
+
+def _items(
+    registered: Registered,
+    received: Received,
+    notification: Notification,
+    identifier: int,
+    now: datetime,
+) -> list[inbox.NewItem]:
+    """Make one item per focus, or one blind one where no focus was named."""
     keys = inbox_keys(
         registered.subscription_id,
         notification,
         body=received.body,
         arrival=str(identifier),
     )
-    items = [
+    if not notification.events and notification.type not in SILENT:
+        return [_blind(registered, identifier, now)]
+    return [
         _item(registered, identifier, key, event, now)
         for key, event in zip(keys, notification.events, strict=True)
         if _ours(registered, event)
     ]
-    if not items and notification.type not in SILENT and not notification.events:
-        items = [_blind(registered, identifier, now)]
-    inbox.insert_inbox(tx, items)
-    return items
 
 
 def _status(word: str | None) -> str | None:

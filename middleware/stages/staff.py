@@ -6,6 +6,7 @@ from datetime import datetime
 
 from mappings.communication import write_task
 from mappings.endpoint import Endpoint
+from mappings.resource import Resource
 from middleware.stages.context import StageContext
 from middleware.storage import outbox, tasks
 from middleware.storage.connecting import Tx
@@ -28,42 +29,49 @@ def ask_person(
 ) -> str:
     """Store a staff task and queue its FHIR Task; return the task's id.
 
-    ``priority`` is a FHIR request priority (routine, urgent, asap, stat). ``key``
-    makes it once per cause. ``text`` names no diagnosis.
+    ``priority`` is a FHIR request priority; ``key`` makes it once per cause.
     """
     identifier = f"task-{key}" if key else context.ids.new()
+    asked = {"priority": priority, "reason": reason, "text": text}
     stored = tasks.insert_task(
         tx,
         id=identifier,
         endpoint_id=endpoint.id,
         patient=patient,
         nudge_id=nudge_id,
-        priority=priority,
-        reason=reason,
-        text=text,
         now=now,
         due_at=due_at,
+        **asked,
     )
-    if not stored:
-        return identifier
-    resource = write_task(
-        identifier=identifier,
-        patient=patient,
-        priority=priority,
-        reason=reason,
-        text=text,
-        endpoint=endpoint,
-        authored_on=now,
-        due_at=due_at,
-    )
+    if stored:
+        resource = write_task(
+            identifier=identifier,
+            patient=patient,
+            endpoint=endpoint,
+            authored_on=now,
+            due_at=due_at,
+            **asked,
+        )
+        _queue(context, tx, endpoint, shard, resource, now)
+    return identifier
+
+
+def _queue(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    shard: int,
+    resource: Resource,
+    now: datetime,
+) -> None:
+    identifier = resource["identifier"][0]["value"]
     outbox.insert_outbox(
         tx,
         id=context.ids.new(),
         key=f"{endpoint.id}|Task|{identifier}",
         endpoint_id=endpoint.id,
-        patient=patient,
+        patient=resource["for"]["reference"],
         shard=shard,
         resource=resource,
         due_at=now,
     )
-    return identifier

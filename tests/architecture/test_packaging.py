@@ -1,0 +1,52 @@
+"""The wheel holds exactly the four packages, typed and with their data."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = {"mappings", "middleware", "smart_app", "subscriptions"}
+DATA = (
+    "mappings/py.typed",
+    "middleware/py.typed",
+    "middleware/storage/migrations/0001_pre_first.sql",
+    "middleware/sandbox/people/rosa.json",
+    "middleware/sandbox/scenarios/thirty-days.json",
+    "middleware/web/static/console.css",
+    "middleware/web/templates/console/overview.html",
+)
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = (
+        "import sys; from hatchling.builders.wheel import WheelBuilder; "
+        "print(next(WheelBuilder(sys.argv[1]).build(directory=sys.argv[2])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(ROOT), str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with zipfile.ZipFile(done.stdout.strip().splitlines()[-1]) as wheel:
+        return set(wheel.namelist())
+
+
+def test_wheel_has_exactly_the_four_packages(names: set[str]) -> None:
+    tops = {name.partition("/")[0] for name in names}
+
+    assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
+
+
+def test_wheel_carries_the_data_files(names: set[str]) -> None:
+    missing = [name for name in DATA if name not in names]
+
+    assert missing == []
+    assert any(name.startswith("mappings/library/") for name in names)
+    assert any(name.startswith("smart_app/templates/") for name in names)
+    assert not any(name.startswith("tests/") for name in names)
