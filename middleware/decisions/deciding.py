@@ -93,7 +93,9 @@ def _candidate(event: Event, step: Step) -> Candidate:
         verdict = Verdict(Outcome.HOLD, "data-missing", _known(step))
         return describe(step, verdict, step.case.now, step.case.now)
     expires = due + timedelta(hours=timing.window_hours)
-    if timing.anchor == "focus-start" and event.occurred_at > due:
+    # The EHR's clock may be ahead of ours: what has arrived has happened.
+    happened = min(event.occurred_at, event.received_at)
+    if timing.anchor == "focus-start" and happened > due:
         detail = "the visit was booked after the time of this reminder"
         verdict = Verdict(Outcome.CANCEL, "window-passed", _known(step), detail=detail)
         return describe(step, verdict, due, expires)

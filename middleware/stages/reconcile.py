@@ -1,7 +1,8 @@
 """Reconcile: search each resource type for what changed, also while push is healthy.
 
 What a poll finds enters the same inbox as what was pushed; what is already known
-changes nothing. The cursor moves only after the last page was read.
+changes nothing. The cursor moves only after the last page was read, and only by the
+server's own timestamps: its clock need not be ours.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mappings.endpoint import Endpoint
-from mappings.errors import CareCueError
+from mappings.errors import CareCueError, FhirError
 from mappings.instants import read_instant, write_instant
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
@@ -19,6 +20,8 @@ from middleware.storage import endpoints, inbox
 from middleware.storage.ids import shard_of
 
 OVERLAP = timedelta(seconds=120)
+TICK = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOCUS_TYPES = ("Encounter", "Appointment", "CarePlan")
 
 
@@ -40,21 +43,48 @@ def poll_endpoints(context: StageContext) -> None:
             _poll(context, endpoint, resource_type)
 
 
+def fetch_beginning(api: FhirApi, resource_type: str) -> datetime:
+    """Return the cursor with which polling of one type begins.
+
+    What is there when an EHR is connected is no news: the first search, which looks
+    back by the overlap, begins right behind the newest version there is. Raises
+    FhirError.
+    """
+    newest = _fetch_newest(api, resource_type)
+    return EPOCH if newest is None else newest + TICK + OVERLAP
+
+
+def _fetch_newest(api: FhirApi, resource_type: str) -> datetime | None:
+    query = f"{resource_type}?_sort=-_lastUpdated&_count=1"
+    result = api.fetch_search(query, follow_pages=False)
+    seen = [_last_updated(resource) for resource in result.resources]
+    if not result.resources and not result.complete:
+        raise FhirError(
+            f"The newest {resource_type} could not be read, so polling of it has not "
+            "begun; nothing is lost; check that our client may search it"
+        )
+    return max([moment for moment in seen if moment], default=None)
+
+
 def _poll(context: StageContext, endpoint: Endpoint, resource_type: str) -> None:
     now = context.clock.now()
+    with context.database.tx() as tx:
+        cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
+    since = cursor.since if cursor else EPOCH
     try:
         api = context.fhir(endpoint)
-        found = fetch_changed(context, api, endpoint, resource_type, "poll", now)
+        if cursor is None:
+            found = Changed((), fetch_beginning(api, resource_type))
+        else:
+            found = fetch_changed(context, api, endpoint, resource_type, "poll", now)
     except CareCueError as error:
-        with context.database.tx() as tx:
-            inbox.advance_cursor(
-                tx, endpoint.id, resource_type, now, now, error.message
-            )
-        return
+        if cursor is None:
+            return
+        found = Changed((), None, error.message)
     with context.database.tx() as tx:
         inbox.insert_inbox(tx, found.items)
         inbox.advance_cursor(
-            tx, endpoint.id, resource_type, found.since or now, now, found.fault
+            tx, endpoint.id, resource_type, found.since or since, now, found.fault
         )
     for shard in {item.shard for item in found.items}:
         context.wake("resolve", shard)
@@ -70,12 +100,15 @@ def fetch_changed(
 ) -> Changed:
     """Search one type for what changed since its cursor, to the last page.
 
-    ``source`` is poll, or empty for a notification that named no focus. Raises
-    FhirError; pages that are missing leave the cursor where it is.
+    ``source`` is poll, or empty for a notification that named no focus; before there
+    is a cursor that is what changed last. Raises FhirError; pages that are missing
+    leave the cursor where it is.
     """
     with context.database.tx() as tx:
         cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
-    since = cursor.since if cursor else now
+    since = cursor.since if cursor else _fetch_newest(api, resource_type)
+    if since is None:
+        return Changed((), None)
     start = write_instant(since - OVERLAP)
     result = api.fetch_search(
         f"{resource_type}?_lastUpdated=ge{start}&_sort=_lastUpdated&_count=200"
