@@ -95,8 +95,6 @@ def signing_keys(runtime: Runtime) -> SigningKeys:
     with runtime.database.tx() as tx:
         sealed = marks.read_mark(tx, KEYS_MARK)
         if sealed is None:
-            keys = SigningKeys.generate()
-            text = runtime.sealer.seal(keys.dump()).hex()
-            marks.put_mark(tx, KEYS_MARK, text)
-            sealed = marks.read_mark(tx, KEYS_MARK)
-        return SigningKeys.load(runtime.sealer.open(bytes.fromhex(str(sealed))))
+            fresh = runtime.sealer.seal(SigningKeys.generate().dump()).hex()
+            sealed = marks.add_mark(tx, KEYS_MARK, fresh)
+    return SigningKeys.load(runtime.sealer.open(bytes.fromhex(str(sealed))))

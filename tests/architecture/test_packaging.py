@@ -1,7 +1,9 @@
 """The wheel holds exactly the four packages, typed and with their data."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -50,3 +52,28 @@ def test_wheel_carries_the_data_files(names: set[str]) -> None:
     assert any(name.startswith("mappings/library/") for name in names)
     assert any(name.startswith("smart_app/templates/") for name in names)
     assert not any(name.startswith("tests/") for name in names)
+
+
+def test_lock_file_names_no_registry() -> None:
+    text = (ROOT / "uv.lock").read_text()
+
+    assert "://" not in text
+    assert 'name = "carecue"' in text
+
+
+def test_every_requirement_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = {
+        package["name"]
+        for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    }
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {
+        re.split(r"[<>=\[; ]", item, maxsplit=1)[0]
+        .lower()
+        .replace("_", "-")
+        .replace(".", "-")
+        for item in wanted
+    }
+
+    assert names - locked == set()
