@@ -62,7 +62,9 @@ def _is_outreach(resource: Resource) -> bool:
 def _records(
     resource: Resource, endpoint_id: str, patient: str, now: datetime
 ) -> Iterator[ConsentRecord]:
-    provision = first_at(resource, "provision") or {}
+    provision = first_at(resource, "provision")
+    if not isinstance(provision, dict):
+        provision = {}
     policy = {code for _, code in codings_of(resource.get("policyRule"))}
     denied = provision.get("type") == "deny" or bool(policy & OPT_OUTS)
     stated = denied or provision.get("type") == "permit" or "OPTIN" in policy
@@ -106,6 +108,8 @@ def _topics(provision: Resource, *, denied: bool) -> Iterator[tuple[str, bool]]:
     for topic in own or ["*"]:
         yield topic, not denied
     for nested in list_of(provision.get("provision")):
+        if not isinstance(nested, dict):
+            continue
         permit = nested.get("type") == "permit"
         if nested.get("type") in ("permit", "deny"):
             for topic in _topic_codes(nested):

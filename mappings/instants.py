@@ -68,16 +68,15 @@ def write_instant(moment: datetime) -> str:
     )
 
 
-def age_on(birth_date: str | None, today: date) -> int | None:
+def age_on(birth_date: object, today: date) -> int | None:
     """Return whole years of age; None when the birth date is missing or partial.
 
     A year alone, or year and month, gives the age reached for certain.
     """
-    partial = _DATE.match(birth_date or "")
-    if partial is None:
+    if not isinstance(birth_date, str) or not is_date_only(birth_date):
         return None
     try:
-        born = read_bounds(birth_date or "")[1].date() - timedelta(days=1)
+        born = read_bounds(birth_date)[1].date() - timedelta(days=1)
     except (ValueError, OverflowError):
         return None
     passed = (today.month, today.day) >= (born.month, born.day)

@@ -75,7 +75,7 @@ def _address(
         channel=channel,
         value=value,
         rank=rank if isinstance(rank, int) else 99,
-        use=use,
+        use=use if isinstance(use, str) else None,
         reference=reference_of(patient),
         path=f"Patient.telecom[{index}]",
     )

@@ -32,7 +32,9 @@ def reference_of(resource: Resource) -> str:
 
 def version_of(resource: Resource) -> str | None:
     """Return ``meta.versionId``, or ``meta.lastUpdated`` where there is none."""
-    meta = resource.get("meta") or {}
+    meta = resource.get("meta")
+    if not isinstance(meta, dict):
+        return None
     found = meta.get("versionId") or meta.get("lastUpdated")
     return str(found) if found else None
 

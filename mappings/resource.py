@@ -18,6 +18,11 @@ def list_of(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def dict_of(value: object) -> dict[str, Any]:
+    """Return a dict: the value itself, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def values_at(resource: object, path: str) -> list[Any]:
     """Return everything at a dotted element path, lists flattened."""
     found: list[Any] = [resource]
@@ -88,7 +93,10 @@ def in_period(period: object, now_text: str) -> bool:
 
 
 def human_name(patient: Resource) -> tuple[str, str]:
-    """Return (full name, given name) as the chart gives it, the official one first."""
+    """Return (full name, given name) as the chart gives it, the official one first.
+
+    Where there is no given name the whole name stands for it.
+    """
     names = [item for item in list_of(patient.get("name")) if isinstance(item, dict)]
     usable = [item for item in names if item.get("use") not in ("old", "maiden")]
     ranked = sorted(usable, key=lambda item: item.get("use") not in ("official", None))
@@ -97,6 +105,7 @@ def human_name(patient: Resource) -> tuple[str, str]:
     name = ranked[0]
     given = [str(part) for part in list_of(name.get("given")) if part]
     nick = next((item for item in names if item.get("use") == "nickname"), {})
-    first = (list_of(nick.get("given")) or given or [""])[0]
     full = " ".join([*given, str(name.get("family") or "")]).strip()
-    return str(name.get("text") or full), str(first)
+    whole = str(name.get("text") or full)
+    first = (list_of(nick.get("given")) or given or [whole])[0]
+    return whole, str(first)

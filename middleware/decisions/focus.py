@@ -17,7 +17,14 @@ from mappings.instants import find_instant, is_date_only, read_bounds
 from mappings.nudge import Outcome, Verdict
 from mappings.plan import Plan
 from mappings.reference import read_reference
-from mappings.resource import Resource, codings_of, first_at, list_of, values_at
+from mappings.resource import (
+    Resource,
+    codings_of,
+    dict_of,
+    first_at,
+    list_of,
+    values_at,
+)
 from middleware.decisions.evidence import fact
 
 _DAY = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
@@ -65,7 +72,7 @@ def _activity(
         day, source, path = _linked_day(linked, zone), linked, "status"
         status = str(linked.get("status") or "unknown")
     else:
-        detail = activity.get("detail") or {}
+        detail = dict_of(activity.get("detail"))
         day, source = _detail_day(detail, zone, now), plan
         status = str(detail.get("status") or "unknown")
         path = f"CarePlan.activity[{index}].detail"
@@ -80,7 +87,7 @@ def _identity(activity: Resource, target: str | None) -> str:
         return target
     if activity.get("id"):
         return str(activity["id"])
-    detail = activity.get("detail") or {}
+    detail = dict_of(activity.get("detail"))
     words = [*("|".join(pair) for pair in codings_of(detail.get("code")))]
     words += [str(first_at(detail, "code.text")), str(detail.get("description"))]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]

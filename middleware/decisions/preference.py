@@ -92,7 +92,7 @@ def compile_profile(
 
 def is_deceased(patient: Resource, now: datetime) -> bool:
     """Tell whether Patient.deceased[x] says so; an unreadable date counts as dead."""
-    if patient.get("deceasedBoolean") is True:
+    if patient.get("deceasedBoolean") not in (None, False):
         return True
     text = patient.get("deceasedDateTime")
     if text is None:
@@ -248,7 +248,9 @@ def _pause(own: OwnRecord) -> Sourced[dict[str, Any]] | None:
 
 def _mrn(patient: Resource) -> str | None:
     for item in list_of(patient.get("identifier")):
-        if "MR" in {code for _, code in codings_of(item.get("type"))}:
+        if isinstance(item, dict) and "MR" in {
+            code for _, code in codings_of(item.get("type"))
+        }:
             return str(item.get("value") or "") or None
     return None
 

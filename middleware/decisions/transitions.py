@@ -22,7 +22,7 @@ from mappings.codes import (
 )
 from mappings.event import EventKind, FocusState, Transition
 from mappings.instants import find_instant, is_date_only
-from mappings.reference import read_reference, reference_of
+from mappings.reference import read_reference, reference_of, version_of
 from mappings.resource import Resource, first_at, list_of, values_at
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,9 +63,8 @@ def match_transitions(
 def read_state(version: Resource) -> FocusState:
     """Read what is remembered of one version."""
     deleted = bool(version.get("_deleted"))
-    meta = version.get("meta") or {}
-    updated = find_instant(meta.get("lastUpdated"))
-    number = meta.get("versionId") or meta.get("lastUpdated")
+    updated = find_instant(first_at(version, "meta.lastUpdated"))
+    number = version_of(version)
     parts = [] if deleted else list(_fingerprint(version))
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     return FocusState(

@@ -6,6 +6,7 @@ fixed handful of variables: nothing from the chart's free text ever gets in.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -155,10 +156,10 @@ def plain_name(given: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _locale(language: str) -> Locale:
-    try:
-        found = Locale.parse(language.replace("-", "_"))
-    except (UnknownLocaleError, ValueError):
-        found = Locale.parse(language.split("-", maxsplit=1)[0])
+    found = Locale("en")
+    for tag in (language.split("-", maxsplit=1)[0], language.replace("-", "_")):
+        with contextlib.suppress(UnknownLocaleError, ValueError):
+            found = Locale.parse(tag)
     # In the United States both languages write the 12-hour clock.
     return Locale.parse(f"{found.language}_US") if found.territory is None else found
 

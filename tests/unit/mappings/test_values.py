@@ -158,6 +158,8 @@ def test_periods_have_open_ends() -> None:
             ],
             ("Rosa Delgado", "Rosie"),
         ),
+        ([{"text": "Sukarno"}], ("Sukarno", "Sukarno")),
+        ([{"family": "Delgado"}], ("Delgado", "Delgado")),
         ([], ("", "")),
     ],
 )
