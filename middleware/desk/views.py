@@ -16,6 +16,7 @@ import orjson
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
+from mappings.errors import FhirError
 from mappings.nudge import Nudge, Outcome
 from mappings.plan import Library
 from mappings.preference import EngagementProfile, OwnRecord, Who
@@ -107,7 +108,7 @@ def read_view(
     """
     now = context.clock.now()
     library = context.library(endpoint)
-    chart = fetch_chart(api, library, patient, now)
+    chart = _read_chart(api, library, patient, now)
     with context.database.tx() as tx:
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
     foci = [nudge.focus for nudge in waiting]
@@ -131,6 +132,15 @@ def read_view(
         now=now,
         gaps=_gaps(chart.incomplete),
     )
+
+
+def _read_chart(api: FhirApi, library: Library, patient: str, now: datetime) -> Chart:
+    try:
+        return fetch_chart(api, library, patient, now)
+    except FhirError:
+        # A part of a batch does not tell an ended session from a fault; a read does.
+        api.fetch(patient)
+        raise
 
 
 def _look(

@@ -47,6 +47,7 @@ class Ehr:
         self.token_status = 200
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
+        self.accepted = "Bearer at-1"
         self.resources: dict[str, dict] = {
             "Patient/rosa": {
                 "resourceType": "Patient",
@@ -123,8 +124,8 @@ class Ehr:
 
         @app.get("/fhir/<kind>/<id_>")
         def read(kind, id_):
-            if request.headers.get("Authorization") != "Bearer at-1":
-                return {"resourceType": "OperationOutcome", "issue": []}, 401
+            if request.headers.get("Authorization") != self.accepted:
+                return _fhir(_outcome("login"), 401)
             found = self.resources.get(f"{kind}/{id_}")
             return _fhir(found) if found else _fhir(_outcome("not-found"), 404)
 

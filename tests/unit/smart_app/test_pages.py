@@ -1,6 +1,7 @@
 """The pages of an open launch: who sees them, what they say and what they save."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from mappings.chart import Chart
 from mappings.event import Event, EventKind
 from mappings.nudge import NudgeState
 from mappings.preference import ConsentRecord, Who
+from middleware.desk.launches import LaunchBook
 from middleware.storage import events, nudges, preferences
 from middleware.storage.audit import list_audit
 from middleware.storage.preferences import read_own
@@ -205,10 +207,28 @@ def test_use_keeps_the_session_until_the_token_ends(rig):
 
 
 def test_token_that_the_ehr_refuses_ends_the_session(rig):
-    rig.ehr.answer = {"access_token": "at-1"}
+    path = rig.open()
+    rig.ehr.accepted = "Bearer another"
+    answer = rig.http.get(path)
+    assert answer.status_code == 401
+    assert "Your chart session ended." in answer.text
+
+
+def test_chart_that_cannot_be_read_says_what_to_do(rig):
     path = rig.open()
     rig.ehr.resources.pop("Patient/rosa")
-    assert rig.http.get(path).status_code == 502
+    answer = rig.http.get(path)
+    assert answer.status_code == 502
+    assert "Nothing was sent or changed." in answer.text
+
+
+def test_sealed_token_of_another_launch_opens_nothing(rig):
+    first, second = rig.open(), rig.open()
+    book = LaunchBook(rig.database)
+    mine, other = (book.get(path.split("/")[2]) for path in (first, second))
+    book.update(replace(mine, sealed=other.sealed))
+    assert rig.http.get(first).status_code == 403
+    assert rig.http.get(second).status_code == 200
 
 
 def test_coming_message_says_why_and_what_stops_it(rig):
