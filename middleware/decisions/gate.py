@@ -190,7 +190,7 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
     case = step.case
     if at_send and case.now - case.chart.read_at > FRESH:
         return Verdict(Outcome.HOLD, "facts-stale", until=case.now)
-    switched = check_switches(step.plan, case.own)
+    switched = check_switches(step.plan, case.own, case.endpoint)
     if step.action.kind == "task" or switched is not None:
         return switched
     focus = step.focus or {}

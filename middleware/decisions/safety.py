@@ -140,18 +140,23 @@ def _ended(resource: Resource, now: datetime) -> bool:
     return end is not None and end <= now
 
 
-def check_switches(plan: Plan, own: OwnRecord) -> Verdict | None:
+def check_switches(plan: Plan, own: OwnRecord, endpoint: Endpoint) -> Verdict | None:
     """Return the hold when a person's switch, or an unchecked restore, covers it."""
     if own.restore_unchecked:
         return Verdict(Outcome.HOLD, "restore-unchecked")
     for switch in own.switches:
-        if switch.scope in ("all", "endpoint") or _covers(switch, plan):
+        if _covers(switch, plan, endpoint):
             known = Fact(f"Switch/{switch.scope}", None, switch.target, switch.reason)
             return Verdict(Outcome.HOLD, "switched-off", (known,))
     return None
 
 
-def _covers(switch: Switch, plan: Plan) -> bool:
+def _covers(switch: Switch, plan: Plan, endpoint: Endpoint) -> bool:
+    """Tell whether a switch covers a plan here; channels are left to routing."""
+    if switch.scope == "all":
+        return True
+    if switch.scope == "endpoint":
+        return switch.target in (endpoint.id, endpoint.name, "*")
     if switch.scope == "plan":
         return switch.target in (plan.id, plan.url)
     return switch.scope == "topic" and switch.target == plan.topic

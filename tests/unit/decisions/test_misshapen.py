@@ -31,7 +31,18 @@ from tests.unit.decisions.story import (
 from tests.unit.decisions.test_consent import resource as consent_resource
 
 Path = tuple[str | int, ...]
-ODD = (None, [], {}, "odd", 7, True, [[]], [None], ["odd"], {"coding": "odd"})
+ODD: tuple[Any, ...] = (
+    None,
+    [],
+    {},
+    "odd",
+    7,
+    True,
+    [[]],
+    [None],
+    ["odd"],
+    {"coding": "odd"},
+)
 
 
 def good() -> dict[str, Any]:

@@ -255,6 +255,7 @@ def test_sensitive_facts_do_not_name_the_diagnosis() -> None:
     [
         ("all", "*", "hold: switched-off"),
         ("endpoint", "north", "hold: switched-off"),
+        ("endpoint", "South", "send: due"),
         ("plan", "post-discharge", "hold: switched-off"),
         ("plan", "colorectal", "send: due"),
         ("topic", "post-discharge", "hold: switched-off"),

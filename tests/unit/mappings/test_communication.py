@@ -104,7 +104,7 @@ def test_communication_says_what_was_said() -> None:
     assert found == {
         "resourceType": "Communication",
         "instantiatesCanonical": [f"{NS}/PlanDefinition/post-discharge|1.0.0"],
-        "status": "in-progress",
+        "status": "completed",
         "category": [
             {
                 "coding": [
