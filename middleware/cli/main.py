@@ -10,7 +10,7 @@ from middleware.cli.demo import demo
 from middleware.cli.endpoints import endpoint
 from middleware.cli.events import events
 from middleware.cli.service import migrate_command, sandbox, serve, worker
-from middleware.cli.stewardship import restore
+from middleware.cli.stewardship import key, patient, restore
 
 
 @click.group()
@@ -28,7 +28,9 @@ for command in (
     events,
     explain,
     hold,
+    key,
     migrate_command,
+    patient,
     plan,
     release,
     restore,

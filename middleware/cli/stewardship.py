@@ -1,4 +1,4 @@
-"""Stewardship: what must be done by hand after a database was restored."""
+"""Stewardship: after a restore, a patient's data, the sealing key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import orjson
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.wiring.restoring import check_restore, mark_restore
+from middleware.wiring.restoring import RestoreCheck, check_restore, mark_restore
 from middleware.wiring.runtime import open_runtime
+from middleware.wiring.stewarding import (
+    Erased,
+    Rotated,
+    begin_rotation,
+    erase_patient,
+    export_patient,
+    finish_rotation,
+)
 
 
 @click.group()
@@ -48,7 +56,7 @@ def mark(since: str | None, by: str, as_json: bool) -> None:
 
 def _instant(text: str) -> datetime:
     try:
-        instant = datetime.fromisoformat(text)
+        instant: datetime | None = datetime.fromisoformat(text)
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
@@ -76,9 +84,93 @@ def check(by: str, as_json: bool) -> None:
             found = check_restore(runtime, by)
     except CareCueError as error:
         fail(error)
-    if as_json:
-        click.echo(orjson.dumps(found.as_json()))
-    else:
-        click.echo("\n".join(found.sentences()))
+    _say(as_json, found)
     if not found.complete:
         raise SystemExit(1)
+
+
+@click.group()
+def patient() -> None:
+    """One patient's data: hand it out, erase it."""
+
+
+@patient.command("export")
+@click.option("--patient", "reference", required=True, help="As in Patient/123.")
+@click.option("--endpoint", required=True, help="The endpoint's id.")
+@click.option("--by", default="command line", help="Who asks; it is audited.")
+def export(reference: str, endpoint: str, by: str) -> None:
+    """Print everything stored of one patient as one JSON object.
+
+    \b
+    Example:
+      carecue patient export --patient Patient/123 --endpoint northside > 123.json
+    """
+    try:
+        with open_runtime(read_settings()) as runtime:
+            found = export_patient(runtime, endpoint, reference, by)
+    except CareCueError as error:
+        fail(error)
+    click.echo(orjson.dumps(found))
+
+
+@patient.command("erase")
+@click.option("--patient", "reference", required=True, help="As in Patient/123.")
+@click.option("--endpoint", required=True, help="The endpoint's id.")
+@click.option("--reason", required=True, help="Why; it is audited. Name nobody.")
+@click.option("--by", default="command line", help="Who does it; it is audited.")
+@click.option("--yes", is_flag=True, help="Do it; there is no way back.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def erase(
+    reference: str, endpoint: str, reason: str, by: str, yes: bool, as_json: bool
+) -> None:
+    """Erase charts, texts and addresses of one patient; opt-outs are kept.
+
+    \b
+    Example:
+      carecue patient erase --patient Patient/123 --endpoint northside \\
+        --reason "asked for on 3 March" --yes
+    """
+    try:
+        if not yes:
+            raise BadInputError(
+                "This cannot be undone, so it needs --yes. Nothing was erased; keep a "
+                "copy with `carecue patient export` first if one is wanted."
+            )
+        with open_runtime(read_settings()) as runtime:
+            erased = erase_patient(runtime, endpoint, reference, by, reason=reason)
+    except CareCueError as error:
+        fail(error)
+    _say(as_json, erased)
+
+
+@click.group()
+def key() -> None:
+    """Replace the key that seals secrets at rest."""
+
+
+@key.command()
+@click.option("--finish", is_flag=True, help="After every process was restarted.")
+@click.option("--by", default="command line", help="Who does it; it is audited.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def rotate(finish: bool, by: str, as_json: bool) -> None:
+    """Replace the sealing key in two steps, with a restart between them.
+
+    \b
+    Example:
+      carecue key rotate
+      carecue key rotate --finish
+    """
+    try:
+        with open_runtime(read_settings()) as runtime:
+            step = finish_rotation if finish else begin_rotation
+            rotated = step(runtime, by)
+    except CareCueError as error:
+        fail(error)
+    _say(as_json, rotated)
+
+
+def _say(as_json: bool, result: Erased | RestoreCheck | Rotated) -> None:
+    if as_json:
+        click.echo(orjson.dumps(result.as_json()))
+    else:
+        click.echo("\n".join(result.sentences()))
