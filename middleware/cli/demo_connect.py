@@ -9,11 +9,14 @@ from mappings.endpoint import (
     EndpointKind,
     Site,
 )
+from middleware.desk.desk import Desk
 from middleware.settings import Settings
 from middleware.storage import endpoints, inbox
+from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.subscribing import Wanted, subscribe
+from smart_app.scopes import write_scope
 
 SCOPE = (
     "system/Patient.rs system/Encounter.rs system/Appointment.rs system/CarePlan.rs "
@@ -22,13 +25,6 @@ SCOPE = (
     "system/RelatedPerson.rs system/MedicationRequest.rs system/Immunization.rs "
     "system/Flag.rs system/Location.rs system/CommunicationRequest.crs "
     "system/Communication.crus system/Task.crs system/Subscription.cruds"
-)
-APP_SCOPE = (
-    "launch openid fhirUser online_access patient/Patient.rs patient/Encounter.rs "
-    "patient/Appointment.rs patient/CarePlan.rs patient/Goal.rs patient/Condition.rs "
-    "patient/Observation.rs patient/Procedure.rs patient/ServiceRequest.rs "
-    "patient/DiagnosticReport.rs patient/Consent.rs patient/RelatedPerson.rs "
-    "patient/Communication.rs user/Practitioner.rs user/PractitionerRole.rs"
 )
 TOPICS = "http://sandbox.example.org/SubscriptionTopic"
 SHAPE = "http://sandbox.example.org/StructureDefinition/notification-shape"
@@ -80,7 +76,9 @@ def connect_sandbox(
             endpoints.insert_endpoint(tx, endpoint, now)
             for resource_type in ("Encounter", "Appointment", "CarePlan"):
                 inbox.advance_cursor(tx, endpoint.id, resource_type, now, now, None)
-    _register(control, runtime.settings, keys.public_jwks())
+    _register(
+        control, runtime.settings, keys.public_jwks(), app_scope(runtime, endpoint)
+    )
     control.call(
         "PUT",
         "/sandbox/sms",
@@ -94,8 +92,19 @@ def connect_sandbox(
     return endpoint
 
 
+def app_scope(runtime: Runtime, endpoint: Endpoint) -> str:
+    """Return every scope that the SMART app asks for, in either kind of launch."""
+    types = Desk(stage_context(runtime)).resource_types(endpoint)
+    scopes = {
+        word
+        for standalone in (False, True)
+        for word in write_scope(types, standalone=standalone).split()
+    }
+    return " ".join(sorted(scopes))
+
+
 def _register(
-    control: SandboxControl, settings: Settings, jwks: dict[str, object]
+    control: SandboxControl, settings: Settings, jwks: dict[str, object], scope: str
 ) -> None:
     common = {"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}
     backend = {
@@ -112,7 +121,7 @@ def _register(
         "grant_types": ["authorization_code", "refresh_token"],
         "redirect_uris": [f"{settings.public_url}/smart/callback"],
         "launch_uri": f"{settings.public_url}/smart/launch",
-        "scope": f"{APP_SCOPE} launch/patient",
+        "scope": scope,
     }
     for client in (backend, app):
         control.call("PUT", f"/sandbox/clients/{client['client_id']}", client)

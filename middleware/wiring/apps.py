@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from flask import Flask
@@ -14,6 +15,8 @@ from middleware.desk.desk import Desk
 from middleware.desk.launches import LaunchBook
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
+from middleware.fhir.keys import SigningKeys
+from middleware.ports import FhirApi
 from middleware.settings import read_settings
 from middleware.stages.context import StageContext
 from middleware.stages.listen import keep_receipt, keep_reply
@@ -49,7 +52,7 @@ def make_public_app(runtime: Runtime) -> Flask:
             blueprints=(
                 make_receiver(Intake(_receive_ports(runtime)), runtime.clock),
                 create_callbacks(_callback_ports(runtime, context)),
-                create_blueprint(_smart_ports(runtime, context)),
+                create_blueprint(_smart_ports(runtime, context, keys)),
             ),
             public_jwks=keys.public_jwks,
             ready=lambda: _fault(runtime),
@@ -110,7 +113,13 @@ def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:
     )
 
 
-def _smart_ports(runtime: Runtime, context: StageContext) -> SmartPorts:
+def _smart_ports(
+    runtime: Runtime, context: StageContext, keys: SigningKeys
+) -> SmartPorts:
+    @functools.lru_cache(maxsize=256)
+    def fhir(base: str, token: str) -> FhirApi:
+        return FhirClient(base, lambda: token, clock=runtime.clock)
+
     def known() -> list[Endpoint]:
         with runtime.database.tx() as tx:
             return endpoints.list_endpoints(tx)
@@ -129,10 +138,10 @@ def _smart_ports(runtime: Runtime, context: StageContext) -> SmartPorts:
         clock=runtime.clock,
         ids=runtime.ids,
         sealer=runtime.sealer,
-        fhir=lambda base, token: FhirClient(base, lambda: token, clock=runtime.clock),
+        fhir=fhir,
         discover=_discover,
         fetch_keys=fetch_key_set,
-        signing_key=lambda algorithm: signing_keys(runtime).signing_key(algorithm),
+        signing_key=keys.signing_key,
         client_secret=client_secret,
         desk=Desk(context),
         public_url=runtime.settings.public_url,
