@@ -6,6 +6,7 @@ site's default. What nobody said stays None: unknown is not yes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from mappings.instants import find_instant
 from mappings.plan import NS
 from mappings.preference import (
     Address,
+    ConsentRecord,
     EngagementProfile,
     OwnRecord,
     PreferenceRecord,
@@ -76,7 +78,7 @@ def compile_profile(
         window=_window(patient, own, endpoint),
         max_per_week=_max_per_week(patient, own, endpoint),
         pause=_pause(own),
-        consents=(*own.consents, *chart_consents),
+        consents=(*_consents(own, endpoint.id), *chart_consents),
         matters=_own(own, "matters"),
         interpreter_needed=_interpreter(patient),
         conflicts=conflicts,
@@ -114,6 +116,19 @@ def newest(own: OwnRecord, name: str) -> PreferenceRecord | None:
         strongest = 0
     usable = [item for item in answers if STRENGTH[item.who] >= strongest]
     return max(usable, key=lambda item: item.recorded_at)
+
+
+def _consents(own: OwnRecord, endpoint_id: str) -> tuple[ConsentRecord, ...]:
+    """Return own answers; a patient of another endpoint is somebody else here.
+
+    The same ``Patient/1`` may be two people in two EHRs that share a number.
+    """
+    return tuple(
+        item
+        if item.endpoint_id == endpoint_id or item.patient is None
+        else replace(item, patient=f"{item.endpoint_id}:{item.patient}")
+        for item in own.consents
+    )
 
 
 def _own(own: OwnRecord, name: str) -> Sourced[Any] | None:

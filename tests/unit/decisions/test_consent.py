@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -211,3 +212,12 @@ def test_opted_out_everywhere_says_so_with_the_denial() -> None:
     candidate = found["post-discharge/check-in"]
     assert reason_of(candidate) == "hold: opted-out"
     assert candidate.verdict.facts[0].reference == "ConsentRecord/c1"
+
+
+def test_same_patient_id_in_another_ehr_is_somebody_else() -> None:
+    elsewhere = consent(endpoint_id="south")
+    found = decide(DISCHARGED, chart(encounter()), own(consents=(elsewhere,)))
+    assert reason_of(found["post-discharge/check-in"]) == "hold: no-consent"
+    denied = replace(elsewhere, permit=False, id="c9")
+    found = decide(DISCHARGED, chart(encounter()), own(consents=(consent(), denied)))
+    assert reason_of(found["post-discharge/check-in"]) == "hold: opted-out"
