@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from mappings.nudge import Nudge, NudgeState
+from mappings.nudge import REVIVABLE, Nudge, NudgeState
 from middleware.storage.connecting import Row, Tx
 
 COLUMNS = (
@@ -24,13 +24,16 @@ def upsert_nudge(tx: Tx, nudge: Nudge, now: datetime) -> bool:
     """Add a nudge; True when its key is new.
 
     Where the key exists and is still open, a changed due time moves it (with its
-    expiry, detail and words); an ended one is left as it is.
+    expiry, detail and words). One that was cancelled for a reason that may cease to be
+    (:data:`mappings.nudge.REVIVABLE`) and never handed to a channel is opened again;
+    any other ended one is left as it is.
     """
     values = {
         **asdict(nudge),
         "state": nudge.state.value,
         "detail": Jsonb(nudge.detail),
         "done_at": now if nudge.state.value in _ENDED else None,
+        "revivable": sorted(REVIVABLE),
     }
     row = tx.execute(
         f"INSERT INTO nudge ({COLUMNS}, done_at) VALUES ({_VALUES}, %(done_at)s) "  # noqa: S608 -- constants
@@ -38,8 +41,11 @@ def upsert_nudge(tx: Tx, nudge: Nudge, now: datetime) -> bool:
         "expires_at = excluded.expires_at, detail = excluded.detail, "
         "state = excluded.state, reason = excluded.reason, title = excluded.title, "
         "why = excluded.why, stops = excluded.stops, done_at = excluded.done_at "
-        "WHERE nudge.state IN ('planned', 'held') "
-        "AND nudge.due_at IS DISTINCT FROM excluded.due_at "
+        "WHERE (nudge.state IN ('planned', 'held') "
+        "AND nudge.due_at IS DISTINCT FROM excluded.due_at) "
+        "OR (nudge.state = 'cancelled' AND nudge.reason = ANY(%(revivable)s) "
+        "AND NOT EXISTS (SELECT FROM delivery WHERE delivery.nudge_id = nudge.id "
+        "AND delivery.state <> 'failed')) "
         "RETURNING (xmax = 0) AS inserted",
         values,
     ).fetchone()

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from mappings.nudge import NudgeState
+from middleware.storage.deliveries import insert_delivery
 from middleware.storage.nudges import (
     get_nudge,
     list_due_nudges,
@@ -18,7 +19,7 @@ from middleware.storage.nudges import (
     upsert_nudge,
 )
 from tests.conftest import NOW
-from tests.unit.storage.seeds import NUDGE, PATIENT, SHARD, seed
+from tests.unit.storage.seeds import DELIVERY, NUDGE, PATIENT, SHARD, seed
 
 DUE = NUDGE.due_at
 
@@ -112,3 +113,29 @@ def test_set_nudge_changes_what_is_given(database):
         language="es",
     )
     assert ended == {"done_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("reason", "delivered", "state"),
+    [
+        ("appointment-cancelled", False, NudgeState.PLANNED),
+        ("event-undone", False, NudgeState.PLANNED),
+        ("appointment-cancelled", True, NudgeState.CANCELLED),
+        ("deceased", False, NudgeState.CANCELLED),
+        ("already-booked", False, NudgeState.CANCELLED),
+    ],
+)
+def test_a_cancelled_nudge_opens_again_only_where_its_reason_has_gone(
+    database, reason, delivered, state
+):
+    with database.tx() as tx:
+        seed(tx)
+        set_nudge(tx, "n1", NudgeState.CANCELLED, reason, NOW)
+        if delivered:
+            insert_delivery(tx, replace(DELIVERY, nudge_id="n1"), NUDGE.topic)
+
+        upsert_nudge(tx, replace(NUDGE, id="n9"), NOW)
+
+        found = get_nudge(tx, "n1")
+    assert found is not None
+    assert found.state is state
