@@ -14,6 +14,8 @@ from mappings.plan import Library
 from middleware.decisions.prefetch import data_queries
 from middleware.ports import FhirApi, SearchResult
 
+PASSING = frozenset({"transient", "throttled", "timeout", "lock-error", "exception"})
+
 
 def fetch_chart(
     api: FhirApi, library: Library, patient: str, now: datetime, *, focus: str = ""
@@ -75,12 +77,20 @@ def _only(answer: SearchResult, reference: str) -> dict[str, Any]:
     )
 
 
+def is_passing(answer: SearchResult) -> bool:
+    """Tell whether a part failed for a reason that time may lift."""
+    return bool(_codes_of(answer) & PASSING)
+
+
 def _status_of(answer: SearchResult) -> int | None:
-    codes = {
-        issue.get("code")
+    if _codes_of(answer) & {"not-found", "deleted", "processing-not-found"}:
+        return 404
+    return None
+
+
+def _codes_of(answer: SearchResult) -> set[str]:
+    return {
+        str(issue.get("code"))
         for outcome in answer.outcomes
         for issue in outcome.get("issue", ())
     }
-    if codes & {"not-found", "deleted", "processing-not-found"}:
-        return 404
-    return None

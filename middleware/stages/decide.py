@@ -7,10 +7,12 @@ with its facts, and plans, moves or cancels nudges in one transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
+from mappings.errors import CareCueError
 from mappings.event import Event
 from mappings.nudge import Nudge, NudgeState, Outcome
 from mappings.resource import human_name
@@ -20,6 +22,8 @@ from middleware.decisions.deciding import (
     decide_event,
     decide_nudge,
 )
+from middleware.decisions.retries import next_attempt
+from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.stages.staff import ask_person
@@ -36,7 +40,10 @@ from middleware.storage.gate import lock_patient
 from middleware.storage.shards import check_epoch
 
 BATCH = 20
-LOOK_AGAIN = timedelta(hours=4)
+UNDECIDED = (
+    "What follows from a change in this patient's record could not be decided. No "
+    "message was planned for it. Look at the record and reach the patient if needed."
+)
 
 
 def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
@@ -47,7 +54,9 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     woken: set[str] = set()
     for event, chart in waiting:
         endpoint = known[event.endpoint_id]
-        woken |= _decide(context, endpoint, event, chart, epoch, now)
+        run = partial(_decide, context, endpoint, event, chart, epoch, now)
+        postpone = partial(_postpone, context, endpoint, event, epoch, now)
+        woken |= attempt("decide", run, postpone) or {"record"}
     for stage in sorted(woken):
         context.wake(stage, shard)
     return len(waiting)
@@ -92,6 +101,36 @@ def _decide(
         )
         events.finish_event(tx, [event.id], now)
     return _wakes(candidates, [candidate for _, candidate in again])
+
+
+def _postpone(
+    context: StageContext,
+    endpoint: Endpoint,
+    event: Event,
+    epoch: int,
+    now: datetime,
+    error: CareCueError,
+) -> None:
+    """Try an event again later; at the end a person is asked."""
+    due = None if error.permanent else next_attempt(event.attempts, now)
+    with context.database.tx() as tx:
+        check_epoch(tx, "decide", event.shard, epoch)
+        if due is not None:
+            events.retry_event(tx, event.id, due, error.message)
+            return
+        events.kill_event(tx, event.id, error.message, now)
+        ask_person(
+            context,
+            tx,
+            endpoint,
+            event.patient,
+            shard=event.shard,
+            priority="urgent",
+            reason="plan-unknown",
+            text=UNDECIDED,
+            now=now,
+            key=f"undecided|{event.focus}",
+        )
 
 
 def _wakes(*groups: Sequence[Candidate]) -> set[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from mappings.chart import Chart
 from mappings.delivery import Delivery, DeliveryState, Message
@@ -17,6 +18,7 @@ from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
 from mappings.nudge import Nudge, NudgeState, Outcome, Verdict
 from middleware.decisions.deciding import Candidate, decide_nudge
+from middleware.stages.attempting import attempt
 from middleware.stages.charts import fetch_chart
 from middleware.stages.context import StageContext
 from middleware.stages.handover import hand_over, message_of, settle_orphans
@@ -29,6 +31,7 @@ from middleware.storage.shards import check_epoch
 BATCH = 20
 FRESH = timedelta(seconds=60)
 EHR_RETRY = timedelta(minutes=5)
+FAULT_RETRY = timedelta(hours=1)
 LOOK_AGAIN = timedelta(hours=4)
 
 
@@ -49,14 +52,19 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
         due = nudges.list_due_nudges(tx, shard, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
     for nudge in due:
-        _deliver(Gate(context, known[nudge.endpoint_id], nudge, epoch), now)
+        gate = Gate(context, known[nudge.endpoint_id], nudge, epoch)
+        run, postpone = partial(_look, gate, now), partial(_postpone, gate, now)
+        message = attempt("deliver", run, postpone)
+        if message is not None:
+            hand_over(context, gate.endpoint, nudge, message)
     return len(due)
 
 
-def _deliver(gate: Gate, now: datetime) -> None:
+def _look(gate: Gate, now: datetime) -> Message | None:
+    """Return the message when it may go out now and is marked ``sending``."""
     chart = _read(gate, now)
     if chart is None:
-        return
+        return None
     library = gate.context.library(gate.endpoint)
     nudge = gate.nudge
     with gate.context.database.tx() as tx:
@@ -64,10 +72,16 @@ def _deliver(gate: Gate, now: datetime) -> None:
     first = decide_nudge(nudge, chart, own, library, gate.endpoint, now, at_send=True)
     if first.verdict.outcome is not Outcome.SEND:
         _settle(gate, first, now)
-        return
-    message = _pass_gate(gate, chart, first)
-    if message is not None:
-        hand_over(gate.context, gate.endpoint, nudge, message)
+        return None
+    return _pass_gate(gate, chart, first)
+
+
+def _postpone(gate: Gate, now: datetime, error: CareCueError) -> None:
+    """Hold what cannot be looked at; past its time it is cancelled."""
+    verdict = Verdict(Outcome.HOLD, "plan-unknown", until=now + FAULT_RETRY)
+    with gate.context.database.tx() as tx:
+        if _lock_unchanged(gate, tx):
+            _hold(gate, tx, verdict, now, error=error.message)
 
 
 def _read(gate: Gate, now: datetime) -> Chart | None:

@@ -8,11 +8,14 @@ record and says so.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
 from middleware.decisions.retries import next_attempt
 from middleware.ports import FhirApi
+from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints, outbox
 from middleware.storage.shards import check_epoch
@@ -28,13 +31,11 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
         rows = outbox.list_outbox(tx, shard, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
     for row in rows:
-        try:
-            api = context.fhir(known[row.endpoint_id])
-            stored = _write(context, api, row)
-        except CareCueError as error:
-            _postpone(context, row, epoch, now, error)
+        run = partial(_write, context, known[row.endpoint_id], row)
+        postpone = partial(_postpone, context, row, epoch, now)
+        reference = attempt("record", run, postpone)
+        if reference is None:
             continue
-        reference = f"{stored['resourceType']}/{stored['id']}"
         with context.database.tx() as tx:
             check_epoch(tx, "record", shard, epoch)
             outbox.finish_outbox(tx, row.id, reference, now)
@@ -46,7 +47,13 @@ def amendment_key(key: str, word: str) -> str:
     return f"{key}|{word}"
 
 
-def _write(
+def _write(context: StageContext, endpoint: Endpoint, row: outbox.OutboxItem) -> str:
+    """Write the resource and return its ``Type/id`` at the EHR."""
+    stored = _send(context, context.fhir(endpoint), row)
+    return f"{stored['resourceType']}/{stored['id']}"
+
+
+def _send(
     context: StageContext, api: FhirApi, row: outbox.OutboxItem
 ) -> dict[str, Any]:
     """Create the resource, or amend the one that was created before it."""

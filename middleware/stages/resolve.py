@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mappings.chart import Chart
@@ -20,16 +21,21 @@ from mappings.reference import focus_patient
 from middleware.decisions.retries import next_attempt
 from middleware.decisions.transitions import match_transitions
 from middleware.ports import FhirApi, SearchResult
-from middleware.stages.charts import fetch_chart
+from middleware.stages.attempting import attempt
+from middleware.stages.charts import fetch_chart, is_passing
 from middleware.stages.context import StageContext
 from middleware.stages.reconcile import fetch_changed
 from middleware.storage import endpoints, events, inbox, people
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
+from middleware.storage.rows import end_rows
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
 FOCUS_TYPES = ("Encounter", "Appointment", "CarePlan")
+# After so many failures the present version alone is better than nothing.
+HISTORY_TRIES = 5
+NAMES_NOBODY = "the resource names no patient, so there is nobody to decide for"
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
     for endpoint_id in dict.fromkeys(item.endpoint_id for item in items):
         mine = [item for item in items if item.endpoint_id == endpoint_id]
-        _resolve_endpoint(context, known[endpoint_id], mine, shard, epoch, now)
+        endpoint = known[endpoint_id]
+        run = partial(_resolve_endpoint, context, endpoint, mine, shard, epoch, now)
+        attempt("resolve", run, partial(_postpone, context, mine, shard, epoch, now))
     return len(items)
 
 
@@ -73,12 +81,7 @@ def _resolve_endpoint(
         work = _Expand(api, endpoint, resource_type, group)
         _guard(context, group, shard, epoch, now, work)
     wanted = [name for name in foci if name.partition("/")[0] in FOCUS_TYPES]
-    try:
-        histories = api.fetch_many([f"{name}/_history" for name in wanted])
-    except CareCueError as error:
-        everything = [item for name in foci for item in foci[name]]
-        _postpone(context, everything, shard, epoch, now, error)
-        return
+    histories = api.fetch_many([f"{name}/_history" for name in wanted])
     answers = dict(zip(wanted, histories, strict=True))
     for name, group in foci.items():
         focus = _Focus(api, endpoint, name, group, answers.get(name))
@@ -94,10 +97,8 @@ def _guard(
     work: _Expand | _Focus,
 ) -> None:
     """Run one piece of work; a fault postpones its rows and nobody else's."""
-    try:
-        work.run(context, shard, epoch, now)
-    except FhirError as error:
-        _postpone(context, items, shard, epoch, now, error)
+    run = partial(work.run, context, shard, epoch, now)
+    attempt("resolve", run, partial(_postpone, context, items, shard, epoch, now))
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,14 @@ class _Focus:
 
     def _versions(self) -> tuple[dict[str, Any], ...]:
         """Return the versions, oldest first; the current one alone if need be."""
-        if self.history is not None and self.history.complete:
-            return self.history.resources
+        history = self.history
+        if history is not None and history.complete:
+            return history.resources
+        if history is not None and is_passing(history) and not self._patience_ends():
+            raise FhirError(
+                "the history of this resource could not be read; nothing was passed "
+                "over; it is tried again"
+            )
         try:
             return (self.api.fetch(self.name),)
         except FhirError as error:
@@ -172,6 +179,10 @@ class _Focus:
                 kind, _, identifier = self.name.partition("/")
                 return ({"resourceType": kind, "id": identifier, "_deleted": True},)
             raise
+
+
+    def _patience_ends(self) -> bool:
+        return max(item.attempts for item in self.items) >= HISTORY_TRIES
 
 
 def _patient_of(versions: Sequence[dict[str, Any]]) -> str | None:
@@ -214,7 +225,9 @@ def _store(
         woken.add(event.shard)
     if found.state is not None:
         events.put_focus_state(tx, endpoint.id, found.state, found.patient)
-    inbox.finish_inbox(tx, [item.id for item in found.items], now)
+    ids = [item.id for item in found.items]
+    nobody = bool(found.transitions) and found.patient is None
+    end_rows(tx, "inbox", ids, "done", now, error=NAMES_NOBODY if nobody else None)
     return woken
 
 
