@@ -15,6 +15,7 @@ from mappings.delivery import Delivery, DeliveryState
 from mappings.endpoint import Endpoint
 from mappings.nudge import OPEN_STATES, Nudge, NudgeState
 from mappings.own_communication import OwnCommunication
+from mappings.preference import ConsentRecord
 from middleware.channels.listing import ProviderText
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.replies import Intent, Reply, reply_text
@@ -28,6 +29,10 @@ MAYBE_SENT = (
     "A message may have reached the patient before the database was restored. It will "
     "not be sent again by itself. Check with the patient before sending anything."
 )
+
+
+# The provider's clock may differ from ours by this much.
+SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,16 @@ class Planned:
         return to == ("sms", text.address)
 
     def is_text(self, text: ProviderText) -> bool:
-        """Tell whether it is that very text."""
-        return self.goes_to(text) and self.candidate.text == text.text
+        """Tell whether it is that very text, sent when it was due."""
+        same = self.goes_to(text) and self.candidate.text == text.text
+        return same and self._was_due(text.at)
 
     def may_be(self, text: ProviderText) -> bool:
         """Tell whether its words are not known and its time was that of the text."""
-        in_time = self.first_due <= text.at <= self.nudge.expires_at
-        return not self.candidate.text and in_time
+        return not self.candidate.text and self._was_due(text.at)
+
+    def _was_due(self, at: datetime) -> bool:
+        return self.first_due - SKEW <= at <= self.nudge.expires_at + SKEW
 
 
 def list_planned(
@@ -68,9 +76,13 @@ def list_planned(
     tx: Tx,
     known: Mapping[str, Endpoint],
     shard: int,
+    since: datetime,
     now: datetime,
 ) -> list[Planned]:
-    """Write every open nudge of a shard anew, from the chart of its event."""
+    """Write every open nudge of a shard anew, from the chart of its event.
+
+    Denials after ``since`` are left out: the message may have gone before they came.
+    """
     found = []
     for nudge in restoring.list_open(tx, shard):
         stored = events.get_event(tx, nudge.event_id)
@@ -79,7 +91,8 @@ def list_planned(
             continue
         chart = stored[1]
         own = own_record(tx, nudge.endpoint_id, nudge.patient, chart, now)
-        free = replace(own, restore_unchecked=False)
+        before = [item for item in own.consents if _stood(item, since)]
+        free = replace(own, restore_unchecked=False, consents=tuple(before))
         library = context.library(endpoint)
         candidate = decide_nudge(nudge, chart, free, library, endpoint, now)
         found.append(Planned(nudge, candidate))
@@ -210,6 +223,10 @@ def leave_to_person(
         now=now,
         key=f"restored|{nudge.id}",
     )
+
+
+def _stood(consent: ConsentRecord, since: datetime) -> bool:
+    return consent.permit or consent.recorded_at <= since
 
 
 def _short(endpoint_id: str, patient: str) -> str:

@@ -220,7 +220,9 @@ class _Check:
         """Lay texts that we do not know beside the open nudges of one shard."""
         now = self.context.clock.now()
         with self.context.database.tx() as tx:
-            planned = list_planned(self.context, tx, self.known, shard, now)
+            planned = list_planned(
+                self.context, tx, self.known, shard, self.mark.since, now
+            )
         for name, known_people in people.items():
             text = sent[name]
             known_people |= {item.person for item in planned if item.goes_to(text)}

@@ -1,13 +1,17 @@
 """One patient's data: handed out whole, erased but for denials, forgotten with time."""
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from mappings.delivery import DeliveryState
 from mappings.preference import ConsentRecord, Who
+from middleware.cli.main import main
+from middleware.sealing import Sealer, create_key_file, read_keys
 from middleware.storage import (
     audit,
     deliveries,
@@ -310,3 +314,62 @@ def test_audit_of_the_patient_survives_an_erasure(database):
 
     assert [item.action for item in entries] == ["pause"]
     assert NUDGE.id == "n1"
+
+
+@pytest.fixture
+def environment(database_url, tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("CARECUE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CARECUE_DATABASE_URL", database_url)
+    monkeypatch.setenv("CARECUE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_key_rotation_keeps_both_until_finished(environment, database):
+    with database.tx() as tx:
+        seed(tx, nudge=False)
+    path = environment / "secret.key"
+    create_key_file(path)
+    old = read_keys(path)
+    with database.tx() as tx:
+        subscriptions.update_subscription(tx, "s1", secrets=Sealer(old).seal(b"hook"))
+
+    begun = run("key", "rotate", "--json")
+    both = read_keys(path)
+    twice = run("key", "rotate")
+    done = run("key", "rotate", "--finish", "--json")
+    newest = read_keys(path)
+
+    assert (begun.exit_code, len(both), both[1:]) == (0, 2, old)
+    assert twice.exit_code == 2
+    assert orjson.loads(done.output)["resealed"]["subscriptions"] == 1
+    assert newest == both[:1]
+    assert path.stat().st_mode & 0o777 == 0o600
+    with database.tx() as tx:
+        hook = subscriptions.find_subscription(tx, "hook-1")
+    assert Sealer(newest).open(bytes(hook.secrets)) == b"hook"
+
+
+def test_erase_command_refuses_without_yes_and_tells_what_is_kept(
+    environment, database
+):
+    with database.tx() as tx:
+        fill(tx)
+        tx.execute("UPDATE delivery SET state = 'delivered'")
+    order = ("patient", "erase", "--patient", PATIENT, "--endpoint", "e1")
+    order += ("--reason", "asked for")
+
+    refused = run(*order)
+    done = run(*order, "--yes")
+    wrong = run("patient", "export", "--patient", "rosa", "--endpoint", "e1")
+    export = run("patient", "export", "--patient", PATIENT, "--endpoint", "e1")
+
+    assert (refused.exit_code, done.exit_code, wrong.exit_code) == (2, 0, 2)
+    assert "1 opt-outs with their numbers" in done.output
+    found = orjson.loads(export.output)
+    actions = [item["action"] for item in found["audit"]]
+    assert actions == ["patient-erase", "patient-export"]
