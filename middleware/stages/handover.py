@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import structlog
+
 from mappings.communication import write_communication, write_communication_request
 from mappings.delivery import Delivery, DeliveryState, Message, Receipt
 from mappings.endpoint import Endpoint
@@ -22,6 +24,12 @@ from middleware.storage.connecting import Tx
 from middleware.storage.shards import check_epoch
 
 BAD_ADDRESS = ("address-invalid", "address-unreachable")
+UNKNOWN_TEXT = (
+    "A message may or may not have reached the patient. It will not be sent again by "
+    "itself. Check with the patient before sending anything."
+)
+
+_log = structlog.get_logger(__name__)
 
 
 def hand_over(
@@ -29,13 +37,36 @@ def hand_over(
 ) -> None:
     """Give the message to its channel once and write down what came of it."""
     try:
-        receipt = context.channels[message.channel].send(message)
+        receipt = send(context, message)
     except ChannelError as error:
         _refused(context, endpoint, nudge, message, error)
         return
     with context.database.tx() as tx:
         _sent(context, tx, endpoint, nudge, message.delivery_id, receipt)
     context.wake("record", nudge.shard)
+
+
+def send(context: StageContext, message: Message) -> Receipt:
+    """Call the channel once; raises ChannelError, whatever went wrong in it."""
+    channel = context.channels.get(message.channel)
+    if channel is None:
+        raise ChannelError(
+            f"The channel {message.channel} is not set up in this process; nothing was "
+            "sent; see its settings",
+            reason="channel-down",
+        )
+    try:
+        return channel.send(message)
+    except ChannelError:
+        raise
+    except Exception as error:
+        _log.exception("channel failed", channel=message.channel)
+        raise ChannelError(
+            f"The channel {message.channel} failed ({type(error).__name__}); it may "
+            "have taken the message; ask it before sending again",
+            reason="delivery-unknown",
+            maybe_sent=True,
+        ) from error
 
 
 def message_of(context: StageContext, delivery: Delivery) -> Message:
@@ -65,7 +96,7 @@ def settle_orphans(
     with context.database.tx() as tx:
         found = orphans.list_orphans(tx, shard)
     for endpoint, nudge, delivery in found:
-        receipt = _ask_channel(context, delivery)
+        receipt = ask_channel(context, delivery)
         with context.database.tx() as tx:
             check_epoch(tx, "deliver", shard, epoch)
             if receipt is not None:
@@ -76,11 +107,17 @@ def settle_orphans(
         context.wake("record", shard)
 
 
-def _ask_channel(context: StageContext, delivery: Delivery) -> Receipt | None:
-    message = message_of(context, delivery)
+def ask_channel(context: StageContext, delivery: Delivery) -> Receipt | None:
+    """Return the channel's receipt; None when it has none or cannot be asked."""
+    channel = context.channels.get(delivery.channel)
+    if channel is None:
+        return None
     try:
-        return context.channels[delivery.channel].find(message, delivery.sending_at)
+        return channel.find(message_of(context, delivery), delivery.sending_at)
     except ChannelError:
+        return None
+    except Exception:  # noqa: BLE001 -- an answer that cannot be read is none
+        _log.exception("channel failed", channel=delivery.channel)
         return None
 
 
@@ -135,10 +172,7 @@ def _unknown(
         shard=nudge.shard,
         priority="urgent",
         reason="delivery-unknown",
-        text=(
-            "A message may or may not have reached the patient. It will not be sent "
-            "again by itself. Check with the patient before sending anything."
-        ),
+        text=UNKNOWN_TEXT,
         now=now,
     )
 
@@ -167,7 +201,7 @@ def _refused(
 def _find(context: StageContext, message: Message) -> Receipt | None:
     with context.database.tx() as tx:
         delivery = deliveries.get_delivery(tx, message.delivery_id)
-    return _ask_channel(context, delivery) if delivery else None
+    return ask_channel(context, delivery) if delivery else None
 
 
 def _failed(

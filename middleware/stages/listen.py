@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mappings.delivery import Delivery, DeliveryState, Message
 from mappings.endpoint import Endpoint
-from mappings.errors import ChannelError
+from mappings.errors import CareCueError, ChannelError
 from mappings.preference import ConsentRecord, Who
 from middleware.decisions.replies import Intent, Reply, classify_reply, reply_text
+from middleware.decisions.retries import next_attempt
+from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
-from middleware.stages.handover import deny, message_of
+from middleware.stages.handover import deny, message_of, send
+from middleware.stages.orphans import settle_answers
 from middleware.stages.receipts import apply_receipt
 from middleware.stages.staff import ask_person
 from middleware.storage import (
@@ -25,6 +29,7 @@ from middleware.storage import (
     endpoints,
     inbound,
     preferences,
+    tasks,
 )
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
@@ -94,18 +99,40 @@ def keep_receipt(
 
 def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     """Work off replies and receipts; return how many rows were handled."""
+    settle_answers(context, shard, epoch, now)
     with context.database.tx() as tx:
         rows = inbound.list_inbound(tx, shard, now, BATCH)
     for row in rows:
-        if row.source == "receipt":
-            with context.database.tx() as tx:
-                check_epoch(tx, "listen", shard, epoch)
-                woken = apply_receipt(context, tx, row, now)
-            if woken is not None:
-                context.wake("record", woken)
-        else:
-            _answer(context, row, epoch, now)
+        work = _receive_report if row.source == "receipt" else _answer
+        run = partial(work, context, row, epoch, now)
+        attempt("listen", run, partial(_postpone, context, row, epoch, now))
     return len(rows)
+
+
+def _receive_report(
+    context: StageContext, row: inbound.InboundItem, epoch: int, now: datetime
+) -> None:
+    with context.database.tx() as tx:
+        check_epoch(tx, "listen", row.shard, epoch)
+        woken = apply_receipt(context, tx, row, now)
+    if woken is not None:
+        context.wake("record", woken)
+
+
+def _postpone(
+    context: StageContext,
+    row: inbound.InboundItem,
+    epoch: int,
+    now: datetime,
+    error: CareCueError,
+) -> None:
+    due = None if error.permanent else next_attempt(row.attempts, now)
+    with context.database.tx() as tx:
+        check_epoch(tx, "listen", row.shard, epoch)
+        if due is None:
+            inbound.kill_inbound(tx, row.id, error.message, now)
+        else:
+            inbound.retry_inbound(tx, row.id, due, error.message)
 
 
 @dataclass(frozen=True)
@@ -125,7 +152,11 @@ def _answer(
     with context.database.tx() as tx:
         check_epoch(tx, "listen", row.shard, epoch)
         known = {item.id: item for item in endpoints.list_endpoints(tx)}
-        people = tuple(preferences.list_patients_at(tx, row.channel, row.address))
+        people = tuple(
+            item
+            for item in preferences.list_patients_at(tx, row.channel, row.address)
+            if item[1]  # an answer to a stranger bears no patient
+        )
         latest = deliveries.latest_delivery_to(tx, row.channel, row.address)
         found = _Reply(row, classify_reply(row.body), people, latest)
         _change(context, tx, known, found, now)
@@ -154,6 +185,18 @@ def _change(
         preferences.mark_bad_address(tx, row.channel, row.address, "wrong-number", now)
     if not reply.needs_person:
         return
+    if not found.people and known:
+        tasks.insert_task(
+            tx,
+            id=f"task-reply|{row.id}",
+            endpoint_id=next(iter(known)),
+            patient=None,
+            nudge_id=None,
+            priority="stat",
+            reason="reply",
+            text=f"A {row.channel} reply from an unknown sender: {row.body}",
+            now=now,
+        )
     for endpoint_id, patient in found.people:
         ask_person(
             context,
@@ -232,7 +275,7 @@ def _prepare(
 
 def _send(context: StageContext, message: Message) -> None:
     try:
-        receipt = context.channels[message.channel].send(message)
+        receipt = send(context, message)
     except ChannelError as error:
         state = DeliveryState.UNKNOWN if error.maybe_sent else DeliveryState.FAILED
         with context.database.tx() as tx:

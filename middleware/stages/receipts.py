@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from mappings.communication import write_communication
 from mappings.delivery import Delivery, DeliveryState
+from mappings.nudge import NudgeState
 from middleware.stages.context import StageContext
 from middleware.stages.record import amendment_key
 from middleware.storage import (
@@ -62,6 +63,8 @@ def apply_receipt(
             preferences.mark_bad_address(
                 tx, delivery.channel, delivery.address, reason, now
             )
+    elif delivery.state is DeliveryState.UNKNOWN and delivery.nudge_id:
+        nudges.set_nudge(tx, delivery.nudge_id, NudgeState.SENT, "due", now)
     return _amend(context, tx, delivery, state, now)
 
 

@@ -18,12 +18,14 @@ from middleware.fhir.keys import SigningKeys
 from middleware.ports import FhirApi
 from middleware.stages import decide, deliver, listen, record, resolve
 from middleware.stages.context import StageContext
+from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
 from middleware.storage import endpoints
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.worker import Step, Worker
 
+ORPHANS_EVERY = timedelta(seconds=2)
 STEPS = {
     "resolve": resolve.step,
     "decide": decide.step,
@@ -120,7 +122,9 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
     )
     every = timedelta(seconds=runtime.settings.poll_seconds)
     reconcile = Periodic("reconcile", every, lambda: poll_endpoints(context))
-    ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, [reconcile])
+    orphans = Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context))
+    periodic = [reconcile, orphans]
+    ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, periodic)
     ticker.start()
     try:
         worker.run(stop)
