@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.stages.world import World
 
@@ -10,4 +11,5 @@ from tests.stages.world import World
 @pytest.fixture
 def world(database, clock, ids):
     """Rosa may be texted; nothing has happened yet."""
-    return World(database, clock, ids)
+    with capture_logs():
+        yield World(database, clock, ids)

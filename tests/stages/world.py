@@ -128,7 +128,8 @@ class ScriptedFhir:
         self._check("search", query)
         kind, _, parameters = query.partition("?")
         wanted = dict(part.split("=", 1) for part in parameters.split("&") if part)
-        found = [item[-1] for name, item in self.versions.items() if _is(name, kind)]
+        stored = [item[-1] for name, item in self.versions.items() if _is(name, kind)]
+        found = [item for item in stored if isinstance(item, dict)]
         if "patient" in wanted:
             found = [item for item in found if focus_patient(item) == wanted["patient"]]
         return SearchResult(tuple(found))
@@ -373,6 +374,10 @@ class World:
         """Return ``state: reason`` of a nudge."""
         row = self.nudge(action)
         return f"{row['state']}: {row['reason']}"
+
+    def state_of(self, focus: str) -> str:
+        """Return the state of a focus's inbox row."""
+        return str(self.one("SELECT state FROM inbox WHERE focus = %s", focus))
 
     def deliveries(self) -> list[str]:
         """Return ``channel state`` of every delivery of a nudge, oldest first."""
