@@ -1,0 +1,78 @@
+"""The documentation names every setting, command, option of state and reason."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from mappings.endpoint_file import read_endpoint_file
+from mappings.nudge import REASONS
+from middleware.cli.main import main
+from middleware.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+
+
+def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for part, inner in command.commands.items():
+            yield from commands(inner, f"{name} {part}")
+    else:
+        yield name, command
+
+
+COMMANDS = dict(commands(main, "carecue"))
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_setting_is_documented_with_its_description(name: str) -> None:
+    description = Settings.model_fields[name].description
+    rows = [line for line in TEXT.splitlines() if f"`CARECUE_{name.upper()}`" in line]
+
+    assert any(line.endswith(f"| {description} |") for line in rows)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_command_is_documented_and_has_an_example(name: str) -> None:
+    help_text = COMMANDS[name].help or ""
+
+    assert name in TEXT
+    assert "Example" in help_text
+    assert name in help_text
+
+
+@pytest.mark.parametrize("code", sorted(REASONS))
+def test_reason_is_documented_with_its_sentence(code: str) -> None:
+    assert f"| `{code}` | {REASONS[code].sentence} |" in TEXT
+
+
+def test_example_of_an_endpoint_can_be_read() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    example = page.split("```toml\n")[1].split("```")[0]
+
+    endpoint = read_endpoint_file(example)
+
+    assert endpoint.id == "northside"
+    assert set(tomllib.loads(example)) == {
+        "id",
+        "name",
+        "kind",
+        "fhir_base",
+        "allow_list",
+        "backend",
+        "app",
+        "site",
+        "profile",
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_of_the_project_are_whole(page: Path) -> None:
+    targets = [part.split(")")[0] for part in page.read_text().split("](")[1:]]
+    local = [target.partition("#")[0] for target in targets if "://" not in target]
+
+    assert [name for name in local if name and not (page.parent / name).exists()] == []
