@@ -106,12 +106,17 @@ def _read_file(path: Path, lineage: str) -> int:
 
 
 def _write_file(path: Path, generation: Generation) -> None:
-    """Replace the file whole; a file that is further already stays."""
+    """Replace the file whole; a file that is further already stays.
+
+    A home that cannot be written to costs this sign alone; it is logged.
+    """
     if _read_file(path, generation.lineage) >= generation.number:
         return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    value = {"lineage": generation.lineage, "number": generation.number}
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_bytes(
-        orjson.dumps({"lineage": generation.lineage, "number": generation.number})
-    )
-    fresh.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh.write_bytes(orjson.dumps(value))
+        fresh.replace(path)
+    except OSError as error:
+        _log.warning("generation file not written", error=type(error).__name__)
