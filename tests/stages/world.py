@@ -114,6 +114,9 @@ class ScriptedFhir:
     def fetch(self, reference: str) -> Resource:
         self.on_read(reference)
         self._check("read", reference)
+        for item in self.created:
+            if f"{item['resourceType']}/{item['id']}" == reference:
+                return item
         if reference not in self.versions:
             raise FhirError("answered 404", status=404, permanent=True)
         return self.versions[reference][-1]
