@@ -55,6 +55,22 @@ def focus_patient(resource: Resource, base: str | None = None) -> str | None:
     return None
 
 
+def concerns(resource: Resource, patient: str, base: str | None = None) -> bool:
+    """Tell whether a resource is about ``patient``, among others or alone.
+
+    One that names no patient at all is nobody's.
+    """
+    if resource.get("resourceType") == "Patient":
+        return reference_of(resource) == patient
+    named = [resource.get(name) for name in _SUBJECTS]
+    named += [
+        participant.get("actor")
+        for participant in resource.get("participant") or ()
+        if isinstance(participant, dict)
+    ]
+    return patient in {_patient(item, base) for item in named}
+
+
 def _patient(value: object, base: str | None) -> str | None:
     found = read_reference(value, base)
     if found is None and base is None and isinstance(value, dict):

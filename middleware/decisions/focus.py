@@ -16,7 +16,7 @@ from mappings.chart import Chart
 from mappings.instants import find_instant, is_date_only, read_bounds
 from mappings.nudge import Outcome, Verdict
 from mappings.plan import Plan
-from mappings.reference import read_reference
+from mappings.reference import concerns, read_reference
 from mappings.resource import (
     Resource,
     codings_of,
@@ -171,11 +171,13 @@ def check_focus(
     occasion: str,
     plan: Plan,
     *,
+    patient: str,
     missing: bool,
 ) -> Verdict | None:
     """Return the verdict that ends or holds everything about this focus, or None.
 
-    ``missing`` says that the focus could not be read, as opposed to being gone.
+    ``missing`` says that the focus could not be read, as opposed to being gone. A
+    focus that was moved to another patient's chart is gone for this one.
     """
     if focus is None and missing:
         return Verdict(Outcome.HOLD, "ehr-unreachable", detail=reference)
@@ -187,6 +189,9 @@ def check_focus(
         return Verdict(Outcome.CANCEL, "event-undone", (fact(gone, "id", "gone"),))
     if focus.get("status") == "entered-in-error":
         return Verdict(Outcome.CANCEL, "event-undone", (fact(focus, "status"),))
+    if not concerns(focus, patient):
+        moved = fact(focus, "subject", "not this patient")
+        return Verdict(Outcome.CANCEL, "event-undone", (moved,))
     if plan.occasion == "start" and focus.get("status") == "booked":
         moment = find_instant(focus.get("start"))
         if moment is not None and moment.isoformat() != occasion:

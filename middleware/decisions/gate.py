@@ -127,6 +127,7 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
         step.focus,
         step.occasion,
         step.plan,
+        patient=case.profile.patient,
         missing=kind in case.chart.incomplete,
     )
     if verdict is not None:

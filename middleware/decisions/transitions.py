@@ -22,7 +22,7 @@ from mappings.codes import (
 )
 from mappings.event import EventKind, FocusState, Transition
 from mappings.instants import find_instant, is_date_only
-from mappings.reference import read_reference, reference_of, version_of
+from mappings.reference import focus_patient, read_reference, reference_of, version_of
 from mappings.resource import Resource, first_at, list_of, values_at
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,7 +84,8 @@ def _status(version: Resource) -> str:
 
 
 def _fingerprint(version: Resource) -> Iterator[str]:
-    """Yield the parts whose change is a transition of its own."""
+    """Yield the parts whose change is a transition of its own: also whom it is about."""
+    yield focus_patient(version) or ""
     match version.get("resourceType"):
         case "Encounter":
             yield encounter_class(version)

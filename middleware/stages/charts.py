@@ -11,6 +11,7 @@ from typing import Any
 from mappings.chart import Chart
 from mappings.errors import FhirError
 from mappings.plan import Library
+from mappings.reference import concerns, focus_patient
 from middleware.decisions.prefetch import data_queries
 from middleware.ports import FhirApi, SearchResult
 
@@ -36,7 +37,8 @@ def fetch_chart(
         if not answer.complete and query not in singles:
             incomplete.add(query.partition("?")[0])
         for resource in answer.resources:
-            _keep(found, resource, own=query in singles)
+            if query in singles or not _of_another(resource, patient):
+                _keep(found, resource, own=query in singles)
     if singles and not answers[1].complete and focus not in found:
         incomplete.add(focus.partition("/")[0])
     return Chart(
@@ -45,6 +47,11 @@ def fetch_chart(
         read_at=now,
         incomplete=tuple(sorted(incomplete)),
     )
+
+
+def _of_another(resource: dict[str, Any], patient: str) -> bool:
+    """Tell whether a server that overlooks the patient parameter sent it along."""
+    return focus_patient(resource) is not None and not concerns(resource, patient)
 
 
 def _keep(

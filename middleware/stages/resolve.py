@@ -149,7 +149,7 @@ class _Focus:
             known = people.get_focus_patient(tx, self.endpoint.id, self.name)
         versions = self._versions()
         transitions, after = match_transitions(before, versions)
-        patient = _patient_of(versions) or known
+        patient = _patient_of(versions, self.endpoint.fhir_base) or known
         chart = None
         if transitions and patient is not None:
             chart = fetch_chart(
@@ -180,14 +180,14 @@ class _Focus:
                 return ({"resourceType": kind, "id": identifier, "_deleted": True},)
             raise
 
-
     def _patience_ends(self) -> bool:
         return max(item.attempts for item in self.items) >= HISTORY_TRIES
 
 
-def _patient_of(versions: Sequence[dict[str, Any]]) -> str | None:
+def _patient_of(versions: Sequence[dict[str, Any]], base: str) -> str | None:
+    """Return whom the newest version names; a patient of another server is nobody."""
     for version in reversed(versions):
-        patient = focus_patient(version)
+        patient = focus_patient(version, base)
         if patient:
             return patient
     return None

@@ -114,3 +114,23 @@ def test_what_push_dropped_is_found_by_the_poll(world: World) -> None:
     world.poll()
     world.run()
     assert world.state() == "planned: due"
+
+
+def test_a_stay_filed_under_the_wrong_patient_reaches_the_right_one(
+    world: World,
+) -> None:
+    name = world.discharge()
+    world.run()
+    world.fhir.change(name, subject={"reference": "Patient/other"})
+    world.go(CHECK_IN)
+    assert world.state() == "cancelled: event-undone"
+    assert world.sms.sent == []
+
+
+def test_a_patient_of_another_server_is_nobody_of_ours(world: World) -> None:
+    world.permit()
+    stay = encounter(subject={"reference": f"http://elsewhere.example/fhir/{ROSA}"})
+    world.notify(world.fhir.put(stay))
+    world.run()
+    assert world.rows("SELECT 1 FROM event") == []
+    assert world.one("SELECT state FROM inbox") == "done"

@@ -337,3 +337,11 @@ def test_old_stays_of_a_newly_connected_ehr_ask_for_nothing() -> None:
         assert outcomes <= {"cancel", "not-due"}
     found = decide(DISCHARGED, chart(encounter(period=period)))
     assert reason_of(found["post-discharge/check-in"]) == "cancel: window-passed"
+
+
+def test_a_stay_moved_to_another_chart_is_not_told_to_the_first_patient() -> None:
+    nudge = planned()
+    moved = encounter(subject={"reference": "Patient/ben"})
+    found = look_again(nudge, chart(moved))
+    assert reason_of(found) == "cancel: event-undone"
+    assert "ben" not in str(found.verdict.facts)

@@ -200,3 +200,14 @@ def test_server_without_versions_or_times_is_still_told_apart() -> None:
     moved = first | {"start": "2026-12-02T15:00:00Z"}
     found, _ = match_transitions(state, [moved])
     assert [item.kind for item in found] == [EventKind.APPOINTMENT_RESCHEDULED]
+
+
+def test_a_stay_moved_to_another_chart_is_a_discharge_of_its_own() -> None:
+    first = stay(1, "finished", subject={"reference": "Patient/a"})
+    second = stay(2, "finished", subject={"reference": "Patient/b"})
+    found, state = match_transitions(None, [first])
+    assert [item.kind for item in found] == [EventKind.ENCOUNTER_DISCHARGED]
+    again, _ = match_transitions(state, [first, second])
+    assert [(item.kind, item.version) for item in again] == [
+        (EventKind.ENCOUNTER_DISCHARGED, "2")
+    ]

@@ -19,7 +19,12 @@ from mappings.instants import (
     write_instant,
 )
 from mappings.recipient import contact_points, read_addresses, read_email, read_phone
-from mappings.reference import focus_patient, read_reference, version_of
+from mappings.reference import (
+    concerns,
+    focus_patient,
+    read_reference,
+    version_of,
+)
 from mappings.resource import codings_of, human_name, in_period, values_at
 
 BASE = "https://ehr.example.org/fhir"
@@ -238,3 +243,12 @@ def test_addresses_are_ordered_and_filtered() -> None:
     assert len(contact_points(patient)) == 5
     later = read_addresses(patient, now - timedelta(days=1500))
     assert "+13125550105" in {item.value for item in later}
+
+
+def test_a_visit_of_two_concerns_both_and_nobody_else() -> None:
+    people = [{"actor": {"reference": f"Patient/{name}"}} for name in ("a", "b")]
+    visit = {"resourceType": "Appointment", "participant": people}
+    assert [concerns(visit, f"Patient/{name}") for name in "abc"] == [True, True, False]
+    assert not concerns({"resourceType": "Encounter"}, "Patient/a")
+    far = {"subject": {"reference": "http://elsewhere.example/fhir/Patient/a"}}
+    assert not concerns(far, "Patient/a", "http://here.example/fhir")
