@@ -79,8 +79,9 @@ class FhirApi(Protocol):
         ...
 
     def fetch_history(self, reference: str) -> tuple[dict[str, Any], ...]:
-        """Return all versions of one resource, oldest first; deleted ones as
-        ``{"resourceType", "id", "meta", "_deleted": True}``.
+        """Return all versions of one resource, oldest first.
+
+        Deleted ones as ``{"resourceType", "id", "meta", "_deleted": True}``.
         """
         ...
 

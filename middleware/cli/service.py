@@ -22,8 +22,8 @@ from middleware.sandbox.server import serve as serve_sandbox
 from middleware.settings import environment_of, read_settings
 from middleware.storage.database import Database
 from middleware.storage.migrate import migrate
-from middleware.wiring.pipeline import run_worker
 from middleware.wiring.runtime import open_runtime
+from middleware.wiring.working import run_worker
 
 
 def stop_with_parent() -> None:

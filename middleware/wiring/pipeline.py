@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 
 from mappings.content import load_shipped
 from mappings.delivery import Message
@@ -18,14 +17,10 @@ from middleware.fhir.keys import SigningKeys
 from middleware.ports import FhirApi
 from middleware.stages import decide, deliver, listen, record, resolve
 from middleware.stages.context import StageContext
-from middleware.stages.orphans import wake_orphans
-from middleware.stages.reconcile import poll_endpoints
 from middleware.storage import endpoints
-from middleware.ticker import Periodic, Ticker
 from middleware.wiring.runtime import Runtime, signing_keys
-from middleware.worker import Step, Worker
+from middleware.worker import Step
 
-ORPHANS_EVERY = timedelta(seconds=2)
 STEPS = {
     "resolve": resolve.step,
     "decide": decide.step,
@@ -110,29 +105,9 @@ def _allowed(runtime: Runtime) -> Callable[[Message], bool]:
     return allowed
 
 
-def run_worker(runtime: Runtime, stop: threading.Event) -> None:
-    """Drain the stages and keep the metronome until ``stop`` is set."""
-    context = stage_context(runtime)
-    worker = Worker(
-        runtime.database,
-        runtime.wakes,
-        {name: _bind(step, context) for name, step in STEPS.items()},
-        runtime.clock,
-        concurrency=runtime.settings.worker_concurrency,
-    )
-    every = timedelta(seconds=runtime.settings.poll_seconds)
-    reconcile = Periodic("reconcile", every, lambda: poll_endpoints(context))
-    orphans = Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context))
-    periodic = [reconcile, orphans]
-    ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, periodic)
-    ticker.start()
-    try:
-        worker.run(stop)
-    finally:
-        ticker.stop()
+def bind_step(step: Callable[..., int], context: StageContext) -> Step:
+    """Give a stage's step its context and the time."""
 
-
-def _bind(step: Callable[..., int], context: StageContext) -> Step:
     def run(shard: int, epoch: int) -> int:
         return step(context, shard, epoch, context.clock.now())
 

@@ -30,11 +30,11 @@ from middleware.settings import Settings
 from middleware.storage import endpoints, inbox, subscriptions
 from middleware.wiring.apps import make_public_app
 from middleware.wiring.clockwork import Clockwork
-from middleware.wiring.pipeline import run_worker
 from middleware.wiring.runtime import open_runtime
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.story import Step, Story, send_step
 from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
+from middleware.wiring.working import run_worker
 
 TYPES = ("Encounter", "Appointment", "CarePlan")
 TOKEN = "live-token"
@@ -133,9 +133,7 @@ class Rig:
                 self.clockwork = Clockwork(
                     self.runtime, self.control.set_clock, self.control.pending
                 )
-                self.ehr = FhirClient(
-                    self.base, lambda: None, clock=self.runtime.clock
-                )
+                self.ehr = FhirClient(self.base, lambda: None, clock=self.runtime.clock)
                 self._open_sms()
                 self.listener.serve(make_public_app(self.runtime))
                 try:

@@ -1,0 +1,58 @@
+"""A worker process: the stages drained, the metronome kept, what time asks for done."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from middleware.stages.orphans import wake_orphans
+from middleware.stages.reconcile import poll_endpoints
+from middleware.ticker import Periodic, Ticker
+from middleware.wiring.generations import check_generation, note_generation
+from middleware.wiring.pipeline import STEPS, bind_step, stage_context
+from middleware.wiring.runtime import Runtime
+from middleware.wiring.stewarding import forget_old
+from middleware.worker import Worker
+
+ORPHANS_EVERY = timedelta(seconds=2)
+GENERATION_EVERY = timedelta(minutes=1)
+RETENTION_EVERY = timedelta(days=1)
+
+
+def run_worker(runtime: Runtime, stop: threading.Event) -> None:
+    """Drain the stages and keep the metronome until ``stop`` is set.
+
+    A database that is older than this machine remembers was restored: every message
+    is held before the first one could go out.
+    """
+    check_generation(runtime)
+    note_generation(runtime)
+    context = stage_context(runtime)
+    worker = Worker(
+        runtime.database,
+        runtime.wakes,
+        {name: bind_step(step, context) for name, step in STEPS.items()},
+        runtime.clock,
+        concurrency=runtime.settings.worker_concurrency,
+    )
+    poll_every = timedelta(seconds=runtime.settings.poll_seconds)
+    periodic = (
+        Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
+        Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
+        Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
+        Periodic("retention", RETENTION_EVERY, lambda: _forget(runtime)),
+    )
+    ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, periodic)
+    ticker.start()
+    try:
+        worker.run(stop)
+    finally:
+        ticker.stop()
+
+
+def _note(runtime: Runtime) -> None:
+    note_generation(runtime)
+
+
+def _forget(runtime: Runtime) -> None:
+    forget_old(runtime)
