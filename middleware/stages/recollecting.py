@@ -132,12 +132,23 @@ def recall_communication(
         deliveries.set_delivery(tx, stored.id, DeliveryState.SENT, sent_at=sent_at)
         return Recalled(fresh=True, ended=ended)
     text = texts.get(said.provider_id or "")
+    delivery = _delivery_said(said, endpoint.id, nudge, text, sent_at)
+    _insert(tx, delivery, nudge.topic if nudge else said.topic)
+    return Recalled(fresh=True, ended=ended)
+
+
+def _delivery_said(
+    said: OwnCommunication,
+    endpoint_id: str,
+    nudge: Nudge | None,
+    text: ProviderText | None,
+    sent_at: datetime,
+) -> Delivery:
     address = text.address if text else (nudge.address if nudge else None)
-    twin = deliveries.find_delivery(tx, said.channel, said.provider_id or "")
-    delivery = Delivery(
+    return Delivery(
         id=said.delivery_id,
         nudge_id=nudge.id if nudge else None,
-        endpoint_id=endpoint.id,
+        endpoint_id=endpoint_id,
         patient=said.patient,
         channel=said.channel,
         address=address or "",
@@ -145,12 +156,10 @@ def recall_communication(
         subject="",
         text=said.text,
         state=text.state if text else DeliveryState.SENT,
-        provider_id=None if twin else said.provider_id,
+        provider_id=said.provider_id,
         sending_at=sent_at,
         sent_at=sent_at,
     )
-    deliveries.insert_delivery(tx, delivery, nudge.topic if nudge else said.topic)
-    return Recalled(fresh=True, ended=ended)
 
 
 def recall_text(
@@ -175,34 +184,58 @@ def recall_text(
     doubtful = [item for item in planned if item.may_be(text)]
     if same or topic == "reply":
         doubtful = []
-    twin = deliveries.find_delivery(tx, "sms", text.provider_id)
-    delivery = Delivery(
+    delivery = _delivery_of(text, identifier, (endpoint.id, patient), same)
+    _insert(tx, delivery, topic)
+    _end(context, tx, endpoint, same, doubtful, text, now)
+    return Recalled(
+        fresh=True,
+        ended=(same.nudge.id,) if same else (),
+        doubtful=tuple(item.nudge.id for item in doubtful),
+    )
+
+
+def _delivery_of(
+    text: ProviderText, identifier: str, person: tuple[str, str], same: Planned | None
+) -> Delivery:
+    return Delivery(
         id=identifier,
         nudge_id=same.nudge.id if same else None,
-        endpoint_id=endpoint.id,
-        patient=patient,
+        endpoint_id=person[0],
+        patient=person[1],
         channel="sms",
         address=text.address,
         language=(same.candidate.language if same else None) or "",
         subject="",
         text=text.text,
         state=text.state,
-        provider_id=None if twin else text.provider_id,
+        provider_id=text.provider_id,
         sending_at=text.at,
         sent_at=text.at,
     )
-    deliveries.insert_delivery(tx, delivery, topic)
+
+
+def _insert(tx: Tx, delivery: Delivery, topic: str) -> None:
+    """Add a delivery; the provider's id names the first of several at one number."""
+    known = deliveries.find_delivery(tx, delivery.channel, delivery.provider_id or "")
+    fresh = replace(delivery, provider_id=None) if known else delivery
+    deliveries.insert_delivery(tx, fresh, topic)
+
+
+def _end(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    same: Planned | None,
+    doubtful: Sequence[Planned],
+    text: ProviderText,
+    now: datetime,
+) -> None:
     if same is not None and text.state is DeliveryState.FAILED:
         nudges.set_nudge(tx, same.nudge.id, NudgeState.FAILED, "not-delivered", now)
     elif same is not None:
         nudges.set_nudge(tx, same.nudge.id, NudgeState.SENT, "due", now)
     for item in doubtful:
         leave_to_person(context, tx, endpoint, item.nudge, now)
-    return Recalled(
-        fresh=True,
-        ended=(same.nudge.id,) if same else (),
-        doubtful=tuple(item.nudge.id for item in doubtful),
-    )
 
 
 def leave_to_person(
