@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import orjson
 
 from middleware.cli.demo_checks import Result, count_story
 from middleware.cli.demo_connect import (
@@ -29,6 +32,7 @@ from middleware.fhir.client import FhirClient
 from middleware.ports import RandomIds
 from middleware.sealing import create_key_file
 from middleware.settings import Settings, environment_of, read_settings
+from middleware.storage import audit, login_links
 from middleware.storage.database import Database
 from middleware.storage.embedded import Embedded
 from middleware.storage.migrate import migrate
@@ -39,6 +43,8 @@ from middleware.wiring.story import Story, read_story, send_step
 
 FAULTS = {"drop": 0.05, "duplicate": 0.05, "reorder": 0.05, "seed": 7}
 SITE_ZONE = "America/Los_Angeles"
+PERSON = "demo administrator"
+LINK_LIFE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class Demo:
         database.close()
         if not settings.secret_key_path.exists():
             create_key_file(settings.secret_key_path)
+        self._write_settings(settings)
         progress("starting the sandbox EHR")
         self._start_sandbox()
         wait_until("The sandbox EHR", self.control.healthy, self.children)
@@ -177,20 +184,51 @@ class Demo:
     def welcome(self) -> str:
         """Return the few URLs to open and what to try first."""
         sandbox = self.control.base_url
-        console = f"http://127.0.0.1:{self.ports.console}/console"
         return (
             "\nCareCue is running.\n\n"
             f"  EHR, patient list   {sandbox}/ehr/\n"
             f"  Phones              {sandbox}/phone/\n"
             f"  Mailboxes           {sandbox}/mailbox/\n"
-            f"  Console             {console}\n"
-            "                      (log in with: carecue console-link "
-            f"--home {self.home})\n\n"
-            "Try this first: open Rosa Delgado in the EHR, launch CareCue, then press\n"
-            '"Discharge home". In the console, move the clock to the next message and\n'
-            "look at her phone.\n\nCtrl-C stops everything; the state is kept in\n"
-            f"{self.home}\n"
+            "  Console             (this link opens it once, within a day)\n"
+            f"    {self.console_link()}\n\n"
+            "Try this first: open Rosa Delgado in the EHR and press Discharge home.\n"
+            "In the console, press Forward to the next message, then look at her "
+            "phone.\n"
+            "Launch CareCue from her chart to see why she got it.\n\n"
+            "For another console link, or any other command, in a second terminal:\n"
+            f"  export CARECUE_CONFIG_FILE={shlex.quote(str(self.settings_file))}\n"
+            "  carecue console-link\n\n"
+            "Ctrl-C stops everything; the state is kept in\n"
+            f"  {self.home}\n"
         )
+
+    def console_link(self) -> str:
+        """Make a one-time link to the console and return its URL."""
+        assert self.runtime is not None
+        token, now = self.runtime.ids.secret(), self.runtime.clock.now()
+        with self.runtime.database.tx() as tx:
+            login_links.insert_login_link(
+                tx,
+                token_hash=login_links.hash_token(token),
+                person=PERSON,
+                expires_at=now + LINK_LIFE,
+            )
+            audit.insert_audit(tx, PERSON, "console-link", now)
+        return f"http://127.0.0.1:{self.ports.console}/console/login?token={token}"
+
+    @property
+    def settings_file(self) -> Path:
+        """Where other commands find this demo's settings."""
+        return self.home / "settings.toml"
+
+    def _write_settings(self, settings: Settings) -> None:
+        """Write the settings as TOML, for their owner only: they name a token."""
+        values = settings.model_dump(mode="json", exclude_defaults=True)
+        lines = (
+            f"{name} = {orjson.dumps(it).decode()}\n" for name, it in values.items()
+        )
+        self.settings_file.touch(mode=0o600)
+        self.settings_file.write_text("".join(lines))
 
 
 def play_story(running: Demo) -> Result:
@@ -200,7 +238,7 @@ def play_story(running: Demo) -> Result:
     assert runtime is not None
     clockwork, ehr = running.clockwork(), running.ehr()
 
-    def told(instant: datetime) -> None:
+    def told(_instant: datetime) -> None:
         running.children.check()
 
     for step in story.steps:

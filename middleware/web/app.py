@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 from flask import Blueprint, Flask, Response
 
-from mappings.errors import CareCueError
+from mappings.errors import BadInputError, CareCueError
 from middleware.web import security
+from middleware.web.health import add_health
 
 BODY_LIMIT = 6 * 1024 * 1024
 
@@ -35,7 +36,7 @@ def create_public_app(ports: PublicPorts) -> Flask:
     for blueprint in ports.blueprints:
         app.register_blueprint(blueprint)
     _add_keys(app, ports)
-    _add_health(app, ports)
+    add_health(app, ports.ready)
     app.register_error_handler(CareCueError, _refuse)
     return app
 
@@ -50,22 +51,15 @@ def _add_keys(app: Flask, ports: PublicPorts) -> None:
         return answer
 
 
-def _add_health(app: Flask, ports: PublicPorts) -> None:
-    @app.get("/health/live")
-    def live() -> Response:
-        return Response(b'{"status":"ok"}', content_type="application/json")
-
-    @app.get("/health/ready")
-    def ready() -> Response:
-        fault = ports.ready()
-        body = {"status": "ok"} if fault is None else {"status": "down", "why": fault}
-        return Response(
-            orjson.dumps(body),
-            status=200 if fault is None else 503,
-            content_type="application/json",
-        )
-
-
 def _refuse(error: CareCueError) -> Response:
-    body = {"error": type(error).__name__, "message": error.message}
-    return Response(orjson.dumps(body), status=500, content_type="application/json")
+    """Say what kind of fault it was; its words may name parts of this installation."""
+    bad = isinstance(error, BadInputError)
+    body = {
+        "error": type(error).__name__,
+        "message": error.message if bad else "Nothing was lost. Please try again.",
+    }
+    return Response(
+        orjson.dumps(body),
+        status=400 if bad else 503,
+        content_type="application/json",
+    )

@@ -2,83 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from middleware.storage import endpoints, inbox, overview, subscriptions
+from middleware.storage import endpoints, inbox, overview, story, subscriptions
 from middleware.storage.connecting import Tx
+from middleware.web.endpoint_row import TYPES
 
-TYPES = ("Encounter", "Appointment", "CarePlan")
+Labels = Mapping[str, str]
+Samples = list[tuple[Labels, float]]
 
 
 def write_metrics(tx: Tx, now: datetime) -> str:
     """Return all metrics as text."""
-    return "\n".join([*_counts(tx), *_endpoints(tx, now), ""])
+    return "\n".join([*_counts(tx), *_states(tx), *_ages(tx, now), ""])
 
 
 def _counts(tx: Tx) -> Iterator[str]:
     found = overview.count_all(tx)
-    yield from _metric(
-        "notifications_total", "counter", "Notifications received", [("", found.notifications)]
-    )
-    yield from _metric(
-        "events_total", "counter", "Clinical events", [("", found.events)]
-    )
-    yield from _metric(
-        "decisions_total", "counter", "Verdicts stored", [("", found.decisions)]
-    )
-    yield from _metric(
+    for name, text, total in (
+        ("notifications", "Notifications stored", found.notifications),
+        ("events", "Clinical events stored", found.events),
+        ("decisions", "Verdicts stored", found.decisions),
+        ("replies", "Replies of patients stored", found.replies),
+        ("ehr_writes", "Resources that the EHR took", found.recorded),
+        ("ehr_writes_kept", "Resources that the EHR refused", found.kept),
+        ("staff_tasks_open", "Open tasks for staff", found.tasks_open),
+        ("holds", "Holds set by a person", found.switches_on),
+    ):
+        yield from _gauge(name, text, [({}, total)])
+
+
+def _states(tx: Tx) -> Iterator[str]:
+    found = overview.count_all(tx)
+    yield from _gauge(
         "nudges",
-        "gauge",
-        "Nudges by state and reason",
+        "Messages intended, by state and reason",
         [
-            (f'{{state="{state}",reason="{reason}"}}', total)
+            ({"state": state, "reason": reason}, total)
             for (state, reason), total in sorted(found.nudges.items())
         ],
     )
-    yield from _metric(
+    yield from _gauge(
         "deliveries",
-        "gauge",
-        "Deliveries by state",
-        [(f'{{state="{name}"}}', n) for name, n in sorted(found.deliveries.items())],
+        "Hand-overs to a channel, by state",
+        [({"state": name}, total) for name, total in sorted(found.deliveries.items())],
     )
     for name, rows in (("waiting", found.waiting), ("dead", found.dead)):
-        yield from _metric(
+        yield from _gauge(
             f"rows_{name}",
-            "gauge",
-            f"Rows {name} by stage",
-            [(f'{{stage="{stage}"}}', total) for stage, total in sorted(rows.items())],
+            f"Rows {name}, by stage",
+            [({"stage": stage}, total) for stage, total in sorted(rows.items())],
         )
-    yield from _metric(
-        "staff_tasks_open", "gauge", "Open tasks for staff", [("", found.tasks_open)]
-    )
-    yield from _metric(
-        "holds", "gauge", "Holds set by a person", [("", found.switches_on)]
-    )
 
 
-def _endpoints(tx: Tx, now: datetime) -> Iterator[str]:
-    ages, seen = [], []
+def _ages(tx: Tx, now: datetime) -> Iterator[str]:
+    polled: Samples = []
+    heard: dict[tuple[str, str], float] = {}
     for endpoint in endpoints.list_endpoints(tx):
         for name in TYPES:
             cursor = inbox.read_cursor(tx, endpoint.id, name)
             if cursor and cursor.polled_at:
-                label = f'{{endpoint="{endpoint.id}",type="{name}"}}'
-                ages.append((label, (now - cursor.polled_at).total_seconds()))
+                labels = {"endpoint": endpoint.id, "type": name}
+                polled.append((labels, (now - cursor.polled_at).total_seconds()))
         for row in subscriptions.list_subscriptions(tx, endpoint.id):
             if row.last_seen_at:
-                label = f'{{endpoint="{endpoint.id}",type="{row.resource_type}"}}'
-                seen.append((label, (now - row.last_seen_at).total_seconds()))
-    yield from _metric("poll_age_seconds", "gauge", "Since the last poll", ages)
-    yield from _metric(
-        "notification_age_seconds", "gauge", "Since the last notification", seen
+                # One series per type, however many subscriptions it has.
+                key = (endpoint.id, row.resource_type)
+                age = (now - row.last_seen_at).total_seconds()
+                heard[key] = min(age, heard.get(key, age))
+    tick = story.last_finished(tx, "janitor")
+    yield from _gauge("poll_age_seconds", "Since the last read of the chart", polled)
+    yield from _gauge(
+        "notification_age_seconds",
+        "Since the last notification",
+        [({"endpoint": one, "type": name}, age) for (one, name), age in heard.items()],
+    )
+    yield from _gauge(
+        "worker_tick_age_seconds",
+        "Since a worker last ticked",
+        [({}, (now - tick).total_seconds())] if tick else [],
     )
 
 
-def _metric(
-    name: str, kind: str, text: str, samples: list[tuple[str, float]]
-) -> Iterator[str]:
+def _gauge(name: str, text: str, samples: Samples) -> Iterator[str]:
     yield f"# HELP carecue_{name} {text}."
-    yield f"# TYPE carecue_{name} {kind}"
+    yield f"# TYPE carecue_{name} gauge"
     for labels, value in samples:
-        yield f"carecue_{name}{labels} {value:g}"
+        yield f"carecue_{name}{_labels(labels)} {_number(value)}"
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    pairs = (f'{name}="{_escape(value)}"' for name, value in labels.items())
+    return "{" + ",".join(pairs) + "}"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

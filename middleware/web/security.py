@@ -9,16 +9,28 @@ POLICY = (
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "object-src 'none'; frame-ancestors 'none'"
 )
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+UNFRAMED = {
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
-def register(app: Flask) -> None:
-    """Set the strict headers wherever a page has not set its own."""
-    app.after_request(_headers)
+def register(app: Flask, *, framed: bool = True) -> None:
+    """Set the strict headers wherever a page has not set its own.
 
+    ``framed`` False also tells old browsers that no page may be shown in a frame.
+    """
 
-def _headers(response: Response) -> Response:
-    response.headers.setdefault("Content-Security-Policy", POLICY)
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    return response
+    def set_headers(response: Response) -> Response:
+        for name, value in (HEADERS if framed else HEADERS | UNFRAMED).items():
+            response.headers.setdefault(name, value)
+        return response
+
+    app.after_request(set_headers)

@@ -8,7 +8,6 @@ from typing import Any
 from flask import Flask
 
 from mappings.endpoint import Endpoint
-from mappings.errors import CareCueError
 from middleware.channels.inbound import parse_twilio_inbound, parse_twilio_status
 from middleware.channels.signatures import check_twilio_signature
 from middleware.desk.desk import Desk
@@ -26,7 +25,12 @@ from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
 from middleware.wiring.console import create_console
 from middleware.wiring.pipeline import stage_context
-from middleware.wiring.runtime import Runtime, make_runtime, signing_keys
+from middleware.wiring.runtime import (
+    Runtime,
+    database_fault,
+    make_runtime,
+    signing_keys,
+)
 from smart_app.app import create_blueprint
 from smart_app.ports import SmartPorts
 from subscriptions.receiver import make_receiver
@@ -55,17 +59,9 @@ def make_public_app(runtime: Runtime) -> Flask:
                 create_blueprint(_smart_ports(runtime, context, keys)),
             ),
             public_jwks=keys.public_jwks,
-            ready=lambda: _fault(runtime),
+            ready=lambda: database_fault(runtime),
         )
     )
-
-
-def _fault(runtime: Runtime) -> str | None:
-    try:
-        runtime.database.ping()
-    except CareCueError as error:
-        return error.message
-    return None
 
 
 def _receive_ports(runtime: Runtime) -> ReceivePorts:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mappings.errors import ConfigurationError
+from mappings.errors import CareCueError, ConfigurationError
 from middleware.clock import MovableClock, SystemClock
 from middleware.fhir.keys import SigningKeys
 from middleware.log import configure_logging
@@ -77,6 +77,18 @@ def make_runtime(settings: Settings, *, checked: bool = True) -> Runtime:
         ids=RandomIds(),
         sealer=Sealer(read_keys(path)),
     )
+
+
+def database_fault(runtime: Runtime) -> str | None:
+    """Return why the database cannot be used now, or None; answers at once.
+
+    A connection of its own is opened: the pool would wait for a server that is gone.
+    """
+    try:
+        runtime.database.listen_connection().close()
+    except CareCueError as error:
+        return error.message
+    return None
 
 
 def _clock(settings: Settings, database: Database) -> Clock:

@@ -1,0 +1,131 @@
+"""One endpoint as the console's table shows it: five named checks and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mappings.endpoint import Endpoint
+from middleware.storage import inbox, subscriptions
+from middleware.storage.connecting import Tx
+from middleware.storage.console_reading import EndpointWork
+from middleware.storage.subscriptions import SubscriptionRow
+from middleware.web.words import count
+
+TYPES = ("Encounter", "Appointment", "CarePlan")
+POLL_LATE = timedelta(minutes=15)
+BROKEN = ("error", "off")
+SEVERITY = ("stop", "warn", "info", "off", "ok")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its tone (ok, info, warn, stop, off) and what it saw."""
+
+    tone: str
+    said: str
+
+
+@dataclass(frozen=True)
+class EndpointRow:
+    """One endpoint with its checks; ``poll_error`` is the last read's fault."""
+
+    id: str
+    name: str
+    kind: str
+    base: str
+    tone: str
+    word: str
+    read: Check
+    push: Check
+    events: Check
+    messages: Check
+    record: Check
+    last_notification: datetime | None
+    last_poll: datetime | None
+    poll_error: str | None
+    event_count: int
+
+
+def read_row(
+    tx: Tx, endpoint: Endpoint, work: EndpointWork, now: datetime
+) -> EndpointRow:
+    """Read and judge one endpoint."""
+    mine = subscriptions.list_subscriptions(tx, endpoint.id)
+    cursors = [inbox.read_cursor(tx, endpoint.id, name) for name in TYPES]
+    polls = [item.polled_at for item in cursors if item and item.polled_at]
+    error = next((item.error for item in cursors if item and item.error), None)
+    read = _read(min(polls, default=None), error, now)
+    push = _push(mine)
+    tone, word = _status(read, push)
+    return EndpointRow(
+        id=endpoint.id,
+        name=endpoint.name,
+        kind=endpoint.kind.value,
+        base=endpoint.fhir_base,
+        tone=tone,
+        word=word,
+        read=read,
+        push=push,
+        events=_bad(work.dead, "stop", "given up", f"{work.events:,} worked off"),
+        messages=_bad(work.failed, "warn", "failed", "None failed"),
+        record=_bad(work.kept, "warn", "refused", f"{work.recorded:,} written"),
+        last_notification=max(
+            (row.last_seen_at for row in mine if row.last_seen_at), default=None
+        ),
+        last_poll=max(polls, default=None),
+        poll_error=error,
+        event_count=work.events,
+    )
+
+
+def _read(oldest: datetime | None, error: str | None, now: datetime) -> Check:
+    if error:
+        return Check("stop", "Cannot be read")
+    if oldest is None:
+        return Check("warn", "Not read yet")
+    if now - oldest > POLL_LATE:
+        return Check("warn", "Not read lately")
+    return Check("ok", "Read")
+
+
+def _push(rows: list[SubscriptionRow]) -> Check:
+    if not rows:
+        return Check("off", "No subscription")
+    broken = [row for row in rows if row.status in BROKEN]
+    if broken:
+        return Check("warn", f"{len(broken)} of {len(rows)} off")
+    silent = [row for row in rows if row.last_seen_at is None]
+    if silent:
+        return Check("info", f"{len(rows) - len(silent)} of {len(rows)} heard")
+    return Check("ok", f"{len(rows)} of {len(rows)} heard")
+
+
+def _bad(number: int, tone: str, word: str, fine: str) -> Check:
+    return Check(tone, f"{number:,} {word}") if number else Check("ok", fine)
+
+
+def _status(read: Check, push: Check) -> tuple[str, str]:
+    if read.tone == "stop":
+        return "stop", "Cannot read"
+    if read.tone == "warn":
+        return "warn", read.said
+    if push.tone in ("warn", "off"):
+        return "ok", "Healthy, polling"
+    return "ok", "Healthy"
+
+
+def subscription_word(row: SubscriptionRow) -> tuple[str, str]:
+    """Return the tone and word of one subscription."""
+    if row.status in BROKEN:
+        return "warn", row.status.capitalize()
+    if row.last_seen_at is None:
+        return "info", "Waiting for the first notification"
+    return "ok", "Active"
+
+
+def numbered(row: SubscriptionRow) -> str:
+    """Return the last event number, where this form has numbers."""
+    if row.last_number is None:
+        return "not numbered" if row.form == "criteria" else "none yet"
+    return count(row.last_number, "event")

@@ -1,0 +1,199 @@
+"""What is wrong, worst first: one sentence each, its effect on patients, what mends it.
+
+Pure: judges what the overview has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from middleware.web.endpoint_row import EndpointRow
+from middleware.web.words import ago, count
+
+SILENT = timedelta(minutes=2)
+ATTENTION = "/console/attention"
+
+
+@dataclass(frozen=True)
+class Act:
+    """A link that leads to what mends it."""
+
+    label: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One sentence, a short name, the effect on patients and what to do."""
+
+    tone: str
+    short: str
+    sentence: str
+    effect: str
+    act: Act | None = None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is judged; ``holds`` in words, ``periodic`` fault by name of the work."""
+
+    now: datetime
+    endpoints: tuple[EndpointRow, ...]
+    last_tick: datetime | None
+    restore_unchecked: bool
+    holds: tuple[str, ...]
+    all_held: bool
+    replies: int
+    tasks: int
+    dead: int
+    failed: int
+    waiting: int
+    periodic: Mapping[str, str]
+
+    @property
+    def worker_silent(self) -> bool:
+        """Tell whether no worker has ticked for two minutes."""
+        return self.last_tick is None or self.now - self.last_tick > SILENT
+
+
+def find_problems(sight: Sight) -> tuple[Problem, ...]:
+    """List everything that is wrong, the worst for patients first."""
+    return tuple(
+        problem
+        for look in (_stopped, _unreadable, _held, _people, _given_up, _lesser)
+        for problem in look(sight)
+    )
+
+
+def _stopped(sight: Sight) -> Iterator[Problem]:
+    if not sight.endpoints:
+        yield Problem(
+            "info",
+            "Not connected",
+            "No EHR is connected yet.",
+            "Describe it in a file, then run carecue endpoint add FILE.",
+        )
+    if sight.worker_silent:
+        seen = (
+            f"The last sign of one was {ago(sight.last_tick, sight.now)}."
+            if sight.last_tick
+            else "None has run on this database yet."
+        )
+        yield Problem(
+            "stop",
+            "No worker",
+            "No worker is running, so no message goes out.",
+            f"{seen} Nothing is lost: notifications are still taken and wait. "
+            "Start one with carecue worker.",
+        )
+
+
+def _unreadable(sight: Sight) -> Iterator[Problem]:
+    for row in sight.endpoints:
+        if row.read.tone == "stop":
+            last = ago(row.last_poll, sight.now)
+            yield Problem(
+                "stop",
+                row.name,
+                f"{row.name} cannot be read.",
+                "Nothing is sent on old facts: its messages wait until the chart can "
+                f"be read again. Last try {last}: {row.poll_error}",
+            )
+
+
+def _held(sight: Sight) -> Iterator[Problem]:
+    if sight.restore_unchecked:
+        yield Problem(
+            "stop",
+            "Restored",
+            "Everything is held: this database was restored.",
+            "It has forgotten opt-outs and what was sent since the backup. "
+            "Run carecue restore check.",
+        )
+    if sight.all_held:
+        yield Problem(
+            "warn",
+            "Everything is held",
+            "A person holds everything, so no message goes out.",
+            "Events are still received and decided on.",
+            Act("Go to the hold", "#h-hold"),
+        )
+
+
+def _people(sight: Sight) -> Iterator[Problem]:
+    if sight.replies:
+        one = sight.replies == 1
+        yield Problem(
+            "stop",
+            "Replies",
+            "A patient's reply waits for a person."
+            if one
+            else f"{sight.replies:,} patients' replies wait for a person.",
+            f"{'This patient gets' if one else 'These patients get'} no other message "
+            "until somebody has called back.",
+            Act(f"See {count(sight.replies, 'reply', 'replies')}", f"{ATTENTION}#wait"),
+        )
+
+
+def _given_up(sight: Sight) -> Iterator[Problem]:
+    if sight.dead:
+        yield Problem(
+            "warn",
+            "Given up",
+            f"{count(sight.dead, 'piece')} of work failed several times and "
+            f"{'was' if sight.dead == 1 else 'were'} given up.",
+            "Nothing was sent for them. Read the errors, then mend their cause.",
+            Act(f"See {sight.dead:,} given up", f"{ATTENTION}#fail"),
+        )
+    if sight.failed:
+        yield Problem(
+            "warn",
+            "Failed messages",
+            f"{count(sight.failed, 'message')} could not be delivered.",
+            "These patients were not reached; each cause is listed with what to do.",
+            Act(f"See {count(sight.failed, 'failed message')}", f"{ATTENTION}#fail"),
+        )
+    for name, fault in sight.periodic.items():
+        yield Problem(
+            "warn",
+            "Periodic work",
+            f"The periodic work {name} failed: {fault}.",
+            "It is tried again at its next turn.",
+        )
+
+
+def _lesser(sight: Sight) -> Iterator[Problem]:
+    for row in sight.endpoints:
+        if row.read.tone == "warn":
+            yield Problem(
+                "warn",
+                row.name,
+                f"{row.name} was last read {ago(row.last_poll, sight.now)}.",
+                "Events that its notifications miss are found late.",
+            )
+        if row.push.tone == "warn":
+            yield Problem(
+                "warn",
+                row.name,
+                f"{row.name} has switched notifications off: {row.push.said}.",
+                "Nothing is lost: the regular read finds its events, a little later.",
+            )
+    if sight.holds and not sight.all_held:
+        yield Problem(
+            "warn",
+            "A hold",
+            f"No message goes out for {', '.join(sight.holds)}.",
+            "Other messages go out as planned.",
+            Act("Go to the hold", "#h-hold"),
+        )
+    if sight.tasks > sight.replies:
+        rest = sight.tasks - sight.replies
+        yield Problem(
+            "info",
+            "Tasks",
+            f"{count(rest, 'task')} {'waits' if rest == 1 else 'wait'} for staff.",
+            "A person does these; no message takes their place.",
+            Act(f"See {count(rest, 'task')}", f"{ATTENTION}#wait"),
+        )
