@@ -160,7 +160,7 @@ def read_cursor(tx: Tx, endpoint_id: str, resource_type: str) -> PollCursor | No
     return PollCursor(**row) if row else None
 
 
-def advance_cursor( -- a poll in the order of its columns
+def advance_cursor(
     tx: Tx,
     endpoint_id: str,
     resource_type: str,
