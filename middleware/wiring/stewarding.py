@@ -9,6 +9,7 @@ import base64
 import os
 import re
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from middleware.wiring.runtime import Runtime
 
 CHART_DAYS = 30
 TEXT_DAYS = 365
+MOST_ROUNDS = 200
 _PATIENT = re.compile(r"Patient/[A-Za-z0-9.-]{1,64}")
 
 KEPT = {
@@ -122,11 +124,16 @@ def erase_patient(
 
 
 def forget_old(runtime: Runtime) -> dict[str, int]:
-    """Empty what is older than it may be; periodic work, once an hour."""
-    with runtime.database.tx() as tx:
-        return retention.purge(
-            tx, runtime.clock.now(), days=CHART_DAYS, text_days=TEXT_DAYS
-        )
+    """Empty what is older than it may be, in short transactions; periodic work."""
+    total: Counter[str] = Counter()
+    now = runtime.clock.now()
+    for _ in range(MOST_ROUNDS):
+        with runtime.database.tx() as tx:
+            counts = retention.purge(tx, now, days=CHART_DAYS, text_days=TEXT_DAYS)
+        total.update(counts)
+        if max(counts.values()) < retention.BATCH:
+            break
+    return dict(total)
 
 
 @dataclass(frozen=True)
