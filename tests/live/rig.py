@@ -8,7 +8,7 @@ is waited for is a condition with a deadline.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,11 +43,9 @@ WAIT_SECONDS = 30.0
 
 
 class Silent(WSGIRequestHandler):
-    """Kept connections and no access log."""
+    """No access log; a connection per request, so that a stop is a stop."""
 
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, *_: Any) -> None:
         """Say nothing."""
 
 
@@ -173,10 +171,11 @@ class Rig:
         self._stop.set()
         if self._worker is not None:
             self._worker.join()
-        with self.runtime.database.tx() as tx:
-            rows = subscriptions.list_subscriptions(tx)
-        for row in rows:
-            requests.delete(f"{self.base}/Subscription/{row.server_id}", timeout=30)
+        for row in self.rows("SELECT server_id FROM subscription"):
+            # After a failure the server may be down.
+            with suppress(requests.RequestException):
+                url = f"{self.base}/Subscription/{row['server_id']}"
+                requests.delete(url, timeout=30)
         self.ehr.close()
 
     # --- connecting --------------------------------------------------------------
@@ -256,6 +255,12 @@ class Rig:
             found = [inbox.read_cursor(tx, "hapi", name) for name in TYPES]
         return [cursor for cursor in found if cursor is not None]
 
+    def newest(self, resource_type: str) -> datetime:
+        """Return the server's own time of the last change of a type."""
+        query = f"{resource_type}?_sort=-_lastUpdated&_count=1"
+        (found,) = self.ehr.fetch_search(query, follow_pages=False).resources
+        return datetime.fromisoformat(found["meta"]["lastUpdated"])
+
     # --- what happens ------------------------------------------------------------
 
     def send(self, step: Step) -> str:
@@ -296,10 +301,13 @@ class Rig:
             if text["to"] == number
         ]
 
+    def news(self) -> Connected:
+        """Return the server without what was there before we were connected."""
+        assert self.connected_at is not None
+        return Connected(self.ehr, self.connected_at)
+
     def count(self) -> Result:
         """Compare with what the scenario expects."""
-        assert self.connected_at is not None
-        ehr = Connected(self.ehr, self.connected_at)
         return count_story(
-            self.story, self.runtime.database, ehr, self.control.messages()
+            self.story, self.runtime.database, self.news(), self.control.messages()
         )
