@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -25,11 +24,11 @@ BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
 
 @pytest.fixture
-def hook(world: World) -> Iterator[FlaskClient]:
+def hook(world: World) -> FlaskClient:
     """The receiver of a subscription whose hook is ``hook-1``."""
     with world.database.tx() as tx:
         subscriptions.insert_subscription(tx, subscription())
-    yield client(world, world.database)
+    return client(world, world.database)
 
 
 def subscription() -> subscriptions.SubscriptionRow:
