@@ -48,14 +48,17 @@ def create_callbacks(ports: CallbackPorts) -> Blueprint:
         query = request.query_string.decode()
         url = f"{ports.public_url}{request.path}" + (f"?{query}" if query else "")
         signature = request.headers.get("X-Twilio-Signature", "")
-        return form if ports.signed(url, form, signature) else None
+        return _storable(form) if ports.signed(url, form, signature) else None
 
     @blueprint.post("/sms/inbound")
     def inbound() -> Response:
         form = genuine()
         if form is None:
             return Response(status=403)
-        ports.keep_reply("sms", *ports.read_reply(form))
+        address, provider_id, text = ports.read_reply(form)
+        if not address or not provider_id:
+            return Response(status=400)
+        ports.keep_reply("sms", address, provider_id, text)
         return Response("<Response/>", content_type="text/xml")
 
     @blueprint.post("/sms/status")
@@ -63,7 +66,16 @@ def create_callbacks(ports: CallbackPorts) -> Blueprint:
         form = genuine()
         if form is None:
             return Response(status=403)
-        ports.keep_receipt("sms", *ports.read_receipt(form, request.args.to_dict()))
+        query = _storable(request.args.to_dict())
+        delivery_id, state, detail = ports.read_receipt(form, query)
+        if not delivery_id or not state:
+            return Response(status=400)
+        ports.keep_receipt("sms", delivery_id, state, detail)
         return Response(status=204)
 
     return blueprint
+
+
+def _storable(form: dict[str, str]) -> dict[str, str]:
+    """Leave out NUL, which no text column takes and no message needs."""
+    return {name: value.replace("\x00", "") for name, value in form.items()}

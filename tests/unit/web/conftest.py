@@ -12,13 +12,15 @@ from flask.testing import FlaskClient
 
 from mappings.content import load_shipped
 from middleware.clock import FixedClock
+from middleware.fhir.keys import SigningKeys
 from middleware.settings import Settings
+from middleware.storage import marks
 from middleware.storage.login_links import hash_token, insert_login_link
 from middleware.storage.schedule import claim
 from middleware.web.console import create_console_app
 from middleware.web.console_ports import ConsolePorts
 from middleware.wiring.apps import make_public_app
-from middleware.wiring.runtime import open_runtime
+from middleware.wiring.runtime import KEYS_MARK, open_runtime
 from tests.stages.world import World
 
 TOKEN = "sms-token"
@@ -104,8 +106,14 @@ def console(world, ids) -> Console:
     return Console(world, create_console_app(ports).test_client(), wall, ports, woken)
 
 
+@pytest.fixture(scope="session")
+def signing_keys() -> SigningKeys:
+    """Signing keys: making them takes seconds."""
+    return SigningKeys.generate()
+
+
 @pytest.fixture
-def public(database_url, tmp_path) -> Iterator[FlaskClient]:
+def public(database_url, tmp_path, signing_keys) -> Iterator[FlaskClient]:
     """The public listener, wired as a process does it."""
     settings = Settings(
         home=tmp_path,
@@ -117,4 +125,7 @@ def public(database_url, tmp_path) -> Iterator[FlaskClient]:
         sms_from_number="+14155550199",
     )
     with open_runtime(settings) as runtime:
+        with runtime.database.tx() as tx:
+            sealed = runtime.sealer.seal(signing_keys.dump()).hex()
+            marks.put_mark(tx, KEYS_MARK, sealed)
         yield make_public_app(runtime).test_client()

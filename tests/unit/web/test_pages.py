@@ -29,7 +29,7 @@ def text_of(html: str) -> str:
 def heading(console: Console) -> str:
     found = re.search(r"<h1[^>]*>(.*?)</h1>", console.get(), re.DOTALL)
     assert found
-    return text_of(f"<main>{found.group(1)}")
+    return " ".join(re.sub(r"<[^>]+>", " ", found.group(1)).split())
 
 
 def read_chart(console: Console, error: str | None = None) -> None:

@@ -1,0 +1,99 @@
+"""/metrics is read by a strict reader of the Prometheus text format."""
+
+import pytest
+
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from middleware.storage import endpoints, inbox
+from middleware.storage.subscriptions import insert_subscription
+from middleware.web import metrics
+from tests.stages.world import CHECK_IN
+from tests.unit.storage.seeds import SUBSCRIPTION
+from tests.unit.web.prometheus import read_exposition
+
+
+def scrape(console):
+    answer = console.client.get("/metrics")
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    return read_exposition(answer.text)
+
+
+def total(series, name, **labels):
+    return series[f"carecue_{name}", tuple(labels.items())]
+
+
+def test_metrics_count_what_happened(console):
+    console.world.discharge()
+    console.world.run()
+    console.world.go(CHECK_IN)
+    console.world.run()
+    console.tick()
+
+    found = scrape(console)
+
+    assert total(found, "nudges", state="sent", reason="due") == 1
+    assert total(found, "deliveries", state="sent") == 1
+    assert total(found, "events") == console.world.one("SELECT count(*) FROM event")
+    assert total(found, "worker_tick_age_seconds") == 0
+
+
+def test_big_numbers_keep_every_digit():
+    assert metrics._number(123_456_789) == "123456789"
+    assert metrics._number(0.25) == "0.250"
+
+
+def test_two_subscriptions_of_one_type_are_one_series(console):
+    now = console.world.clock.now()
+    with console.world.database.tx() as tx:
+        for number in (1, 2):
+            row = {
+                **vars(SUBSCRIPTION),
+                "id": f"s{number}",
+                "hook_key": f"h{number}",
+                "endpoint_id": "north",
+                "last_seen_at": now,
+            }
+            insert_subscription(tx, type(SUBSCRIPTION)(**row))
+
+    found = scrape(console)
+
+    labels = {"endpoint": "north", "type": "Encounter"}
+    assert total(found, "notification_age_seconds", **labels) == 0
+
+
+def test_wild_label_is_escaped(console):
+    name = 'a"b\\c\nd'
+    endpoint = Endpoint(
+        id=name,
+        name="Wild",
+        kind=EndpointKind.TEST,
+        fhir_base="http://127.0.0.1:8/fhir",
+        backend=BackendClient(),
+        app=AppClient(),
+        site=Site(name="W", phone="", booking_url="", zone="UTC"),
+    )
+    now = console.world.clock.now()
+    with console.world.database.tx() as tx:
+        endpoints.insert_endpoint(tx, endpoint, now)
+        inbox.advance_cursor(tx, name, "Encounter", now, now, None)
+
+    found = scrape(console)
+
+    assert total(found, "poll_age_seconds", endpoint=name, type="Encounter") == 0
+
+
+def test_metrics_name_no_patient(console):
+    console.world.discharge()
+    console.world.run()
+
+    assert "rosa" not in console.client.get("/metrics").text.lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a 1", "# TYPE a gauge\na 1", "# TYPE a gauge\na{b=c} 1\n", "# TYPE a b\n",
+     "# TYPE a gauge\na 1\na 1\n", "# TYPE a gauge\na{b=\"\\x\"} 1\n",
+     "# TYPE a gauge\na one\n"],
+)  # fmt: skip
+def test_reader_refuses_what_the_format_does_not_allow(text):
+    with pytest.raises(ValueError, match=r".+"):
+        read_exposition(text)
