@@ -15,7 +15,7 @@ from mappings.errors import FencedError
 from mappings.instants import write_instant
 from mappings.nudge import NudgeState
 from mappings.preference import Who
-from middleware.storage import gate, nudges, preferences, shards, switches
+from middleware.storage import gate, nudges, preferences, settling, shards, switches
 from tests.stages.world import (
     CHECK_IN,
     DOWN,
@@ -402,3 +402,42 @@ def test_a_night_of_the_clock_change(
     assert due <= due_hour + timedelta(hours=1)
     world.go(due)
     assert len(world.sms.sent) == 1
+
+
+def test_a_hold_released_before_its_time_sends_nothing_early(world: World) -> None:
+    values = {"scope": "all", "target": "*"}
+    with world.database.tx() as tx:
+        switches.set_switch(
+            tx, id="w1", reason="x", set_by="t", now=world.clock.now(), **values
+        )
+    world.discharge()
+    world.run()
+    assert world.state() == "held: switched-off"
+    with world.database.tx() as tx:
+        switches.release_switch(tx, released_by="t", now=world.clock.now(), **values)
+        settling.look_again(tx, "switched-off", world.clock.now())
+    world.run()
+
+    assert world.sms.sent == []
+    assert world.state() == "planned: due"
+    assert world.nudge()["due_at"] == CHECK_IN
+    world.go(CHECK_IN)
+    assert len(world.sms.sent) == 1
+
+
+def test_a_stay_put_under_another_patient_is_nobody_elses_news(due: World) -> None:
+    """The clinic corrects the subject; the first patient was never in hospital."""
+    due.fhir.change("Encounter/stay", subject={"reference": "Patient/other"})
+    due.run()
+    assert due.sms.sent == []
+    assert due.state() == "cancelled: event-undone"
+
+
+def test_a_visit_of_two_patients_is_still_that_of_the_second(world: World) -> None:
+    other = {"actor": {"reference": "Patient/other"}, "status": "accepted"}
+    rosa = {"actor": {"reference": ROSA}, "status": "accepted"}
+    name = world.book(START + timedelta(days=5), participant=[rosa])
+    world.run()
+    world.fhir.change(name, participant=[other, rosa])
+    world.go(world.nudge("three-days")["due_at"])
+    assert [item.address for item in world.sms.sent] == [NUMBER]
