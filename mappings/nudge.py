@@ -76,6 +76,7 @@ REASONS: dict[str, Reason] = _table(
     ("wording-not-reviewed", _H, "Nobody has approved this wording for this site."),
     ("wording-refused", _H, "The finished text did not pass the safety checks."),
     ("zone-missing", _H, "The patient's time zone is not known."),
+    ("not-yet", _H, "Its planned time has not come yet."),
     ("outside-hours", _H, "It waits for the hours that the patient allows."),
     ("limit-reached", _H, "The patient has had as many messages as allowed."),
     ("switched-off", _H, "A hold set by a person covers this message."),

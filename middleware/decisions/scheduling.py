@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mappings.nudge import Fact, Outcome, Verdict
 from mappings.preference import SentMessage
@@ -26,7 +26,8 @@ def choose_time(
     """Return when it may go and the verdict of zone, hours and limits.
 
     While planning the limits are left to send time: what is sent until then is not
-    known. A wait beyond ``expires`` cancels.
+    known. A wait beyond ``expires`` cancels. However early it is looked at again, at
+    send time nothing goes before the instant that it was planned for.
     """
     case = step.case
     if case.profile.zones is None:
@@ -42,6 +43,10 @@ def choose_time(
         )
     if not at_send:
         return opening, READY
+    planned = expires - timedelta(hours=step.action.timing.window_hours)
+    if case.now < planned:
+        opening = next_open(planned, case.hours) or planned
+        return opening, Verdict(Outcome.HOLD, "not-yet", until=opening)
     if not is_open(case.now, case.hours):
         return opening, Verdict(Outcome.HOLD, "outside-hours", until=opening)
     return _limited(step, due, expires)

@@ -226,6 +226,9 @@ def _hold(
         _record(gate, tx, Verdict(Outcome.CANCEL, "window-passed", verdict.facts), now)
         return
     due = min(max(again, now + timedelta(seconds=1)), nudge.expires_at)
+    if verdict.reason == "not-yet":
+        nudges.set_nudge(tx, nudge.id, NudgeState.PLANNED, "due", now, due_at=due)
+        return
     nudges.set_nudge(
         tx, nudge.id, NudgeState.HELD, verdict.reason, now, due_at=due, error=error
     )

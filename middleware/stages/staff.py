@@ -27,10 +27,7 @@ def ask_person(
     due_at: datetime | None = None,
     key: str | None = None,
 ) -> str:
-    """Store a staff task and queue its FHIR Task; return the task's id.
-
-    ``priority`` is a FHIR request priority; ``key`` makes it once per cause.
-    """
+    """Store a staff task, once per ``key``, and queue its FHIR Task; return its id."""
     identifier = f"task-{key}" if key else context.ids.new()
     asked = {"priority": priority, "reason": reason, "text": text}
     stored = tasks.insert_task(

@@ -233,8 +233,8 @@ CHICAGO = "America/Chicago"
 def test_zones_that_differ_must_all_be_open() -> None:
     person = patient(address=[{"state": "CA"}])  # and a number of Chicago
     read = chart(encounter(), person=person)
-    found = look_again(planned(read), read, at=local("2026-11-21T10:00"))
-    assert found.due_at == local("2026-11-21T11:00")  # 9 in Los Angeles
+    found = look_again(planned(read), read, at=local("2026-11-22T13:00"))
+    assert found.due_at == local("2026-11-22T14:00")  # a Sunday's noon in Los Angeles
     evening = look_again(planned(read), read, at=local("2026-11-21T20:30"))
     assert reason_of(evening) == "hold: outside-hours"  # past 8 in Chicago
 
