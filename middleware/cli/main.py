@@ -11,6 +11,7 @@ from middleware.cli.endpoints import endpoint
 from middleware.cli.events import events
 from middleware.cli.service import migrate_command, sandbox, serve, worker
 from middleware.cli.stewardship import key, patient, restore
+from middleware.cli.tasks import task
 
 
 @click.group()
@@ -36,6 +37,7 @@ for command in (
     restore,
     sandbox,
     serve,
+    task,
     worker,
 ):
     main.add_command(command)

@@ -14,6 +14,18 @@ _COLUMNS = (
 )
 
 
+HOLDING_REASON = "reply-needs-person"
+
+
+@dataclass(frozen=True)
+class WrittenTask:
+    """An open task that the EHR has as ``there`` (``Task/id``)."""
+
+    id: str
+    endpoint_id: str
+    there: str
+
+
 @dataclass(frozen=True)
 class TaskRow:
     """A row of ``staff_task``; ``state`` requested or completed.
@@ -80,6 +92,27 @@ def list_open_tasks(
         {"endpoint": endpoint_id, "patient": patient, "limit": limit},
     )
     return [TaskRow(**row) for row in rows]
+
+
+def get_task(tx: Tx, task_id: str) -> TaskRow | None:
+    """Return one task, whatever its state."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM staff_task WHERE id = %s",  # noqa: S608 -- a constant
+        (task_id,),
+    ).fetchone()
+    return TaskRow(**row) if row else None
+
+
+def list_written_tasks(tx: Tx, limit: int = 500) -> list[WrittenTask]:
+    """List the open tasks that stand in an EHR; those that hold messages first."""
+    rows = tx.execute(
+        "SELECT t.id, t.endpoint_id, o.server_reference AS there FROM staff_task AS t "
+        "JOIN outbox AS o ON o.key = t.endpoint_id || '|Task|' || t.id "
+        "WHERE t.state = 'requested' AND o.server_reference IS NOT NULL "
+        "ORDER BY t.reason <> %s, t.created_at, t.id LIMIT %s",
+        (HOLDING_REASON, limit),
+    )
+    return [WrittenTask(**row) for row in rows]
 
 
 def finish_task(tx: Tx, task_id: str, done_by: str, now: datetime) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+from middleware.stages.context import StageContext
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
+from middleware.stages.settled import read_ended_tasks
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
 from middleware.wiring.pipeline import STEPS, bind_step, stage_context
@@ -38,6 +40,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
     poll_every = timedelta(seconds=runtime.settings.poll_seconds)
     periodic = (
         Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
+        Periodic("tasks", poll_every, lambda: _close_tasks(context)),
         Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
         Periodic("retention", RETENTION_EVERY, lambda: _forget(runtime)),
@@ -48,6 +51,10 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         worker.run(stop)
     finally:
         ticker.stop()
+
+
+def _close_tasks(context: StageContext) -> None:
+    read_ended_tasks(context)
 
 
 def _note(runtime: Runtime) -> None:
