@@ -85,6 +85,7 @@ REASONS: dict[str, Reason] = _table(
     ("data-missing", _H, "The chart lacks what this plan needs to know."),
     ("disposition-unknown", _H, "The discharge disposition is missing or unknown."),
     ("reply-needs-person", _H, "A reply from the patient waits for a person."),
+    ("reply", _H, "The patient has written; a person answers."),
     ("not-allow-listed", _H, "This number may not be reached outside production."),
     ("restore-unchecked", _H, "The database was restored and not yet reconciled."),
     ("sensitive", _H, "The matter is sensitive: a person decides how to reach out."),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import orjson
@@ -16,6 +16,7 @@ from middleware.cli.output import fail, progress
 from middleware.fhir.discovery import fetch_capabilities, fetch_smart_configuration
 from middleware.settings import read_settings
 from middleware.storage import audit, endpoints, subscriptions
+from middleware.storage.sealed import APP_SECRET
 from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
@@ -44,8 +45,15 @@ def add(file: Path, by: str) -> None:
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
             with runtime.database.tx() as tx:
-                if endpoints.get_endpoint(tx, described.id):
-                    endpoints.update_endpoint(tx, described)
+                known = endpoints.get_endpoint(tx, described.id)
+                if known is not None:
+                    kept = {
+                        name: value
+                        for name, value in known.profile.items()
+                        if name == APP_SECRET
+                    }
+                    profile = {**described.profile, **kept}
+                    endpoints.update_endpoint(tx, replace(described, profile=profile))
                 else:
                     endpoints.insert_endpoint(tx, described, now)
                 audit.insert_audit(
@@ -54,6 +62,36 @@ def add(file: Path, by: str) -> None:
     except CareCueError as error:
         fail(error)
     click.echo(f"Stored {described.id}. Next: carecue endpoint check {described.id}")
+
+
+@endpoint.command()
+@click.argument("name")
+@click.argument("file", type=click.File("r"))
+@click.option("--by", default="command line", help="Who does it; it is audited.")
+def secret(name: str, file: TextIO, by: str) -> None:
+    """Seal the SMART app's client secret, read from FILE (- for standard input).
+
+    Needed only where [app] authentication is client_secret_basic.
+
+    \b
+    Example:
+      carecue endpoint secret northside secret.txt
+    """
+    try:
+        text = file.read().strip()
+        if not text:
+            raise BadInputError("The file holds no secret. Nothing was stored.")
+        with open_runtime(read_settings()) as runtime:
+            known = _get(runtime, name)
+            sealed = runtime.sealer.seal(text.encode()).hex()
+            profile = {**known.profile, APP_SECRET: sealed}
+            with runtime.database.tx() as tx:
+                endpoints.update_endpoint(tx, replace(known, profile=profile))
+                now = runtime.clock.now()
+                audit.insert_audit(tx, by, "endpoint-secret", now, endpoint_id=name)
+    except CareCueError as error:
+        fail(error)
+    click.echo(f"Sealed the client secret of {name}.")
 
 
 @endpoint.command()

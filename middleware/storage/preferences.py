@@ -131,7 +131,8 @@ def list_patients_at(tx: Tx, system: str, value: str) -> list[tuple[str, str]]:
         "SELECT endpoint_id, patient FROM consent "
         "WHERE system = %(system)s AND value = %(value)s AND patient IS NOT NULL "
         "UNION SELECT endpoint_id, patient FROM delivery "
-        "WHERE channel = %(system)s AND address = %(value)s ORDER BY 1, 2",
+        "WHERE channel = %(system)s AND address = %(value)s AND patient <> '' "
+        "ORDER BY 1, 2",
         {"system": system, "value": value},
     )
     return [(row["endpoint_id"], row["patient"]) for row in rows]
