@@ -99,7 +99,10 @@ def test_release_of_what_is_not_held_is_said(due):
 
 
 def test_holds_of_two_people_at_once_make_one(due):
-    token, cookie = due.csrf(), due.client.get_cookie("carecue_console", path="/console")
+    token, cookie = (
+        due.csrf(),
+        due.client.get_cookie("carecue_console", path="/console"),
+    )
     assert cookie
     app = due.client.application
 

@@ -64,9 +64,7 @@ def test_changed_form_or_query_is_refused(public, database):
     receipt = write_twilio_signature(f"{PUBLIC}{STATUS}", RECEIPT, TOKEN)
 
     changed = call(public, INBOUND, {**REPLY, "Body": "STOP"}, signature=reply)
-    moved = call(
-        public, "/channels/sms/status?delivery=d2", RECEIPT, signature=receipt
-    )
+    moved = call(public, "/channels/sms/status?delivery=d2", RECEIPT, signature=receipt)
 
     assert (changed.status_code, moved.status_code) == (403, 403)
     assert stored(database) == []

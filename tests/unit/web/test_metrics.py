@@ -91,7 +91,7 @@ def test_metrics_name_no_patient(console):
 @pytest.mark.parametrize(
     "text",
     ["a 1", "# TYPE a gauge\na 1", "# TYPE a gauge\na{b=c} 1\n", "# TYPE a b\n",
-     "# TYPE a gauge\na 1\na 1\n", "# TYPE a gauge\na{b=\"\\x\"} 1\n",
+     "# TYPE a gauge\na 1\na 1\n", '# TYPE a gauge\na{b="\\x"} 1\n',
      "# TYPE a gauge\na one\n"],
 )  # fmt: skip
 def test_reader_refuses_what_the_format_does_not_allow(text):

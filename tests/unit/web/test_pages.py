@@ -207,7 +207,9 @@ def test_hostile_text_is_escaped_everywhere(console):
         tx.execute("UPDATE decision SET detail = %s, action = %s", (evil, evil))
         tx.execute("UPDATE event SET focus = %s, patient = %s", (evil, evil))
         tx.execute("UPDATE event SET error = %s WHERE id = %s", (evil, event))
-        tx.execute("UPDATE nudge SET title = %s, why = %s, state = 'held'", (evil, evil))
+        tx.execute(
+            "UPDATE nudge SET title = %s, why = %s, state = 'held'", (evil, evil)
+        )
         tx.execute("UPDATE endpoint SET name = %s", (evil,))
         insert_task(
             tx,
