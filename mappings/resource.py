@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,11 @@ from mappings.instants import find_instant
 
 Resource = dict[str, Any]
 Coding = tuple[str, str]
+
+LONGEST_NAME = 100
+# Unicode's explicit directional formatting (UAX #9 section 2): each changes how the
+# text around it is read.
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def list_of(value: object) -> list[Any]:
@@ -95,7 +101,8 @@ def in_period(period: object, now_text: str) -> bool:
 def human_name(patient: Resource) -> tuple[str, str]:
     """Return (full name, given name) as the chart gives it, the official one first.
 
-    Where there is no given name the whole name stands for it.
+    Where there is no given name the whole name stands for it. Signs that turn the
+    direction of what follows are left out, and what no line can show.
     """
     names = [item for item in list_of(patient.get("name")) if isinstance(item, dict)]
     usable = [item for item in names if item.get("use") not in ("old", "maiden")]
@@ -108,4 +115,16 @@ def human_name(patient: Resource) -> tuple[str, str]:
     full = " ".join([*given, str(name.get("family") or "")]).strip()
     whole = str(name.get("text") or full)
     first = (list_of(nick.get("given")) or given or [whole])[0]
-    return whole, str(first)
+    return _shown(whole), _shown(str(first))
+
+
+def _shown(text: str) -> str:
+    """Return a name as a line can show it, so that it changes nothing around it."""
+    kept = (
+        sign
+        for sign in text[: 4 * LONGEST_NAME]
+        if sign not in TURNING and unicodedata.category(sign) != "Cc"
+    )
+    clean = "".join(kept).strip()
+    long = len(clean) > LONGEST_NAME
+    return f"{clean[: LONGEST_NAME - 1]}…" if long else clean

@@ -8,10 +8,12 @@ from typing import Any
 import click
 import orjson
 
+from mappings.content import load_shipped
 from mappings.errors import BadInputError, CareCueError
+from middleware.channels.registry import CHANNELS
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.storage import audit, login_links, settling, switches
+from middleware.storage import audit, endpoints, login_links, settling, switches
 from middleware.storage.connecting import Tx
 from middleware.storage.login_links import hash_token
 from middleware.wiring.explaining import explain_id
@@ -69,6 +71,7 @@ def hold(reason: str, by: str, as_json: bool, **chosen: Any) -> None:
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
             with runtime.database.tx() as tx:
+                _require_known(tx, scope, target)
                 switches.set_switch(
                     tx,
                     id=runtime.ids.new(),
@@ -114,6 +117,27 @@ def release(reason: str, by: str, as_json: bool, **chosen: Any) -> None:
     except CareCueError as error:
         fail(error)
     _say(as_json, {"released": scope, "target": target, "reason": reason})
+
+
+def _require_known(tx: Tx, scope: str, target: str) -> None:
+    """Refuse what names nothing: a hold that stops nothing must not look like one."""
+    library = load_shipped({})
+    known = {
+        "plan": {name for plan in library.plans for name in (plan.id, plan.url)},
+        "topic": {plan.topic for plan in library.plans},
+        "endpoint": {
+            name
+            for item in endpoints.list_endpoints(tx)
+            for name in (item.id, item.name)
+        },
+        "channel": set(CHANNELS),
+        "all": {"*"},
+    }[scope]
+    if target not in known:
+        raise BadInputError(
+            f"There is no {scope} {target}. Nothing was held. Known: "
+            f"{', '.join(sorted(known)) or 'none'}."
+        )
 
 
 def _audit(

@@ -137,9 +137,9 @@ def _read_chart(file: Path, focus: str, now: datetime) -> tuple[Chart, dict[str,
     try:
         entries = orjson.loads(file.read_bytes())["entry"]
         resources = [entry["resource"] for entry in entries if "resource" in entry]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        named = {f"{item['resourceType']}/{item.get('id')}": item for item in resources}
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
         raise BadInputError("The file is not a FHIR Bundle with entries.") from None
-    named = {f"{item['resourceType']}/{item.get('id')}": item for item in resources}
     if focus not in named:
         raise BadInputError(f"The Bundle has no {focus}.")
     patient = focus_patient(named[focus])

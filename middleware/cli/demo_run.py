@@ -63,7 +63,9 @@ class Demo:
     def __init__(self, options: DemoOptions) -> None:
         self.options = options
         self.home = options.home.absolute()
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
+        for name in ("logs", "sandbox"):  # charts, and the secrets of subscriptions
+            (self.home / name).mkdir(mode=0o700, exist_ok=True)
         self.ports: Ports = choose_ports(self.home, options.first_port)
         self.story: Story | None = read_story("thirty-days") if options.story else None
         self.children = Children(self.home / "logs")

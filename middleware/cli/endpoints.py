@@ -41,7 +41,7 @@ def add(file: Path, by: str) -> None:
       carecue endpoint add northside.toml
     """
     try:
-        described = read_endpoint_file(file.read_text())
+        described = read_endpoint_file(_read_text(file))
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
             with runtime.database.tx() as tx:
@@ -262,3 +262,12 @@ def _get(runtime: Runtime, name: str) -> Endpoint:
             f"There is no endpoint {name!r}. `carecue endpoint list` names them."
         )
     return known
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInputError(
+            f"{file} is not a text file in UTF-8. Nothing was changed."
+        ) from None

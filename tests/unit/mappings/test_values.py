@@ -252,3 +252,18 @@ def test_a_visit_of_two_concerns_both_and_nobody_else() -> None:
     assert not concerns({"resourceType": "Encounter"}, "Patient/a")
     far = {"subject": {"reference": "http://elsewhere.example/fhir/Patient/a"}}
     assert not concerns(far, "Patient/a", "http://here.example/fhir")
+
+
+def test_a_name_changes_nothing_around_it() -> None:
+    name = {"given": ["Ann\u202egnp.exe\x00\n"], "family": "x" * 1_000_000}
+    whole, first = human_name({"name": [name]})
+    assert first == "Anngnp.exe"
+    assert (whole[:12], len(whole), whole[-1]) == ("Anngnp.exe x", 100, "…")
+
+
+def test_a_name_keeps_the_signs_that_its_script_needs() -> None:
+    name = {"given": ["نازنین\u200cزهرا"], "family": "Müller-O’Brien"}
+    assert human_name({"name": [name]}) == (
+        "نازنین\u200cزهرا Müller-O’Brien",
+        "نازنین\u200cزهرا",
+    )
