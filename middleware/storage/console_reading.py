@@ -47,7 +47,10 @@ SELECT coalesce(
     WHERE d.id = %(id)s),
   (SELECT event_id FROM decision WHERE id = %(id)s),
   (SELECT n.event_id FROM staff_task t JOIN nudge n ON n.id = t.nudge_id
-    WHERE t.id = %(id)s)) AS found
+    WHERE t.id = %(id)s),
+  (SELECT e.id FROM staff_task t JOIN event e ON e.endpoint_id = t.endpoint_id
+      AND e.patient = t.patient AND e.received_at <= t.created_at
+    WHERE t.id = %(id)s ORDER BY e.seq DESC LIMIT 1)) AS found
 """
 
 
@@ -127,7 +130,10 @@ def list_event_deliveries(tx: Tx, event_id: str) -> list[DeliveryStep]:
 
 
 def find_event(tx: Tx, identifier: str) -> str | None:
-    """Return the event behind an event, message, delivery, decision or task id."""
+    """Return the event behind an event, message, delivery, decision or task id.
+
+    A task without a message leads to its patient's last event before it.
+    """
     row = tx.execute(_FIND, {"id": identifier}).fetchone()
     return str(row["found"]) if row and row["found"] else None
 

@@ -25,6 +25,7 @@ from middleware.web.words import PlanWords, ago, count
 
 BACKLOG = 1000
 TICK = "janitor"
+REPLIES = ("reply", "reply-needs-person")
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _counts(found: overview.Overview) -> Counts:
 
 def _replies(tx: Tx) -> int:
     rows = tasks.list_open_tasks(tx)
-    return sum(row.reason == "reply-needs-person" for row in rows)
+    return sum(row.reason in REPLIES for row in rows)
 
 
 def _backlog(found: overview.Overview) -> int:

@@ -131,8 +131,8 @@ def _people(sight: Sight) -> Iterator[Problem]:
             "A patient's reply waits for a person."
             if one
             else f"{sight.replies:,} patients' replies wait for a person.",
-            f"{'This patient gets' if one else 'These patients get'} no other message "
-            "until somebody has called back.",
+            "Somebody has to read and answer. Where the words were worrying, that "
+            "patient gets no other message until then.",
             Act(f"See {count(sight.replies, 'reply', 'replies')}", f"{ATTENTION}#wait"),
         )
 

@@ -200,6 +200,15 @@ def test_any_id_leads_to_its_event(console):
     console.get("/console/events/nothing", 404)
 
 
+def test_task_without_a_message_leads_to_its_patients_event(console):
+    event = play(console)
+    task = console.world.one("SELECT id FROM staff_task WHERE nudge_id IS NULL")
+
+    answer = console.client.get("/console/find", query_string={"id": task})
+
+    assert answer.location == f"/console/events/{event}"
+
+
 def test_hostile_text_is_escaped_everywhere(console):
     evil = "<script>alert('x')</script>"
     event = play(console)
@@ -288,7 +297,10 @@ def test_event_log_goes_on_page_by_page(console):
     assert link
     second = console.get(link.group(1))
 
-    rows = [len(re.findall(r"<tr>\s*<th scope=.row", page)) for page in (first, second)]
+    rows = [
+        len(re.findall(r'<tr[^>]*>\s*<th scope="row"', page))
+        for page in (first, second)
+    ]
     total = console.world.one("SELECT count(*) FROM event")
     assert rows == [50, total - 50]
 
