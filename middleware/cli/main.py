@@ -1,43 +1,55 @@
-"""The ``carecue`` command: one group, its commands in modules of their own."""
+"""The ``carecue`` command: one group, its commands in modules of their own.
+
+A command's module is imported when the command is asked for: a process of ours loads
+only what it does.
+"""
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
-from middleware.cli.admin import audit_list, console_link, explain, hold, release
-from middleware.cli.content import decide, plan
-from middleware.cli.demo import demo
-from middleware.cli.endpoints import endpoint
-from middleware.cli.events import events
-from middleware.cli.service import migrate_command, sandbox, serve, worker
-from middleware.cli.stewardship import key, patient, restore
-from middleware.cli.tasks import task
+COMMANDS = {
+    "audit": "middleware.cli.admin:audit_list",
+    "console-link": "middleware.cli.admin:console_link",
+    "decide": "middleware.cli.content:decide",
+    "demo": "middleware.cli.demo:demo",
+    "endpoint": "middleware.cli.endpoints:endpoint",
+    "events": "middleware.cli.events:events",
+    "explain": "middleware.cli.admin:explain",
+    "hold": "middleware.cli.admin:hold",
+    "key": "middleware.cli.stewardship:key",
+    "migrate": "middleware.cli.service:migrate_command",
+    "patient": "middleware.cli.stewardship:patient",
+    "plan": "middleware.cli.content:plan",
+    "release": "middleware.cli.admin:release",
+    "restore": "middleware.cli.stewardship:restore",
+    "sandbox": "middleware.cli.sandbox:sandbox",
+    "serve": "middleware.cli.service:serve",
+    "task": "middleware.cli.tasks:task",
+    "worker": "middleware.cli.worker:worker",
+}
 
 
-@click.group()
+class Commands(click.Group):
+    """A group that imports a command's module at its first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Return all names in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
+        """Return one command; None for a name that is none."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="carecue")
 def main() -> None:
     """FHIR-native engagement middleware with a SMART on FHIR app."""
-
-
-for command in (
-    audit_list,
-    console_link,
-    decide,
-    demo,
-    endpoint,
-    events,
-    explain,
-    hold,
-    key,
-    migrate_command,
-    patient,
-    plan,
-    release,
-    restore,
-    sandbox,
-    serve,
-    task,
-    worker,
-):
-    main.add_command(command)

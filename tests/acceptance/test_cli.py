@@ -21,7 +21,10 @@ from tests.stages.world import CHECK_IN, World, encounter, patient
 
 def commands(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:
     """Yield the path of every command."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, *before, name)
         else:
