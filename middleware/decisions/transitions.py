@@ -37,13 +37,15 @@ def match_transitions(
     """Return the transitions that ``versions`` show after ``before``, and the new state.
 
     Versions are put in order themselves; those not newer than ``before`` are skipped.
+    Where they are numbered the numbers decide: the EHR's clock may be set back.
     A deleted version is ``{"resourceType", "id", "meta"?, "_deleted": True}``. The
     state is None only when there was none and no version was given.
     """
     state = before
     found: list[Transition] = []
+    numbered = before is None or not _renumbered(before, versions)
     for version in _ordered(versions):
-        if state is not None and not _newer(version, state):
+        if state is not None and not _newer(version, state, numbered=numbered):
             continue
         after = read_state(version)
         kind = _kind(state, after)
@@ -117,21 +119,40 @@ def _order(version: Resource, index: int) -> Order:
     return moment, number, index if number < 0 else 0, state.version
 
 
+def _number(version: Resource) -> int | None:
+    text = version_of(version) or ""
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _renumbered(before: FocusState, versions: Sequence[Resource]) -> bool:
+    """Tell whether numbering began anew: a resource that was purged and made again."""
+    numbers = [number for item in versions if (number := _number(item)) is not None]
+    if not numbers or not before.version.isdigit():
+        return False
+    return max(numbers) < int(before.version)
+
+
 def _ordered(versions: Sequence[Resource]) -> list[Resource]:
+    numbers = [_number(item) for item in versions]
+    if None not in numbers:
+        pairs = zip(numbers, versions, strict=True)
+        return [item for _, item in sorted(pairs, key=lambda pair: pair[0] or 0)]
     keyed = [(_order(item, index), item) for index, item in enumerate(versions)]
     return [item for _, item in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def _newer(version: Resource, state: FocusState) -> bool:
+def _newer(version: Resource, state: FocusState, *, numbered: bool) -> bool:
     after = read_state(version)
     if after.version == state.version and after.status == state.status:
         return False
     if after.status == DELETED and after.last_updated == EPOCH:
         return state.status != DELETED
-    if after.last_updated != state.last_updated:
-        return after.last_updated > state.last_updated
-    if after.version.isdigit() and state.version.isdigit():
+    digits = after.version.isdigit() and state.version.isdigit()
+    same_time = after.last_updated == state.last_updated
+    if digits and (numbered or same_time) and after.version != state.version:
         return int(after.version) > int(state.version)
+    if not same_time:
+        return after.last_updated > state.last_updated
     return after.version != state.version
 
 

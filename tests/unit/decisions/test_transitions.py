@@ -211,3 +211,38 @@ def test_a_stay_moved_to_another_chart_is_a_discharge_of_its_own() -> None:
     assert [(item.kind, item.version) for item in again] == [
         (EventKind.ENCOUNTER_DISCHARGED, "2")
     ]
+
+
+def set_back(made: dict[str, Any], minutes: int) -> dict[str, Any]:
+    moment = (START - timedelta(minutes=minutes)).isoformat()
+    return {**made, "meta": {**made["meta"], "lastUpdated": moment}}
+
+
+@pytest.mark.parametrize("portions", [(1, 2, 3), (3,), (2, 3)])
+def test_an_ehr_whose_clock_was_set_back_loses_no_discharge(
+    portions: tuple[int, ...],
+) -> None:
+    """Version 3 was stored after version 2 by a clock that shows an earlier hour."""
+    versions = [
+        stay(1, "planned"),
+        stay(2, "in-progress"),
+        set_back(stay(3, "finished"), 60),
+    ]
+    state: FocusState | None = None
+    kinds: list[EventKind] = []
+    for count in portions:
+        found, state = match_transitions(state, versions[:count])
+        kinds += [item.kind for item in found]
+    assert kinds == [EventKind.ENCOUNTER_ADMITTED, EventKind.ENCOUNTER_DISCHARGED]
+    assert state is not None
+    assert (state.version, match_transitions(state, versions)[0]) == ("3", [])
+
+
+def test_a_resource_made_again_after_a_purge_is_news() -> None:
+    _, state = match_transitions(None, [stay(7, "in-progress")])
+    made = stay(1, "finished")
+    made["meta"]["lastUpdated"] = (START + timedelta(days=1)).isoformat()
+    found, after = match_transitions(state, [made])
+    assert [item.kind for item in found] == [EventKind.ENCOUNTER_DISCHARGED]
+    assert after is not None
+    assert match_transitions(after, [made])[0] == []
