@@ -29,6 +29,7 @@ class Message:
 
     ``address`` is E.164 for sms, an addr-spec for email and a patient reference for
     screen. ``delivery_id`` is the idempotency key. ``language`` is BCP-47.
+    ``endpoint_id`` names whose allow-list holds.
     """
 
     delivery_id: str
@@ -38,6 +39,7 @@ class Message:
     subject: str
     language: str
     status_url: str | None = None
+    endpoint_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,12 @@ def make_refusal(
 ) -> ChannelError:
     """Return the error of a request that the provider answered and did not take.
 
-    A gateway's 502 or 504 without the provider's own code says nothing about what
-    happened behind it: the message may have been taken.
+    A 500, or a gateway's 502 or 504, without the provider's own code says nothing about
+    what happened behind it: the message may have been taken.
     """
     known = f"error {code}" if code is not None else "no error code"
     said = f"The SMS provider answered {status} with {known}"
-    if code is None and status in {502, 504}:
+    if code is None and status in {500, 502, 504}:
         return ChannelError(
             f"{said}; whether it took the message is not known; ask it before sending "
             "again",

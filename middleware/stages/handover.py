@@ -82,6 +82,7 @@ def message_of(context: StageContext, delivery: Delivery) -> Message:
             f"{context.status_base}/channels/{delivery.channel}/status"
             f"?delivery={delivery.id}"
         ),
+        endpoint_id=delivery.endpoint_id,
     )
 
 

@@ -94,12 +94,13 @@ def _allowed(runtime: Runtime) -> Callable[[Message], bool]:
 
     def allowed(message: Message) -> bool:
         with runtime.database.tx() as tx:
-            known = endpoints.list_endpoints(tx)
-        return any(
+            endpoint = endpoints.get_endpoint(tx, message.endpoint_id)
+        if endpoint is None:
+            return False
+        return (
             endpoint.kind is EndpointKind.PRODUCTION
             or "*" in endpoint.allow_list
             or message.address in endpoint.allow_list
-            for endpoint in known
         )
 
     return allowed

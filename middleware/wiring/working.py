@@ -6,9 +6,11 @@ import threading
 from datetime import timedelta
 
 from middleware.stages.context import StageContext
+from middleware.clock import SystemClock
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.settled import read_ended_tasks
+from middleware.storage import login_links
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
 from middleware.wiring.pipeline import STEPS, bind_step, stage_context
@@ -63,3 +65,5 @@ def _note(runtime: Runtime) -> None:
 
 def _forget(runtime: Runtime) -> None:
     forget_old(runtime)
+    with runtime.database.tx() as tx:
+        login_links.delete_expired_logins(tx, SystemClock().now())

@@ -89,7 +89,7 @@ def test_send_inside_a_transaction_is_a_programming_error(script: Script) -> Non
         (refused(401, 20003), "channel-down", False, False),
         (refused(400, 21606), "channel-down", False, False),
         (refused(503, 20500), "channel-down", False, False),
-        (Reply(500), "channel-down", False, False),
+        (Reply(500), "delivery-unknown", False, True),
         (Reply(503, b"<html>"), "channel-down", False, False),
         (Reply(502, b"<html>"), "delivery-unknown", False, True),
         (Reply(504), "delivery-unknown", False, True),
