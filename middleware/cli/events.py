@@ -8,13 +8,22 @@ import orjson
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.storage import overview, timeline
+from middleware.storage import audit, overview, timeline
+from middleware.storage.rows import revive_rows
 from middleware.wiring.runtime import open_runtime
 
 
 @click.group()
 def events() -> None:
     """Clinical events: list them, show one with its timeline."""
+
+
+TABLES = {
+    "resolve": "inbox",
+    "decide": "event",
+    "record": "outbox",
+    "listen": "inbound",
+}
 
 
 @events.command("list")
@@ -77,3 +86,40 @@ def show(event_id: str, as_json: bool) -> None:
         return
     for at, step, text in steps:
         click.echo(f"{at:%Y-%m-%d %H:%M:%S}  {step:10} {text}")
+
+
+@events.command()
+@click.option(
+    "--stage", type=click.Choice(list(TABLES)), help="Of one stage; else of all."
+)
+@click.option("--by", default="command line", help="Who does it; it is audited.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def replay(stage: str | None, by: str, as_json: bool) -> None:
+    """Try again what was given up, once its cause is mended; nothing is done twice.
+
+    \b
+    Example:
+      carecue events replay --stage resolve
+    """
+    counts: dict[str, int] = {}
+    try:
+        with open_runtime(read_settings()) as runtime:
+            now = runtime.clock.now()
+            for name in [stage] if stage else list(TABLES):
+                with runtime.database.tx() as tx:
+                    shards = revive_rows(tx, TABLES[name], now)
+                    detail = {"rows": len(shards)}
+                    if shards:
+                        audit.insert_audit(
+                            tx, by, "replay", now, subject=name, detail=detail
+                        )
+                counts[name] = len(shards)
+                for shard in sorted(set(shards)):
+                    runtime.wakes.wake(name, shard)
+    except CareCueError as error:
+        fail(error)
+    if as_json:
+        click.echo(orjson.dumps({"replayed": counts}))
+    else:
+        said = ", ".join(f"{name} {count}" for name, count in counts.items())
+        click.echo(f"Tried again: {said}")

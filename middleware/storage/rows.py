@@ -24,6 +24,21 @@ _RETRY = sql.SQL(
 )
 
 
+_REVIVE = sql.SQL(
+    "UPDATE {table} SET state = 'waiting', attempts = 0, due_at = %(now)s, "
+    "done_at = NULL WHERE state = 'dead' RETURNING shard"
+)
+
+
+def revive_rows(tx: Tx, table: str, now: datetime) -> list[int]:
+    """Let dead rows be worked on again from now; return the shard of each.
+
+    Nothing is done twice: every effect has its own key.
+    """
+    rows = tx.execute(_REVIVE.format(table=sql.Identifier(table)), {"now": now})
+    return [int(row["shard"]) for row in rows]
+
+
 def end_rows(
     tx: Tx,
     table: str,

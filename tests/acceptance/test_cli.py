@@ -243,6 +243,23 @@ def test_a_hold_that_says_nothing_changes_nothing(
 # --- events and explanations -----------------------------------------------------
 
 
+def test_what_was_given_up_is_tried_again_once(carecue: Any, told: World) -> None:
+    told.notify("Encounter/none")
+    told.run()
+    assert told.rows("SELECT focus FROM inbox WHERE state = 'dead'") == [
+        {"focus": "Encounter/none"}
+    ]
+    result = carecue("events", "replay", "--by", "A. Mehta", "--json")
+    counts = {"resolve": 1, "decide": 0, "record": 0, "listen": 0}
+    assert last_json(result) == {"replayed": counts}
+    (row,) = told.rows("SELECT attempts FROM inbox WHERE state = 'waiting'")
+    assert row == {"attempts": 0}
+    (entry,) = told.rows("SELECT who, subject FROM audit WHERE action = 'replay'")
+    assert entry == {"who": "A. Mehta", "subject": "resolve"}
+    again = carecue("events", "replay", "--stage", "resolve", "--json")
+    assert last_json(again) == {"replayed": {"resolve": 0}}
+
+
 def test_events_are_listed_and_shown(carecue: Any, told: World) -> None:
     listed = last_json(carecue("events", "list", "--json"))["events"]
     assert [item["kind"] for item in listed] == [
