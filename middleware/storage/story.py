@@ -125,6 +125,15 @@ def count_due(tx: Tx, now: datetime) -> int:
     return total + (row["total"] if row else 0)
 
 
+def oldest_poll(tx: Tx) -> datetime | None:
+    """Return when the type that was polled longest ago was; None before the first."""
+    row = tx.execute(
+        "SELECT CASE WHEN bool_and(polled_at IS NOT NULL) THEN min(polled_at) END "
+        "AS oldest FROM poll_cursor"
+    ).fetchone()
+    return row["oldest"] if row else None
+
+
 def last_finished(tx: Tx, name: str) -> datetime | None:
     """Return when periodic work last took its turn."""
     row = tx.execute("SELECT last_at FROM schedule WHERE name = %s", (name,)).fetchone()

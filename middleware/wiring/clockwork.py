@@ -75,7 +75,7 @@ class Clockwork:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             with self._runtime.database.tx() as tx:
-                last = story.last_finished(tx, "reconcile")
+                last = story.oldest_poll(tx)
             if last is not None and last > now:
                 self.wait_quiet()
                 return
