@@ -96,7 +96,7 @@ _GONE = (DeliveryState.SENT, DeliveryState.DELIVERED)
 def write_task(
     *,
     identifier: str,
-    patient: str,
+    patient: str | None,
     priority: str,
     reason: str,
     text: str,
@@ -105,7 +105,10 @@ def write_task(
     due_at: datetime | None = None,
     focus: str | None = None,
 ) -> Resource:
-    """Write what staff are asked to do (R4 Task, status requested)."""
+    """Write what staff are asked to do (R4 Task, status requested).
+
+    ``patient`` None: nobody knows yet whom it is about.
+    """
     resource: Resource = {
         "resourceType": "Task",
         "identifier": [_identifier("task", identifier)],
@@ -114,9 +117,10 @@ def write_task(
         "priority": priority,
         "code": _concept(f"{NS}/CodeSystem/task", reason),
         "description": text,
-        "for": {"reference": patient},
         "authoredOn": write_instant(authored_on),
     }
+    if patient is not None:
+        resource["for"] = {"reference": patient}
     if focus is not None:
         resource["focus"] = {"reference": focus}
     if endpoint.site.organization:

@@ -22,7 +22,6 @@ from middleware.storage import (
     endpoints,
     inbound,
     preferences,
-    tasks,
 )
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
@@ -60,7 +59,8 @@ def answer(
         inbound.finish_inbound(tx, row.id, ",".join(sorted(found.reply.intents)), now)
     if message is not None:
         _send(context, message)
-    for shard in {shard_of(*person) for person in people}:
+    asked = people or tuple((name, "") for name in known)
+    for shard in {shard_of(*person) for person in asked}:
         context.wake("record", shard)
 
 
@@ -93,16 +93,21 @@ def _ask(
     """Ask staff of everybody at this number; of a stranger's words as well."""
     row, reply = found.row, found.reply
     if not found.people and known:
-        tasks.insert_task(
+        first = next(iter(known.values()))
+        ask_person(
+            context,
             tx,
-            id=f"task-reply|{row.id}",
-            endpoint_id=next(iter(known)),
-            patient=None,
-            nudge_id=None,
+            first,
+            None,
+            shard=shard_of(first.id, ""),
             priority="stat",
             reason="reply",
-            text=f"A {row.channel} reply from an unknown sender: {row.body}",
+            text=(
+                f"A {row.channel} reply from {row.address}, to which no message went: "
+                f"{row.body}"
+            ),
             now=now,
+            key=f"reply|{row.id}",
         )
     for endpoint_id, patient in found.people:
         ask_person(

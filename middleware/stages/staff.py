@@ -1,4 +1,7 @@
-"""Asking a person: a staff task of our own, and a Task in the EHR where it allows."""
+"""Asking a person: a staff task of our own, and a Task in the EHR where it allows.
+
+Where nobody knows yet whom it is about, the task names no patient.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def ask_person(
     context: StageContext,
     tx: Tx,
     endpoint: Endpoint,
-    patient: str,
+    patient: str | None,
     *,
     shard: int,
     priority: str,
@@ -67,7 +70,7 @@ def _queue(
         id=context.ids.new(),
         key=f"{endpoint.id}|Task|{identifier}",
         endpoint_id=endpoint.id,
-        patient=resource["for"]["reference"],
+        patient=resource["for"]["reference"] if "for" in resource else "",
         shard=shard,
         resource=resource,
         due_at=now,

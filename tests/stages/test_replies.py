@@ -181,7 +181,14 @@ def test_a_reply_from_a_stranger_is_answered_and_seen_by_a_person(
     rows = world.rows("SELECT patient, priority FROM staff_task ORDER BY id")
     assert [row["priority"] for row in rows] == ["stat", "stat"]
     assert [row["patient"] for row in rows] == [None, None]
-    assert world.fhir.list_created("Task") == []
+    asked = world.fhir.list_created("Task")
+    assert [(item["priority"], "for" in item) for item in asked] == [
+        ("stat", False),
+        ("stat", False),
+    ]
+    assert asked[0]["description"] == (
+        f"A sms reply from {NUMBER}, to which no message went: I cannot breathe"
+    )
 
 
 def test_two_people_at_one_number_are_both_looked_at(told: World) -> None:
