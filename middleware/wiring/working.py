@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
-from middleware.stages.context import StageContext
 from middleware.clock import SystemClock
+from middleware.stages.context import StageContext
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.settled import read_ended_tasks

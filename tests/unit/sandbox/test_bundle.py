@@ -230,9 +230,7 @@ def test_prefer_representation_puts_the_resources_in_the_answer(fhir):
 
 
 def test_patch_in_a_bundle_comes_in_a_binary(fhir):
-    patch = base64.b64encode(
-        b'[{"op":"add","path":"/active","value":true}]'
-    ).decode()
+    patch = base64.b64encode(b'[{"op":"add","path":"/active","value":true}]').decode()
     binary = {
         "resourceType": "Binary",
         "contentType": "application/json-patch+json",
