@@ -103,7 +103,7 @@ def _ask(
             priority="stat",
             reason="reply",
             text=(
-                f"A {row.channel} reply from {row.address}, to which no message went: "
+                f"From {row.address} ({row.channel}), to which no message went: "
                 f"{row.body}"
             ),
             now=now,

@@ -187,7 +187,7 @@ def test_a_reply_from_a_stranger_is_answered_and_seen_by_a_person(
         ("stat", False),
     ]
     assert asked[0]["description"] == (
-        f"A sms reply from {NUMBER}, to which no message went: I cannot breathe"
+        f"From {NUMBER} (sms), to which no message went: I cannot breathe"
     )
 
 
