@@ -34,10 +34,11 @@ class Ports:
     smtp: int
 
 
-def choose_ports(home: Path, first: int | None) -> Ports:
+def choose_ports(home: Path, first: int | None, *, usual: bool = True) -> Ports:
     """Return the ports: those of the last start, or four that are free.
 
-    ``first`` asks for first, first+1, ...; raises CareCueError when one is taken.
+    ``first`` asks for first, first+1, ...; without ``usual`` the well-known ones are
+    left to others. Raises CareCueError when one that was asked for is taken.
     """
     file = home / "ports.json"
     if file.is_file() and first is None:
@@ -46,9 +47,9 @@ def choose_ports(home: Path, first: int | None) -> Ports:
     if first is not None:
         ports = _require_free(Ports(first, first + 1, first + 2, first + 3))
     else:
-        usual = Ports(8080, 8081, 8082, 8025)
-        taken = any(not _free(port) for port in vars(usual).values())
-        ports = Ports(*_free_ports(4)) if taken else usual
+        known = Ports(8080, 8081, 8082, 8025)
+        taken = not usual or any(not _free(port) for port in vars(known).values())
+        ports = Ports(*_free_ports(4)) if taken else known
     file.write_bytes(orjson.dumps(vars(ports)))
     return ports
 

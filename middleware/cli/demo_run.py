@@ -66,7 +66,9 @@ class Demo:
         self.home.mkdir(parents=True, exist_ok=True)
         for name in ("logs", "sandbox"):  # charts, and the secrets of subscriptions
             (self.home / name).mkdir(mode=0o700, exist_ok=True)
-        self.ports: Ports = choose_ports(self.home, options.first_port)
+        self.ports: Ports = choose_ports(
+            self.home, options.first_port, usual=not options.story
+        )
         self.story: Story | None = read_story("thirty-days") if options.story else None
         self.children = Children(self.home / "logs")
         self.control = SandboxControl(f"http://127.0.0.1:{self.ports.sandbox}")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 import orjson
 
-from mappings.endpoint import Endpoint
+from mappings.endpoint import Endpoint, EndpointKind
 from mappings.endpoint_file import read_endpoint_file
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail, progress
 from middleware.fhir.discovery import fetch_capabilities, fetch_smart_configuration
 from middleware.settings import read_settings
 from middleware.storage import audit, endpoints, subscriptions
+from middleware.storage import clock as stored_clock
+from middleware.storage.connecting import Tx
 from middleware.storage.sealed import APP_SECRET
 from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime, open_runtime
@@ -42,26 +45,42 @@ def add(file: Path, by: str) -> None:
     """
     try:
         described = read_endpoint_file(_read_text(file))
-        with open_runtime(read_settings()) as runtime:
+        settings = read_settings()
+        with open_runtime(settings) as runtime:
             now = runtime.clock.now()
             with runtime.database.tx() as tx:
-                known = endpoints.get_endpoint(tx, described.id)
-                if known is not None:
-                    kept = {
-                        name: value
-                        for name, value in known.profile.items()
-                        if name == APP_SECRET
-                    }
-                    profile = {**described.profile, **kept}
-                    endpoints.update_endpoint(tx, replace(described, profile=profile))
-                else:
-                    endpoints.insert_endpoint(tx, described, now)
+                _require_true_time(tx, described, movable=settings.movable_clock)
+                word = _store(tx, described, now)
                 audit.insert_audit(
                     tx, by, "endpoint-add", now, endpoint_id=described.id
                 )
     except CareCueError as error:
         fail(error)
-    click.echo(f"Stored {described.id}. Next: carecue endpoint check {described.id}")
+    click.echo(f"{word} {described.id}. Next: carecue endpoint check {described.id}")
+
+
+def _store(tx: Tx, described: Endpoint, now: datetime) -> str:
+    """Insert or replace an endpoint, keeping its sealed secret; say which it was."""
+    known = endpoints.get_endpoint(tx, described.id)
+    if known is None:
+        endpoints.insert_endpoint(tx, described, now)
+        return "Stored"
+    secret = known.profile.get(APP_SECRET)
+    kept = {APP_SECRET: secret} if secret else {}
+    profile = {**described.profile, **kept}
+    endpoints.update_endpoint(tx, replace(described, profile=profile))
+    return "Replaced"
+
+
+def _require_true_time(tx: Tx, described: Endpoint, *, movable: bool) -> None:
+    """Refuse any real endpoint where the clock may be moved, or has been."""
+    if described.kind is EndpointKind.SANDBOX:
+        return
+    if movable or stored_clock.read_offset(tx):
+        raise BadInputError(
+            "This installation's clock can be moved or was moved, so only a sandbox may "
+            "be connected to it. Nothing was stored; use a database of its own."
+        )
 
 
 @endpoint.command()

@@ -61,6 +61,11 @@ SELECT 'record', o.id, 'dead', 'dead-letter', o.endpoint_id, o.patient,
        coalesce(o.error, ''), coalesce(o.done_at, o.due_at)
   FROM outbox o WHERE o.state = 'dead'
 UNION ALL
+SELECT 'receive', r.id::text, 'quarantined', 'quarantined', s.endpoint_id, NULL,
+       coalesce(r.error, ''), r.received_at
+  FROM notification r JOIN subscription s ON s.id = r.subscription_id
+ WHERE r.state = 'quarantined'
+UNION ALL
 SELECT 'listen', b.id::text, 'dead', 'dead-letter', NULL, NULL,
        coalesce(b.error, ''), coalesce(b.done_at, b.due_at)
   FROM inbound b WHERE b.state = 'dead'
@@ -126,6 +131,8 @@ def list_attention(tx: Tx, limit: int = 500) -> list[AttentionGroup]:
 
 
 def _sentence(reason: str) -> str:
+    if reason == "quarantined":
+        return "A notification came from the right sender and could not be read."
     if reason == "dead-letter":
         return "It failed several times and was given up; a person decides."
     known = REASONS.get(reason)

@@ -53,6 +53,10 @@ _TABLE: dict[str, tuple[str, str]] = {
     "retries-exhausted": ("Check the provider, then reach the patient.", SITE),
     "delivery-unknown": ("Look it up at the provider; it is not sent again.", SITE),
     "not-delivered": ("Reach the patient another way; check the number.", STAFF),
+    "quarantined": (
+        "Nothing is lost: polling reads what changed. Show it to the EHR's team.",
+        SITE,
+    ),
     "dead-letter": ("Read the error, mend its cause; nothing was sent.", SITE),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from click.testing import CliRunner, Result
 
 from middleware.cli.main import main
 from middleware.clock import FixedClock
+from middleware.storage.clock import move_clock
 from middleware.storage.database import Database
+from middleware.storage.endpoints import list_endpoints
 from tests.stages.world import CHECK_IN, World, encounter, patient
 
 
@@ -354,3 +357,24 @@ def test_migrating_twice_changes_nothing(carecue: Any) -> None:
     result = carecue("migrate")
     assert result.exit_code == 0
     assert "0 applied" in result.stdout
+
+
+def test_endpoint_add_refuses_a_real_ehr_where_the_clock_was_moved(
+    carecue: Any, database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "ehr.toml"
+    file.write_text(
+        'id = "north"\nname = "North"\nkind = "production"\n'
+        'fhir_base = "https://ehr.example.org/fhir"\n'
+        '[site]\nname = "North"\nphone = "555-0100"\nbooking_url = "n.example.org"\n'
+        'zone = "America/Chicago"\n'
+    )
+    with database.tx() as tx:
+        move_clock(tx, timedelta(days=3))
+
+    result = carecue("endpoint", "add", str(file))
+
+    assert result.exit_code == 2
+    assert "clock" in one_line(result)
+    with database.tx() as tx:
+        assert list_endpoints(tx) == []

@@ -105,7 +105,7 @@ def test_the_server_of_a_killed_owner_is_taken_over(home, owner):
 
 def test_data_of_another_major_version_are_refused_with_the_way_out(home):
     (home / "PG_MAJOR").write_text("16\n")
-    with pytest.raises(StorageError, match="pg_dump.*pg_restore"):
+    with pytest.raises(StorageError, match=r"pg_dump.*pg_restore"):
         Embedded(home).start()
     assert sorted(path.name for path in home.iterdir()) == ["PG_MAJOR", "owner.lock"]
 

@@ -234,3 +234,24 @@ def test_attention_is_grouped_by_reason(database):
         ("decide", "ev1", "dead", "the chart cannot be read"),
         ("task", "t1", "stat", "Call back"),
     ]
+
+
+def test_a_quarantined_notification_waits_for_a_person(database):
+    with database.tx() as tx:
+        seed(tx, nudge=False)
+        insert_notification(
+            tx,
+            subscription_id="s1",
+            received_at=NOW,
+            method="POST",
+            path="",
+            headers={},
+            body=b"{",
+            type=None,
+            form=None,
+            state="quarantined",
+            error="not JSON",
+        )
+        found = list_attention(tx)
+    (group,) = [group for group in found if group.reason == "quarantined"]
+    assert [(item.kind, item.text) for item in group.items] == [("receive", "not JSON")]

@@ -279,7 +279,7 @@ def test_every_holding_or_failing_reason_has_advice():
         if reason.outcome in (Outcome.HOLD, Outcome.FAIL)
     }
 
-    assert wanted | {"dead-letter"} == set(_TABLE)
+    assert wanted | {"dead-letter", "quarantined"} == set(_TABLE)
 
 
 def test_event_log_goes_on_page_by_page(console):
