@@ -8,7 +8,7 @@ import orjson
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.stages.settled import end_task
+from middleware.stages.settled import end_task, trust_address
 from middleware.storage import tasks
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import open_runtime
@@ -58,11 +58,17 @@ def list_(as_json: bool) -> None:
 @task.command()
 @click.argument("task_id")
 @click.option("--by", required=True, help="Who did it; it is audited.")
+@click.option(
+    "--number-is-right",
+    is_flag=True,
+    help="The number that a reply called wrong is the patient's after all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def done(task_id: str, by: str, as_json: bool) -> None:
+def done(task_id: str, by: str, number_is_right: bool, as_json: bool) -> None:
     """Mark a task done; messages that were held for it are looked at again.
 
-    The Task in the EHR, where there is one, is for its own staff to complete.
+    The Task in the EHR, where there is one, is for its own staff to complete. With
+    --number-is-right the number is used again; a STOP from it still stands.
 
     \b
     Example:
@@ -70,9 +76,14 @@ def done(task_id: str, by: str, as_json: bool) -> None:
     """
     try:
         with open_runtime(read_settings()) as runtime:
-            if not end_task(stage_context(runtime), task_id, by):
+            context = stage_context(runtime)
+            if number_is_right and trust_address(context, task_id, by) is None:
                 raise BadInputError(
-                    f"There is no open task {task_id}. Nothing was changed."
+                    f"{task_id} is not about a reply. Nothing was changed."
+                )
+            if not end_task(context, task_id, by):
+                raise BadInputError(
+                    f"There is no open task {task_id}. Nothing else was changed."
                 )
     except CareCueError as error:
         fail(error)

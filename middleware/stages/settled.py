@@ -10,7 +10,14 @@ from collections.abc import Sequence
 
 from mappings.errors import CareCueError
 from middleware.stages.context import StageContext
-from middleware.storage import audit, endpoints, settling, tasks
+from middleware.storage import (
+    audit,
+    endpoints,
+    inbound,
+    preferences,
+    settling,
+    tasks,
+)
 
 # R4 Task.status: nobody will do more about it. ``failed`` is left open: it was not done.
 ENDED = frozenset({"completed", "cancelled", "rejected", "entered-in-error"})
@@ -62,6 +69,28 @@ def end_task(
     for shard in shards:
         context.wake("deliver", shard)
     return True
+
+
+def trust_address(context: StageContext, task_id: str, who: str) -> str | None:
+    """Use the address of a reply again that was set aside as a wrong number.
+
+    A person has made sure whose it is. Returns the channel's name; None where the task
+    is not about a reply. A STOP from there still stands.
+    """
+    parts = task_id.split("|")
+    if parts[0] != "task-reply" or len(parts) < 2 or not parts[1].isdigit():
+        return None
+    now = context.clock.now()
+    with context.database.tx() as tx:
+        row = inbound.get_inbound(tx, int(parts[1]))
+        if row is None:
+            return None
+        preferences.mark_bad_address(tx, row.channel, row.address, None, now)
+        audit.insert_audit(tx, who, "address-trusted", now, subject=task_id)
+        shards = settling.look_again(tx, "no-address", now)
+    for shard in shards:
+        context.wake("deliver", shard)
+    return row.channel
 
 
 def _status(resources: Sequence[dict[str, object]]) -> str | None:

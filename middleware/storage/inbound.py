@@ -79,6 +79,15 @@ def list_inbound(tx: Tx, shard: int, now: datetime, limit: int) -> list[InboundI
     return [InboundItem(**row) for row in rows]
 
 
+def get_inbound(tx: Tx, item_id: int) -> InboundItem | None:
+    """Return one reply or receipt, whatever its state."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM inbound WHERE id = %s",  # noqa: S608 -- a constant
+        (item_id,),
+    ).fetchone()
+    return InboundItem(**row) if row else None
+
+
 def list_replies_from(
     tx: Tx, channel: str, address: str, since: datetime
 ) -> list[InboundItem]:

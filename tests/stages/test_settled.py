@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mappings.errors import FhirError
-from middleware.stages.settled import end_task, read_ended_tasks
+from middleware.stages.settled import end_task, read_ended_tasks, trust_address
 from tests.stages.world import CHECK_IN, World
 
 BOOKING = "book-visit"
@@ -68,3 +68,29 @@ def test_a_task_ended_by_hand_lets_messages_go_on_once(held: World) -> None:
     assert not end_task(held.context, task_id, "A. Mehta")
     held.run()
     assert held.state(BOOKING) == "sent: due"
+
+
+def test_a_number_that_was_right_after_all_is_used_again(world: World) -> None:
+    world.discharge()
+    world.go(CHECK_IN)
+    world.clock.instant += timedelta(minutes=5)
+    world.reply("Who is this?")
+    world.run()
+    (task,) = world.rows(
+        "SELECT id FROM staff_task WHERE reason = 'reply-needs-person'"
+    )
+    bad = "SELECT count(*) AS n FROM contact_point WHERE bad_reason IS NOT NULL"
+    assert world.one(bad) == 1
+
+    assert trust_address(world.context, task["id"], "A. Mehta") == "sms"
+    assert end_task(world.context, task["id"], "A. Mehta")
+
+    assert world.one(bad) == 0
+    world.go(world.nudge(BOOKING)["due_at"])
+    assert world.state(BOOKING) == "sent: due"
+
+
+def test_only_a_reply_s_task_makes_an_address_trusted(world: World) -> None:
+    assert (
+        trust_address(world.context, "task-disposition-unknown|x", "A. Mehta") is None
+    )
