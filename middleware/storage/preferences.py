@@ -57,7 +57,7 @@ def read_own(
                 "ORDER BY set_at, id"
             )
         ),
-        replies_waiting=_replies_waiting(tx, endpoint_id, patient),
+        replies_waiting=_replies_waiting(tx, endpoint_id, patient, systems, values),
         bad_addresses=frozenset(
             (row["system"], row["value"])
             for row in tx.execute(
@@ -182,11 +182,33 @@ def _consents(
     return tuple(ConsentRecord(**_with_who(row)) for row in rows)
 
 
-def _replies_waiting(tx: Tx, endpoint_id: str, patient: str) -> int:
+def _replies_waiting(
+    tx: Tx,
+    endpoint_id: str,
+    patient: str,
+    systems: Sequence[str],
+    values: Sequence[str],
+) -> int:
+    """Count open tasks about this patient, or about a reply from one of the addresses.
+
+    A shared number tells nobody whose symptoms these are: all who bear it wait.
+    """
     row = tx.execute(
-        "SELECT count(*) AS waiting FROM staff_task WHERE endpoint_id = %s "
-        "AND patient = %s AND state = 'requested' AND reason = %s",
-        (endpoint_id, patient, WAITING_REASON),
+        "SELECT count(*) AS waiting FROM staff_task AS t "
+        "WHERE t.state = 'requested' AND t.reason = %(reason)s "
+        "AND ((t.endpoint_id = %(endpoint)s AND t.patient = %(patient)s) "
+        "OR EXISTS (SELECT FROM inbound AS b JOIN "
+        "unnest(%(systems)s::text[], %(values)s::text[]) AS a (system, value) "
+        "ON a.system = b.channel AND a.value = b.address "
+        "WHERE split_part(t.id, '|', 1) = 'task-reply' "
+        "AND b.id::text = split_part(t.id, '|', 2)))",
+        {
+            "reason": WAITING_REASON,
+            "endpoint": endpoint_id,
+            "patient": patient,
+            "systems": list(systems),
+            "values": list(values),
+        },
     ).fetchone()
     return int(row["waiting"]) if row else 0
 

@@ -13,6 +13,7 @@ from mappings.preference import (
     Switch,
     Who,
 )
+from middleware.storage.inbound import insert_inbound
 from middleware.storage.marks import (
     RESTORE_UNCHECKED,
     add_mark,
@@ -203,3 +204,36 @@ def test_marks_are_set_and_removed(database):
         delete_mark(tx, "a")
         assert read_mark(tx, "a") is None
         assert add_mark(tx, "a", {"n": 3}) == {"n": 3}
+
+
+def test_a_reply_from_a_shared_number_holds_everybody_who_bears_it(database):
+    with database.tx() as tx:
+        seed(tx)
+        insert_inbound(
+            tx,
+            key="sms:S1:reply",
+            channel="sms",
+            source="reply",
+            address="+15550100",
+            body="I have chest pain",
+            detail={},
+            received_at=NOW,
+            shard=1,
+        )
+        row = tx.execute("SELECT id FROM inbound").fetchone()
+        insert_task(
+            tx,
+            id=f"task-reply|{row['id']}|e1|Patient/other",
+            endpoint_id="e1",
+            patient="Patient/other",
+            nudge_id=None,
+            priority="stat",
+            reason="reply-needs-person",
+            text="Call back",
+            now=NOW,
+        )
+        mine = [("sms", "+15550100")]
+        other = [("sms", "+15550199"), ("email", "+15550100")]
+
+        assert read_own(tx, "e1", PATIENT, mine, SINCE).replies_waiting == 1
+        assert read_own(tx, "e1", PATIENT, other, SINCE).replies_waiting == 0
