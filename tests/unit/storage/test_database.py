@@ -71,7 +71,8 @@ def test_lost_connections_are_replaced(database, database_url):
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE application_name = 'carecue' AND datname = current_database()"
         )
-    database.ping()
+    with database.tx() as tx:
+        assert tx.execute("SELECT 1 AS one").fetchone() == {"one": 1}
 
 
 def test_sessions_are_in_utc_and_do_not_idle_in_transactions(database):

@@ -145,6 +145,8 @@ def test_two_gates_of_different_patients_do_not_wait_for_each_other(database):
             system="sms",
             value="+15550102",
         )
+        held = "SELECT value FROM contact_point ORDER BY value"
+        assert {"value": "+15550102"} in two.execute(held).fetchall()
 
 
 def test_two_gates_of_one_patient_wait_for_each_other(database):
