@@ -11,8 +11,8 @@ from mappings.delivery import Message
 from mappings.endpoint import Endpoint, EndpointKind
 from mappings.plan import Library
 from middleware.channels.registry import ChannelParts, open_channels
-from middleware.fhir.auth import BackendTokens
 from middleware.fhir.client import FhirClient
+from middleware.fhir.connecting import open_client
 from middleware.fhir.keys import SigningKeys
 from middleware.ports import FhirApi
 from middleware.stages import decide, deliver, listen, record, resolve
@@ -42,14 +42,7 @@ def fhir_factory(runtime: Runtime) -> Callable[[Endpoint], FhirApi]:
             if name not in clients:
                 if not keys:
                     keys.append(signing_keys(runtime))
-                tokens = BackendTokens(endpoint, keys[0], runtime.clock)
-                clients[name] = FhirClient(
-                    endpoint.fhir_base,
-                    tokens.token,
-                    clock=runtime.clock,
-                    forget=tokens.forget,
-                    search_first=bool(endpoint.profile.get("search_first")),
-                )
+                clients[name] = open_client(endpoint, keys[0], runtime.clock)
             return clients[name]
 
     return make
