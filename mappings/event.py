@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+FOCUS_TYPES = ("Encounter", "Appointment", "CarePlan")
+
 
 class EventKind(StrEnum):
     """What happened."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from mappings.event import FOCUS_TYPES
 from middleware.ports import FhirApi
 from middleware.storage import story as stored
 from middleware.storage.database import Database
@@ -18,7 +19,6 @@ from middleware.wiring.story import Story
 
 TOLERANCE = timedelta(minutes=15)
 HEADER = "X-CareCue-Delivery"
-FOCI = ("Encounter", "Appointment", "CarePlan")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _match(
 def _transitions(ehr: FhirApi) -> set[tuple[str, str]]:
     """Return (reference, version) of every status change in the EHR's history."""
     found: set[tuple[str, str]] = set()
-    for kind in FOCI:
+    for kind in FOCUS_TYPES:
         for resource in ehr.fetch_search(f"{kind}?_count=200").resources:
             reference = f"{kind}/{resource['id']}"
             before: tuple[Any, ...] | None = None

@@ -9,6 +9,7 @@ from mappings.endpoint import (
     EndpointKind,
     Site,
 )
+from mappings.event import FOCUS_TYPES
 from middleware.desk.desk import Desk
 from middleware.settings import Settings
 from middleware.storage import endpoints, inbox
@@ -74,7 +75,7 @@ def connect_sandbox(
     with runtime.database.tx() as tx:
         if endpoints.get_endpoint(tx, endpoint.id) is None:
             endpoints.insert_endpoint(tx, endpoint, now)
-            for resource_type in ("Encounter", "Appointment", "CarePlan"):
+            for resource_type in FOCUS_TYPES:
                 inbox.advance_cursor(tx, endpoint.id, resource_type, now, now, None)
     _register(
         control, runtime.settings, keys.public_jwks(), app_scope(runtime, endpoint)

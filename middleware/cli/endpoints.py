@@ -13,6 +13,7 @@ import orjson
 from mappings.endpoint import Endpoint, EndpointKind
 from mappings.endpoint_file import read_endpoint_file
 from mappings.errors import BadInputError, CareCueError
+from mappings.event import FOCUS_TYPES
 from middleware.cli.output import fail, progress
 from middleware.fhir.discovery import fetch_capabilities, fetch_smart_configuration
 from middleware.settings import read_settings
@@ -24,8 +25,6 @@ from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
 from subscriptions.definition import Content, Form
-
-TYPES = ("Encounter", "Appointment", "CarePlan")
 
 
 @click.group()
@@ -151,15 +150,15 @@ def _check_steps(runtime: Runtime, known: Endpoint) -> list[dict[str, Any]]:
         return f"token endpoint {found.token_endpoint}"
 
     def reads() -> str:
-        answers = api.fetch_many([f"{kind}?_count=1" for kind in TYPES])
+        answers = api.fetch_many([f"{kind}?_count=1" for kind in FOCUS_TYPES])
         refused = [
             kind
-            for kind, answer in zip(TYPES, answers, strict=True)
+            for kind, answer in zip(FOCUS_TYPES, answers, strict=True)
             if not answer.complete and not answer.resources
         ]
         if refused:
             raise BadInputError(f"no permission to search {', '.join(refused)}")
-        return f"{', '.join(TYPES)} can be searched"
+        return f"{', '.join(FOCUS_TYPES)} can be searched"
 
     steps = (
         ("server answers", capabilities),
@@ -190,7 +189,7 @@ def _check_steps(runtime: Runtime, known: Endpoint) -> list[dict[str, Any]]:
     default="id-only",
     help="How much the notification carries.",
 )
-@click.option("--type", "only", multiple=True, type=click.Choice(TYPES))
+@click.option("--type", "only", multiple=True, type=click.Choice(FOCUS_TYPES))
 def subscribe_command(
     name: str, form: Form, topic: str | None, content: Content, only: tuple[str, ...]
 ) -> None:
@@ -208,7 +207,7 @@ def subscribe_command(
         with open_runtime(read_settings()) as runtime:
             known = _get(runtime, name)
             begin_polling(runtime, known)
-            for kind in only or TYPES:
+            for kind in only or FOCUS_TYPES:
                 key = subscribe(runtime, known, Wanted(kind, form, topic, content))
                 progress(f"{kind}: notifications come to /hooks/{key[:6]}...")
     except CareCueError as error:

@@ -27,6 +27,10 @@ class Intent(StrEnum):
     OTHER = "other"
 
 
+# What silences the patient's other messages until a person has looked.
+HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.WRONG_NUMBER})
+
+
 @dataclass(frozen=True)
 class Reply:
     """The intents of one reply. ``urgency`` is stat, urgent or routine."""

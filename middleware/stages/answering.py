@@ -13,7 +13,13 @@ from mappings.delivery import Delivery, DeliveryState, Message
 from mappings.endpoint import Endpoint
 from mappings.errors import ChannelError
 from mappings.preference import ConsentRecord, Who
-from middleware.decisions.replies import Intent, Reply, classify_reply, reply_text
+from middleware.decisions.replies import (
+    HOLDING,
+    Intent,
+    Reply,
+    classify_reply,
+    reply_text,
+)
 from middleware.stages.context import StageContext
 from middleware.stages.handover import message_of, send
 from middleware.stages.staff import ask_person
@@ -26,8 +32,6 @@ from middleware.storage import (
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
-
-HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.WRONG_NUMBER})
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,7 @@ def answer(
     with context.database.tx() as tx:
         check_epoch(tx, "listen", row.shard, epoch)
         known = {item.id: item for item in endpoints.list_endpoints(tx)}
-        people = tuple(
-            item
-            for item in preferences.list_patients_at(tx, row.channel, row.address)
-            if item[1]  # an answer to a stranger bears no patient
-        )
+        people = tuple(preferences.list_patients_at(tx, row.channel, row.address))
         latest = deliveries.latest_delivery_to(tx, row.channel, row.address)
         found = _Reply(row, classify_reply(row.body), people, latest)
         _change(context, tx, known, found, now)

@@ -10,14 +10,12 @@ from collections.abc import Mapping
 from mappings.endpoint import Endpoint
 from mappings.preference import ConsentRecord, Who
 from middleware.channels.listing import ProviderText
-from middleware.decisions.replies import Intent, Reply, classify_reply
+from middleware.decisions.replies import HOLDING, Intent, Reply, classify_reply
 from middleware.stages.context import StageContext
 from middleware.stages.staff import ask_person
 from middleware.storage import inbound, preferences, restoring
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
-
-HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.WRONG_NUMBER})
 
 
 def recall_reply(

@@ -13,6 +13,7 @@ from typing import Any
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
+from mappings.event import FOCUS_TYPES
 from mappings.instants import read_instant, write_instant
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
@@ -22,7 +23,6 @@ from middleware.storage.ids import shard_of
 OVERLAP = timedelta(seconds=120)
 TICK = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FOCUS_TYPES = ("Encounter", "Appointment", "CarePlan")
 
 
 @dataclass(frozen=True)

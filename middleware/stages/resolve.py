@@ -16,7 +16,7 @@ from typing import Any
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
-from mappings.event import Event, FocusState, Transition
+from mappings.event import FOCUS_TYPES, Event, FocusState, Transition
 from mappings.reference import focus_patient
 from middleware.decisions.retries import next_attempt
 from middleware.decisions.transitions import match_transitions
@@ -32,7 +32,6 @@ from middleware.storage.rows import end_rows
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
-FOCUS_TYPES = ("Encounter", "Appointment", "CarePlan")
 # After so many failures the present version alone is better than nothing.
 HISTORY_TRIES = 5
 NAMES_NOBODY = "the resource names no patient, so there is nobody to decide for"

@@ -23,8 +23,7 @@ from middleware.storage.connecting import Row, Tx
 from middleware.storage.deliveries import list_sent
 from middleware.storage.gate import lock_contact_point, lock_patient
 from middleware.storage.marks import RESTORE_UNCHECKED, read_mark
-
-WAITING_REASON = "reply-needs-person"
+from middleware.storage.tasks import HOLDING_REASON
 
 _CONSENT = (
     "id, endpoint_id, patient, system, value, topic, permit, who, how, recorded_at, "
@@ -203,7 +202,7 @@ def _replies_waiting(
         "WHERE split_part(t.id, '|', 1) = 'task-reply' "
         "AND b.id::text = split_part(t.id, '|', 2)))",
         {
-            "reason": WAITING_REASON,
+            "reason": HOLDING_REASON,
             "endpoint": endpoint_id,
             "patient": patient,
             "systems": list(systems),

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mappings.endpoint import Endpoint
+from mappings.event import FOCUS_TYPES
 from middleware.storage import inbox, subscriptions
 from middleware.storage.connecting import Tx
 from middleware.storage.console_reading import EndpointWork
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.web.words import count
 
-TYPES = ("Encounter", "Appointment", "CarePlan")
 POLL_LATE = timedelta(minutes=15)
 BROKEN = ("error", "off")
 SEVERITY = ("stop", "warn", "info", "off", "ok")
@@ -52,7 +52,7 @@ def read_row(
 ) -> EndpointRow:
     """Read and judge one endpoint."""
     mine = subscriptions.list_subscriptions(tx, endpoint.id)
-    cursors = [inbox.read_cursor(tx, endpoint.id, name) for name in TYPES]
+    cursors = [inbox.read_cursor(tx, endpoint.id, name) for name in FOCUS_TYPES]
     polls = [item.polled_at for item in cursors if item and item.polled_at]
     error = next((item.error for item in cursors if item and item.error), None)
     read = _read(min(polls, default=None), error, now)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from mappings.event import FOCUS_TYPES
 from middleware.storage import endpoints, inbox, overview, story, subscriptions
 from middleware.storage.connecting import Tx
-from middleware.web.endpoint_row import TYPES
 
 Labels = Mapping[str, str]
 Samples = list[tuple[Labels, float]]
@@ -60,7 +60,7 @@ def _ages(tx: Tx, now: datetime) -> Iterator[str]:
     polled: Samples = []
     heard: dict[tuple[str, str], float] = {}
     for endpoint in endpoints.list_endpoints(tx):
-        for name in TYPES:
+        for name in FOCUS_TYPES:
             cursor = inbox.read_cursor(tx, endpoint.id, name)
             if cursor and cursor.polled_at:
                 labels = {"endpoint": endpoint.id, "type": name}

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
+from mappings.event import FOCUS_TYPES
 from mappings.instants import write_instant
 from mappings.own_communication import (
     DELIVERY,
@@ -16,7 +17,7 @@ from mappings.own_communication import (
 )
 from middleware.channels.listing import Listed, ProviderText
 from middleware.stages.context import StageContext
-from middleware.stages.reconcile import FOCUS_TYPES, poll_endpoints
+from middleware.stages.reconcile import poll_endpoints
 from middleware.storage import inbox, restoring
 from middleware.storage.restoring import RestoreMark
 from middleware.wiring.restore_result import Findings

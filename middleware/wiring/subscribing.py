@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from mappings.endpoint import Endpoint
-from middleware.stages.reconcile import FOCUS_TYPES, fetch_beginning
+from mappings.event import FOCUS_TYPES
+from middleware.stages.reconcile import fetch_beginning
 from middleware.storage import inbox, subscriptions
 from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime
