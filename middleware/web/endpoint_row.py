@@ -28,7 +28,10 @@ class Check:
 
 @dataclass(frozen=True)
 class EndpointRow:
-    """One endpoint with its checks; ``poll_error`` is the last read's fault."""
+    """One endpoint with its checks.
+
+    ``last_poll`` is of the type that was read longest ago, ``poll_error`` its fault.
+    """
 
     id: str
     name: str
@@ -55,7 +58,8 @@ def read_row(
     cursors = [inbox.read_cursor(tx, endpoint.id, name) for name in FOCUS_TYPES]
     polls = [item.polled_at for item in cursors if item and item.polled_at]
     error = next((item.error for item in cursors if item and item.error), None)
-    read = _read(min(polls, default=None), error, now)
+    last_poll = min(polls, default=None)
+    read = _read(last_poll, error, now)
     push = _push(mine)
     tone, word = _status(read, push)
     return EndpointRow(
@@ -73,7 +77,7 @@ def read_row(
         last_notification=max(
             (row.last_seen_at for row in mine if row.last_seen_at), default=None
         ),
-        last_poll=max(polls, default=None),
+        last_poll=last_poll,
         poll_error=error,
         event_count=work.events,
     )

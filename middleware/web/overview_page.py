@@ -156,7 +156,7 @@ def _proof(sight: Sight, found: overview.Overview) -> tuple[Proof, ...]:
         Proof(
             "off" if not rows else "ok" if fine == len(rows) else "stop",
             "Charts can be read",
-            f"{fine} of {len(rows)}, {ago(max(polls, default=None), sight.now)}",
+            f"{fine} of {len(rows)}, {ago(min(polls, default=None), sight.now)}",
         ),
         Proof(
             "ok" if seen else "off",

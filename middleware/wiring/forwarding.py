@@ -20,8 +20,8 @@ from middleware.wiring.sandbox_control import SandboxControl
 
 LEAPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 BOUND_SECONDS = 25.0
-TICK_SECONDS = 3.0
 TICK = "janitor"
+TICK_LATE = timedelta(seconds=30)
 LOOKS = 20
 JUST_AFTER = timedelta(milliseconds=1)
 
@@ -59,6 +59,7 @@ class Forward:
         if endpoint is None:
             return "The clock was not moved: no sandbox is connected."
         begun = self._runtime.clock.now()
+        working = self._ticked_since(begun - TICK_LATE)
         deadline = time.monotonic() + self._bound
         clockwork = self._clockwork(endpoint, deadline)
         try:
@@ -73,7 +74,8 @@ class Forward:
             ending = " It stopped there to keep this page quick; press again to go on."
         if not moved:
             return "No message is planned, so the clock was not moved."
-        self._wait_for_tick()
+        if working:
+            self._wait_for_turns(deadline)
         return f"{self._now_in(endpoint)} {self._what_came(begun)}{ending}"
 
     def _sandbox(self) -> Endpoint | None:
@@ -110,16 +112,24 @@ class Forward:
             ended = reading.list_ended_since(tx, begun)
         return any(state in ("sent", "failed") for state, _, _ in ended)
 
-    def _wait_for_tick(self) -> None:
-        """Let the worker tick once at the new time, so that pages see it alive."""
-        now = self._runtime.clock.now()
-        pause, end = threading.Event(), time.monotonic() + TICK_SECONDS
-        while time.monotonic() < end:
-            with self._runtime.database.tx() as tx:
-                last = story.last_finished(tx, TICK)
-            if last is not None and now - last < timedelta(seconds=30):
+    def _wait_for_turns(self, deadline: float) -> None:
+        """Let the worker tick and read the EHR at the new time, so that pages see it."""
+        now, pause = self._runtime.clock.now(), threading.Event()
+        every = timedelta(seconds=self._runtime.settings.poll_seconds)
+        while time.monotonic() < deadline:
+            if self._ticked_since(now - TICK_LATE) and self._polled_since(now - every):
                 return
             pause.wait(0.05)
+
+    def _ticked_since(self, instant: datetime) -> bool:
+        with self._runtime.database.tx() as tx:
+            last = story.last_finished(tx, TICK)
+        return last is not None and last > instant
+
+    def _polled_since(self, instant: datetime) -> bool:
+        with self._runtime.database.tx() as tx:
+            last = story.oldest_poll(tx)
+        return last is not None and last > instant
 
     def _now_in(self, endpoint: Endpoint) -> str:
         local = self._runtime.clock.now().astimezone(ZoneInfo(endpoint.site.zone))

@@ -106,6 +106,19 @@ def test_late_read_and_switched_off_push_are_said(console):
     assert "North has switched notifications off: 1 of 1 off." in console.get()
 
 
+def test_type_that_was_read_longest_ago_is_what_counts(console):
+    read_chart(console)
+    console.world.wait(minutes=16)
+    console.tick()
+    now = console.world.clock.now()
+    with console.world.database.tx() as tx:
+        inbox.advance_cursor(tx, "north", "Encounter", now, now, None)
+    console.login()
+
+    assert heading(console) == "North was last read 16 min ago."
+    assert "1 of 1, 16 min ago" not in text_of(console.get())
+
+
 def test_empty_site_says_how_to_begin(console):
     with console.world.database.tx() as tx:
         tx.execute("TRUNCATE poll_cursor, subscription, endpoint CASCADE")
