@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from middleware.ports import Clock
-from middleware.storage import endpoints, inbox, subscriptions
+from middleware.storage import endpoints, inbox, subscriptions, tallies
 from middleware.storage.connecting import Tx
 from middleware.storage.database import Database
 from middleware.storage.ids import shard_of
@@ -110,12 +110,21 @@ def keep_notification(
     )
     if notification is None:
         return ()
-    subscriptions.update_subscription(
+    tallies.insert_tally(
         tx,
-        registered.subscription_id,
-        status=_status(notification.status),
-        last_number=notification.count,
-        last_seen_at=now,
+        tallies.Tally(
+            notification_id=identifier,
+            subscription_id=registered.subscription_id,
+            received_at=now,
+            type=notification.type.value,
+            status=notification.status,
+            count=notification.count,
+            numbers=tuple(
+                event.number
+                for event in notification.events
+                if event.number is not None
+            ),
+        ),
     )
     items = _items(registered, received, notification, identifier, now)
     inbox.insert_inbox(tx, items)
@@ -143,10 +152,6 @@ def _items(
         for key, event in zip(keys, notification.events, strict=True)
         if _ours(registered, event)
     ]
-
-
-def _status(word: str | None) -> str | None:
-    return word if word in ("requested", "active", "error", "off") else None
 
 
 def _ours(registered: Registered, event: NotificationEvent) -> bool:

@@ -10,6 +10,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.settled import read_ended_tasks
+from middleware.stages.track import track_subscriptions
 from middleware.storage import login_links
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
@@ -18,6 +19,7 @@ from middleware.wiring.runtime import Runtime
 from middleware.wiring.stewarding import forget_old
 from middleware.worker import Worker
 
+TRACK_EVERY = timedelta(seconds=1)
 ORPHANS_EVERY = timedelta(seconds=2)
 GENERATION_EVERY = timedelta(minutes=1)
 RETENTION_EVERY = timedelta(days=1)
@@ -42,6 +44,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
     poll_every = timedelta(seconds=runtime.settings.poll_seconds)
     periodic = (
         Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
+        Periodic("track", TRACK_EVERY, lambda: _track(context)),
         Periodic("tasks", poll_every, lambda: _close_tasks(context)),
         Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
@@ -53,6 +56,10 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         worker.run(stop)
     finally:
         ticker.stop()
+
+
+def _track(context: StageContext) -> None:
+    track_subscriptions(context)
 
 
 def _close_tasks(context: StageContext) -> None:

@@ -91,4 +91,5 @@ def test_stage_tables_are_analysed_early(database):
         "nudge",
         "outbox",
         "procrastinate_jobs",
+        "tally",
     ]
