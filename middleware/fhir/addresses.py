@@ -6,6 +6,7 @@ Bundle says. Sources: FHIR R4 references.html; SMART App Launch 2.2, security.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -87,6 +88,14 @@ def resolve_link(base: str, current: str, link: str) -> str | None:
     if _has_dots(link.partition("?")[0]):
         return None
     return url if _tail(base, url) is not None else None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _tail(base: str, url: str) -> str | None:

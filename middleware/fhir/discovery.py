@@ -7,7 +7,6 @@ SMART App Launch 2.2 conformance; OpenID Connect Discovery 1.0; FHIR R4 http.htm
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from mappings.errors import AuthorizationError, FhirError
-from middleware.fhir.addresses import read_base
+from middleware.fhir.addresses import is_loopback, read_base
 from middleware.fhir.bounded import make_session
 from middleware.fhir.faults import Answer, make_fault
 from middleware.ports import Clock, require_no_transaction
@@ -275,9 +274,4 @@ def _is_protected(url: str) -> bool:
         return False
     if parts.scheme == "https":
         return True
-    if parts.scheme != "http":
-        return False
-    try:
-        return ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return parts.hostname == "localhost"
+    return parts.scheme == "http" and is_loopback(parts.hostname)
