@@ -11,12 +11,12 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 
 from mappings.errors import AuthorizationError, FhirError
-from middleware.fhir.addresses import is_loopback, read_base
+from middleware.fhir.addresses import host_of, is_protected, read_base
 from middleware.fhir.bounded import make_session
 from middleware.fhir.faults import Answer, make_fault
 from middleware.ports import Clock, require_no_transaction
@@ -60,7 +60,7 @@ def fetch_smart_configuration(
     https (but on loopback), or the document is unusable.
     """
     home = read_base(base)
-    allowed = {_host(home), *(host.lower() for host in hosts)}
+    allowed = {host_of(home), *(host.lower() for host in hosts)}
     with session or make_session(size=_DOCUMENT_BYTES, seconds=_SECONDS) as opened:
         url = f"{home}/.well-known/smart-configuration"
         document = _fetch_document(opened, url, missing_ok=True)
@@ -168,7 +168,7 @@ def _find_keys(
     places = [issuer, home] if isinstance(issuer, str) else [home]
     for place in places:
         url = f"{str(place).rstrip('/')}/.well-known/openid-configuration"
-        if _host(url) not in allowed or not _is_protected(url):
+        if host_of(url) not in allowed or not is_protected(url):
             continue
         try:
             found = _fetch_document(session, url, missing_ok=True)
@@ -243,35 +243,15 @@ def _read_endpoint(value: Any, name: str, home: str, allowed: set[str]) -> str |
     if not isinstance(value, str) or not value:
         return None
     url = urljoin(f"{home}/", value)
-    if not _is_protected(url):
+    if not is_protected(url):
         raise AuthorizationError(
             f"The SMART configuration's {name} is not an https URL; it was refused",
             permanent=True,
         )
-    if _host(url) not in allowed:
+    if host_of(url) not in allowed:
         raise AuthorizationError(
-            f"The SMART configuration's {name} lies on the host {_host(url)!r}, which "
+            f"The SMART configuration's {name} lies on the host {host_of(url)!r}, which "
             "nobody has reviewed; nothing was stored; allow that host if it is right",
             permanent=True,
         )
     return url
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def _is_protected(url: str) -> bool:
-    """Tell whether a URL is https, or http on this machine, without user or fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    if "@" in parts.netloc or parts.fragment or not parts.hostname:
-        return False
-    if parts.scheme == "https":
-        return True
-    return parts.scheme == "http" and is_loopback(parts.hostname)
