@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -171,13 +171,14 @@ def check_focus(
     occasion: str,
     plan: Plan,
     *,
-    patient: str,
+    patients: Collection[str],
     missing: bool,
 ) -> Verdict | None:
     """Return the verdict that ends or holds everything about this focus, or None.
 
     ``missing`` says that the focus could not be read, as opposed to being gone. A
-    focus that was moved to another patient's chart is gone for this one.
+    focus that was moved to another patient's chart is gone for this one; ``patients``
+    are its record and those that were merged into it.
     """
     if focus is None and missing:
         return Verdict(Outcome.HOLD, "ehr-unreachable", detail=reference)
@@ -189,7 +190,7 @@ def check_focus(
         return Verdict(Outcome.CANCEL, "event-undone", (fact(gone, "id", "gone"),))
     if focus.get("status") == "entered-in-error":
         return Verdict(Outcome.CANCEL, "event-undone", (fact(focus, "status"),))
-    if not concerns(focus, patient):
+    if not any(concerns(focus, patient) for patient in patients):
         moved = fact(focus, "subject", "not this patient")
         return Verdict(Outcome.CANCEL, "event-undone", (moved,))
     if plan.occasion == "start" and focus.get("status") == "booked":

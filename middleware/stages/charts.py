@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from mappings.chart import Chart
-from mappings.errors import FhirError
+from mappings.errors import FhirError, MergedError
+from mappings.merge import replaced_records
 from mappings.plan import Library
-from mappings.reference import concerns, focus_patient
+from mappings.reference import concerns, focus_patient, reference_of
 from middleware.decisions.prefetch import data_queries
 from middleware.ports import FhirApi, SearchResult
 
@@ -67,6 +68,8 @@ def _only(answer: SearchResult, reference: str) -> dict[str, Any]:
     for resource in answer.resources:
         if resource.get("resourceType") == "Patient":
             if resource.get("id") != wanted:
+                if reference in replaced_records(resource):
+                    raise MergedError(reference_of(resource))
                 raise FhirError(
                     "the server answered with another patient than was asked for; "
                     "nothing is decided on it; check for a merge in the EHR",

@@ -27,16 +27,19 @@ from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.stages.staff import ask_person
+from middleware.stages.undoing import ask_about_told
 from middleware.storage import (
     decision_log,
     endpoints,
     events,
+    inbox,
     nudges,
     people,
     settling,
 )
 from middleware.storage.connecting import Tx
 from middleware.storage.gate import lock_patient
+from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 
 BATCH = 20
@@ -74,7 +77,8 @@ def _decide(
     with context.database.tx() as tx:
         check_epoch(tx, "decide", event.shard, epoch)
         # The gate takes it too: what it marked sending is not open any more.
-        lock_patient(tx, endpoint.id, event.patient)
+        if lock_patient(tx, endpoint.id, event.patient) is not None:
+            return _read_again(tx, endpoint, event, now)
         own = own_record(tx, endpoint.id, event.patient, chart, now)
         candidates = decide_event(event, chart, own, library, endpoint, now)
         open_nudges = nudges.list_open_nudges(tx, endpoint.id, event.patient)
@@ -100,7 +104,34 @@ def _decide(
             tx, endpoint.id, event.patient, human_name(chart.patient)[0], now
         )
         events.finish_event(tx, [event.id], now)
-    return _wakes(candidates, [candidate for _, candidate in again])
+        told = ask_about_told(context, tx, endpoint, event, now)
+    woken = _wakes(candidates, [candidate for _, candidate in again])
+    return woken | ({"record"} if told else set())
+
+
+def _read_again(tx: Tx, endpoint: Endpoint, event: Event, now: datetime) -> set[str]:
+    """Let a focus be read anew, for its record was merged while the event waited.
+
+    Its chart is the old record's. RESOLVE reads the one that lives on.
+    """
+    events.forget_focus(tx, endpoint.id, event.focus)
+    item = inbox.NewItem(
+        key=f"{endpoint.id}|{event.focus}|merged|{event.id}",
+        endpoint_id=endpoint.id,
+        subscription_id=None,
+        notification_id=None,
+        source="merge",
+        focus=event.focus,
+        version=None,
+        event_number=None,
+        resource_type=event.focus.partition("/")[0],
+        interaction="update",
+        shard=shard_of(endpoint.id, event.focus),
+        received_at=now,
+    )
+    inbox.insert_inbox(tx, [item])
+    events.finish_event(tx, [event.id], now)
+    return set()
 
 
 def _postpone(

@@ -1,0 +1,61 @@
+"""What was already told about something that the EHR has since taken back.
+
+What is planned about it is cancelled like any other; what was sent cannot be. A patient
+who was reminded of a visit that does not exist comes in vain, and one who read of
+another person's stay must hear that it was not theirs: a person tells them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from mappings.endpoint import Endpoint
+from mappings.event import TAKEN_BACK, Event, EventKind
+from mappings.nudge import Nudge
+from middleware.stages.context import StageContext
+from middleware.stages.staff import ask_person
+from middleware.storage import nudges
+from middleware.storage.connecting import Tx
+
+# Older messages mislead nobody any more.
+MISLEADS = timedelta(days=30)
+UNDONE = (
+    "A message was sent about something that the EHR has since taken back. Tell the "
+    "patient that it was an error, so that nobody comes or waits in vain."
+)
+OF_ANOTHER = (
+    "A message was sent about something that the EHR has since moved to another "
+    "patient's chart. Tell this patient that it was not meant for them, and follow "
+    "the site's steps for a message that reached the wrong person."
+)
+
+
+def ask_about_told(
+    context: StageContext, tx: Tx, endpoint: Endpoint, event: Event, now: datetime
+) -> bool:
+    """Ask a person to put right what was sent about an undone event, once per cause."""
+    if event.kind not in TAKEN_BACK:
+        return False
+    told = nudges.list_told(tx, endpoint.id, event.patient, event.focus, now - MISLEADS)
+    if not told:
+        return False
+    moved = event.kind is EventKind.RESOURCE_MOVED
+    ask_person(
+        context,
+        tx,
+        endpoint,
+        event.patient,
+        shard=event.shard,
+        priority="urgent" if moved or _is_ahead(told, now) else "routine",
+        reason="event-undone",
+        text=OF_ANOTHER if moved else UNDONE,
+        now=now,
+        nudge_id=told[-1].id,
+        key=f"{endpoint.id}|undone|{event.focus}|{event.patient}",
+    )
+    return True
+
+
+def _is_ahead(told: list[Nudge], now: datetime) -> bool:
+    """Tell whether the visit that was reminded of is still to come, or just over."""
+    return any(item.topic == "appointment" and item.expires_at > now for item in told)
