@@ -25,6 +25,7 @@ from middleware.decisions.deciding import (
 from middleware.decisions.retries import next_attempt
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
+from middleware.stages.merging import read_again
 from middleware.stages.people import own_record
 from middleware.stages.staff import ask_person
 from middleware.stages.undoing import ask_about_told
@@ -32,14 +33,12 @@ from middleware.storage import (
     decision_log,
     endpoints,
     events,
-    inbox,
     nudges,
     people,
     settling,
 )
 from middleware.storage.connecting import Tx
 from middleware.storage.gate import lock_patient
-from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 
 BATCH = 20
@@ -78,7 +77,8 @@ def _decide(
         check_epoch(tx, "decide", event.shard, epoch)
         # The gate takes it too: what it marked sending is not open any more.
         if lock_patient(tx, endpoint.id, event.patient) is not None:
-            return _read_again(tx, endpoint, event, now)
+            read_again(tx, endpoint, event, now)
+            return set()
         own = own_record(tx, endpoint.id, event.patient, chart, now)
         candidates = decide_event(event, chart, own, library, endpoint, now)
         open_nudges = nudges.list_open_nudges(tx, endpoint.id, event.patient)
@@ -86,18 +86,7 @@ def _decide(
             (nudge, decide_nudge(nudge, chart, own, library, endpoint, now))
             for nudge in open_nudges
         ]
-        for nudge, candidate in again:
-            apply_again(context, tx, event.id, nudge, candidate, now)
-            if candidate.task is not None:
-                ask_task(
-                    context,
-                    tx,
-                    endpoint,
-                    event.patient,
-                    event.shard,
-                    candidate.task,
-                    now,
-                )
+        _apply_open(context, tx, endpoint, event, again, now)
         for candidate in candidates:
             _apply_new(context, tx, endpoint, event, candidate, now)
         people.remember_patient(
@@ -109,29 +98,20 @@ def _decide(
     return woken | ({"record"} if told else set())
 
 
-def _read_again(tx: Tx, endpoint: Endpoint, event: Event, now: datetime) -> set[str]:
-    """Let a focus be read anew, for its record was merged while the event waited.
-
-    Its chart is the old record's. RESOLVE reads the one that lives on.
-    """
-    events.forget_focus(tx, endpoint.id, event.focus)
-    item = inbox.NewItem(
-        key=f"{endpoint.id}|{event.focus}|merged|{event.id}",
-        endpoint_id=endpoint.id,
-        subscription_id=None,
-        notification_id=None,
-        source="merge",
-        focus=event.focus,
-        version=None,
-        event_number=None,
-        resource_type=event.focus.partition("/")[0],
-        interaction="update",
-        shard=shard_of(endpoint.id, event.focus),
-        received_at=now,
-    )
-    inbox.insert_inbox(tx, [item])
-    events.finish_event(tx, [event.id], now)
-    return set()
+def _apply_open(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    event: Event,
+    again: Sequence[tuple[Nudge, Candidate]],
+    now: datetime,
+) -> None:
+    """Change what was planned before, and ask for what only a person can do."""
+    patient, shard = event.patient, event.shard
+    for nudge, candidate in again:
+        apply_again(context, tx, event.id, nudge, candidate, now)
+        if candidate.task is not None:
+            ask_task(context, tx, endpoint, patient, shard, candidate.task, now)
 
 
 def _postpone(

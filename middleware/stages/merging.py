@@ -13,12 +13,14 @@ from datetime import datetime
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
 from mappings.errors import FhirError, MergedError
+from mappings.event import Event
 from mappings.merge import ELSEWHERE, merged_into, replaced_records
 from mappings.plan import Library
 from middleware.ports import FhirApi
 from middleware.stages.charts import fetch_chart
-from middleware.storage import merging
+from middleware.storage import events, inbox, merging
 from middleware.storage.connecting import Tx
+from middleware.storage.ids import shard_of
 
 HOPS = 4
 Merge = tuple[str, str]
@@ -46,34 +48,35 @@ def fetch_surviving(
 ) -> Reading:
     """Read a patient's chart, or that of the record that the patient's was merged into.
 
-    Where the surviving record cannot be found the old one is returned; it is inactive,
-    so a person is asked. Raises FhirError as :func:`fetch_chart` does.
+    Where the surviving record cannot be found, or leads back, the old one is returned;
+    it is replaced, so a person is asked. Raises FhirError as :func:`fetch_chart` does.
     """
-    read: Reading | None = None
+    found: list[Reading] = []
     merges: tuple[Merge, ...] = ()
     for _ in range(HOPS):
         try:
             chart = fetch_chart(api, library, patient, now, focus=focus)
             into = merged_into(chart.patient, api.base_url)
-            read = _reading(patient, chart, merges, api.base_url)
+            found.append(_reading(patient, chart, merges, api.base_url))
         except MergedError as error:
             into = error.survivor
         except FhirError as error:
-            if read is None or not error.permanent:
+            if not found or not error.permanent:
                 raise
-            return read
-        seen = {patient, *(old for old, _ in merges)}
-        if into is None or into == ELSEWHERE or into in seen:
+            return found[-1]
+        if into is None or into == ELSEWHERE:
+            return found[-1]
+        if into in (patient, *(old for old, _ in merges)):
             break
         merges = (*merges, (patient, into))
         patient = into
-    if read is None:
-        raise FhirError(
-            "the records of this patient lead to each other; nothing was decided; "
-            "check the merge in the EHR",
-            permanent=True,
-        )
-    return read
+    if found and not found[0].merges:
+        return found[0]
+    raise FhirError(
+        "the records of this patient lead to each other; nothing was decided; check "
+        "the merge in the EHR",
+        permanent=True,
+    )
 
 
 def _reading(
@@ -112,3 +115,27 @@ def store_merges(
         for old, new in dict.fromkeys(wanted):
             shards.add(merging.merge_patients(tx, endpoint.id, old, new, now))
     return {("deliver", shard) for shard in shards if shard is not None}
+
+
+def read_again(tx: Tx, endpoint: Endpoint, event: Event, now: datetime) -> None:
+    """Let a focus be read anew, for its record was merged while the event waited.
+
+    Its chart is the old record's. RESOLVE reads the one that lives on.
+    """
+    events.forget_focus(tx, endpoint.id, event.focus)
+    item = inbox.NewItem(
+        key=f"{endpoint.id}|{event.focus}|merged|{event.id}",
+        endpoint_id=endpoint.id,
+        subscription_id=None,
+        notification_id=None,
+        source="merge",
+        focus=event.focus,
+        version=None,
+        event_number=None,
+        resource_type=event.focus.partition("/")[0],
+        interaction="update",
+        shard=shard_of(endpoint.id, event.focus),
+        received_at=now,
+    )
+    inbox.insert_inbox(tx, [item])
+    events.finish_event(tx, [event.id], now)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from mappings.endpoint import Endpoint
 from mappings.event import TAKEN_BACK, Event, EventKind
+from mappings.instants import find_instant
 from mappings.nudge import Nudge
 from middleware.stages.context import StageContext
 from middleware.stages.staff import ask_person
@@ -57,5 +58,6 @@ def ask_about_told(
 
 
 def _is_ahead(told: list[Nudge], now: datetime) -> bool:
-    """Tell whether the visit that was reminded of is still to come, or just over."""
-    return any(item.topic == "appointment" and item.expires_at > now for item in told)
+    """Tell whether the visit that was reminded of is still to come."""
+    starts = (find_instant(item.occasion) for item in told)
+    return any(start is not None and start > now for start in starts)

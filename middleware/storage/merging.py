@@ -58,7 +58,7 @@ SELECT c.id, c.system, c.value FROM consent AS c
 _DENY = """
 INSERT INTO consent (id, endpoint_id, patient, system, value, topic, permit, who, how,
                      recorded_by, recorded_at)
-SELECT id || '|' || %(new)s, endpoint_id, %(new)s, system, value, topic, permit, who,
+SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, system, value, topic, permit, who,
        how || ', on a record that was merged', recorded_by, %(now)s
   FROM consent WHERE id = ANY(%(ids)s) ON CONFLICT (id) DO NOTHING
 """
@@ -66,7 +66,7 @@ SELECT id || '|' || %(new)s, endpoint_id, %(new)s, system, value, topic, permit,
 _SAID = """
 INSERT INTO preference (id, endpoint_id, patient, name, value, who, how, recorded_by,
                         recorded_at)
-SELECT id || '|' || %(new)s, endpoint_id, %(new)s, name, value, who,
+SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, name, value, who,
        how || ', on a record that was merged', recorded_by,
        CASE WHEN name = 'pause' THEN %(now)s ELSE recorded_at END
   FROM (SELECT DISTINCT ON (name, CASE WHEN name = 'pause' THEN '' ELSE who END) *

@@ -122,7 +122,7 @@ def insert_consent(tx: Tx, consent: ConsentRecord) -> None:
     known = find_survivors(tx, consent.endpoint_id, {consent.patient})
     survivor = known.get(consent.patient)
     if survivor is not None:
-        identifier = f"{consent.id}|{survivor}"
+        identifier = f"{consent.id}|{survivor.partition('/')[2]}"
         _insert_consent(tx, replace(consent, id=identifier, patient=survivor))
 
 
