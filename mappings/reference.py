@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from mappings.resource import list_of
-
-Resource = dict[str, Any]
+from mappings.resource import Resource, list_of
 
 _RELATIVE = re.compile(r"^([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?$")
 _SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual")

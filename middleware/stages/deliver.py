@@ -24,6 +24,7 @@ from middleware.stages.decide import ask_task
 from middleware.stages.handover import hand_over, message_of, settle_orphans
 from middleware.stages.merging import Reading, fetch_surviving, store_merges
 from middleware.stages.people import own_record
+from middleware.stages.steps_due import announce_step
 from middleware.storage import decision_log, deliveries, endpoints, nudges, settling
 from middleware.storage import gate as locks
 from middleware.storage.connecting import Tx
@@ -68,6 +69,7 @@ def _look(gate: Gate, now: datetime) -> Message | None:
         return None
     library = gate.context.library(gate.endpoint)
     nudge = gate.nudge
+    announce_step(gate.context, library, nudge, chart, gate.epoch, now)
     with gate.context.database.tx() as tx:
         own = own_record(tx, nudge.endpoint_id, nudge.patient, chart, now)
     first = decide_nudge(nudge, chart, own, library, gate.endpoint, now, at_send=True)
