@@ -18,8 +18,7 @@ ATTENTION = "/console/attention"
 INCOMPLETE = {
     "names-no-patient": (
         "without a patient",
-        "Nobody is written to about them. Ask the EHR team why the subject is empty or "
-        "names a patient of another server.",
+        "Nobody is written to about them. Ask the EHR team why the subject is empty.",
     ),
     "time-unknown": (
         "that had ended, without a date that says when",

@@ -8,9 +8,11 @@ import click
 import pytest
 
 from mappings.endpoint_file import read_endpoint_file
+from mappings.event import NOTES, EventKind
 from mappings.nudge import REASONS
 from middleware.cli.main import main
 from middleware.settings import Settings
+from middleware.web.words import EVENTS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -51,6 +53,16 @@ def test_command_is_documented_and_has_an_example(name: str) -> None:
 @pytest.mark.parametrize("code", sorted(REASONS))
 def test_reason_is_documented_with_its_sentence(code: str) -> None:
     assert f"| `{code}` | {REASONS[code].sentence} |" in TEXT
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_kind_of_event_is_documented_with_its_words(kind: EventKind) -> None:
+    assert f"| `{kind.value}` | {EVENTS[kind]} | " in TEXT
+
+
+@pytest.mark.parametrize("note", sorted(NOTES))
+def test_note_on_what_led_to_no_event_is_documented(note: str) -> None:
+    assert f"| `{note}` | {NOTES[note]} |" in TEXT
 
 
 def test_example_of_an_endpoint_can_be_read() -> None:
