@@ -73,6 +73,14 @@ def _actors(resource: Resource) -> list[object]:
     ]
 
 
+def of_another(resource: Resource, patient: str) -> bool:
+    """Tell whether a resource names patients, but not this one.
+
+    Some servers overlook the patient parameter of a search and send it along.
+    """
+    return focus_patient(resource) is not None and not concerns(resource, patient)
+
+
 def _patient(value: object, base: str | None) -> str | None:
     found = read_reference(value, base)
     if found is None and base is None and isinstance(value, dict):

@@ -189,7 +189,13 @@ def _check_steps(runtime: Runtime, known: Endpoint) -> list[dict[str, Any]]:
     default="id-only",
     help="How much the notification carries.",
 )
-@click.option("--type", "only", multiple=True, type=click.Choice(FOCUS_TYPES))
+@click.option(
+    "--type",
+    "only",
+    multiple=True,
+    type=click.Choice((*FOCUS_TYPES, "Patient")),
+    help="Resource type; all but Patient where none is given.",
+)
 def subscribe_command(
     name: str, form: Form, topic: str | None, content: Content, only: tuple[str, ...]
 ) -> None:

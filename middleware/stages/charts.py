@@ -12,7 +12,7 @@ from mappings.chart import Chart
 from mappings.errors import FhirError, MergedError
 from mappings.merge import replaced_records
 from mappings.plan import Library
-from mappings.reference import concerns, focus_patient, reference_of
+from mappings.reference import of_another, reference_of
 from middleware.decisions.prefetch import data_queries
 from middleware.ports import FhirApi, SearchResult
 
@@ -38,7 +38,7 @@ def fetch_chart(
         if not answer.complete and query not in singles:
             incomplete.add(query.partition("?")[0])
         for resource in answer.resources:
-            if query in singles or not _of_another(resource, patient):
+            if query in singles or not of_another(resource, patient):
                 _keep(found, resource, own=query in singles)
     if singles and not answers[1].complete and focus not in found:
         incomplete.add(focus.partition("/")[0])
@@ -48,11 +48,6 @@ def fetch_chart(
         read_at=now,
         incomplete=tuple(sorted(incomplete)),
     )
-
-
-def _of_another(resource: dict[str, Any], patient: str) -> bool:
-    """Tell whether a server that overlooks the patient parameter sent it along."""
-    return focus_patient(resource) is not None and not concerns(resource, patient)
 
 
 def _keep(

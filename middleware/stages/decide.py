@@ -28,7 +28,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.merging import read_again
 from middleware.stages.people import own_record
 from middleware.stages.staff import ask_person
-from middleware.stages.undoing import ask_about_told
+from middleware.stages.undoing import ask_about_told, let_go_on
 from middleware.storage import (
     decision_log,
     endpoints,
@@ -80,7 +80,11 @@ def _decide(
             read_again(tx, endpoint, event, now)
             return set()
         own = own_record(tx, endpoint.id, event.patient, chart, now)
-        candidates = decide_event(event, chart, own, library, endpoint, now)
+        candidates = [
+            candidate
+            for item in (event, *let_go_on(tx, endpoint, event, chart, now))
+            for candidate in decide_event(item, chart, own, library, endpoint, now)
+        ]
         open_nudges = nudges.list_open_nudges(tx, endpoint.id, event.patient)
         again = [
             (nudge, decide_nudge(nudge, chart, own, library, endpoint, now))

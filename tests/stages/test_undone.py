@@ -202,6 +202,30 @@ def test_a_second_r5_stay_ends_what_the_first_one_planned(world: World) -> None:
     assert world.state() == "cancelled: readmitted"
 
 
+@pytest.mark.parametrize("how", ["entered-in-error", "cancelled", "moved", "class"])
+def test_a_readmission_that_was_none_lets_the_first_check_in_go_on(
+    ben: World, how: str
+) -> None:
+    ben.discharge()
+    ben.run()
+    again = encounter(id="again", status="in-progress", hospitalization=...)
+    name = ben.fhir.put(again | {"period": {"start": write_instant(START)}})
+    ben.notify(name)
+    ben.run()
+    assert ben.state() == "cancelled: readmitted"
+    change: dict[str, Any] = {"status": how}
+    if how == "moved":
+        change = {"subject": {"reference": BEN}}
+    elif how == "class":
+        change = {"class": {"code": "AMB"}}
+    ben.fhir.change(name, **change)
+    ben.notify(name)
+    ben.run()
+    assert ben.state() == "planned: due"
+    ben.go(CHECK_IN)
+    assert len(ben.sms.sent) == 1
+
+
 def test_an_r5_readmission_that_has_ended_stops_the_first_check_in(
     world: World,
 ) -> None:
