@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -23,38 +24,40 @@ class Proof(StrEnum):
     QUERY = "query"
 
 
-def is_proved(
-    proof: str,
-    secrets: Sequence[str],
-    headers: Mapping[str, str],
-    query: Mapping[str, str],
-    body: bytes | None,
-) -> bool:
-    """Tell whether one of the secrets was used; an unknown kind of proof never counts.
+@dataclass(frozen=True)
+class Given:
+    """What a request brings as proof: headers by name, the query's token, the body.
 
-    ``headers`` may be in any case that its mapping understands. ``body`` is None when
-    it was not read: no HMAC holds then.
+    ``body`` is None when it was not read: no HMAC holds then.
     """
+
+    header: Callable[[str], str]
+    token: str
+    body: bytes | None
+
+
+def is_proved(proof: str, secrets: Sequence[str], given: Given) -> bool:
+    """Tell whether one of the secrets was used; an unknown kind of proof never counts."""
     known = [secret.encode() for secret in secrets if secret]
     if proof == Proof.HMAC:
-        return body is not None and _is_signed(known, headers, body)
+        return given.body is not None and _is_signed(known, given.header, given.body)
     if proof == Proof.HEADER:
-        scheme, _, value = headers.get("Authorization", "").partition(" ")
+        scheme, _, value = given.header("Authorization").partition(" ")
         bearer = value.strip() if scheme.lower() == "bearer" else ""
-        given = headers.get("X-CareCue-Secret", "") or bearer
+        told = given.header("X-CareCue-Secret") or bearer
     else:
-        given = query.get("token", "") if proof == Proof.QUERY else ""
-    matches = [hmac.compare_digest(given.encode(), secret) for secret in known]
+        told = given.token if proof == Proof.QUERY else ""
+    matches = [hmac.compare_digest(told.encode(), secret) for secret in known]
     return any(matches)
 
 
 def _is_signed(
-    secrets: Sequence[bytes], headers: Mapping[str, str], body: bytes
+    secrets: Sequence[bytes], header: Callable[[str], str], body: bytes
 ) -> bool:
     """Check ``X-Hub-Signature: sha256=<hex>``, or a bare hex ``X-Signature``."""
-    method, _, told = headers.get("X-Hub-Signature", "").strip().partition("=")
+    method, _, told = header("X-Hub-Signature").strip().partition("=")
     if method.lower() != "sha256":
-        told = headers.get("X-Signature", "")
+        told = header("X-Signature")
     given = told.strip().lower().encode()
     matches = [
         hmac.compare_digest(

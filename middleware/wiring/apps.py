@@ -21,6 +21,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.listen import keep_receipt, keep_reply
 from middleware.stages.receive import Intake, ReceivePorts
 from middleware.storage import endpoints
+from middleware.storage.intake import IntakeDatabase
 from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
 from middleware.wiring.console import create_console
@@ -69,7 +70,10 @@ def _receive_ports(runtime: Runtime) -> ReceivePorts:
         return tuple(runtime.sealer.open(sealed).decode().split("\n"))
 
     return ReceivePorts(
-        runtime.database, runtime.clock, runtime.wakes.wake, open_secrets
+        IntakeDatabase(runtime.database.url),
+        runtime.clock,
+        runtime.wakes.wake,
+        open_secrets,
     )
 
 
