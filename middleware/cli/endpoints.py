@@ -140,13 +140,18 @@ def check(name: str, as_json: bool) -> None:
 def _check_steps(runtime: Runtime, known: Endpoint) -> list[dict[str, Any]]:
     api = fhir_factory(runtime)(known)
     hosts = known.profile.get("authorization_hosts", ())
+    private = known.profile.get("private_network") is True
 
     def capabilities() -> str:
-        statement = fetch_capabilities(known.fhir_base, clock=runtime.clock)
+        statement = fetch_capabilities(
+            known.fhir_base, clock=runtime.clock, private_network=private
+        )
         return f"FHIR {statement.get('fhirVersion', 'of unknown version')}"
 
     def configuration() -> str:
-        found = fetch_smart_configuration(known.fhir_base, hosts=hosts)
+        found = fetch_smart_configuration(
+            known.fhir_base, hosts=hosts, private_network=private
+        )
         return f"token endpoint {found.token_endpoint}"
 
     def reads() -> str:

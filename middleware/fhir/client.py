@@ -20,6 +20,7 @@ from middleware.fhir.bounded import make_session
 from middleware.fhir.bundles import names, read_history, read_searchset, read_single
 from middleware.fhir.faults import Answer, is_serious, write_outcome
 from middleware.fhir.paging import collect_pages
+from middleware.fhir.reach import read_reach
 from middleware.fhir.transport import Limits, Request, Transport
 from middleware.ports import Clock, SearchResult, require_no_transaction
 
@@ -51,7 +52,7 @@ class FhirClient:
         self._search_first = search_first
         self._histories = True
         self._transport = Transport(
-            session or make_session(pool=self._limits.workers),
+            session or make_session(read_reach(base_url), pool=self._limits.workers),
             token,
             forget,
             clock,

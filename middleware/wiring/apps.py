@@ -12,9 +12,11 @@ from middleware.channels.inbound import parse_twilio_inbound, parse_twilio_statu
 from middleware.channels.signatures import check_twilio_signature
 from middleware.desk.desk import Desk
 from middleware.desk.launches import LaunchBook
+from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
 from middleware.fhir.keys import SigningKeys
+from middleware.fhir.reach import read_reach
 from middleware.ports import FhirApi
 from middleware.settings import read_settings
 from middleware.stages.context import StageContext
@@ -118,7 +120,17 @@ def _smart_ports(
 ) -> SmartPorts:
     @functools.lru_cache(maxsize=256)
     def fhir(base: str, token: str) -> FhirApi:
-        return FhirClient(base, lambda: token, clock=runtime.clock)
+        private = any(
+            item.profile.get("private_network") is True
+            for item in known()
+            if item.fhir_base == base
+        )
+        session = make_session(read_reach(base, private_network=private))
+        return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
+
+    def fetch_keys(url: str) -> Any:
+        private = [item.profile.get("private_network") is True for item in known()]
+        return fetch_key_set(url, private_network=any(private))
 
     def known() -> list[Endpoint]:
         with runtime.database.tx() as tx:
@@ -140,7 +152,7 @@ def _smart_ports(
         sealer=runtime.sealer,
         fhir=fhir,
         discover=_discover,
-        fetch_keys=fetch_key_set,
+        fetch_keys=fetch_keys,
         signing_key=keys.signing_key,
         client_secret=client_secret,
         desk=Desk(context),
@@ -149,5 +161,8 @@ def _smart_ports(
 
 
 def _discover(endpoint: Endpoint) -> Any:
-    hosts = endpoint.profile.get("authorization_hosts", ())
-    return fetch_smart_configuration(endpoint.fhir_base, hosts=hosts)
+    return fetch_smart_configuration(
+        endpoint.fhir_base,
+        hosts=endpoint.profile.get("authorization_hosts", ()),
+        private_network=endpoint.profile.get("private_network") is True,
+    )
