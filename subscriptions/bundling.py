@@ -19,9 +19,14 @@ from subscriptions.notification import (
     NotificationEvent,
     NotificationType,
 )
-from subscriptions.statuses import Status, StatusEvent, is_status, read_status
+from subscriptions.statuses import (
+    MOST_ENTRIES,
+    Status,
+    StatusEvent,
+    is_status,
+    read_status,
+)
 
-MOST_ENTRIES = 2000
 _LOOSE = {"transaction", "batch", "collection"}
 
 

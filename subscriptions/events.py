@@ -87,7 +87,8 @@ def _read_event(item: Mapping[str, Any]) -> NotificationEvent | None:
     data = _data(item)
     kind = _TYPE.fullmatch(str(item.get("type")))
     name = read_type(data.get("resourceType"))
-    focus = read_focus(f"{name}/{data.get('resourceFhirId')}") if name else None
+    identifier = data.get("resourceFhirId")
+    focus = read_focus(f"{name}/{identifier}") if name and identifier else None
     if focus is None and name not in _ENVELOPES:
         focus = read_resource_focus(data)
     if kind is None and focus is None:

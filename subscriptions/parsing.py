@@ -14,7 +14,7 @@ import orjson
 
 from mappings.errors import NotificationError
 from mappings.instants import find_instant
-from subscriptions.bundling import MOST_ENTRIES, parse_bundle, parse_status
+from subscriptions.bundling import parse_bundle, parse_status
 from subscriptions.entries import read_resource
 from subscriptions.events import join_binary, parse_cloud_events
 from subscriptions.focusing import (
@@ -31,9 +31,10 @@ from subscriptions.notification import (
     NotificationType,
 )
 from subscriptions.pubsub import parse_pubsub
-from subscriptions.statuses import is_status
+from subscriptions.statuses import MOST_ENTRIES, is_status
 
 DEEPEST = 100
+MOST_PARTS = 250_000
 _HEAD = 2000
 _NAMESPACE = b"http://hl7.org/fhir"
 _BOM = b"\xef\xbb\xbf"
@@ -140,6 +141,9 @@ def _parse_empty(tail: str, target: Focus | None) -> Notification:
 
 
 def _parse_json(content: bytes, content_type: str) -> Any:
+    # Making so many objects takes longer than there is time for the answer.
+    if content.count(b"{") + content.count(b"[") > MOST_PARTS:
+        raise NotificationError("The body has too many parts; it was set aside")
     try:
         parsed = orjson.loads(content)
     except orjson.JSONDecodeError:

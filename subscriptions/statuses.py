@@ -17,8 +17,10 @@ from mappings.errors import NotificationError
 from mappings.instants import find_instant, is_date_only
 from subscriptions.focusing import read_text, read_type
 
+MOST_ENTRIES = 2000
 _LARGEST_NUMBER = 2**63 - 1
 _MOST_DIGITS = 19
+_EVENT = "notification-event"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def read_status(resource: Mapping[str, Any]) -> Status:
     """Read either spelling; NotificationError for a number that is none."""
     if resource.get("resourceType") == "Parameters":
         return _read_parameters(resource)
-    events = _dicts(resource.get("notificationEvent"))
+    events = _bound(_dicts(resource.get("notificationEvent")))
     return Status(
         type=_code(resource.get("type")),
         status=_code(resource.get("status")),
@@ -85,7 +87,7 @@ def read_status(resource: Mapping[str, Any]) -> Status:
 def _read_parameters(resource: Mapping[str, Any]) -> Status:
     parameters = _dicts(resource.get("parameter"))
     values = _values(parameters)
-    events = [part for part in parameters if part.get("name") == "notification-event"]
+    events = _bound([part for part in parameters if part.get("name") == _EVENT])
     concepts = [_value(part) for part in parameters if part.get("name") == "error"]
     return Status(
         type=_code(values.get("type")),
@@ -96,6 +98,14 @@ def _read_parameters(resource: Mapping[str, Any]) -> Status:
         events=tuple(_read_event(event) for event in events),
         errors=_errors(concept for concept in concepts if isinstance(concept, dict)),
     )
+
+
+def _bound(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len(events) > MOST_ENTRIES:
+        raise NotificationError(
+            f"The notification has more than {MOST_ENTRIES} events; it was set aside"
+        )
+    return events
 
 
 def _read_event(parameter: Mapping[str, Any]) -> StatusEvent:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mappings.endpoint import Endpoint
 from mappings.event import FOCUS_TYPES
 from middleware.ports import Clock
 from middleware.stages.homes import find_home, list_homes, write_held
@@ -73,17 +74,10 @@ class Intake:
         with self._ports.database.tx(until) as tx:
             row = subscriptions.find_subscription(tx, hook_key)
             endpoint = endpoints.get_endpoint(tx, row.endpoint_id) if row else None
-            homes = list_homes(tx, endpoint) if endpoint else {}
-        if row is None or endpoint is None:
-            return None
-        return Known(
-            subscription_id=row.id,
-            endpoint_id=row.endpoint_id,
-            resource_type=row.resource_type,
-            secrets=self._ports.open_secrets(row.secrets),
-            proof=row.proof,
-            homes=homes,
-        )
+            if row is None or endpoint is None:
+                return None
+            secrets = self._ports.open_secrets(row.secrets)
+            return register(tx, row, endpoint, secrets)
 
     def keep(self, registered: Registered, received: Received, until: float) -> None:
         """Commit one delivery, then wake the shards; raises StorageError."""
@@ -94,12 +88,29 @@ class Intake:
             self._ports.wake("resolve", shard)
 
 
+def register(
+    tx: Tx,
+    row: subscriptions.SubscriptionRow,
+    endpoint: Endpoint,
+    secrets: tuple[str, ...],
+) -> Known:
+    """Return what a subscription's deliveries are read with."""
+    return Known(
+        subscription_id=row.id,
+        endpoint_id=row.endpoint_id,
+        resource_type=row.resource_type,
+        secrets=secrets,
+        proof=row.proof,
+        homes=list_homes(tx, endpoint),
+    )
+
+
 def keep_notification(
     tx: Tx, registered: Registered, received: Received, now: datetime
 ) -> Sequence[inbox.NewItem]:
     """Store the raw bytes and what they announce; return the new inbox items."""
     notification = received.notification
-    error = received.error or _why_held(registered, notification)
+    error = received.error or tell_homeless(registered, notification)
     state = "stored" if error is None else "quarantined"
     identifier = inbox.insert_notification(
         tx,
@@ -167,7 +178,10 @@ def make_items(
     return found
 
 
-def _why_held(registered: Registered, notification: Notification | None) -> str | None:
+def tell_homeless(
+    registered: Registered, notification: Notification | None
+) -> str | None:
+    """Say why a delivery is held of which some foci are nobody's; None if none is."""
     events = notification.events if notification else ()
     foreign = sum(_home(registered, event) is None for event in events)
     return write_held(foreign) if foreign else None
