@@ -140,8 +140,9 @@ def replay(stage: str | None, by: str, as_json: bool) -> None:
 @events.command()
 @click.option("--id", "only", type=int, help="One of them, with its outline.")
 @click.option("--limit", default=20, help="How many, oldest first.")
+@click.option("--by", default="command line", help="Who looks at one; it is audited.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def quarantined(only: int | None, limit: int, as_json: bool) -> None:
+def quarantined(only: int | None, limit: int, by: str, as_json: bool) -> None:
     """List the notifications that were set aside, and why; ids only, no chart.
 
     \b
@@ -152,6 +153,9 @@ def quarantined(only: int | None, limit: int, as_json: bool) -> None:
     try:
         with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
             rows = quarantine.list_quarantined(tx, after, most)
+            if only is not None:
+                now = runtime.clock.now()
+                audit.insert_audit(tx, by, "quarantine-view", now, subject=str(only))
         if only is not None and [row.id for row in rows] != [only]:
             raise BadInputError(f"Notification {only} is not set aside.")
     except CareCueError as error:

@@ -31,6 +31,7 @@ from subscriptions.receiver import Received, Registered
 
 SILENT = (NotificationType.HANDSHAKE, NotificationType.HEARTBEAT)
 KEPT_SECONDS = 1.0
+EVERY_TYPE = "*"
 
 
 @dataclass(frozen=True)
@@ -222,9 +223,10 @@ def _blind(
 ) -> inbox.NewItem:
     """Make the item of an event without a focus: what changed is searched.
 
-    ``told`` is the type that the server tells, if it does.
+    ``told`` is the type that the server tells, if it does; without any, all are.
     """
-    kind = told if told in FOCUS_TYPES else registered.resource_type
+    known = registered.resource_type
+    kind = told if told in FOCUS_TYPES or known == EVERY_TYPE else known
     return inbox.NewItem(
         key=f"{registered.subscription_id}|empty|{notification_id}|{kind}",
         endpoint_id=registered.endpoint_id,

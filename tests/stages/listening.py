@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -39,15 +40,23 @@ def subscribe(world: World, **changes: Any) -> None:
         subscriptions.insert_subscription(tx, row)
 
 
+def read_plain(sealed: bytes) -> tuple[str, ...]:
+    """Return secrets that were never sealed."""
+    return tuple(sealed.decode().split("\n"))
+
+
 def listen(
-    world: World, intake: IntakeDatabase, buckets: Buckets | None = None
+    world: World,
+    intake: IntakeDatabase,
+    buckets: Buckets | None = None,
+    open_secrets: Callable[[bytes], tuple[str, ...]] = read_plain,
 ) -> FlaskClient:
     """A client of the receiver over this database."""
     ports = ReceivePorts(
         database=intake,
         clock=world.clock,
         wake=world.context.wake,
-        open_secrets=lambda sealed: tuple(sealed.decode().split("\n")),
+        open_secrets=open_secrets,
     )
     app = Flask("receiver")
     receiver = make_receiver(Intake(ports), world.clock, buckets=buckets)
