@@ -19,18 +19,18 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from mappings.errors import NotificationError, StorageError
-from subscriptions.answers import (
+from subscriptions.buckets import Buckets
+from subscriptions.notification import Notification
+from subscriptions.parsing import parse_notification
+from subscriptions.proving import Given, Proof, is_proved
+from subscriptions.reading import Reader
+from subscriptions.receiver_answers import (
     accept,
     allow,
     postpone,
     refuse,
     refuse_method,
 )
-from subscriptions.buckets import Buckets
-from subscriptions.notification import Notification
-from subscriptions.parsing import parse_notification
-from subscriptions.proving import Given, Proof, is_proved
-from subscriptions.reading import Reader
 
 LARGEST_BODY = 5 * 1024 * 1024
 # The answer itself takes a moment: 1.5 s are the limit.

@@ -129,25 +129,29 @@ def keep_notification(
     )
     if notification is None:
         return ()
-    tallies.insert_tally(
-        tx,
-        tallies.Tally(
-            notification_id=identifier,
-            subscription_id=registered.subscription_id,
-            received_at=now,
-            type=notification.type.value,
-            status=notification.status,
-            count=notification.count,
-            numbers=tuple(
-                event.number
-                for event in notification.events
-                if event.number is not None
-            ),
-        ),
-    )
+    tally = _tally(identifier, registered.subscription_id, notification, now)
+    tallies.insert_tally(tx, tally)
     items = make_items(registered, notification, received.body, identifier, now)
     inbox.insert_inbox(tx, items)
     return items
+
+
+def _tally(
+    notification_id: int,
+    subscription_id: str,
+    notification: Notification,
+    now: datetime,
+) -> tallies.Tally:
+    numbers = [event.number for event in notification.events]
+    return tallies.Tally(
+        notification_id=notification_id,
+        subscription_id=subscription_id,
+        received_at=now,
+        type=notification.type.value,
+        status=notification.status,
+        count=notification.count,
+        numbers=tuple(number for number in numbers if number is not None),
+    )
 
 
 def make_items(

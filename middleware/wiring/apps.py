@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -118,23 +119,12 @@ def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:
 def _smart_ports(
     runtime: Runtime, context: StageContext, keys: SigningKeys
 ) -> SmartPorts:
-    @functools.lru_cache(maxsize=256)
-    def fhir(base: str, token: str) -> FhirApi:
-        private = any(
-            item.profile.get("private_network") is True
-            for item in known()
-            if item.fhir_base == base
-        )
-        session = make_session(read_reach(base, private_network=private))
-        return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
-
-    def fetch_keys(url: str) -> Any:
-        private = [item.profile.get("private_network") is True for item in known()]
-        return fetch_key_set(url, private_network=any(private))
-
     def known() -> list[Endpoint]:
         with runtime.database.tx() as tx:
             return endpoints.list_endpoints(tx)
+
+    def fetch_keys(url: str) -> Any:
+        return fetch_key_set(url, private_network=any(map(_is_private, known())))
 
     def client_secret(endpoint_id: str) -> str | None:
         with runtime.database.tx() as tx:
@@ -150,7 +140,7 @@ def _smart_ports(
         clock=runtime.clock,
         ids=runtime.ids,
         sealer=runtime.sealer,
-        fhir=fhir,
+        fhir=_person_clients(runtime, known),
         discover=_discover,
         fetch_keys=fetch_keys,
         signing_key=keys.signing_key,
@@ -160,9 +150,27 @@ def _smart_ports(
     )
 
 
+def _person_clients(
+    runtime: Runtime, known: Callable[[], list[Endpoint]]
+) -> Callable[[str, str], FhirApi]:
+    """Return what makes, and keeps, one client per signed-in person's token."""
+
+    @functools.lru_cache(maxsize=256)
+    def make(base: str, token: str) -> FhirApi:
+        private = any(_is_private(each) for each in known() if each.fhir_base == base)
+        session = make_session(read_reach(base, private_network=private))
+        return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
+
+    return make
+
+
+def _is_private(endpoint: Endpoint) -> bool:
+    return endpoint.profile.get("private_network") is True
+
+
 def _discover(endpoint: Endpoint) -> Any:
     return fetch_smart_configuration(
         endpoint.fhir_base,
         hosts=endpoint.profile.get("authorization_hosts", ()),
-        private_network=endpoint.profile.get("private_network") is True,
+        private_network=_is_private(endpoint),
     )
