@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-PER_SECOND = 5000.0
-BURST = 10_000.0
+PER_SECOND = 10_000.0
+BURST = 50_000.0
 _MOST = 10_000
 
 

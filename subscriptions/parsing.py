@@ -30,7 +30,7 @@ from subscriptions.notification import (
     NotificationEvent,
     NotificationType,
 )
-from subscriptions.pubsub import parse_pubsub
+from subscriptions.pubsub import join_unwrapped, parse_pubsub
 from subscriptions.statuses import MOST_ENTRIES, is_status
 
 DEEPEST = 100
@@ -64,6 +64,9 @@ def parse_notification(
     binary = join_binary(lower, None)
     if not content and binary is None:
         return _parse_empty(tail, target)
+    unwrapped = parse_pubsub(join_unwrapped(lower, content))
+    if unwrapped is not None:
+        return unwrapped
     parsed = _parse_json(content, lower.get("content-type", "")) if content else None
     if binary is not None:
         parsed = {**binary, "data": parsed}

@@ -33,7 +33,28 @@ from subscriptions.notification import (
 # projects/*/locations/*/datasets/*/fhirStores/*/fhir/Type/id[/_history/version]
 _NAME = re.compile(r"(?:.{1,500}/)?fhir/([^?#\s]{3,200})", re.DOTALL)
 _VERB = re.compile(r"(create|update|patch|delete)", re.IGNORECASE)
+_MESSAGE_ID = "x-goog-pubsub-message-id"
+_ATTRIBUTES = ("action", "resourceType", "lastUpdatedTime", "versionId")
 _INTERACTIONS = {"create": "create", "delete": "delete"}
+
+
+def join_unwrapped(headers: Mapping[str, str], content: bytes) -> Any:
+    """Put a message together whose envelope came as headers (lower case).
+
+    None when the headers are none; Pub/Sub sends them so where that is configured.
+    """
+    if _MESSAGE_ID not in headers:
+        return None
+    message = {
+        "data": base64.b64encode(content).decode(),
+        "attributes": {
+            name: headers[name.lower()]
+            for name in _ATTRIBUTES
+            if name.lower() in headers
+        },
+        "messageId": headers[_MESSAGE_ID],
+    }
+    return {"message": message}
 
 
 def parse_pubsub(parsed: Any) -> Notification | None:

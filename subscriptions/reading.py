@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-READERS = 64
+READERS = 256
 
 
 class Reader:

@@ -52,6 +52,11 @@ _KEPT_HEADERS = (
     "ce-subject",
     "ce-time",
     "ce-type",
+    "X-Goog-Pubsub-Message-Id",
+    "action",
+    "resourceType",
+    "lastUpdatedTime",
+    "versionId",
 )
 _HOOK_KEY = re.compile(r"[A-Za-z0-9_\-]{1,200}")
 _METHODS = ("POST", "PUT", "DELETE")
@@ -128,10 +133,10 @@ def make_receiver(
     blueprint = Blueprint("receiver", __name__, url_prefix="/hooks")
     parts = _Parts(store, clock, Reader(), buckets or Buckets())
 
-    def receive(hook_key: str, tail: str = "") -> Response:
+    def receive(hook_key: str = "", tail: str = "") -> Response:
         return _receive(parts, hook_key, tail.replace("\0", ""))
 
-    for rule in ("/<hook_key>", "/<hook_key>/", "/<hook_key>/<path:tail>"):
+    for rule in ("/", "/<hook_key>", "/<hook_key>/", "/<hook_key>/<path:tail>"):
         blueprint.add_url_rule(
             rule,
             view_func=receive,

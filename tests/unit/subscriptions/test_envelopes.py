@@ -178,6 +178,20 @@ def test_a_message_with_the_type_alone_is_searched_for(payload: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "version"), [(f"{STORE}/Encounter/e1".encode(), None), (ENCOUNTER, "3")]
+)
+def test_a_message_without_its_envelope(body: Any, version: str | None) -> None:
+    headers = {
+        "X_Goog_Pubsub_Message_Id": "m1",
+        "action": "DeleteResource",
+        "resourceType": "Encounter",
+    }
+    found = parse(body, **headers)
+    assert told(found) == [("Encounter/e1", version, "delete")]
+    assert (found.events[0].event_id, found.topic) == ("m1", "DeleteResource")
+
+
+@pytest.mark.parametrize(
     "message", [{"data": "!!"}, {"attributes": {"a": "b"}}, {"data": None}]
 )
 def test_a_message_about_nothing_is_set_aside(message: Any) -> None:

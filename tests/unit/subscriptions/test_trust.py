@@ -167,7 +167,7 @@ def open_web(store: Memory) -> FlaskClient:
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "TRACE", "OPTIONS"])
 def test_other_methods_are_refused_in_fhir(open_web: FlaskClient, method: str) -> None:
-    for path in ("/hooks/hook", "/hooks/other/Encounter/e1"):
+    for path in ("/hooks", "/hooks/", "/hooks/hook", "/hooks/other/Encounter/e1"):
         answer = open_web.open(path, method=method)
         status, kind, body = read(answer)
         assert (status, kind) == (405, "application/fhir+json")
@@ -229,7 +229,7 @@ def test_a_message_is_answered_with_an_outcome(
     assert store.kept[0].notification.topic is not None
 
 
-@pytest.mark.parametrize("key", ["a%00b", "a b", "é", "x" * 300])
+@pytest.mark.parametrize("key", ["", "a%00b", "a b", "é", "x" * 300])
 def test_an_odd_key_is_a_stranger(open_web: FlaskClient, key: str) -> None:
     headers = {"Authorization": f"Bearer {NEW}"}
     assert open_web.post(f"/hooks/{key}", headers=headers).status_code == 401
