@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from mappings.resource import list_of
+
 Resource = dict[str, Any]
 
 _RELATIVE = re.compile(r"^([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?$")
@@ -47,11 +49,10 @@ def focus_patient(resource: Resource, base: str | None = None) -> str | None:
         found = _patient(resource.get(name), base)
         if found:
             return found
-    for participant in resource.get("participant") or ():
-        if isinstance(participant, dict):
-            found = _patient(participant.get("actor"), base)
-            if found:
-                return found
+    for actor in _actors(resource):
+        found = _patient(actor, base)
+        if found:
+            return found
     return None
 
 
@@ -63,12 +64,16 @@ def concerns(resource: Resource, patient: str, base: str | None = None) -> bool:
     if resource.get("resourceType") == "Patient":
         return reference_of(resource) == patient
     named = [resource.get(name) for name in _SUBJECTS]
-    named += [
+    named += _actors(resource)
+    return patient in {_patient(item, base) for item in named}
+
+
+def _actors(resource: Resource) -> list[object]:
+    return [
         participant.get("actor")
-        for participant in resource.get("participant") or ()
+        for participant in list_of(resource.get("participant"))
         if isinstance(participant, dict)
     ]
-    return patient in {_patient(item, base) for item in named}
 
 
 def _patient(value: object, base: str | None) -> str | None:

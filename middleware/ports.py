@@ -97,6 +97,15 @@ class FhirApi(Protocol):
         """
         ...
 
+    def fetch_operation(
+        self, path: str, parameters: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, Any]:
+        """Ask an operation that changes nothing, e.g. ``Subscription/1/$status``.
+
+        ``parameters`` are those of a Parameters resource with simple values.
+        """
+        ...
+
     def send_create(
         self, resource: Mapping[str, Any], *, if_none_exist: str | None = None
     ) -> dict[str, Any]:

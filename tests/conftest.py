@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from middleware.clock import FixedClock
 from middleware.storage.database import Database
@@ -35,6 +36,11 @@ FAST = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
+
+# The same examples in every run; --hypothesis-profile=explore looks for new ones.
+settings.register_profile("carecue", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=2000, deadline=None)
+settings.load_profile("carecue")
 
 
 def _refuse_strangers(event: str, arguments: tuple[Any, ...]) -> None:

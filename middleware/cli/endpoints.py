@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 import orjson
@@ -14,14 +14,13 @@ from mappings.endpoint import Endpoint, EndpointKind
 from mappings.endpoint_file import read_endpoint_file
 from mappings.errors import BadInputError, CareCueError
 from mappings.event import FOCUS_TYPES
+from middleware.cli.endpoint_check import check
 from middleware.cli.output import fail, progress
-from middleware.fhir.discovery import fetch_capabilities, fetch_smart_configuration
 from middleware.settings import read_settings
 from middleware.storage import audit, endpoints, subscriptions
 from middleware.storage import clock as stored_clock
 from middleware.storage.connecting import Tx
 from middleware.storage.sealed import APP_SECRET
-from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
 from subscriptions.definition import Content, Form
@@ -30,6 +29,9 @@ from subscriptions.definition import Content, Form
 @click.group()
 def endpoint() -> None:
     """EHRs: add one from a file, check it, subscribe, list, remove."""
+
+
+endpoint.add_command(check)
 
 
 @endpoint.command()
@@ -110,73 +112,6 @@ def secret(name: str, file: TextIO, by: str) -> None:
     except CareCueError as error:
         fail(error)
     click.echo(f"Sealed the client secret of {name}.")
-
-
-@endpoint.command()
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(name: str, as_json: bool) -> None:
-    """Try each step of the connection and say what is wrong and what to do.
-
-    \b
-    Example:
-      carecue endpoint check northside
-    """
-    try:
-        with open_runtime(read_settings()) as runtime:
-            steps = _check_steps(runtime, _get(runtime, name))
-    except CareCueError as error:
-        fail(error)
-    if as_json:
-        click.echo(orjson.dumps({"endpoint": name, "steps": steps}))
-    else:
-        for step in steps:
-            word = "ok    " if step["ok"] else "failed"
-            click.echo(f"{word}  {step['step']}: {step['said']}")
-    if not all(step["ok"] for step in steps):
-        raise SystemExit(1)
-
-
-def _check_steps(runtime: Runtime, known: Endpoint) -> list[dict[str, Any]]:
-    api = fhir_factory(runtime)(known)
-    hosts = known.profile.get("authorization_hosts", ())
-    private = known.profile.get("private_network") is True
-
-    def capabilities() -> str:
-        statement = fetch_capabilities(
-            known.fhir_base, clock=runtime.clock, private_network=private
-        )
-        return f"FHIR {statement.get('fhirVersion', 'of unknown version')}"
-
-    def configuration() -> str:
-        found = fetch_smart_configuration(
-            known.fhir_base, hosts=hosts, private_network=private
-        )
-        return f"token endpoint {found.token_endpoint}"
-
-    def reads() -> str:
-        answers = api.fetch_many([f"{kind}?_count=1" for kind in FOCUS_TYPES])
-        refused = [
-            kind
-            for kind, answer in zip(FOCUS_TYPES, answers, strict=True)
-            if not answer.complete and not answer.resources
-        ]
-        if refused:
-            raise BadInputError(f"no permission to search {', '.join(refused)}")
-        return f"{', '.join(FOCUS_TYPES)} can be searched"
-
-    steps = (
-        ("server answers", capabilities),
-        ("SMART configuration", configuration),
-        ("token and permissions", reads),
-    )
-    found = []
-    for title, run in steps:
-        try:
-            found.append({"step": title, "ok": True, "said": run()})
-        except CareCueError as error:
-            found.append({"step": title, "ok": False, "said": error.message})
-    return found
 
 
 @endpoint.command("subscribe")

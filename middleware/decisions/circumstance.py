@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mappings.chart import Chart
@@ -10,6 +10,7 @@ from mappings.endpoint import Endpoint
 from mappings.plan import Library, Plan, PlanAction
 from mappings.preference import EngagementProfile, OwnRecord
 from mappings.resource import Resource
+from middleware.decisions.conditions import Environment
 from middleware.decisions.focus import Activity
 from middleware.decisions.preference import compile_profile
 from middleware.decisions.timing import Hours, shared_days, within_legal
@@ -17,7 +18,10 @@ from middleware.decisions.timing import Hours, shared_days, within_legal
 
 @dataclass(frozen=True)
 class Case:
-    """One patient at one instant. ``zones`` falls back to the site's for planning."""
+    """One patient at one instant. ``zones`` falls back to the site's for planning.
+
+    ``environments`` are those that conditions were evaluated in, by what they are about.
+    """
 
     chart: Chart
     own: OwnRecord
@@ -26,6 +30,9 @@ class Case:
     now: datetime
     profile: EngagementProfile
     zones: tuple[str, ...]
+    environments: dict[tuple[object, ...], Environment] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def zone(self) -> str:

@@ -50,7 +50,8 @@ class Environment:
     """What conditions see: the variables, the value sets and the instant.
 
     ``incomplete`` names variables whose reading failed: a condition that mentions one
-    is unknown. ``focus`` is the resource that the expression starts from.
+    is unknown. ``focus`` is the resource that the expression starts from. ``answers``
+    remembers what was evaluated: the steps of a plan share most of their conditions.
     """
 
     focus: Resource
@@ -58,6 +59,7 @@ class Environment:
     value_sets: ValueSets
     now: datetime
     incomplete: frozenset[str] = frozenset()
+    answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ def evaluate(condition: Condition, environment: Environment) -> bool | None:
 
 def answer(condition: Condition, environment: Environment) -> Answer:
     """Evaluate a condition with three answers; a failure is unknown, never False."""
+    known = environment.answers.get(condition.expression)
+    if known is None:
+        known = _answer(condition, environment)
+        environment.answers[condition.expression] = known
+    return known
+
+
+def _answer(condition: Condition, environment: Environment) -> Answer:
     blind = mentioned(condition.expression) & environment.incomplete
     if blind:
         return Answer(None, "ehr-unreachable", ", ".join(sorted(blind)))

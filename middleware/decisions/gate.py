@@ -171,6 +171,16 @@ def _refusal(condition: Condition, environment: Environment, *, stops: bool) -> 
 
 
 def _environment(step: Step) -> Environment:
+    """Return the environment of a step; steps about the same thing share one."""
+    day = step.occasion if step.activity else ""
+    key = (step.reference, step.event, day, step.trigger is None)
+    known = step.case.environments
+    if key not in known:
+        known[key] = _make_environment(step)
+    return known[key]
+
+
+def _make_environment(step: Step) -> Environment:
     case = step.case
     about = Circumstances(
         focus=step.focus or {},

@@ -6,6 +6,7 @@ Bundle says. Sources: FHIR R4 references.html; SMART App Launch 2.2, security.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -87,6 +88,38 @@ def resolve_link(base: str, current: str, link: str) -> str | None:
     if _has_dots(link.partition("?")[0]):
         return None
     return url if _tail(base, url) is not None else None
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL in lower case; empty when there is none."""
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def leads_here(url: str) -> bool:
+    """Tell whether a URL leads to this machine."""
+    return is_loopback(host_of(url))
+
+
+def is_protected(url: str) -> bool:
+    """Tell whether a URL is https, or http on this machine, without user or fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if "@" in parts.netloc or parts.fragment or not parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and leads_here(url))
 
 
 def _tail(base: str, url: str) -> str | None:

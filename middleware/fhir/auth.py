@@ -52,17 +52,26 @@ class SmartPrivateKeyJWT(PrivateKeyJWT):  # type: ignore[misc]
 
     def sign(self, auth: Any, token_endpoint: str) -> str:
         """Return a new assertion for ``auth.client_id`` and the token URL."""
-        issued_at = int(self._clock.now().timestamp())
-        assertion: str = private_key_jwt_sign(
-            self._key,
-            client_id=auth.client_id,
-            token_endpoint=token_endpoint,
-            alg=self.alg,
-            header={"kid": self._key.kid, "typ": "JWT"},
-            issued_at=issued_at,
-            expires_at=issued_at + ASSERTION_SECONDS,
+        return sign_assertion(
+            self._key, auth.client_id, token_endpoint, self.alg, self._clock
         )
-        return assertion
+
+
+def sign_assertion(
+    key: SigningKey, client_id: str, token_url: str, algorithm: str, clock: Clock
+) -> str:
+    """Return a client assertion that works once (RFC 7523 section 3)."""
+    issued_at = int(clock.now().timestamp())
+    assertion: str = private_key_jwt_sign(
+        key,
+        client_id=client_id,
+        token_endpoint=token_url,
+        alg=algorithm,
+        header={"kid": key.kid, "typ": "JWT"},
+        issued_at=issued_at,
+        expires_at=issued_at + ASSERTION_SECONDS,
+    )
+    return assertion
 
 
 class BackendTokens:

@@ -19,6 +19,7 @@ from middleware.fhir.batch import Batches, Part
 from middleware.fhir.bounded import make_session
 from middleware.fhir.bundles import names, read_history, read_searchset, read_single
 from middleware.fhir.faults import Answer, is_serious, write_outcome
+from middleware.fhir.operations import ask_operation
 from middleware.fhir.paging import collect_pages
 from middleware.fhir.reach import read_reach
 from middleware.fhir.transport import Limits, Request, Transport
@@ -125,6 +126,12 @@ class FhirClient:
         for start in range(0, len(queries), self._limits.batch):
             results += self._fetch_some(queries[start : start + self._limits.batch])
         return tuple(results)
+
+    def fetch_operation(
+        self, path: str, parameters: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, Any]:
+        """Ask an operation that changes nothing, by GET, else by POST."""
+        return ask_operation(self._transport, self.base_url, path, parameters)
 
     def send_create(
         self, resource: Mapping[str, Any], *, if_none_exist: str | None = None

@@ -12,7 +12,7 @@ from middleware.fhir.auth import BackendTokens
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.keys import SigningKeys
-from middleware.fhir.reach import read_reach
+from middleware.fhir.reach import endpoint_reach
 from middleware.fhir.transport import Limits
 from middleware.ports import Clock
 
@@ -20,10 +20,7 @@ from middleware.ports import Clock
 def open_client(endpoint: Endpoint, keys: SigningKeys, clock: Clock) -> FhirClient:
     """Return a client for the endpoint's backend; keep one per endpoint."""
     ca_file = endpoint.profile.get("ca_file")
-    reach = read_reach(
-        endpoint.fhir_base,
-        private_network=endpoint.profile.get("private_network") is True,
-    )
+    reach = endpoint_reach(endpoint)
     tokens = BackendTokens(endpoint, keys, clock, ca_file=ca_file)
     limits = Limits()
     return FhirClient(

@@ -7,17 +7,16 @@ SMART App Launch 2.2 conformance; OpenID Connect Discovery 1.0; FHIR R4 http.htm
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 
 from mappings.errors import AuthorizationError, FhirError
-from middleware.fhir.addresses import read_base
+from middleware.fhir.addresses import host_of, is_protected, read_base
 from middleware.fhir.bounded import make_session
 from middleware.fhir.faults import Answer, make_fault
 from middleware.fhir.reach import read_reach
@@ -66,7 +65,7 @@ def fetch_smart_configuration(
     https (but on loopback), or the document is unusable.
     """
     home = read_base(base)
-    allowed = {_host(home), *(host.lower() for host in hosts)}
+    allowed = {host_of(home), *(host.lower() for host in hosts)}
     with session or _open(home, private_network) as opened:
         url = f"{home}/.well-known/smart-configuration"
         document = _fetch_document(opened, url, missing_ok=True)
@@ -185,7 +184,7 @@ def _find_keys(
     places = [issuer, home] if isinstance(issuer, str) else [home]
     for place in places:
         url = f"{str(place).rstrip('/')}/.well-known/openid-configuration"
-        if _host(url) not in allowed or not _is_protected(url):
+        if host_of(url) not in allowed or not is_protected(url):
             continue
         try:
             found = _fetch_document(session, url, missing_ok=True)
@@ -260,40 +259,15 @@ def _read_endpoint(value: Any, name: str, home: str, allowed: set[str]) -> str |
     if not isinstance(value, str) or not value:
         return None
     url = urljoin(f"{home}/", value)
-    if not _is_protected(url):
+    if not is_protected(url):
         raise AuthorizationError(
             f"The SMART configuration's {name} is not an https URL; it was refused",
             permanent=True,
         )
-    if _host(url) not in allowed:
+    if host_of(url) not in allowed:
         raise AuthorizationError(
-            f"The SMART configuration's {name} lies on the host {_host(url)!r}, which "
+            f"The SMART configuration's {name} lies on the host {host_of(url)!r}, which "
             "nobody has reviewed; nothing was stored; allow that host if it is right",
             permanent=True,
         )
     return url
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def _is_protected(url: str) -> bool:
-    """Tell whether a URL is https, or http on this machine, without user or fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    if "@" in parts.netloc or parts.fragment or not parts.hostname:
-        return False
-    if parts.scheme == "https":
-        return True
-    if parts.scheme != "http":
-        return False
-    try:
-        return ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return parts.hostname == "localhost"

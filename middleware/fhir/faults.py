@@ -41,7 +41,7 @@ class Answer:
 def make_fault(answer: Answer, what: str, now: datetime) -> FhirError:
     """Return the error of an answer that is not a success; ``what`` names no person."""
     outcome = read_outcome(answer.body)
-    code = _issue_code(outcome)
+    code = issue_code(outcome)
     said = f"{answer.status} {code}" if code else str(answer.status)
     permanent = is_permanent(answer.status)
     if 300 <= answer.status < 400:
@@ -117,7 +117,8 @@ def _read_date(value: str) -> datetime | None:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def _issue_code(outcome: Mapping[str, Any] | None) -> str:
+def issue_code(outcome: Mapping[str, Any] | None) -> str:
+    """Return the code of an outcome's first issue, if it looks like one."""
     issues = (outcome or {}).get("issue")
     first = issues[0] if isinstance(issues, list) and issues else None
     code = first.get("code") if isinstance(first, dict) else None

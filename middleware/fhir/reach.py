@@ -11,6 +11,8 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from mappings.endpoint import Endpoint
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # AWS (both), Alibaba, Azure: they hand out credentials to whoever asks from inside.
@@ -57,6 +59,12 @@ def read_reach(url: str, *, private_network: bool = False) -> Reach:
     ``private_network``; link-local addresses need the latter.
     """
     return Reach(private_network or _is_here(url), private_network)
+
+
+def endpoint_reach(endpoint: Endpoint) -> Reach:
+    """Return the reach of an endpoint, by its base and its profile."""
+    private = endpoint.profile.get("private_network") is True
+    return read_reach(endpoint.fhir_base, private_network=private)
 
 
 def _is_here(url: str) -> bool:

@@ -50,11 +50,15 @@ class OwnerLock:
 def clear_stale_pid(data: Path) -> None:
     """Remove ``postmaster.pid`` unless it names a server of these data that runs.
 
-    After a kill or a reboot its process id may be gone or belong to a stranger.
+    After a kill or a reboot its process id may be gone, belong to a stranger, or be
+    that of a dead process which nobody has waited for (in a container without init);
+    then the lock beside its socket names it too.
     """
     file = data / "postmaster.pid"
     if file.exists() and not _is_our_server(file, data):
         file.unlink(missing_ok=True)
+        for lock in data.glob(".s.PGSQL.*.lock"):
+            lock.unlink(missing_ok=True)
 
 
 def _is_our_server(file: Path, data: Path) -> bool:

@@ -14,6 +14,7 @@ from middleware.stages.track import track_subscriptions
 from middleware.storage import login_links
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
+from middleware.wiring.listening import Listeners, socket_ports
 from middleware.wiring.pipeline import STEPS, bind_step, stage_context
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.stewarding import forget_old
@@ -41,6 +42,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         runtime.clock,
         concurrency=runtime.settings.worker_concurrency,
     )
+    listeners = Listeners(socket_ports(context))
     poll_every = timedelta(seconds=runtime.settings.poll_seconds)
     periodic = (
         Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
@@ -52,10 +54,12 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
     )
     ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, periodic)
     ticker.start()
+    listeners.start()
     try:
         worker.run(stop)
     finally:
         ticker.stop()
+        listeners.stop()
 
 
 def _track(context: StageContext) -> None:

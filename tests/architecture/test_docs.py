@@ -10,6 +10,7 @@ import pytest
 from mappings.endpoint_file import read_endpoint_file
 from mappings.nudge import REASONS
 from middleware.cli.main import main
+from middleware.fhir.checking.steps import DIAGNOSES
 from middleware.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -51,6 +52,13 @@ def test_command_is_documented_and_has_an_example(name: str) -> None:
 @pytest.mark.parametrize("code", sorted(REASONS))
 def test_reason_is_documented_with_its_sentence(code: str) -> None:
     assert f"| `{code}` | {REASONS[code].sentence} |" in TEXT
+
+
+@pytest.mark.parametrize("code", sorted(DIAGNOSES))
+def test_diagnosis_is_documented_with_its_cause(code: str) -> None:
+    meant = DIAGNOSES[code]
+
+    assert f"| `{code}` | {meant.outcome.value} | {meant.cause} |" in TEXT
 
 
 def test_example_of_an_endpoint_can_be_read() -> None:

@@ -17,6 +17,7 @@ FUNCTION_LINES = 40
 LIBRARY_ROOMS = {
     "fhirpathpy": ("middleware/decisions/",),
     "requests": ("middleware/fhir/", "middleware/channels/"),
+    "websockets": ("middleware/fhir/",),
     "authlib": ("middleware/fhir/", "smart_app/"),
     "joserfc": ("middleware/fhir/", "smart_app/", "middleware/sandbox/"),
     "apscheduler": ("middleware/ticker",),

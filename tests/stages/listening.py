@@ -19,8 +19,8 @@ SECRET = {"X-CareCue-Secret": "right"}
 FHIR = "application/fhir+json"
 
 
-def subscribe(world: World, **changes: Any) -> None:
-    """Register a subscription whose hook is ``hook-1``."""
+def subscription(**changes: Any) -> subscriptions.SubscriptionRow:
+    """A subscription whose hook is ``hook-1``."""
     fields: dict[str, Any] = {
         "id": "s1",
         "endpoint_id": ENDPOINT.id,
@@ -35,9 +35,13 @@ def subscribe(world: World, **changes: Any) -> None:
         "last_seen_at": None,
         "created_at": START,
     }
-    row = subscriptions.SubscriptionRow(**(fields | changes))
+    return subscriptions.SubscriptionRow(**(fields | changes))
+
+
+def subscribe(world: World, **changes: Any) -> None:
+    """Register that subscription."""
     with world.database.tx() as tx:
-        subscriptions.insert_subscription(tx, row)
+        subscriptions.insert_subscription(tx, subscription(**changes))
 
 
 def read_plain(sealed: bytes) -> tuple[str, ...]:

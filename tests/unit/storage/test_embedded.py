@@ -130,6 +130,8 @@ def test_a_server_killed_with_its_pid_file_left_starts_again(home):
     process.send_signal(signal.SIGQUIT)
     process.wait(20)
     (server.data / "postmaster.pid").write_text(f"{os.getpid()}\n{server.data}\n")
+    lock = server.data / ".s.PGSQL.5432.lock"
+    lock.write_text(f"{os.getpid()}\n{server.data}\n1\n5432\n{server.data}\n")
     server.stop()
     with Embedded(home) as again, psycopg.connect(again.start()) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)

@@ -1,0 +1,190 @@
+"""The searches and interactions that polling rests on: not believed, but tried.
+
+A server that overlooks a parameter answers 200 with too much; so each one is asked
+something whose right answer is known. Source: FHIR R4 search.html, http.html.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from mappings.instants import find_instant, write_instant
+from mappings.reference import focus_patient
+from middleware.fhir.addresses import host_of, resolve_link
+from middleware.fhir.bundles import list_entries, read_next
+from middleware.fhir.checking.documents import find_resource
+from middleware.fhir.checking.exchange import Exchange
+from middleware.fhir.checking.finding import Seen
+from middleware.fhir.checking.reading import matches, meta_of
+from middleware.fhir.checking.talk import Talk
+
+NOBODY = "carecue-check-nobody"
+_EMPTY = Seen("skipped", "there is nothing yet to try it on")
+
+
+def check_time(talk: Talk) -> Seen:
+    """Search for what will change in a year: nothing may be found."""
+    sample = talk.sample
+    if sample is None:
+        return _EMPTY
+    stamp = meta_of(sample).get("lastUpdated")
+    asked = f"GET {talk.base}/{sample['resourceType']}"
+    if not stamp or find_instant(stamp) is None:
+        return Seen(
+            "last-updated-missing", "a resource without meta.lastUpdated", asked
+        )
+    ahead = write_instant(talk.clock.now() + timedelta(days=365))
+    path = f"{sample['resourceType']}?_lastUpdated=ge{ahead}&_count=5"
+    exchange = talk.get(path)
+    if not _is_bundle(exchange):
+        told = f"with _lastUpdated=ge: {exchange.told()}"
+        return Seen("last-updated-refused", told, asked)
+    found = len(matches(exchange))
+    if found:
+        told = f"{found} resources that were changed in a year from now"
+        return Seen("last-updated-ignored", told, asked)
+    return Seen("ok", "_lastUpdated filters")
+
+
+def check_sort(talk: Talk) -> Seen:
+    """Ask for the oldest and for the newest: they must be in that order."""
+    if talk.sample is None:
+        return _EMPTY
+    name = talk.sample["resourceType"]
+    asked = f"GET {talk.base}/{name}"
+    oldest = talk.get(f"{name}?_sort=_lastUpdated&_count=2")
+    newest = talk.get(f"{name}?_sort=-_lastUpdated&_count=2")
+    if not _is_bundle(oldest) or not _is_bundle(newest):
+        bad = newest if _is_bundle(oldest) else oldest
+        return Seen("sort-refused", f"with _sort: {bad.told()}", asked)
+    rising, falling = _times(oldest), _times(newest)
+    if not rising or not falling:
+        return Seen("last-updated-missing", "resources without meta.lastUpdated", asked)
+    wrong = rising != sorted(rising) or falling != sorted(falling, reverse=True)
+    if wrong or falling[0] < rising[-1]:
+        return Seen("sort-ignored", "the newest did not come first", asked)
+    return Seen("ok", "_sort=_lastUpdated sorts")
+
+
+def check_paging(talk: Talk) -> Seen:
+    """Ask for pages of one, and follow the link to the second."""
+    if talk.sample is None:
+        return _EMPTY
+    name = talk.sample["resourceType"]
+    asked = f"GET {talk.base}/{name}"
+    first = talk.get(f"{name}?_count=1")
+    if len(matches(first)) > 1:
+        return Seen(
+            "count-ignored", f"{len(matches(first))} resources on a page", asked
+        )
+    link = read_next(first.body or {})
+    if link is None:
+        return Seen("ok", "one page holds everything")
+    following = resolve_link(talk.base, first.url, link)
+    if following is None:
+        there = host_of(link) or "another place"
+        told = f"the next link leads to {link.partition(':')[0]} on {there}"
+        return Seen("next-elsewhere", told, asked, {"host": there, "base": talk.base})
+    second = talk.caller.call("GET", following, token=talk.token, shown=asked[4:])
+    same = {item["id"] for item in matches(first)} & {
+        item["id"] for item in matches(second)
+    }
+    if not _is_bundle(second) or same:
+        told = "the same page again" if same else second.told()
+        return Seen("next-broken", told, asked)
+    return Seen("ok", "pages can be followed")
+
+
+def check_patient(talk: Talk) -> Seen:
+    """Search for a patient who does not exist: nothing may be found.
+
+    To refuse that with an error is right, too, if a patient who is there is found.
+    """
+    if talk.sample is None:
+        return _EMPTY
+    name = talk.sample["resourceType"]
+    asked = f"GET {talk.base}/{name}"
+    exchange = talk.get(f"{name}?patient=Patient/{NOBODY}&_count=5")
+    found = len(matches(exchange)) if _is_bundle(exchange) else 0
+    if found:
+        told = f"{found} resources of a patient who does not exist"
+        return Seen("patient-ignored", told, asked)
+    return _find_own(talk, name, asked)
+
+
+def _find_own(talk: Talk, name: str, asked: str) -> Seen:
+    """Search by the patient of the resource that is there: it must be found."""
+    patient = focus_patient(talk.sample or {})
+    if patient is None:
+        return Seen("ok", "patient= filters")
+    exchange = talk.get(f"{name}?patient={patient}&_count=5")
+    if not _is_bundle(exchange) or not matches(exchange):
+        told = f"with the patient of a resource that is there: {exchange.told()}"
+        return Seen("patient-refused", told, asked)
+    return Seen("ok", "patient= filters")
+
+
+def check_history(talk: Talk) -> Seen:
+    """Read the versions of one resource."""
+    sample = talk.sample
+    if sample is None:
+        return _EMPTY
+    name = sample["resourceType"]
+    exchange = talk.get(
+        f"{name}/{sample['id']}/_history", shown=f"{name}/[id]/_history"
+    )
+    if not _is_bundle(exchange) or not list_entries(exchange.body or {}):
+        return Seen("history-missing", exchange.told(), exchange.shown)
+    if not meta_of(sample).get("versionId"):
+        return Seen("version-missing", "no meta.versionId", exchange.shown)
+    return Seen("ok", "versions can be read")
+
+
+def check_batch(talk: Talk) -> Seen:
+    """Send a batch that only reads."""
+    if talk.sample is None:
+        return _EMPTY
+    name = talk.sample["resourceType"]
+    reads = [{"request": {"method": "GET", "url": f"{name}?_count=1"}}] * 2
+    body: dict[str, Any] = {"resourceType": "Bundle", "type": "batch", "entry": reads}
+    exchange = talk.caller.call("POST", talk.base, token=talk.token, body=body)
+    if not _is_bundle(exchange) or len(list_entries(exchange.body or {})) != 2:
+        return Seen("batch-missing", exchange.told(), exchange.shown)
+    return Seen("ok", "batches are answered")
+
+
+def check_conditional(talk: Talk) -> Seen:
+    """See whether the server says that it creates only what is not there yet.
+
+    It is not tried: a check writes nothing into a chart.
+    """
+    if talk.endpoint.profile.get("search_first"):
+        return Seen("ok", "search_first is set: we search before each create")
+    if talk.statement is None:
+        return Seen("skipped", "there is no CapabilityStatement to tell it")
+    kept = [
+        (name, found)
+        for name in talk.needs.writes
+        if name != "Subscription"
+        and (found := find_resource(talk.statement, name)) is not None
+    ]
+    without = [
+        name for name, found in kept if found.get("conditionalCreate") is not True
+    ]
+    if without:
+        told = f"conditionalCreate is not declared for {', '.join(without)}"
+        return Seen("conditional-missing", told, f"GET {talk.base}/metadata")
+    if not kept:
+        told = "none of the types that we write is declared"
+        return Seen("writes-missing", told, f"GET {talk.base}/metadata")
+    return Seen("ok", "conditional create is declared")
+
+
+def _is_bundle(exchange: Exchange) -> bool:
+    return exchange.status == 200 and exchange.kind == "Bundle"
+
+
+def _times(exchange: Exchange) -> list[Any]:
+    stamps = [meta_of(item).get("lastUpdated") for item in matches(exchange)]
+    return [moment for stamp in stamps if (moment := find_instant(stamp)) is not None]

@@ -1,0 +1,116 @@
+"""A WebSocket to an EHR: bounded, to the endpoint's own host only, never redirected.
+
+Sources: RFC 6455; Subscriptions R5 Backport IG 1.1, channels.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Collection
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from mappings.errors import FhirError
+from middleware.fhir.addresses import is_loopback
+from middleware.ports import require_no_transaction
+
+LARGEST_FRAME = 5 * 1024 * 1024
+OPEN_SECONDS = 10.0
+KEEPALIVE_SECONDS = 20.0
+
+
+class Socket:
+    """An open WebSocket; ``close`` it when done. Raises FhirError once it is gone."""
+
+    def __init__(self, connection: ClientConnection, stack: ExitStack) -> None:
+        self._connection = connection
+        self._stack = stack
+
+    def send(self, text: str) -> None:
+        """Say one message."""
+        try:
+            self._connection.send(text)
+        except (WebSocketException, OSError) as error:
+            raise _gone(error) from None
+
+    def receive(self, seconds: float) -> str | bytes | None:
+        """Return the next message; None when none came in ``seconds``."""
+        try:
+            return self._connection.recv(timeout=seconds)
+        except TimeoutError:
+            return None
+        except (WebSocketException, OSError) as error:
+            raise _gone(error) from None
+
+    def close(self) -> None:
+        """Say goodbye and close."""
+        self._stack.close()
+
+
+def open_socket(
+    url: str, base: str, *, hosts: Collection[str] = (), ca_file: str | None = None
+) -> Socket:
+    """Open a WebSocket at ``url``; FhirError when it may not or cannot be opened.
+
+    It must lie on the host of ``base`` or on one of ``hosts``, which an administrator
+    reviewed, and be wss, but on this machine.
+    """
+    require_no_transaction("a WebSocket")
+    secure = _check(url, base, hosts)
+    context = ssl.create_default_context(cafile=ca_file) if secure else None
+    stack = ExitStack()
+    try:
+        connection = stack.enter_context(
+            connect(
+                url,
+                ssl=context,
+                open_timeout=OPEN_SECONDS,
+                ping_interval=KEEPALIVE_SECONDS,
+                ping_timeout=KEEPALIVE_SECONDS,
+                close_timeout=2.0,
+                max_size=LARGEST_FRAME,
+                user_agent_header="CareCue",
+                proxy=None,
+            )
+        )
+    except (WebSocketException, OSError, ValueError) as error:
+        raise FhirError(
+            f"The EHR's WebSocket could not be opened ({type(error).__name__}); nothing "
+            "is lost, the poll goes on; it is tried again"
+        ) from None
+    return Socket(connection, stack)
+
+
+def _check(url: str, base: str, hosts: Collection[str]) -> bool:
+    """Return whether the URL is wss; FhirError when it must not be opened."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        host = ""
+    own = (urlsplit(base).hostname or "").lower()
+    if not host or host not in {own, *(item.lower() for item in hosts)}:
+        raise FhirError(
+            f"The EHR's WebSocket lies on the host {host!r}, which nobody has reviewed; "
+            "it was not opened; add it to authorization_hosts if it is right",
+            permanent=True,
+        )
+    if parts.scheme == "wss":
+        return True
+    if parts.scheme == "ws" and is_loopback(host):
+        return False
+    raise FhirError(
+        "The EHR's WebSocket is not wss, so its token would be seen on the way; it was "
+        "not opened; ask the EHR's team for a wss address",
+        permanent=True,
+    )
+
+
+def _gone(error: Exception) -> FhirError:
+    return FhirError(
+        f"The EHR's WebSocket is gone ({type(error).__name__}); it is opened again and "
+        "what was missed is searched"
+    )
