@@ -229,8 +229,9 @@ def _blind(
 
     ``told`` is the type that the server tells, if it does; without any, all are.
     """
-    known = registered.resource_type
-    kind = told if told in FOCUS_TYPES or known == EVERY_TYPE else known
+    every = registered.resource_type == EVERY_TYPE
+    known = None if every else registered.resource_type
+    kind = told if told in FOCUS_TYPES else known
     return inbox.NewItem(
         key=f"{registered.subscription_id}|empty|{notification_id}|{kind}",
         endpoint_id=registered.endpoint_id,
