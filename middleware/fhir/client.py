@@ -21,6 +21,7 @@ from middleware.fhir.bundles import names, read_history, read_searchset, read_si
 from middleware.fhir.faults import Answer, is_serious, write_outcome
 from middleware.fhir.operations import ask_operation
 from middleware.fhir.paging import collect_pages
+from middleware.fhir.reach import read_reach
 from middleware.fhir.transport import Limits, Request, Transport
 from middleware.ports import Clock, SearchResult, require_no_transaction
 
@@ -52,7 +53,7 @@ class FhirClient:
         self._search_first = search_first
         self._histories = True
         self._transport = Transport(
-            session or make_session(pool=self._limits.workers),
+            session or make_session(read_reach(base_url), pool=self._limits.workers),
             token,
             forget,
             clock,

@@ -15,6 +15,7 @@ from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError
 from middleware.fhir.bounded import make_session
 from middleware.fhir.discovery import fetch_capabilities
+from middleware.fhir.reach import endpoint_reach
 from middleware.fhir.socket import open_socket
 from middleware.stages.context import StageContext
 from middleware.stages.sockets import (
@@ -146,7 +147,9 @@ def socket_ports(context: StageContext) -> SocketPorts:
         )
 
     def capabilities(endpoint: Endpoint) -> dict[str, Any]:
-        with make_session(ca_file=endpoint.profile.get("ca_file")) as session:
+        profile = endpoint.profile
+        reach = endpoint_reach(endpoint)
+        with make_session(reach, ca_file=profile.get("ca_file")) as session:
             return fetch_capabilities(
                 endpoint.fhir_base, clock=context.clock, session=session
             )

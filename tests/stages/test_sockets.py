@@ -23,7 +23,8 @@ from middleware.stages.sockets import SocketPorts, close_lines, open_lines, take
 from middleware.stages.track import track_subscriptions
 from middleware.storage import subscriptions
 from middleware.wiring.listening import Listeners
-from tests.stages.test_receive import notification, subscription
+from tests.stages.listening import subscription
+from tests.stages.test_receive import notification
 from tests.stages.world import ENDPOINT, START, World, encounter
 
 PATIENCE = 10.0
