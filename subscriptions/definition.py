@@ -10,14 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
+from mappings.dialects.dialect import Content, Form, Spelling
 from mappings.errors import BadInputError
 from mappings.instants import write_instant
 
-Form = Literal["criteria", "backport", "r5"]
-Content = Literal["empty", "id-only", "full-resource"]
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 CHANNEL_TYPES = "http://terminology.hl7.org/CodeSystem/subscription-channel-type"
 MIME_TYPE = "application/fhir+json"
@@ -68,16 +67,27 @@ def write_subscription(
     filters: Sequence[tuple[str, str]] = (),
     pace: Pace | None = None,
     extra_extensions: Sequence[Mapping[str, Any]] = (),
+    channel_extensions: Sequence[Mapping[str, Any]] = (),
+    spelling: Spelling = "query",
 ) -> dict[str, Any]:
     """Return a Subscription with status requested.
 
     ``topic`` is the canonical, needed but for criteria; ``filters`` are search
-    parameters with values; ``extra_extensions`` stand on the resource itself.
+    parameters with values, spelt for the server; ``extra_extensions`` stand on the
+    resource itself. Criteria with content empty ask for a POST without a body.
     BadInputError for a secret or endpoint that servers cannot handle.
     """
     _check(form, endpoint_url, secret, topic)
     asked = _Asked(
-        resource_type, endpoint_url, secret, content, topic, filters, pace or Pace()
+        resource_type,
+        endpoint_url,
+        secret,
+        content,
+        topic,
+        filters,
+        pace or Pace(),
+        [dict(extension) for extension in channel_extensions],
+        spelling,
     )
     write = {
         "criteria": _write_criteria_form,
@@ -104,6 +114,8 @@ class _Asked:
     topic: str | None
     filters: Sequence[tuple[str, str]]
     pace: Pace
+    channel_extensions: Sequence[dict[str, Any]]
+    spelling: Spelling
 
 
 def _check(form: Form, endpoint_url: str, secret: str, topic: str | None) -> None:
@@ -125,6 +137,22 @@ def _check(form: Form, endpoint_url: str, secret: str, topic: str | None) -> Non
         )
 
 
+def write_filters(
+    resource_type: str, filters: Sequence[tuple[str, str]], spelling: Spelling
+) -> list[str]:
+    """Return the filters as values of backport-filter-criteria.
+
+    Servers differ: ``Type?a=b&c=d`` in one, or ``Type.a=b`` or ``a=b`` for each.
+    """
+    if not filters:
+        return []
+    if spelling == "query":
+        query = "&".join(f"{name}={value}" for name, value in filters)
+        return [f"{resource_type}?{query}"]
+    prefix = f"{resource_type}." if spelling == "dotted" else ""
+    return [f"{prefix}{name}={value}" for name, value in filters]
+
+
 def _write_channel(asked: _Asked) -> dict[str, Any]:
     return {
         "type": "rest-hook",
@@ -135,10 +163,12 @@ def _write_channel(asked: _Asked) -> dict[str, Any]:
 
 
 def _write_criteria_form(asked: _Asked) -> dict[str, Any]:
-    return {
-        "criteria": write_criteria(asked.resource_type),
-        "channel": _write_channel(asked),
-    }
+    channel = _write_channel(asked)
+    if asked.content == "empty":
+        del channel["payload"]
+    if asked.channel_extensions:
+        channel["extension"] = list(asked.channel_extensions)
+    return {"criteria": write_criteria(asked.resource_type), "channel": channel}
 
 
 def _write_backport(asked: _Asked) -> dict[str, Any]:
@@ -155,16 +185,17 @@ def _write_backport(asked: _Asked) -> dict[str, Any]:
         "meta": {"profile": [f"{BACKPORT}backport-subscription"]},
         "criteria": asked.topic,
         "channel": {
-            "extension": extensions,
+            "extension": [*extensions, *asked.channel_extensions],
             **_write_channel(asked),
             "_payload": {"extension": [code]},
         },
     }
-    if asked.filters:
-        query = "&".join(f"{name}={value}" for name, value in asked.filters)
+    texts = write_filters(asked.resource_type, asked.filters, asked.spelling)
+    if texts:
         url = f"{BACKPORT}backport-filter-criteria"
-        extension = {"url": url, "valueString": f"{asked.resource_type}?{query}"}
-        written["_criteria"] = {"extension": [extension]}
+        written["_criteria"] = {
+            "extension": [{"url": url, "valueString": text} for text in texts]
+        }
     return written
 
 
