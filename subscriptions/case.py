@@ -106,7 +106,7 @@ class Step:
 
 def backoff(tries: int) -> timedelta:
     """Return how long to wait after so many tries in vain: 1 minute to 6 hours."""
-    return min(FIRST_BACKOFF * int(4 ** max(tries - 1, 0)), LONGEST_BACKOFF)
+    return min(FIRST_BACKOFF * int(4 ** min(max(tries - 1, 0), 9)), LONGEST_BACKOFF)
 
 
 def make_step(

@@ -7,7 +7,7 @@ Pure. Sources: FHIR R4 Subscription; Subscriptions R5 Backport IG 1.1
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,20 +89,21 @@ def write_subscription(
         [dict(extension) for extension in channel_extensions],
         spelling,
     )
-    write = {
-        "criteria": _write_criteria_form,
-        "backport": _write_backport,
-        "r5": _write_r5,
-    }
-    subscription: dict[str, Any] = {
+    return _write_head(end, extra_extensions) | _FORMS[form](asked)
+
+
+def _write_head(
+    end: datetime, extensions: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    head: dict[str, Any] = {
         "resourceType": "Subscription",
         "status": "requested",
         "end": write_instant(end),
         "reason": REASON,
     }
-    if extra_extensions:
-        subscription["extension"] = [dict(extension) for extension in extra_extensions]
-    return subscription | write[form](asked)
+    if extensions:
+        head["extension"] = [dict(extension) for extension in extensions]
+    return head
 
 
 @dataclass(frozen=True)
@@ -220,3 +221,10 @@ def _write_r5(asked: _Asked) -> dict[str, Any]:
     if pace.heartbeat is not None:
         written["heartbeatPeriod"] = pace.heartbeat
     return written
+
+
+_FORMS: Mapping[Form, Callable[[_Asked], dict[str, Any]]] = {
+    "criteria": _write_criteria_form,
+    "backport": _write_backport,
+    "r5": _write_r5,
+}

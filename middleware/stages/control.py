@@ -23,7 +23,7 @@ from middleware.stages.looking import look
 from middleware.storage import controls, endpoints, subscriptions
 from middleware.storage.claims import claim
 from middleware.storage.controls import ControlRow, Seen
-from subscriptions.case import Action, Case, Found, Missing, Step
+from subscriptions.case import Action, Case, Found, Missing, Sight, Step
 from subscriptions.comparing import read_terms, redact
 from subscriptions.controller import decide
 from subscriptions.memory import Memory, dump_memory, load_memory
@@ -149,21 +149,34 @@ def _take_step(
     ports: ControlPorts, api: FhirApi, subject: Subject, now: datetime
 ) -> Step:
     """Look, decide, commit, ask the server, and commit what came of it."""
-    row, memory = subject.row, subject.memory
-    wanted = subject.wanted
-    idle = subject.asked is None and row.server_id is None and not row.retired
-    sight = (
-        Missing()
-        if idle
-        else look(
+    row = subject.row
+    case = _read_case(api, subject)
+    sight = case.sight
+    step = decide(case, now)
+    held = sight.resource if isinstance(sight, Found) else None
+    _commit_decision(ports, subject, step, held, now)
+    settled, server_id = _carry_out(api, subject, step, held, now)
+    done = row.retired and step.action is Action.DONE
+    final = replace(settled, next_at=None if done else settled.next_at)
+    with ports.context.database.tx() as tx:
+        controls.save_server_id(tx, row.id, server_id)
+        controls.save_memory(tx, row.id, dump_memory(final), final.next_at)
+    return replace(step, memory=final, action=Action(final.action))
+
+
+def _read_case(api: FhirApi, subject: Subject) -> Case:
+    """Look at the server, unless only polling is left, and put everything together."""
+    row, memory, wanted = subject.row, subject.memory, subject.wanted
+    sight: Sight = Missing()
+    if subject.asked is not None or row.server_id is not None or row.retired:
+        sight = look(
             api,
             row.server_id,
             subject.url,
             skipped=memory.abandoned,
             thorough=memory.begun,
         )
-    )
-    case = Case(
+    return Case(
         asked=subject.asked,
         ways=len(wanted.ways),
         memory=memory,
@@ -176,16 +189,6 @@ def _take_step(
         trouble_at=row.trouble_at,
         recovered_at=row.recovered_at,
     )
-    step = decide(case, now)
-    held = sight.resource if isinstance(sight, Found) else None
-    _commit_decision(ports, subject, step, held, now)
-    settled, server_id = _carry_out(api, subject, step, held, now)
-    done = row.retired and step.action is Action.DONE
-    final = replace(settled, next_at=None if done else settled.next_at)
-    with ports.context.database.tx() as tx:
-        controls.save_server_id(tx, row.id, server_id)
-        controls.save_memory(tx, row.id, dump_memory(final), final.next_at)
-    return replace(step, memory=final, action=Action(final.action))
 
 
 def _commit_decision(

@@ -11,6 +11,7 @@ import pytest
 from mappings.dialects.dialect import TopicRule
 from mappings.dialects.registry import DIALECTS
 from mappings.dialects.uscore import FEED
+from middleware.sandbox.topics import topic_basics
 from subscriptions.topics import CANONICAL, list_canonicals, read_topics
 from subscriptions.wanting import (
     Wanted,
@@ -232,6 +233,13 @@ def test_topics_are_found_wherever_a_server_says_them() -> None:
         "http://e.org/c": ("CarePlan",),
         FEED: ("Encounter", "CarePlan"),
     }
+
+
+def test_the_topics_of_the_sandbox_are_understood() -> None:
+    found = {rule.canonical: rule.types for rule in read_topics({}, topic_basics())}
+    base = "http://sandbox.example.org/SubscriptionTopic"
+    assert found[f"{base}/patient-change"] == ("Patient",)
+    assert found[f"{base}/encounter-change"] == ("Encounter",)
 
 
 @pytest.mark.parametrize("odd", [{}, {"rest": [1]}, {"rest": {}, "instantiates": "x"}])
