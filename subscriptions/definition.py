@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from mappings.dialects.dialect import Content, Form, Spelling
+from mappings.dialects.dialect import Channel, Content, Form, Spelling
 from mappings.errors import BadInputError
 from mappings.instants import write_instant
 
@@ -69,6 +69,7 @@ def write_subscription(
     extra_extensions: Sequence[Mapping[str, Any]] = (),
     channel_extensions: Sequence[Mapping[str, Any]] = (),
     spelling: Spelling = "query",
+    channel: Channel = "rest-hook",
 ) -> dict[str, Any]:
     """Return a Subscription with status requested.
 
@@ -88,6 +89,7 @@ def write_subscription(
         pace or Pace(),
         [dict(extension) for extension in channel_extensions],
         spelling,
+        channel,
     )
     return _write_head(end, extra_extensions) | _FORMS[form](asked)
 
@@ -117,6 +119,7 @@ class _Asked:
     pace: Pace
     channel_extensions: Sequence[dict[str, Any]]
     spelling: Spelling
+    channel: Channel
 
 
 def _check(form: Form, endpoint_url: str, secret: str, topic: str | None) -> None:
@@ -155,12 +158,15 @@ def write_filters(
 
 
 def _write_channel(asked: _Asked) -> dict[str, Any]:
-    return {
-        "type": "rest-hook",
+    channel: dict[str, Any] = {
+        "type": asked.channel,
+        # A socket needs no address; by it our Subscription is found again.
         "endpoint": asked.endpoint_url,
         "payload": MIME_TYPE,
-        "header": [f"Authorization: Bearer {asked.secret}"],
     }
+    if asked.channel == "rest-hook":
+        channel["header"] = [f"Authorization: Bearer {asked.secret}"]
+    return channel
 
 
 def _write_criteria_form(asked: _Asked) -> dict[str, Any]:
@@ -204,14 +210,16 @@ def _write_r5(asked: _Asked) -> dict[str, Any]:
     pace = asked.pace
     written: dict[str, Any] = {
         "topic": asked.topic,
-        "channelType": {"system": CHANNEL_TYPES, "code": "rest-hook"},
+        "channelType": {"system": CHANNEL_TYPES, "code": asked.channel},
         "endpoint": asked.endpoint_url,
-        "parameter": [{"name": "Authorization", "value": f"Bearer {asked.secret}"}],
         "timeout": pace.timeout,
         "contentType": MIME_TYPE,
         "content": asked.content,
         "maxCount": pace.batch,
     }
+    if asked.channel == "rest-hook":
+        secret = {"name": "Authorization", "value": f"Bearer {asked.secret}"}
+        written["parameter"] = [secret]
     if asked.filters:
         kind = asked.resource_type
         written["filterBy"] = [

@@ -52,7 +52,7 @@ def write_change(
     written["end"] = asked["end"]
     if "parameter" in asked:
         return {**written, "parameter": asked["parameter"]}
-    if "channel" in asked:
+    if "header" in asked.get("channel", ()):
         channel = held.get("channel")
         kept = dict(channel) if isinstance(channel, Mapping) else {}
         written["channel"] = {**kept, "header": asked["channel"]["header"]}

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from mappings.dialects.dialect import (
+    Channel,
     Content,
     Dialect,
     Filters,
@@ -41,6 +42,7 @@ class Way:
     channel_extensions: tuple[dict[str, Any], ...] = ()
     secret_extension: str | None = None
     status: str = "requested"
+    channel: Channel = "rest-hook"
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,22 @@ def choose_wanted(
     profile: Mapping[str, Any],
     wish: Wish | None = None,
 ) -> tuple[Wanted, ...]:
-    """Return the Subscriptions for some types; ``version`` is the server's FHIR."""
+    """Return the Subscriptions for some types; ``version`` is the server's FHIR.
+
+    The profile's ``channel`` may be websocket, where the server cannot reach us.
+    """
     wish = wish or Wish()
+    socket = profile.get("channel") == "websocket"
+    channel: Channel = "websocket" if socket else "rest-hook"
     chosen: list[Wanted] = []
     for kind in types:
         if not dialect.pushes and wish.form is None:
             chosen.append(_wanted(dialect, kind, (), note=dialect.note))
             continue
         found = _slots(dialect, version, topics, kind, profile, wish)
-        chosen += [
-            _wanted(dialect, kind, ways, slot=slot) for slot, ways in found.items()
-        ]
+        for slot, ways in found.items():
+            told = [replace(way, channel=channel) for way in ways]
+            chosen.append(_wanted(dialect, kind, told, slot=slot))
     return tuple(chosen)
 
 
@@ -112,6 +119,7 @@ def write_way(
         extra_extensions=extensions,
         channel_extensions=way.channel_extensions,
         spelling=way.spelling,
+        channel=way.channel,
     )
     return {**written, "status": way.status}
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 Form = Literal["criteria", "backport", "r5"]
 Content = Literal["empty", "id-only", "full-resource"]
+Channel = Literal["rest-hook", "websocket"]
 Spelling = Literal["query", "dotted", "bare"]
 Proof = Literal["header", "hmac"]
 Numbering = Literal["monotonic", "bundle-relative", "zero", "absent", "restarts"]

@@ -22,7 +22,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.looking import look
 from middleware.storage import controls, endpoints, subscriptions
 from middleware.storage.claims import claim
-from middleware.storage.controls import ControlRow, Seen
+from middleware.storage.controls import Asked, ControlRow, Seen
 from subscriptions.case import Action, Case, Found, Missing, Sight, Step
 from subscriptions.comparing import read_terms, redact
 from subscriptions.controller import decide
@@ -44,6 +44,7 @@ _UPDATES = frozenset(
         Action.REPAIR,
     }
 )
+_WRITTEN = frozenset({Action.CREATE, Action.REPAIR})
 
 
 @dataclass(frozen=True)
@@ -201,9 +202,12 @@ def _commit_decision(
     row, way = subject.row, subject.way
     with ports.context.database.tx() as tx:
         controls.save_memory(tx, row.id, dump_memory(step.memory), now)
-        if step.action is Action.CREATE and way and subject.asked:
+        if step.action in _WRITTEN and way and subject.asked:
             about = way.topic or row.resource_type
-            controls.save_asked(tx, row.id, way.form, about, redact(subject.asked))
+            shown = redact(subject.asked)
+            asked = Asked(way.form, about, way.channel, shown)
+            controls.save_asked(tx, row.id, asked)
+        if step.action is Action.CREATE:
             subscriptions.update_subscription(tx, row.id, status="requested")
         if held is not None:
             controls.save_seen(tx, row.id, _seen(held, step))

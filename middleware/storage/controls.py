@@ -158,17 +158,25 @@ def save_memory(
     )
 
 
-def save_asked(
-    tx: Tx, subscription_id: str, form: str, criteria: str, asked: dict[str, Any]
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for: form, topic or type, channel, and the resource itself."""
+
+    form: str
+    criteria: str
+    channel: str
+    resource: dict[str, Any]
+
+
+def save_asked(tx: Tx, subscription_id: str, asked: Asked) -> None:
     """Keep what is asked for next, without secrets."""
     tx.execute(
-        "UPDATE subscription SET form = %s, criteria = %s WHERE id = %s",
-        (form, criteria, subscription_id),
+        "UPDATE subscription SET form = %s, criteria = %s, channel = %s WHERE id = %s",
+        (asked.form, asked.criteria, asked.channel, subscription_id),
     )
     tx.execute(
         "UPDATE subscription_control SET asked = %s WHERE subscription_id = %s",
-        (Jsonb(asked), subscription_id),
+        (Jsonb(asked.resource), subscription_id),
     )
 
 

@@ -262,6 +262,7 @@ def _insert(
         last_number=None,
         last_seen_at=None,
         created_at=now,
+        channel=way.channel if way else "rest-hook",
     )
     subscriptions.insert_subscription(tx, row)
 

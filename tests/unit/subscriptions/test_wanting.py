@@ -12,6 +12,7 @@ from mappings.dialects.dialect import TopicRule
 from mappings.dialects.registry import DIALECTS
 from mappings.dialects.uscore import FEED
 from middleware.sandbox.topics import topic_basics
+from subscriptions.comparing import read_terms
 from subscriptions.topics import CANONICAL, list_canonicals, read_topics
 from subscriptions.wanting import (
     Wanted,
@@ -170,6 +171,18 @@ def test_no_other_channel_and_no_other_version_is_asked_for() -> None:
                 assert written["channel"]["type"] == "rest-hook"
                 assert "channel-type" not in str(written)
                 assert "fhirVersion" not in written["channel"]["payload"]
+
+
+@pytest.mark.parametrize("version", ["4.0.1", "5.0.0"])
+def test_a_socket_is_asked_for_where_the_server_cannot_reach_us(version: str) -> None:
+    profile = {"channel": "websocket"}
+    dialect = DIALECTS["standard"]
+    (wanted,) = choose_wanted(dialect, version, (TOPIC,), ("Encounter",), profile)
+    for way in wanted.ways:
+        written = write_way(way, "Encounter", URL, SECRET, END)
+        assert "websocket" in str(written)
+        assert SECRET not in str(written)
+        assert read_terms(written).endpoint == URL
 
 
 def test_what_is_wanted_is_kept_as_json() -> None:
