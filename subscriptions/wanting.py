@@ -93,9 +93,10 @@ def choose_wanted(
             chosen.append(_wanted(dialect, kind, (), note=dialect.note))
             continue
         found = _slots(dialect, version, topics, kind, profile, wish)
+        note = "" if any(found.values()) else _missing_note(dialect, kind)
         for slot, ways in found.items():
             told = [replace(way, channel=channel) for way in ways]
-            chosen.append(_wanted(dialect, kind, told, slot=slot))
+            chosen.append(_wanted(dialect, kind, told, slot=slot, note=note))
     return tuple(chosen)
 
 
@@ -184,6 +185,14 @@ def _slots(
             # Criteria of a whole type would tell of every patient once more each.
             slots[slot] = (way, *criteria) if not slot else (way,)
     return slots or {"": criteria}
+
+
+def _missing_note(dialect: Dialect, kind: str) -> str:
+    """Say what has to be named before anything can be asked for."""
+    for rule in dialect.rules:
+        if kind in rule.types and rule.each:
+            return f"[profile] {rule.each.key} names nothing to subscribe to"
+    return f"{dialect.title} publishes no topic that tells of every {kind}"
 
 
 def _topic_form(dialect: Dialect, version: str, wish: Wish) -> Form | None:

@@ -19,7 +19,7 @@ from mappings.errors import FhirError
 from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
-from middleware.stages.looking import look
+from middleware.stages.looking import look, read_heard
 from middleware.storage import controls, endpoints, subscriptions
 from middleware.storage.claims import claim
 from middleware.storage.controls import Asked, ControlRow, Seen
@@ -67,6 +67,7 @@ class Subject:
     url: str
     asked: dict[str, Any] | None
     secret: str
+    heard: str | None
 
 
 def control_subscriptions(ports: ControlPorts) -> None:
@@ -130,6 +131,8 @@ def _load(ports: ControlPorts, identifier: str, now: datetime) -> Subject:
             raise LookupError("a subscription without a control row")
         memory = load_memory(row.memory)
         secrets = ports.open_secrets(row.secrets)
+        lost = memory.begun and row.server_id is None
+        heard = controls.find_heard(tx, identifier) if lost else None
         if memory.drop_old_at is not None and memory.drop_old_at <= now:
             memory = replace(memory, drop_old_at=None)
             sealed = ports.seal(secrets[:1])
@@ -143,7 +146,8 @@ def _load(ports: ControlPorts, identifier: str, now: datetime) -> Subject:
     asked = (
         write_way(way, row.resource_type, url, secrets[0], now + LIFE) if way else None
     )
-    return Subject(row, wanted, way, memory, url, asked, secrets[0])
+    named = read_heard(*heard) if heard else None
+    return Subject(row, wanted, way, memory, url, asked, secrets[0], named or None)
 
 
 def _take_step(
@@ -176,6 +180,7 @@ def _read_case(api: FhirApi, subject: Subject) -> Case:
             subject.url,
             skipped=memory.abandoned,
             thorough=memory.begun,
+            heard=subject.heard,
         )
     return Case(
         asked=subject.asked,

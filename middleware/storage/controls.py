@@ -135,6 +135,20 @@ def list_uncontrolled(tx: Tx, endpoint_id: str) -> dict[str, str]:
     return {row["resource_type"]: row["id"] for row in rows}
 
 
+def find_heard(
+    tx: Tx, subscription_id: str
+) -> tuple[str, str, dict[str, str], bytes] | None:
+    """Return the newest notification that was read: method, path, headers, body."""
+    row = tx.execute(
+        "SELECT method, path, headers, body FROM notification "
+        "WHERE subscription_id = %s AND state = 'stored' ORDER BY id DESC LIMIT 1",
+        (subscription_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    return row["method"], row["path"], row["headers"], bytes(row["body"])
+
+
 def list_due(tx: Tx, now: datetime) -> list[tuple[str, str]]:
     """List (endpoint, subscription) to look at: due, or told to stand otherwise."""
     rows = tx.execute(

@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from mappings.instants import read_instant, write_instant
 from middleware.fhir.client import FhirClient
 from middleware.fhir.transport import Limits
 from middleware.stages.control import ControlPorts, control_one, control_subscriptions
-from middleware.storage import controls, subscriptions
+from middleware.storage import controls, inbox, subscriptions
 from middleware.storage.claims import claim
 from middleware.storage.controls import ControlRow
 from middleware.storage.subscriptions import SubscriptionRow
@@ -92,6 +93,34 @@ class Life:
 
     def recovers(self) -> None:
         self.sets(recovered_at=self.world.clock.now())
+
+    def hears(self, reference: str) -> None:
+        """Keep a handshake that names a Subscription."""
+        parts = [
+            {"name": "subscription", "valueReference": {"reference": reference}},
+            {"name": "status", "valueCode": "requested"},
+            {"name": "type", "valueCode": "handshake"},
+        ]
+        status = {"resourceType": "Parameters", "parameter": parts}
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "history",
+            "entry": [{"resource": status}],
+        }
+        with self.world.database.tx() as tx:
+            inbox.insert_notification(
+                tx,
+                subscription_id=ID,
+                received_at=self.now,
+                method="POST",
+                path="",
+                headers={"Content-Type": "application/fhir+json"},
+                body=orjson.dumps(bundle),
+                type="handshake",
+                form="r4-backport",
+                state="stored",
+                error=None,
+            )
 
     @property
     def row(self) -> ControlRow:
@@ -465,6 +494,28 @@ def test_without_search_a_lost_answer_never_makes_a_second_one(
         assert life.after(hours=13) is Action.WAIT
     assert life.memory.alert
     assert server.verbs() == []
+
+
+@pytest.mark.parametrize("named", ["s1", "s2", "other"])
+def test_without_search_a_handshake_tells_which_one_it_is(
+    life: Life, server, named: str
+) -> None:
+    life.want()
+    life.becomes_active()
+    server.held["s2"] = {
+        **server.only,
+        "id": "s2",
+        "channel": {"type": "rest-hook", "endpoint": "https://other.example.org/"},
+    }
+    server.abilities -= {"search"}
+    life.sets(server_id=None)
+    life.hears(f"{server.base}/Subscription/{named}")
+    action = life.after(minutes=10)
+    assert server.verbs() == ["POST"]
+    if named == "s1":
+        assert (action, life.row.server_id) == (Action.KEEP, "s1")
+    else:
+        assert (action, life.row.server_id) == (Action.WAIT, None)
 
 
 def test_without_search_it_is_created_once(life: Life, server) -> None:

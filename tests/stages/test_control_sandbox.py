@@ -136,6 +136,19 @@ def test_the_best_form_is_chosen_and_activated_once(site: Site, carecue: Any) ->
     assert "Nothing is lost" in shown
 
 
+def test_what_was_there_before_the_controller_is_taken_over(
+    site: Site, carecue: Any
+) -> None:
+    carecue("subscribe", "sandbox")
+    before = {item["id"] for item in site.held()}
+    with site.runtime.database.tx() as tx:
+        tx.execute("DELETE FROM subscription_control")
+    carecue("subscribe", "sandbox", "--form", "criteria")
+    assert {item["id"] for item in site.held()} == before
+    assert {item["status"] for item in site.held()} == {"active"}
+    assert all("?status=" in item["criteria"] for item in site.held())
+
+
 def test_another_form_is_written_over_the_first(site: Site, carecue: Any) -> None:
     carecue("subscribe", "sandbox")
     before = {item["id"] for item in site.held()}

@@ -104,6 +104,13 @@ def test_each_practice_and_event_has_its_own() -> None:
     assert choose("athena", topics=())[("Appointment", "")] == []
 
 
+def test_why_nothing_can_be_asked_for_is_said() -> None:
+    (first, *_) = choose_wanted(DIALECTS["athena"], "4.0.1", (), ("Encounter",), {})
+    assert first.note == "[profile] practices names nothing to subscribe to"
+    (plan,) = choose_wanted(DIALECTS["aidbox"], "4.0.1", (), ("CarePlan",), {})
+    assert plan.note == "Aidbox publishes no topic that tells of every CarePlan"
+
+
 @pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@64")
 @pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@96")
 def test_filters_are_spelt_as_the_server_reads_them() -> None:
