@@ -156,8 +156,13 @@ def is_recovered(case: Case) -> bool:
 
 
 def is_over(case: Case) -> bool:
-    """Tell whether a trouble ended with our own re-activation."""
-    asked = case.memory.reactivated_at
-    if case.trouble is None or case.trouble_at is None or asked is None:
+    """Tell whether the trouble of one that is active has ended.
+
+    What its status told has; any other ends with our own re-activation.
+    """
+    if case.trouble is None or case.trouble_at is None or not is_recovered(case):
         return False
-    return asked >= case.trouble_at and is_recovered(case)
+    asked = case.memory.reactivated_at
+    return case.trouble in {"error", "off"} or (
+        asked is not None and asked >= case.trouble_at
+    )

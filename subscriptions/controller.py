@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from subscriptions.case import (
+    CHECK_EVERY,
     FIRST_BACKOFF,
     POLL_FOR,
     Action,
@@ -66,7 +67,8 @@ def _unreachable(case: Case, sight: Unreachable, now: datetime) -> Step:
     memory = case.memory
     if sight.refused:
         reason = f"The server does not let us look at Subscriptions: {sight.said}"
-        return make_step(case, Action.WAIT, reason, memory, now + POLL_FOR, alert=True)
+        later = now + CHECK_EVERY
+        return make_step(case, Action.WAIT, reason, memory, later, alert=True)
     reason = f"The server could not be asked: {sight.said}"
     return make_step(case, Action.WAIT, reason, memory, now + FIRST_BACKOFF)
 

@@ -17,10 +17,9 @@ from middleware.cli.output import fail, progress
 from middleware.settings import read_settings
 from middleware.storage import audit, controls, endpoints
 from middleware.storage.controls import ControlRow
+from middleware.wiring.choosing import begin_polling, choose_subscriptions
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.subscribing import (
-    begin_polling,
-    choose_subscriptions,
     is_steady,
     retire_all,
     rotate_secrets,

@@ -8,44 +8,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mappings.dialects.dialect import Dialect, TopicRule
-from mappings.dialects.registry import choose_dialect
 from mappings.endpoint import Endpoint
-from mappings.errors import FhirError
+from mappings.errors import CareCueError
 from mappings.event import FOCUS_TYPES
-from middleware.fhir.bounded import make_session
-from middleware.fhir.discovery import fetch_capabilities
-from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.stages.control import WORK, ControlPorts, control_one
-from middleware.stages.reconcile import fetch_beginning
-from middleware.storage import controls, inbox, subscriptions
+from middleware.storage import controls, subscriptions
 from middleware.storage.claims import claim
 from middleware.storage.connecting import Tx
 from middleware.storage.controls import ControlRow
-from middleware.wiring.pipeline import fhir_factory, stage_context
+from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime
 from subscriptions.case import PAUSE, Action
 from subscriptions.memory import Memory, dump_memory, load_memory
-from subscriptions.topics import QUERIES, read_topics
-from subscriptions.wanting import Wanted, Wish, choose_wanted, dump_wanted, load_wanted
+from subscriptions.wanting import Wanted, dump_wanted, load_wanted
 
 LOOK_SECONDS = 0.3
+TURN_SECONDS = 60.0
 STEADY = (Action.KEEP.value, Action.POLL.value, Action.DONE.value)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What suits one endpoint, and what that was chosen from."""
-
-    dialect: Dialect
-    version: str
-    topics: tuple[TopicRule, ...]
-    wanted: tuple[Wanted, ...]
 
 
 @dataclass(frozen=True)
@@ -69,42 +54,6 @@ def control_ports(
     return ControlPorts(context or stage_context(runtime), seal, open_secrets)
 
 
-def begin_polling(runtime: Runtime, endpoint: Endpoint) -> None:
-    """Note where the server stands, for each type that is not polled yet.
-
-    Done before subscribing, so that nothing falls between the two. Raises FhirError.
-    """
-    api = fhir_factory(runtime)(endpoint)
-    for resource_type in FOCUS_TYPES:
-        with runtime.database.tx() as tx:
-            known = inbox.read_cursor(tx, endpoint.id, resource_type)
-        if known is not None:
-            continue
-        since, now = fetch_beginning(api, resource_type), runtime.clock.now()
-        with runtime.database.tx() as tx:
-            inbox.advance_cursor(tx, endpoint.id, resource_type, since, now)
-
-
-def choose_subscriptions(
-    runtime: Runtime, endpoint: Endpoint, wish: Wish, types: Sequence[str]
-) -> Choice:
-    """Choose what suits the server best, from what it says about itself.
-
-    Raises FhirError, and BadInputError for a profile that names no known server.
-    """
-    with make_session(ca_file=endpoint.profile.get("ca_file")) as session:
-        statement = fetch_capabilities(
-            endpoint.fhir_base, clock=runtime.clock, session=session
-        )
-    dialect = choose_dialect(endpoint.profile, statement)
-    version = str(statement.get("fhirVersion") or "4.0.1")
-    topics = read_topics(statement, _fetch_topics(fhir_factory(runtime)(endpoint)))
-    unsupported = endpoint.profile.get("unsupported", ())
-    kinds = [kind for kind in types if kind not in unsupported]
-    wanted = choose_wanted(dialect, version, topics, kinds, endpoint.profile, wish)
-    return Choice(dialect, version, topics, wanted)
-
-
 def want(
     runtime: Runtime,
     endpoint: Endpoint,
@@ -117,7 +66,7 @@ def want(
         _Fresh(ids.new(), ids.secret()[:32], runtime.sealer.seal(ids.secret().encode()))
         for _ in wanted
     ]
-    with runtime.database.tx() as tx:
+    with _alone(runtime, endpoint), runtime.database.tx() as tx:
         rows = controls.list_controls(tx, endpoint.id)
         known = {(r.resource_type, r.slot): r for r in rows if not r.retired}
         older = controls.list_uncontrolled(tx, endpoint.id)
@@ -181,25 +130,28 @@ def rotate_secrets(runtime: Runtime, endpoint: Endpoint) -> int:
 
     Returns for how many; one whose last rotation has not ended is left alone.
     """
-    ports, now, count = control_ports(runtime), runtime.clock.now(), 0
-    for row in _rows(runtime, endpoint):
-        memory = load_memory(row.memory)
-        secrets = ports.open_secrets(row.secrets)
-        if row.retired or row.server_id is None or len(secrets) > 1:
-            continue
-        sealed = ports.seal((runtime.ids.secret(), *secrets))
-        kept = replace(memory, rotating=True, action="", next_at=now)
-        with runtime.database.tx() as tx:
-            subscriptions.update_subscription(tx, row.id, secrets=sealed)
-            controls.save_memory(tx, row.id, dump_memory(kept), now)
-        count += 1
-    return count
+    with _alone(runtime, endpoint):
+        return sum(_rotate(runtime, row) for row in _rows(runtime, endpoint))
+
+
+def _rotate(runtime: Runtime, row: ControlRow) -> bool:
+    ports, now = control_ports(runtime), runtime.clock.now()
+    memory = load_memory(row.memory)
+    secrets = ports.open_secrets(row.secrets)
+    if row.retired or row.server_id is None or len(secrets) > 1:
+        return False
+    sealed = ports.seal((runtime.ids.secret(), *secrets))
+    kept = replace(memory, rotating=True, action="", next_at=now)
+    with runtime.database.tx() as tx:
+        subscriptions.update_subscription(tx, row.id, secrets=sealed)
+        controls.save_memory(tx, row.id, dump_memory(kept), now)
+    return True
 
 
 def retire_all(runtime: Runtime, endpoint: Endpoint) -> None:
     """Want no Subscription of an endpoint any more."""
     now = runtime.clock.now()
-    with runtime.database.tx() as tx:
+    with _alone(runtime, endpoint), runtime.database.tx() as tx:
         for identifier in controls.list_uncontrolled(tx, endpoint.id).values():
             controls.insert_control(
                 tx, identifier, identifier, dump_wanted(Wanted("", ())), {}, now
@@ -208,15 +160,20 @@ def retire_all(runtime: Runtime, endpoint: Endpoint) -> None:
             controls.retire_control(tx, row.id, now)
 
 
-def _fetch_topics(api: FhirApi) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    for query in QUERIES:
-        try:
-            found += api.fetch_search(query).resources
-        except FhirError:
-            # Not every server has the type; what it publishes elsewhere counts.
-            continue
-    return found
+@contextmanager
+def _alone(runtime: Runtime, endpoint: Endpoint) -> Iterator[None]:
+    """Change what is wanted while no controller is in the middle of a step."""
+    pause, deadline = threading.Event(), time.monotonic() + TURN_SECONDS
+    while time.monotonic() < deadline:
+        with claim(runtime.database, WORK, endpoint.id) as ours:
+            if ours:
+                yield
+                return
+        pause.wait(LOOK_SECONDS)
+    raise CareCueError(
+        f"A worker is at work on the Subscriptions of {endpoint.id} for more than "
+        f"{TURN_SECONDS:.0f} s. Nothing was changed; try again in a minute."
+    )
 
 
 def _rows(runtime: Runtime, endpoint: Endpoint) -> list[ControlRow]:

@@ -29,16 +29,12 @@ from middleware.sandbox.server import Running
 from middleware.settings import Settings
 from middleware.storage import endpoints, inbox
 from middleware.wiring.apps import make_public_app
+from middleware.wiring.choosing import begin_polling, choose_subscriptions
 from middleware.wiring.clockwork import Clockwork
 from middleware.wiring.runtime import open_runtime
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.story import Step, Story, send_step
-from middleware.wiring.subscribing import (
-    begin_polling,
-    choose_subscriptions,
-    settle,
-    want,
-)
+from middleware.wiring.subscribing import settle, want
 from middleware.wiring.working import run_worker
 from subscriptions.wanting import Wish
 

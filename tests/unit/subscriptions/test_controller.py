@@ -143,6 +143,13 @@ def test_a_trouble_of_another_kind_is_left_to_recovery() -> None:
         assert (step.action, step.clear_trouble) == (Action.KEEP, False)
 
 
+@pytest.mark.parametrize("trouble", ["error", "off"])
+def test_a_server_that_mended_itself_ends_the_trouble(trouble: str) -> None:
+    case = replace(CASE, trouble=trouble, trouble_at=NOW)
+    assert not decide(case, NOW).clear_trouble
+    assert decide(replace(case, recovered_at=NOW), NOW).clear_trouble
+
+
 @given(st.integers(0, 10_000))
 def test_pauses_grow_to_six_hours(tries: int) -> None:
     assert backoff(tries) <= backoff(tries + 1) <= LONGEST_BACKOFF
