@@ -69,10 +69,15 @@ def get_subscription(tx: Tx, subscription_id: str) -> SubscriptionRow | None:
 
 
 def list_subscriptions(tx: Tx, endpoint_id: str | None = None) -> list[SubscriptionRow]:
-    """List the subscriptions, oldest first, of one endpoint or of all."""
+    """List the subscriptions, oldest first, of one endpoint or of all.
+
+    Those that were deleted at their server, as nobody wants them, are left out.
+    """
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM subscription "  # noqa: S608
-        "WHERE %(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s "
+        f"SELECT {_COLUMNS} FROM subscription AS s "  # noqa: S608
+        "WHERE (%(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s) "
+        "AND NOT EXISTS (SELECT 1 FROM subscription_control AS c WHERE "
+        "c.subscription_id = s.id AND c.retired AND c.next_at IS NULL) "
         "ORDER BY created_at, id",
         {"endpoint": endpoint_id},
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from mappings.dialects.registry import choose_dialect
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError
 from middleware.fhir.bounded import make_session
@@ -155,6 +156,7 @@ def socket_ports(context: StageContext) -> SocketPorts:
             )
 
     def as_json(endpoint: Endpoint) -> bool:
-        return endpoint.profile.get("socket_bind") == "json"
+        dialect = choose_dialect(endpoint.profile, capabilities(endpoint))
+        return dialect.socket_bind == "json"
 
     return SocketPorts(context, open_at, capabilities, as_json)
