@@ -100,12 +100,17 @@ class HapiServer:
     """
 
     def __init__(
-        self, workdir: Path, port: int = 0, options: tuple[str, ...] | None = None
+        self,
+        workdir: Path,
+        port: int = 0,
+        options: tuple[str, ...] | None = None,
+        version: str = "R4",
     ) -> None:
         self.workdir = Path(workdir)
         self.port = port
         self.log = self.workdir / "hapi.log"
         self._options = options
+        self._version = version
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -137,7 +142,13 @@ class HapiServer:
         command = ["java", *JAVA_OPTIONS, *options, "-cp", classpath]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "HapiServer", str(self.workdir), str(self.port)],
+                [
+                    *command,
+                    "HapiServer",
+                    str(self.workdir),
+                    str(self.port),
+                    self._version,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
