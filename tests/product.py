@@ -18,6 +18,8 @@ from middleware.storage import endpoints, subscriptions
 from middleware.wiring.apps import make_public_app
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, open_runtime
+from middleware.wiring.subscribing import Wanted, subscribe
+from subscriptions.definition import Content
 from tests.live.rig import Listener
 from tests.stages.test_receive import subscription
 
@@ -62,6 +64,11 @@ class Product:
         with self.runtime.database.tx() as tx:
             subscriptions.insert_subscription(tx, row)
         return f"{self.url}/hooks/hook"
+
+    def subscribe(self, endpoint: Endpoint, topic: str, content: Content) -> None:
+        """Ask the server for a topic's notifications, as `endpoint subscribe` does."""
+        wanted = Wanted("Encounter", "backport", topic, content)
+        subscribe(self.runtime, endpoint, wanted)
 
     def track(self) -> None:
         """Count what the deliveries told of their subscriptions."""
