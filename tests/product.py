@@ -1,4 +1,8 @@
-"""The public listener over a real database, as an EHR sees it: by HTTP on loopback."""
+"""Our receiver over a real database, as an EHR sees it: by HTTP on loopback.
+
+It is the receiver alone: the rest of the public listener makes keys at its first start,
+which costs more than a whole test.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
+
 from mappings.endpoint import AppClient, BackendClient, Endpoint
 from middleware.cli.demo_connect import sandbox_endpoint
 from middleware.settings import Settings
+from middleware.stages.receive import Intake, ReceivePorts
 from middleware.stages.track import track_subscriptions
 from middleware.storage import endpoints, subscriptions
-from middleware.wiring.apps import make_public_app
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.subscribing import Wanted, subscribe
 from subscriptions.definition import Content
+from subscriptions.receiver import make_receiver
 from tests.live.rig import Listener
 from tests.stages.test_receive import subscription
 
@@ -106,7 +113,7 @@ class Product:
 
 @contextmanager
 def open_product(database_url: str, home: Path) -> Iterator[Product]:
-    """Serve the public listener from a thread."""
+    """Serve the receiver from a thread."""
     listener = Listener()
     settings = Settings(
         home=home,
@@ -116,8 +123,20 @@ def open_product(database_url: str, home: Path) -> Iterator[Product]:
     )
     try:
         with open_runtime(settings) as runtime:
-            listener.serve(make_public_app(runtime))
+            listener.serve(_make_app(runtime))
             yield Product(runtime, listener.url)
             listener.stop()
     finally:
         listener.stop()
+
+
+def _make_app(runtime: Runtime) -> Flask:
+    def open_secrets(sealed: bytes) -> tuple[str, ...]:
+        return tuple(runtime.sealer.open(sealed).decode().split("\n"))
+
+    ports = ReceivePorts(
+        runtime.database, runtime.clock, runtime.wakes.wake, open_secrets
+    )
+    app = Flask("receiver")
+    app.register_blueprint(make_receiver(Intake(ports), runtime.clock))
+    return app

@@ -1,4 +1,4 @@
-"""Our public listener, and a FHIR server that does as it is told."""
+"""Our receiver, and a FHIR server that does as it is told."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.product import Product, open_product
 
 @pytest.fixture
 def product(database_url: str, tmp_path: Path) -> Iterator[Product]:
-    """Our public listener over an empty database."""
+    """Our receiver over an empty database."""
     with open_product(database_url, tmp_path) as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""The HAPI FHIR servers of the live tests, and our listener beside them."""
+"""The HAPI FHIR servers of the live tests, and our receiver beside them."""
 
 import os
 
@@ -40,6 +40,6 @@ def hapi_r4b(tmp_path_factory):
 
 @pytest.fixture
 def product(database_url, tmp_path):
-    """Our public listener over an empty database."""
+    """Our receiver over an empty database."""
     with open_product(database_url, tmp_path) as product:
         yield product
