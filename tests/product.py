@@ -19,16 +19,16 @@ from flask import Flask
 from mappings.endpoint import AppClient, BackendClient, Endpoint
 from middleware.cli.demo_connect import sandbox_endpoint
 from middleware.settings import Settings
-from middleware.stages.receive import Intake, ReceivePorts
+from middleware.stages.receive import Intake
 from middleware.stages.track import track_subscriptions
 from middleware.storage import endpoints, subscriptions
+from middleware.wiring.apps import _receive_ports
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.subscribing import Wanted, subscribe
 from subscriptions.definition import Content
 from subscriptions.receiver import make_receiver
 from tests.live.rig import Listener
-from tests.stages.test_receive import subscription
 
 SECRET = "0123456789abcdef0123456789abcdef"
 BEARER = f"Bearer {SECRET}"
@@ -56,21 +56,26 @@ class Product:
             endpoints.insert_endpoint(tx, endpoint, self.runtime.clock.now())
         return endpoint
 
-    def open_hook(self, endpoint: Endpoint, form: str, *secrets: str) -> str:
+    def open_hook(self, endpoint: Endpoint, form: str, **changes: Any) -> str:
         """Store a subscription and return the address of its hook."""
-        row = replace(
-            subscription(),
-            id="hook",
-            endpoint_id=endpoint.id,
-            hook_key="hook",
-            secrets=self.runtime.sealer.seal("\n".join(secrets or (SECRET,)).encode()),
-            form=form,
-            status="requested",
-            created_at=self.runtime.clock.now(),
-        )
+        fields: dict[str, Any] = {
+            "id": "hook",
+            "endpoint_id": endpoint.id,
+            "hook_key": "hook",
+            "secrets": self.runtime.sealer.seal(SECRET.encode()),
+            "resource_type": "Encounter",
+            "form": form,
+            "criteria": "Encounter",
+            "server_id": "1",
+            "status": "requested",
+            "last_number": None,
+            "last_seen_at": None,
+            "created_at": self.runtime.clock.now(),
+        }
+        row = subscriptions.SubscriptionRow(**(fields | changes))
         with self.runtime.database.tx() as tx:
             subscriptions.insert_subscription(tx, row)
-        return f"{self.url}/hooks/hook"
+        return f"{self.url}/hooks/{row.hook_key}"
 
     def subscribe(self, endpoint: Endpoint, topic: str, content: Content) -> None:
         """Ask the server for a topic's notifications, as `endpoint subscribe` does."""
@@ -123,20 +128,12 @@ def open_product(database_url: str, home: Path) -> Iterator[Product]:
     )
     try:
         with open_runtime(settings) as runtime:
-            listener.serve(_make_app(runtime))
+            ports = _receive_ports(runtime)
+            app = Flask("receiver")
+            app.register_blueprint(make_receiver(Intake(ports), runtime.clock))
+            listener.serve(app)
             yield Product(runtime, listener.url)
             listener.stop()
+            ports.database.close()
     finally:
         listener.stop()
-
-
-def _make_app(runtime: Runtime) -> Flask:
-    def open_secrets(sealed: bytes) -> tuple[str, ...]:
-        return tuple(runtime.sealer.open(sealed).decode().split("\n"))
-
-    ports = ReceivePorts(
-        runtime.database, runtime.clock, runtime.wakes.wake, open_secrets
-    )
-    app = Flask("receiver")
-    app.register_blueprint(make_receiver(Intake(ports), runtime.clock))
-    return app

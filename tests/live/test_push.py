@@ -1,4 +1,4 @@
-"""What a real HAPI FHIR server pushes, in each of its forms, as we keep it."""
+"""What a real HAPI FHIR server pushes, in each of its forms, as our receiver keeps it."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -175,6 +175,7 @@ def hapi_r4_topic(hapi):
 
 
 @pytest.mark.peer("HAPI FHIR 8.8", "R4 topic: history Bundle with Parameters")
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@64")
 @pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@71")
 @pytest.mark.parametrize("content", ["id-only", "full-resource"])
 def test_topic_of_an_r4_server(hapi_r4_topic, stay, content):

@@ -243,6 +243,7 @@ def play(hook: FlaskClient, deliveries: list[tuple[str, bytes]]) -> None:
         assert answer.status_code == 200
 
 
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@17")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_same_deliveries_three_times_shuffled_are_the_same_events(
     hook: FlaskClient, world: World, seed: int
