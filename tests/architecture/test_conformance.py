@@ -86,9 +86,9 @@ def _result(path: str) -> str:
     return OURS.get(path) or ("live" if "/live/" in path else "by emulation")
 
 
-def _order(name: str) -> tuple[str, int]:
+def _order(name: str) -> tuple[str, int, str]:
     specification, _, number = name.partition("@")
-    return specification, int(number)
+    return specification, int(number) if number.isdigit() else 0, number
 
 
 def _page() -> str:
