@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+import requests
 from flask import Flask
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint
@@ -114,6 +116,22 @@ class Product:
             assert time.monotonic() < deadline, f"waited in vain for {what}"
             pause.wait(0.03)
         return found
+
+
+def deliver(
+    hook: str, body: Any = b"", path: str = "", **options: Any
+) -> requests.Response:
+    """Send to a hook as a server would: by POST, and with its secret in a header.
+
+    ``headers`` are added; one that is None is left out.
+    """
+    method, changes = options.pop("method", "POST"), options.pop("headers", {})
+    named = {"Authorization": BEARER, "Content-Type": "application/fhir+json"}
+    headers = {k: v for k, v in {**named, **changes}.items() if v is not None}
+    data = body if isinstance(body, bytes) else orjson.dumps(body)
+    return requests.request(
+        method, hook + path, data=data, headers=headers, timeout=10, **options
+    )
 
 
 @contextmanager

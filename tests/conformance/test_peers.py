@@ -7,14 +7,14 @@ documentation. What is kept of each is what a poll of that server would have fou
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import orjson
 import pytest
 import requests
 from fhirclient.models.bundle import Bundle
 
-from tests.product import BEARER, Product, Row
+from tests.product import Product, Row, deliver
 from tests.unit.subscriptions.wire import (
     BASE,
     ENCOUNTER,
@@ -27,7 +27,6 @@ from tests.unit.subscriptions.wire import (
 )
 
 FHIR_JSON = "application/fhir+json"
-AUTHORIZED = {"Authorization": BEARER, "Content-Type": FHIR_JSON}
 Accepts = Callable[[requests.Response], bool]
 CURRENT = [("Encounter/e1", "3", "update")]
 UNKNOWN_VERSION = [("Encounter/e1", None, "update")]
@@ -62,19 +61,7 @@ def send(product: Product) -> Callable[..., requests.Response]:
     """Send to a hook of ours, by POST unless said otherwise."""
     hook = product.open_hook(product.connect(BASE), "criteria")
 
-    def call(body: Any = b"", path: str = "", **options: Any) -> requests.Response:
-        method, changes = options.pop("method", "POST"), options.pop("headers", {})
-        data = body if isinstance(body, bytes) else orjson.dumps(body)
-        headers = {
-            name: value
-            for name, value in {**AUTHORIZED, **changes}.items()
-            if value is not None
-        }
-        return requests.request(
-            method, hook + path, data=data, headers=headers, timeout=10, **options
-        )
-
-    return call
+    return partial(deliver, hook)
 
 
 def told(product: Product) -> list[tuple[Any, ...]]:
