@@ -97,6 +97,7 @@ class HapiServer:
 
     `port=0` takes a free port at the first start and keeps it for later ones, so
     that `base_url` holds across restarts. The log is `hapi.log` in the directory.
+    `version` is R4 or R4B; the empty database is the same for both.
     """
 
     def __init__(

@@ -9,7 +9,6 @@ import ca.uhn.fhir.jpa.batch2.JpaBatch2Config;
 import ca.uhn.fhir.jpa.config.HapiJpaConfig;
 import ca.uhn.fhir.jpa.config.r4.JpaR4Config;
 import ca.uhn.fhir.jpa.config.r4b.JpaR4BConfig;
-import ca.uhn.fhir.jpa.config.r5.JpaR5Config;
 import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
 import ca.uhn.fhir.jpa.model.config.PartitionSettings;
 import ca.uhn.fhir.jpa.model.config.SubscriptionSettings;
@@ -55,8 +54,8 @@ import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
 /**
  * A HAPI FHIR JPA server on loopback with its data in one H2 file.
  *
- * <p>{@code HapiServer <directory> <port> <R4|R4B|R5>} prints its port once it answers, logs to standard error
- * and ends when its standard input does.
+ * <p>{@code HapiServer <directory> <port> <R4|R4B>} prints its port once it answers, logs to
+ * standard error and ends when its standard input does.
  */
 public final class HapiServer {
 
@@ -115,7 +114,6 @@ public final class HapiServer {
     return switch (version) {
       case R4 -> JpaR4Config.class;
       case R4B -> JpaR4BConfig.class;
-      case R5 -> JpaR5Config.class;
       default -> throw new IllegalArgumentException(version + " is not served");
     };
   }
@@ -260,7 +258,8 @@ public final class HapiServer {
       server.registerProvider(systemProvider);
       var capabilities =
           new JpaCapabilityStatementProvider(server, system, settings, searchParameters, validation);
-      capabilities.setImplementationDescription("HAPI FHIR " + system.getContext().getVersion().getVersion());
+      var version = system.getContext().getVersion().getVersion();
+      capabilities.setImplementationDescription("HAPI FHIR " + version);
       server.setServerConformanceProvider(capabilities);
       server.setPagingProvider(paging);
       return server;
