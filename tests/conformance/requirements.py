@@ -43,7 +43,7 @@ REQUIREMENTS = (
         "MAY",
         "Ask for a channel of another kind by the channel-type extension.",
         "not applicable",
-        "not used: rest-hook is asked for",
+        "not used: rest-hook and websocket are standard types",
     ),
     Requirement(f"{BACKPORT}@64", "SHALL", "Be able to write a topic's filters."),
     Requirement(
