@@ -115,6 +115,9 @@ FORMS = [
 ]
 
 
+@pytest.mark.peer("the sandbox", "R4 criteria: PUT of the resource")
+@pytest.mark.peer("the sandbox", "R4 backport: empty, id-only, full-resource")
+@pytest.mark.peer("the sandbox", "R5: empty, id-only, full-resource")
 @pytest.mark.parametrize(("form", "content", "extensions", "wire"), FORMS)
 def test_a_change_is_told(
     sandbox: Running,
