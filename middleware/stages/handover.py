@@ -48,6 +48,20 @@ def hand_over(
 
 def send(context: StageContext, message: Message) -> Receipt:
     """Call the channel once; raises ChannelError, whatever went wrong in it."""
+    lanes, name = context.lanes, message.channel
+    try:
+        receipt = _call(context, message)
+    except ChannelError as error:
+        if error.reason != "not-allow-listed":
+            fault = error.maybe_sent or error.reason == "channel-down"
+            now = context.clock.now()
+            lanes.note(name, now, fault=fault, retry_after=error.retry_after)
+        raise
+    lanes.note(name, context.clock.now(), fault=False)
+    return receipt
+
+
+def _call(context: StageContext, message: Message) -> Receipt:
     channel = context.channels.get(message.channel)
     if channel is None:
         raise ChannelError(
