@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -98,6 +98,12 @@ def list_replies_from(
         (channel, address, since),
     )
     return [InboundItem(**row) for row in rows]
+
+
+def note_intent(tx: Tx, item: InboundItem, intent: str) -> InboundItem:
+    """Keep what a reply was taken to mean: from then on its effects are done."""
+    tx.execute("UPDATE inbound SET intent = %s WHERE id = %s", (intent, item.id))
+    return replace(item, intent=intent)
 
 
 def finish_inbound(tx: Tx, item_id: int, intent: str | None, now: datetime) -> None:

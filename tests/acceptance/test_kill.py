@@ -126,6 +126,32 @@ def test_killed_while_the_record_is_written(line: Line) -> None:
     finish(line)
 
 
+@pytest.mark.parametrize("after", [True, False])
+def test_killed_while_it_answers_a_reply(line: Line, after: bool) -> None:
+    finish(line)
+    line.kill()
+    line.holding.arm("POST", SMS, after=after)
+    line.reply("my chest hurts")
+    line.start_worker()
+    line.wait_for_hold()
+    line.kill()
+    line.holding.let_go()
+    assert line.count("SELECT count(*) AS n FROM inbound WHERE state = 'waiting'") == 1
+    line.start_worker()
+    answered = (
+        "SELECT count(*) AS n FROM delivery WHERE topic = 'reply' AND state <> 'unknown' "
+        "AND state <> 'sending'"
+    )
+    line.wait_for("the answer", lambda: line.count(answered) == 1)
+    texts = line.texts()
+    assert len(texts) == 2
+    assert sum("911" in str(text) for text in texts) >= 1
+    waiting = (
+        "SELECT count(*) AS n FROM inbound WHERE source = 'reply' AND state <> 'done'"
+    )
+    assert line.count(waiting) == 0
+
+
 def test_two_workers_and_one_killed_send_once(line: Line) -> None:
     line.holding.arm("POST", "/fhir", after=True)
     line.start_worker()
