@@ -9,14 +9,13 @@ from mappings.endpoint import (
     EndpointKind,
     Site,
 )
-from mappings.event import FOCUS_TYPES
 from middleware.desk.desk import Desk
 from middleware.settings import Settings
-from middleware.storage import endpoints, inbox
+from middleware.storage import endpoints
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
-from middleware.wiring.subscribing import Wanted, subscribe
+from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
 from smart_app.scopes import write_scope
 
 SCOPE = (
@@ -75,11 +74,10 @@ def connect_sandbox(
     with runtime.database.tx() as tx:
         if endpoints.get_endpoint(tx, endpoint.id) is None:
             endpoints.insert_endpoint(tx, endpoint, now)
-            for resource_type in FOCUS_TYPES:
-                inbox.advance_cursor(tx, endpoint.id, resource_type, now, now, None)
     _register(
         control, runtime.settings, keys.public_jwks(), app_scope(runtime, endpoint)
     )
+    begin_polling(runtime, endpoint)
     control.call(
         "PUT",
         "/sandbox/sms",
