@@ -14,7 +14,6 @@ from middleware.desk.desk import Desk
 from middleware.desk.launches import LaunchBook
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
-from middleware.fhir.keys import SigningKeys
 from middleware.ports import FhirApi
 from middleware.settings import read_settings
 from middleware.stages.context import StageContext
@@ -25,12 +24,8 @@ from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
 from middleware.wiring.console import create_console
 from middleware.wiring.pipeline import stage_context
-from middleware.wiring.runtime import (
-    Runtime,
-    database_fault,
-    make_runtime,
-    signing_keys,
-)
+from middleware.wiring.runtime import Runtime, database_fault, make_runtime
+from middleware.wiring.signing import KeyRing
 from smart_app.app import create_blueprint
 from smart_app.ports import SmartPorts
 from subscriptions.receiver import make_receiver
@@ -50,7 +45,7 @@ def console_app() -> Flask:
 def make_public_app(runtime: Runtime) -> Flask:
     """Compose receiver, callbacks, SMART app, keys and health."""
     context = stage_context(runtime)
-    keys = signing_keys(runtime)
+    keys = KeyRing(runtime)
     return create_public_app(
         PublicPorts(
             blueprints=(
@@ -58,7 +53,7 @@ def make_public_app(runtime: Runtime) -> Flask:
                 create_callbacks(_callback_ports(runtime, context)),
                 create_blueprint(_smart_ports(runtime, context, keys)),
             ),
-            public_jwks=keys.public_jwks,
+            public_jwks=lambda: keys().public_jwks(),
             ready=lambda: database_fault(runtime),
         )
     )
@@ -109,9 +104,7 @@ def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:
     )
 
 
-def _smart_ports(
-    runtime: Runtime, context: StageContext, keys: SigningKeys
-) -> SmartPorts:
+def _smart_ports(runtime: Runtime, context: StageContext, keys: KeyRing) -> SmartPorts:
     @functools.lru_cache(maxsize=256)
     def fhir(base: str, token: str) -> FhirApi:
         return FhirClient(base, lambda: token, clock=runtime.clock)
@@ -137,7 +130,7 @@ def _smart_ports(
         fhir=fhir,
         discover=_discover,
         fetch_keys=fetch_key_set,
-        signing_key=keys.signing_key,
+        signing_key=lambda algorithm: keys().signing_key(algorithm),
         client_secret=client_secret,
         desk=Desk(context),
         public_url=runtime.settings.public_url,
