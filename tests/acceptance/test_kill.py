@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from middleware.storage import gate
 from tests.acceptance.line import NUMBER, PATIENT, Line
@@ -16,15 +14,7 @@ from tests.acceptance.line import NUMBER, PATIENT, Line
 SMS = "/Messages.json"
 
 
-@pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    """Opening a runtime sets up logging for its process, which here is the tests'."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.fixture
