@@ -1,6 +1,6 @@
 """A circuit: whether somebody who failed several times is worth asking right now.
 
-Pure. Faults in a row shut it for a while; then one probe is let through, and its answer
+Pure. Faults in a row, about different people, shut it for a while; then one probe is let through, and its answer
 opens it again or keeps it shut for twice as long.
 """
 
@@ -20,11 +20,12 @@ PROBE = timedelta(minutes=1)
 class Circuit:
     """Faults in a row, and until when nobody is let through (None: it is open).
 
-    ``shuts`` counts the times that it was shut in a row; ``probing`` is True while one
+    ``about`` names whom they concerned: one patient or address that always fails is no
+    fault of the other side, so only different ones count. ``shuts`` counts the times that it was shut in a row; ``probing`` is True while one
     has been let through to see.
     """
 
-    faults: int = 0
+    about: frozenset[str] = frozenset()
     shuts: int = 0
     shut_until: datetime | None = None
     probing: bool = False
@@ -35,20 +36,20 @@ class Circuit:
 
 
 def after_fault(
-    circuit: Circuit, now: datetime, retry_after: float | None = None
+    circuit: Circuit, now: datetime, about: str, retry_after: float | None = None
 ) -> Circuit:
-    """Count a fault; ``retry_after`` (seconds) is what the other side asked for.
+    """Count a fault about somebody; ``retry_after`` (seconds) is what the other side asked for.
 
     Faults of those who were on their way when it was shut tell nothing new.
     """
     if circuit.shut_until is not None and not circuit.probing:
         return circuit
-    faults = circuit.faults + 1
-    if faults < FAULTS:
-        return replace(circuit, faults=faults)
+    named = circuit.about | {about}
+    if len(named) < FAULTS:
+        return replace(circuit, about=named)
     asked = timedelta(seconds=retry_after or 0.0)
     length = min(max(FIRST_SHUT * 2.0**circuit.shuts, asked), LONGEST_SHUT)
-    return Circuit(faults, min(circuit.shuts + 1, 16), now + length)
+    return Circuit(circuit.about, min(circuit.shuts + 1, 16), now + length)
 
 
 def after_answer() -> Circuit:

@@ -50,10 +50,15 @@ def send(context: StageContext, message: Message) -> Receipt:
     except ChannelError as error:
         if error.reason != "not-allow-listed":
             fault = error.maybe_sent or error.reason == "channel-down"
-            now = context.clock.now()
-            lanes.note(name, now, fault=fault, retry_after=error.retry_after)
+            lanes.note(
+                name,
+                context.clock.now(),
+                about=message.address,
+                fault=fault,
+                retry_after=error.retry_after,
+            )
         raise
-    lanes.note(name, context.clock.now(), fault=False)
+    lanes.note(name, context.clock.now(), about=message.address, fault=False)
     return receipt
 
 

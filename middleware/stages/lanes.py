@@ -60,13 +60,16 @@ class Lanes:
         name: str,
         now: datetime,
         *,
+        about: str,
         fault: bool,
         retry_after: float | None = None,
     ) -> None:
-        """Note what came of asking: a fault of the other side, or any answer."""
+        """Note what came of asking about somebody: a fault of the other side, or not."""
         with self._guard:
             before = self._circuits.get(name, Circuit())
-            after = after_fault(before, now, retry_after) if fault else after_answer()
+            after = after_answer()
+            if fault:
+                after = after_fault(before, now, about, retry_after)
             self._circuits[name] = after
         if after.shut_until != before.shut_until:
             until = after.shut_until.isoformat() if after.shut_until else None

@@ -35,7 +35,8 @@ def read_again(
         api, library = context.fhir(endpoint), context.library(endpoint)
         chart = fetch_chart(api, library, nudge.patient, now, focus=nudge.focus)
     except CareCueError as error:
-        context.lanes.note(lane, now, fault=is_silent(error))
+        silent = is_silent(error)
+        context.lanes.note(lane, now, about=nudge.patient, fault=silent)
         raise
-    context.lanes.note(lane, now, fault=False)
+    context.lanes.note(lane, now, about=nudge.patient, fault=False)
     return chart
