@@ -97,7 +97,7 @@ def _clock(settings: Settings, database: Database) -> Clock:
         return SystemClock()
 
     def offset() -> timedelta:
-        with database.tx() as tx:
+        with database.beside() as tx:
             return stored_clock.read_offset(tx)
 
     return MovableClock(offset)

@@ -1,8 +1,9 @@
-"""Signing keys are published before they sign and after they signed, and then dropped."""
+"""What a running process keeps: signing keys, clients of EHRs, the time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +28,7 @@ from middleware.storage.audit import list_audit
 from middleware.storage.database import Database
 from middleware.storage.jobs import Wakes
 from middleware.wiring.pipeline import fhir_factory
-from middleware.wiring.runtime import Runtime, signing_keys
+from middleware.wiring.runtime import Runtime, open_runtime, signing_keys
 from middleware.wiring.signing import WAIT, KeyRing, rotate_signing
 
 ENDPOINT = Endpoint(
@@ -120,6 +121,23 @@ def test_a_running_process_takes_up_new_keys_and_keeps_them_without_a_database(
     with pytest.raises(StorageError):
         signing_keys(runtime)
     assert ring() is present
+
+
+def test_a_movable_clock_tells_the_time_inside_a_transaction(
+    database_url: str, tmp_path: Path
+) -> None:
+    """As many threads as the pool has connections ask for it, each in a transaction."""
+    settings = Settings(home=tmp_path, database_url=database_url, movable_clock=True)
+    with open_runtime(settings) as opened, ExitStack() as stack:
+        with pytest.raises(StorageError):
+            fill_pool(opened.database, stack)
+        assert opened.clock.now().tzinfo is not None
+
+
+def fill_pool(database: Database, stack: ExitStack) -> None:
+    database._pool.timeout = 0.2
+    while True:
+        stack.enter_context(database.tx())
 
 
 def test_a_client_is_kept_until_the_way_to_its_endpoint_changes(
