@@ -1,7 +1,7 @@
 """A circuit: whether somebody who failed several times is worth asking right now.
 
-Pure. Faults in a row, about different people, shut it for a while; then one probe is let through, and its answer
-opens it again or keeps it shut for twice as long.
+Pure. Faults in a row, about different people, shut it for a while; then one probe is
+let through, and its answer opens it again or keeps it shut for twice as long.
 """
 
 from __future__ import annotations
