@@ -14,9 +14,10 @@ from mappings.instants import read_instant, write_instant
 from middleware.fhir.client import FhirClient
 from middleware.fhir.transport import Limits
 from middleware.stages.control import ControlPorts, control_one, control_subscriptions
-from middleware.storage import controls, inbox, subscriptions
+from middleware.storage import controls, subscriptions
 from middleware.storage.claims import claim
 from middleware.storage.controls import ControlRow
+from middleware.storage.notifications import NewNotification, insert_notification
 from middleware.storage.subscriptions import SubscriptionRow
 from subscriptions.case import ALERT_AFTER, Action
 from subscriptions.memory import Memory, load_memory
@@ -108,19 +109,18 @@ class Life:
             "entry": [{"resource": status}],
         }
         with self.world.database.tx() as tx:
-            inbox.insert_notification(
-                tx,
+            kept = NewNotification(
                 subscription_id=ID,
                 received_at=self.now,
                 method="POST",
                 path="",
                 headers={"Content-Type": "application/fhir+json"},
                 body=orjson.dumps(bundle),
+                state="stored",
                 type="handshake",
                 form="r4-backport",
-                state="stored",
-                error=None,
             )
+            insert_notification(tx, kept, [])
 
     @property
     def row(self) -> ControlRow:
