@@ -57,12 +57,14 @@ class SearchResult:
     """Resources that a search returned.
 
     ``complete`` is False when a page is missing or was refused; ``outcomes`` holds the
-    OperationOutcomes that came along.
+    OperationOutcomes that came along; ``server_time`` is what the server's clock showed
+    (its Date header), None where it was not told.
     """
 
     resources: tuple[dict[str, Any], ...]
     complete: bool = True
     outcomes: tuple[dict[str, Any], ...] = ()
+    server_time: datetime | None = None
 
 
 class FhirApi(Protocol):

@@ -29,7 +29,12 @@ from subscriptions.notification import (
 )
 from subscriptions.receiver import Received, Registered
 
-SILENT = (NotificationType.HANDSHAKE, NotificationType.HEARTBEAT)
+SILENT = (
+    NotificationType.HANDSHAKE,
+    NotificationType.HEARTBEAT,
+    NotificationType.QUERY_STATUS,
+    NotificationType.QUERY_EVENT,
+)
 KEPT_SECONDS = 1.0
 EVERY_TYPE = "*"
 

@@ -13,7 +13,8 @@ from middleware.storage.connecting import Tx
 class Tally:
     """One delivery: its type, the Subscription.status it claims, and its numbers.
 
-    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own.
+    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own, ``digest``
+    that of the bytes that were kept, read when it is counted.
     """
 
     notification_id: int
@@ -23,6 +24,7 @@ class Tally:
     status: str | None
     count: int | None
     numbers: tuple[int, ...]
+    digest: str = ""
 
 
 def insert_tally(tx: Tx, tally: Tally) -> None:
@@ -60,9 +62,12 @@ def take_tallies(tx: Tx, subscription_id: str, limit: int) -> Sequence[Tally]:
     if held is None:
         return ()
     rows = tx.execute(
-        "DELETE FROM tally WHERE notification_id IN (SELECT notification_id FROM tally "
-        "WHERE subscription_id = %s ORDER BY notification_id LIMIT %s) RETURNING "
-        "notification_id, subscription_id, received_at, type, status, count, numbers",
+        "DELETE FROM tally AS t WHERE notification_id IN (SELECT notification_id "
+        "FROM tally WHERE subscription_id = %s ORDER BY notification_id LIMIT %s) "
+        "RETURNING notification_id, subscription_id, received_at, type, status, count, "
+        "numbers, CASE WHEN numbers = '{}' THEN '' ELSE coalesce((SELECT "
+        "substr(md5(n.body), 1, 8) FROM notification AS n "
+        "WHERE n.id = t.notification_id), '') END AS digest",
         (subscription_id, limit),
     ).fetchall()
     found = [Tally(**{**row, "numbers": tuple(row["numbers"])}) for row in rows]
