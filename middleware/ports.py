@@ -11,7 +11,7 @@ import secrets
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -64,7 +64,7 @@ class SearchResult:
     resources: tuple[dict[str, Any], ...]
     complete: bool = True
     outcomes: tuple[dict[str, Any], ...] = ()
-    server_time: datetime | None = None
+    server_time: datetime | None = field(default=None, compare=False)
 
 
 class FhirApi(Protocol):

@@ -263,7 +263,7 @@ def write_numbering(known: Numbering) -> dict[str, Any]:
         "restarts": known.restarts,
         "reset_at": _write_time(known.reset_at),
     }
-    return {name: value for name, value in written.items() if value}
+    return {name: value for name, value in written.items() if value not in (None, [])}
 
 
 def read_numbering(value: Mapping[str, Any], last_number: int | None) -> Numbering:
