@@ -15,7 +15,6 @@ from typing import Any
 
 from mappings.errors import NotificationError
 from subscriptions.numbering import (
-    Mode,
     Numbering,
     close_holes,
     list_due_holes,
@@ -141,7 +140,7 @@ def choose_range(known: Condition, now: datetime) -> tuple[int, int] | None:
     Both are inclusive.
     """
     due = list_due_holes(known.numbering, now)
-    if not due or known.numbering.mode is not Mode.MONOTONIC:
+    if not due or not known.numbering.numbered:
         return None
     first, last = min(hole.first for hole in due), max(hole.last for hole in due)
     return (first, last) if last - first < MOST_EVENTS else None

@@ -23,8 +23,13 @@ from subscriptions.numbering import (
     write_numbering,
 )
 from subscriptions.parsing import parse_notification
-from tests.unit.subscriptions.wire import bundle, r4_event, r4_status, r5_event
-from tests.unit.subscriptions.wire import r5_status
+from tests.unit.subscriptions.wire import (
+    bundle,
+    r4_event,
+    r4_status,
+    r5_event,
+    r5_status,
+)
 
 AT = datetime(2026, 11, 16, 15, 0, tzinfo=UTC)
 EVENT = "event-notification"
@@ -141,7 +146,9 @@ def test_a_reset_while_a_hole_is_open_forgets_the_old_numbers() -> None:
     assert (known.reset_at, known.highest, known.holes) == (later(1), 1, ())
 
 
-def test_a_number_in_a_hole_after_a_restart_is_at_least_read_again_by_the_next() -> None:
+def test_a_number_in_a_hole_after_a_restart_is_at_least_read_again_by_the_next() -> (
+    None
+):
     """Numbers 2 to 4 are open when the counter begins anew: 3 fills, 1 shows it."""
     known = play(event(1), event(5), event(3, s=1), event(1, s=2))
     assert known.reset_at == later(2)
@@ -267,7 +274,9 @@ def test_every_order_of_all_deliveries_leaves_nothing_open(
 ) -> None:
     """However they come, and come again: all heard is nothing missing, no reset."""
     told = [event(n, digest=f"d{n}") for n in order]
-    told.insert(heartbeat_after, other("heartbeat", max(order[:heartbeat_after] or [0])))
+    told.insert(
+        heartbeat_after, other("heartbeat", max(order[:heartbeat_after] or [0]))
+    )
     told += [event(n, digest=f"d{n}") for n in repeated]
     known = play(*told)
     assert (known.holes, known.highest, known.reset_at) == ((), 8, None)
