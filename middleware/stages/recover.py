@@ -16,6 +16,7 @@ import orjson
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError, NotificationError
+from mappings.event import FOCUS_TYPES
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.stages.receive import Known, keep_notification
@@ -96,11 +97,14 @@ def _read_again(
         within = _fetch_events(context, api, endpoint, one, now)
         if within is not None and trouble in _ANSWERED_BY_EVENTS:
             return Answers(status, within)
-        kind = one.resource_type
-        fault = read_changes(context, api, endpoint, kind, "recovery", now)
+        own = one.resource_type in FOCUS_TYPES
+        faults = [
+            read_changes(context, api, endpoint, kind, "recovery", now)
+            for kind in ((one.resource_type,) if own else FOCUS_TYPES)
+        ]
     except CareCueError as error:
-        fault = error.message
-    return Answers(status, None, fault)
+        faults = [error.message]
+    return Answers(status, None, next(filter(None, faults), None))
 
 
 def _fetch_status(api: FhirApi, server_id: str | None) -> tuple[str | None, int | None]:

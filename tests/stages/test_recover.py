@@ -126,6 +126,17 @@ def test_a_recovery_that_fails_says_why_and_is_tried_again(servers) -> None:
     assert server.row()["recover_error"] is None
 
 
+def test_a_subscription_of_many_types_is_recovered_in_each(servers) -> None:
+    server = servers.add()
+    with servers.world.database.tx() as tx:
+        tx.execute("UPDATE subscription SET resource_type = '*'")
+    server.change("Appointment/visit")
+    server.change(STAY)
+    server.deliver(2)
+    assert settle(servers) == 1
+    assert server.known() == server.latest()
+
+
 def test_numbers_that_begin_anew_are_read_again(servers) -> None:
     server = servers.add()
     server.change(STAY)
