@@ -88,10 +88,17 @@ def note_sign(known: Condition, at: datetime) -> Condition:
 
 
 def note_status(known: Condition, told: str | None, at: datetime) -> Condition:
-    """Take in the status that a server told; error and off are troubles."""
+    """Take in the status that a server told; error and off are troubles.
+
+    A server that says active after everything was read again has mended itself.
+    """
     if told not in STATUSES:
         return known
     known = replace(known, status=told)
+    recovered = known.recovered_at is not None and at >= known.recovered_at
+    if told == "active" and known.trouble in _SWITCHED_OFF:
+        over = recovered and not needs_recovery(known)
+        return replace(known, trouble=None, trouble_at=None) if over else known
     if told not in _SWITCHED_OFF or known.trouble in _SWITCHED_OFF:
         return known
     return replace(known, trouble=Trouble(told), trouble_at=at)

@@ -213,6 +213,24 @@ def _lesser(sight: Sight) -> Iterator[Problem]:
                 "Nothing is lost: the regular read finds its events, a little later.",
             )
         yield from _passed_over(row, sight)
+        if row.share.tone == "warn":
+            yield Problem(
+                "warn",
+                row.name,
+                f"{row.name} pushes nothing though it is subscribed to: it is polled "
+                "only.",
+                "Nothing is lost: the regular read finds its events, a little later. "
+                "Ask the EHR's team whether its deliveries reach this address.",
+            )
+        if row.unread:
+            yield Problem(
+                "warn",
+                row.name,
+                f"What {count(row.unread, 'subscription')} of {row.name} may have "
+                "missed could not be read again yet.",
+                "It is tried again every minute and nothing is passed over. The reason "
+                "is in the table of subscriptions.",
+            )
     if sight.holds and not sight.all_held:
         yield Problem(
             "warn",
