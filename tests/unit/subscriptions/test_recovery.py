@@ -105,6 +105,16 @@ def test_what_was_switched_off_is_recovered_and_waits_for_re_activation(
     assert not needs_recovery(ended)
 
 
+def test_a_server_that_mends_itself_needs_no_re_activation() -> None:
+    known = standing(trouble=Trouble.ERROR, trouble_at=NOW, status="error")
+    assert note_status(known, "active", NOW + HOUR).trouble is Trouble.ERROR
+    assert end_recovery(known, Answers("active"), NOW).trouble is None
+    recovered = end_recovery(known, Answers(), NOW)
+    assert recovered.trouble is Trouble.ERROR
+    assert note_status(recovered, "active", ago(1)).trouble is Trouble.ERROR
+    assert note_status(recovered, "active", NOW + HOUR).trouble is None
+
+
 @pytest.mark.parametrize("trouble", [Trouble.GAP, Trouble.RESET, Trouble.TAIL_LOSS])
 def test_what_needs_no_re_activation_is_over_when_it_was_read(trouble: Trouble) -> None:
     known = standing(GAP, trouble=trouble, trouble_at=NOW)
