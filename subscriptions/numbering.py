@@ -8,7 +8,7 @@ FHIR R5 Subscription, event numbering.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,7 +16,7 @@ from typing import Any
 
 # How long an event that was overtaken by others may be on its way.
 WINDOW = timedelta(seconds=10)
-# Its delivery's digest is not known: it was found by reading again.
+# The event's digest is not known: it was found by reading again.
 READ = "*"
 _KEPT = 64
 _MOST_HOLES = 50
@@ -38,15 +38,20 @@ class Mode(StrEnum):
 class Told:
     """What one delivery, or one answer of the server, told.
 
-    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own, ``digest``
-    that of its bytes: the same number in another delivery need not be the same event.
+    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own, ``digests``
+    one for each of them: the same number need not be the same event.
     """
 
     at: datetime
     type: str
     count: int | None = None
     numbers: tuple[int, ...] = ()
-    digest: str = ""
+    digests: tuple[str, ...] = ()
+
+    @property
+    def known_by(self) -> dict[int, str]:
+        """Return each number's digest, as far as there are any."""
+        return dict(zip(self.numbers, self.digests, strict=False))
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Numbering:
     """What is known of a subscription's numbers.
 
     ``highest`` is the highest that the server told of, ``recent`` the last numbers with
-    their deliveries' digests, ``restarts`` how many deliveries in a row began at one,
+    their events' digests, ``restarts`` how many deliveries in a row began at one,
     ``reset_at`` when the numbers began anew and nothing was read again since.
     """
 
@@ -91,7 +96,8 @@ def count_delivery(known: Numbering, told: Told) -> Numbering:
     if told.type in _ANNOUNCING:
         counted = _count_events(known, told)
     elif known.numbered and any(told.numbers):
-        counted = _hear(replace(known, mode=Mode.MONOTONIC), told, READ)
+        read = replace(told, digests=(READ,) * len(told.numbers))
+        counted = _hear(replace(known, mode=Mode.MONOTONIC), read)
     else:
         counted = known
     return _count_total(counted, told)
@@ -148,7 +154,7 @@ def _count_events(known: Numbering, told: Told) -> Numbering:
     elif known.mode in {Mode.ABSENT, Mode.ZERO} and known.highest is None:
         known = replace(known, highest=numbers[0] - 1)
     known = replace(known, mode=Mode.MONOTONIC)
-    if _repeats(known, numbers, told.digest):
+    if _repeats(known, told):
         return known
     restarts = known.restarts + 1 if numbers[0] == 1 else 0
     if restarts >= _RESTARTS:
@@ -158,40 +164,45 @@ def _count_events(known: Numbering, told: Told) -> Numbering:
     return replace(_judge(known, told, numbers), restarts=restarts)
 
 
-def _repeats(known: Numbering, numbers: Iterable[int], digest: str) -> bool:
-    """Tell whether this very delivery was counted already."""
-    recent = dict(known.recent)
-    return bool(digest) and all(recent.get(number) == digest for number in numbers)
+def _repeats(known: Numbering, told: Told) -> bool:
+    """Tell whether these very events were counted already."""
+    recent, digests = dict(known.recent), told.known_by
+    return all(
+        number in digests and recent.get(number) == digests[number]
+        for number in told.numbers
+    )
 
 
 def _judge(known: Numbering, told: Told, numbers: list[int]) -> Numbering:
     """Count the numbers, or begin anew where they cannot be those of before."""
-    highest, recent = known.highest or 0, dict(known.recent)
+    highest, recent, digests = known.highest or 0, dict(known.recent), told.known_by
     strange = [
         number
         for number in numbers
         if number <= highest
-        and recent.get(number, "") not in {told.digest or None, READ}
+        and recent.get(number, "") not in {digests.get(number), READ}
         and not any(hole.first <= number <= hole.last for hole in known.holes)
     ]
     if not strange:
-        return _hear(known, told, told.digest)
+        return _hear(known, told)
     if numbers[-1] > highest:
-        return replace(_hear(known, told, told.digest), reset_at=told.at)
+        return replace(_hear(known, told), reset_at=told.at)
     anew = Numbering(Mode.MONOTONIC, 0, told.at, reset_at=told.at)
-    return _hear(anew, told, told.digest)
+    return _hear(anew, told)
 
 
-def _hear(known: Numbering, told: Told, digest: str) -> Numbering:
+def _hear(known: Numbering, told: Told) -> Numbering:
     """Take in numbers: fill holes, open new ones, go on from the highest."""
     highest, holes, recent = known.highest or 0, known.holes, dict(known.recent)
+    digests = told.known_by
     for number in sorted(set(told.numbers) - {0}):
         if number > highest:
             if number > highest + 1:
                 holes = (*holes, Hole(highest + 1, number - 1, told.at))
             highest = number
         holes = tuple(part for hole in holes for part in _without(hole, number))
-        recent[number] = recent.get(number, digest) if digest == READ else digest
+        digest = digests.get(number, "")
+        recent[number] = recent.get(number, READ) if digest == READ else digest
     moved = highest != known.highest
     return replace(
         known,
@@ -251,14 +262,12 @@ def _count_total(known: Numbering, told: Told) -> Numbering:
 
 def write_numbering(known: Numbering) -> dict[str, Any]:
     """Write it as JSON; what is empty is left out."""
+    holes = [[h.first, h.last, _write_time(h.since), h.tail] for h in known.holes]
     written: dict[str, Any] = {
         "mode": known.mode.value,
         "highest": known.highest,
         "highest_at": _write_time(known.highest_at),
-        "holes": [
-            [hole.first, hole.last, _write_time(hole.since), hole.tail]
-            for hole in known.holes
-        ],
+        "holes": holes,
         "recent": [list(pair) for pair in known.recent],
         "restarts": known.restarts,
         "reset_at": _write_time(known.reset_at),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mappings.endpoint import Endpoint
@@ -21,7 +21,7 @@ from middleware.storage import endpoints, inbox, subscriptions, tallies
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.intake import IntakeDatabase
-from subscriptions.keys import inbox_keys
+from subscriptions.keys import event_digests, inbox_keys
 from subscriptions.notification import (
     Notification,
     NotificationEvent,
@@ -135,7 +135,8 @@ def keep_notification(
     if notification is None:
         return ()
     tally = _tally(identifier, registered.subscription_id, notification, now)
-    tallies.insert_tally(tx, tally)
+    digests = event_digests(notification, body=received.body)
+    tallies.insert_tally(tx, replace(tally, digests=digests))
     items = make_items(registered, notification, received.body, identifier, now)
     inbox.insert_inbox(tx, items)
     return items

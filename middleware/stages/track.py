@@ -51,7 +51,9 @@ def _count(context: StageContext, subscription_id: str) -> int:
 
 
 def _take_in(known: Condition, tally: tallies.Tally) -> Condition:
-    told = Told(tally.received_at, tally.type, tally.count, tally.numbers, tally.digest)
+    told = Told(
+        tally.received_at, tally.type, tally.count, tally.numbers, tally.digests
+    )
     if tally.type not in ASKED:
         known = note_sign(known, tally.received_at)
     known = note_status(known, tally.status, tally.received_at)

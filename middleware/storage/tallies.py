@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from middleware.storage.connecting import Tx
+from middleware.storage.connecting import Row, Tx
 
 
 @dataclass(frozen=True)
 class Tally:
     """One delivery: its type, the Subscription.status it claims, and its numbers.
 
-    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own, ``digest``
-    that of the bytes that were kept, read when it is counted.
+    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own, ``digests``
+    one for each of them.
     """
 
     notification_id: int
@@ -24,14 +24,14 @@ class Tally:
     status: str | None
     count: int | None
     numbers: tuple[int, ...]
-    digest: str = ""
+    digests: tuple[str, ...] = ()
 
 
 def insert_tally(tx: Tx, tally: Tally) -> None:
     """Add what one delivery told."""
     tx.execute(
         "INSERT INTO tally (notification_id, subscription_id, received_at, type, "
-        "status, count, numbers) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        "status, count, numbers, digests) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
         (
             tally.notification_id,
             tally.subscription_id,
@@ -40,6 +40,7 @@ def insert_tally(tx: Tx, tally: Tally) -> None:
             tally.status,
             tally.count,
             list(tally.numbers),
+            list(tally.digests),
         ),
     )
 
@@ -62,13 +63,16 @@ def take_tallies(tx: Tx, subscription_id: str, limit: int) -> Sequence[Tally]:
     if held is None:
         return ()
     rows = tx.execute(
-        "DELETE FROM tally AS t WHERE notification_id IN (SELECT notification_id "
-        "FROM tally WHERE subscription_id = %s ORDER BY notification_id LIMIT %s) "
-        "RETURNING notification_id, subscription_id, received_at, type, status, count, "
-        "numbers, CASE WHEN numbers = '{}' THEN '' ELSE coalesce((SELECT "
-        "substr(md5(n.body), 1, 8) FROM notification AS n "
-        "WHERE n.id = t.notification_id), '') END AS digest",
+        "DELETE FROM tally WHERE notification_id IN (SELECT notification_id FROM tally "
+        "WHERE subscription_id = %s ORDER BY notification_id LIMIT %s) RETURNING "
+        "notification_id, subscription_id, received_at, type, status, count, numbers, "
+        "digests",
         (subscription_id, limit),
     ).fetchall()
-    found = [Tally(**{**row, "numbers": tuple(row["numbers"])}) for row in rows]
+    found = [_read(row) for row in rows]
     return sorted(found, key=lambda tally: tally.notification_id)
+
+
+def _read(row: Row) -> Tally:
+    arrays = {name: tuple(row[name]) for name in ("numbers", "digests")}
+    return Tally(**{**row, **arrays})

@@ -22,3 +22,6 @@ CREATE TABLE completeness (
     resource_type text NOT NULL,
     day date NOT NULL, found bigint NOT NULL, pushed bigint NOT NULL,
     PRIMARY KEY (endpoint_id, resource_type, day));
+
+-- One digest for each number: the same number need not be the same event.
+ALTER TABLE tally ADD COLUMN digests text[] NOT NULL DEFAULT '{}';

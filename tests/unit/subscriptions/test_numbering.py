@@ -40,14 +40,14 @@ def later(seconds: float) -> datetime:
 
 
 def event(*numbers: int, count: int | None = None, digest: str = "", s: float = 0):
-    """An event-notification; unless told otherwise no two are the same bytes."""
-    own = digest or f"{numbers}@{s}"
+    """An event-notification; unless told otherwise no two are of the same events."""
+    own = tuple(f"{digest}{number}" if digest else f"@{s}" for number in numbers)
     total = max(numbers, default=None) if count is None else count
     return Told(later(s), EVENT, total, numbers, own)
 
 
 def other(kind: str, count: int | None = None, *numbers: int, s: float = 0) -> Told:
-    return Told(later(s), kind, count, numbers, f"{kind}@{s}")
+    return Told(later(s), kind, count, numbers, (f"{kind}@{s}",) * len(numbers))
 
 
 def play(*told: Told, known: Numbering | None = None) -> Numbering:
@@ -221,9 +221,19 @@ def test_only_the_numbers_that_were_answered_are_closed() -> None:
     assert missing(close_holes(known, later(0.5))) == [(5, 8, False)]
 
 
-def test_a_batch_that_repeats_a_number_beside_new_ones_goes_on() -> None:
+def test_a_batch_that_repeats_an_event_beside_new_ones_goes_on() -> None:
+    known = play(event(1, digest="e"), event(2, digest="e"), event(2, 3, digest="e"))
+    assert (known.highest, known.holes, known.reset_at) == (3, (), None)
+
+
+def test_a_batch_with_another_event_of_a_known_number_reads_again() -> None:
     known = play(event(1), event(2), event(2, 3, s=1))
     assert (known.highest, known.holes, known.reset_at) == (3, (), later(1))
+
+
+def test_without_digests_a_known_number_reads_again() -> None:
+    known = play(Told(AT, EVENT, 1, (1,)), Told(later(1), EVENT, 1, (1,)))
+    assert known.reset_at == later(1)
 
 
 def test_unnumbered_events_follow_the_count() -> None:
@@ -307,7 +317,8 @@ def test_no_sequence_breaks_it_and_all_of_it_can_be_read_again(told) -> None:
     known = Numbering()
     for second, (kind, count, numbers) in enumerate(told):
         known = count_delivery(
-            known, Told(later(second), kind, count, tuple(numbers), f"d{second}")
+            known,
+            Told(later(second), kind, count, tuple(numbers), (f"d{second}",) * 4),
         )
         assert all(1 <= hole.first <= hole.last for hole in known.holes)
         assert read_numbering(write_numbering(known), None) == known
