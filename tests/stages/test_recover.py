@@ -17,7 +17,6 @@ from tests.stages.numbered import Numbered, Servers
 from tests.stages.world import START
 
 STAY, OTHER = "Encounter/stay", "Encounter/other"
-REQUIREMENT = "hl7.fhir.uv.subscriptions_1.1.0"
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def agree(server: Numbered, seconds: int = 300) -> None:
         )
 
 
-@pytest.mark.requirement(f"{REQUIREMENT}@85")
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@85")
 def test_a_gap_is_filled_by_events_with_every_version(servers) -> None:
     server = servers.add(kept=lambda number: True)
     for _ in range(4):
@@ -80,7 +79,7 @@ def test_a_hole_within_the_window_is_waited_for(servers) -> None:
     assert server.asked == []
 
 
-@pytest.mark.requirement(f"{REQUIREMENT}@116")
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@116")
 @pytest.mark.parametrize(
     "kept", [None, lambda number: number == 2, lambda number: False]
 )
@@ -164,7 +163,7 @@ def test_a_heartbeat_ahead_of_us_is_read_again(servers) -> None:
     assert server.inbox() == {(STAY, "1"), (OTHER, "1")}
 
 
-@pytest.mark.requirement(f"{REQUIREMENT}@81")
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@81")
 def test_silence_asks_for_the_status_and_finds_the_error(servers) -> None:
     server = servers.add(kept=lambda number: True)
     agree(server)
@@ -203,8 +202,8 @@ def test_a_subscription_that_is_gone_is_off(servers) -> None:
     assert trouble(server) == ("off", now, now)
 
 
-@pytest.mark.requirement(f"{REQUIREMENT}@81")
-@pytest.mark.requirement(f"{REQUIREMENT}@82")
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@81")
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@82")
 def test_an_error_that_is_told_is_recovered_before_re_activation(servers) -> None:
     server = servers.add(kept=lambda number: True)
     server.change(STAY)
