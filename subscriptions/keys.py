@@ -37,17 +37,16 @@ def event_digests(notification: Notification, *, body: bytes) -> tuple[str, ...]
     Of the event where anything tells it from others about its focus, else of the
     body: a number that means another event is never taken for the same.
     """
-    whole = hashlib.sha256(body).hexdigest()[:12]
     return tuple(
-        _digest(event, whole)
+        _digest(event) or hashlib.sha256(body).hexdigest()[:12]
         for event in notification.events
         if event.number is not None
     )
 
 
-def _digest(event: NotificationEvent, whole: str) -> str:
+def _digest(event: NotificationEvent) -> str | None:
     if not (event.event_id or event.version or event.timestamp):
-        return whole
+        return None
     told = (event.event_id, event.focus, event.version, event.timestamp)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from mappings.errors import CareCueError, FhirError
 from mappings.event import FOCUS_TYPES
 from mappings.instants import find_instant, write_instant
 from middleware.ports import FhirApi, SearchResult
+from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.storage import completeness, endpoints, inbox
 from middleware.storage.ids import shard_of
@@ -80,10 +82,11 @@ def _fetch_newest(api: FhirApi, resource_type: str) -> datetime | None:
 
 def _poll(context: StageContext, endpoint: Endpoint, resource_type: str) -> None:
     now = context.clock.now()
-    try:
-        api = context.fhir(endpoint)
-    except CareCueError as error:
-        _store(context, endpoint, resource_type, Changed((), None, error.message), now)
+    failed: list[CareCueError] = []
+    api = attempt("reconcile", partial(context.fhir, endpoint), failed.append)
+    if api is None:
+        fault = Changed((), None, failed[0].message)
+        _store(context, endpoint, resource_type, fault, now)
         return
     read_changes(context, api, endpoint, resource_type, "poll", now)
     with context.database.tx() as tx:
@@ -102,17 +105,27 @@ def read_changes(
 
     Before there is a cursor that only notes where the server stands.
     """
-    with context.database.tx() as tx:
-        cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
-    try:
-        if cursor is None:
-            found = Changed((), fetch_beginning(api, resource_type))
-        else:
-            found = fetch_changed(context, api, endpoint, resource_type, source, now)
-    except CareCueError as error:
-        found = Changed((), None, error.message)
+    failed: list[CareCueError] = []
+    read = partial(_read, context, api, endpoint, resource_type, source, now)
+    found = attempt("reconcile", read, failed.append)
+    found = found or Changed((), None, failed[0].message)
     _store(context, endpoint, resource_type, found, now)
     return found.fault
+
+
+def _read(
+    context: StageContext,
+    api: FhirApi,
+    endpoint: Endpoint,
+    resource_type: str,
+    source: str,
+    now: datetime,
+) -> Changed:
+    with context.database.tx() as tx:
+        begun = inbox.read_cursor(tx, endpoint.id, resource_type) is not None
+    if not begun:
+        return Changed((), fetch_beginning(api, resource_type))
+    return fetch_changed(context, api, endpoint, resource_type, source, now)
 
 
 def _store(

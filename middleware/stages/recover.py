@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import orjson
 
@@ -18,6 +19,7 @@ from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError, NotificationError
 from mappings.event import FOCUS_TYPES
 from middleware.ports import FhirApi
+from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.stages.receive import Known, keep_notification
 from middleware.stages.reconcile import read_changes
@@ -73,7 +75,12 @@ def _attend(
         conditions.put_condition(tx, one.id, found)
     if not is_due(found, now):
         return False
-    answers = _read_again(context, endpoint, replace(locked, condition=found), now)
+    failed: list[CareCueError] = []
+    again = partial(
+        _read_again, context, endpoint, replace(locked, condition=found), now
+    )
+    answers = attempt("recover", again, failed.append)
+    answers = answers or Answers(fault=failed[0].message)
     with context.database.tx() as tx:
         locked = conditions.lock_watched(tx, one.id)
         if locked is None:
@@ -87,23 +94,19 @@ def _read_again(
     context: StageContext, endpoint: Endpoint, one: Watched, now: datetime
 ) -> Answers:
     """Read what may be missing: by number where that is answered, else by search."""
-    trouble = one.condition.trouble
-    status = None
-    try:
-        api = context.fhir(endpoint)
-        if trouble in _ASKED_FOR_STATUS:
-            status, count = _fetch_status(api, one.server_id)
-            one = _count(context, one, count, now)
-        within = _fetch_events(context, api, endpoint, one, now)
-        if within is not None and trouble in _ANSWERED_BY_EVENTS:
-            return Answers(status, within)
-        own = one.resource_type in FOCUS_TYPES
-        faults = [
-            read_changes(context, api, endpoint, kind, "recovery", now)
-            for kind in ((one.resource_type,) if own else FOCUS_TYPES)
-        ]
-    except CareCueError as error:
-        faults = [error.message]
+    trouble, status = one.condition.trouble, None
+    api = context.fhir(endpoint)
+    if trouble in _ASKED_FOR_STATUS:
+        status, count = _fetch_status(api, one.server_id)
+        one = _count(context, one, count, now)
+    within = _fetch_events(context, api, endpoint, one, now)
+    if within is not None and trouble in _ANSWERED_BY_EVENTS:
+        return Answers(status, within)
+    own = one.resource_type in FOCUS_TYPES
+    faults = [
+        read_changes(context, api, endpoint, kind, "recovery", now)
+        for kind in ((one.resource_type,) if own else FOCUS_TYPES)
+    ]
     return Answers(status, None, next(filter(None, faults), None))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from middleware.storage.connecting import Tx
 
@@ -16,21 +17,19 @@ _KEPT = timedelta(days=35)
 
 # What an empty notification let us search for was pushed, too.
 _JUDGE = """
-WITH cursor AS (
-  SELECT floor_id, judged_id, seen_id FROM poll_cursor
-   WHERE endpoint_id = %(endpoint)s AND resource_type = %(type)s),
-pushed AS (
-  SELECT i.focus, i.version FROM inbox AS i, cursor
-   WHERE i.id > cursor.floor_id AND i.source = 'push' AND i.focus IS NOT NULL
-     AND i.endpoint_id = %(endpoint)s AND i.resource_type = %(type)s),
+WITH pushed AS (
+  SELECT focus, version FROM inbox
+   WHERE id > %(floor)s AND source = 'push' AND focus IS NOT NULL
+     AND endpoint_id = %(endpoint)s AND resource_type = %(type)s),
 judged AS (
-  SELECT i.source = 'empty' OR EXISTS (
-           SELECT 1 FROM pushed AS p WHERE p.focus = i.focus
-              AND (p.version IS NULL OR p.version = i.version)) AS known
-    FROM inbox AS i, cursor
-   WHERE i.id > cursor.judged_id AND i.id <= cursor.seen_id
-     AND i.source IN ('poll', 'recovery', 'empty') AND i.interaction <> 'delete'
-     AND i.endpoint_id = %(endpoint)s AND i.resource_type = %(type)s)
+  SELECT source = 'empty'
+      OR (focus, version) IN (SELECT focus, version FROM pushed
+                               WHERE version IS NOT NULL)
+      OR focus IN (SELECT focus FROM pushed WHERE version IS NULL) AS known
+    FROM inbox
+   WHERE id > %(judged)s AND id <= %(seen)s
+     AND source IN ('poll', 'recovery', 'empty') AND interaction <> 'delete'
+     AND endpoint_id = %(endpoint)s AND resource_type = %(type)s)
 INSERT INTO completeness AS c (endpoint_id, resource_type, day, found, pushed)
 SELECT %(endpoint)s, %(type)s, %(day)s, count(*), count(*) FILTER (WHERE known)
   FROM judged HAVING count(*) > 0
@@ -60,13 +59,20 @@ class Share:
 
 def judge_found(tx: Tx, endpoint_id: str, resource_type: str, now: datetime) -> None:
     """Count what the search before this one found; call it once after each poll."""
-    values = {
+    values: dict[str, Any] = {
         "endpoint": endpoint_id,
         "type": resource_type,
         "day": now.date(),
         "before": (now - _KEPT).date(),
     }
-    tx.execute(_JUDGE, values)
+    ids = tx.execute(
+        "SELECT floor_id AS floor, judged_id AS judged, seen_id AS seen "
+        "FROM poll_cursor WHERE endpoint_id = %(endpoint)s "
+        "AND resource_type = %(type)s",
+        values,
+    ).fetchone()
+    if ids is not None and ids["seen"] is not None:
+        tx.execute(_JUDGE, values | ids)
     tx.execute(_MOVE, values)
     tx.execute(
         "DELETE FROM completeness WHERE endpoint_id = %(endpoint)s "

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mappings.errors import FhirError
-from middleware.stages.reconcile import poll_endpoints
+from middleware.stages.reconcile import poll_endpoints, read_changes
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.track import track_subscriptions
 from tests.stages.numbered import Numbered, Servers
@@ -31,6 +31,13 @@ def settle(servers: Servers, **wait: float) -> int:
     done = recover_subscriptions(servers.context)
     track_subscriptions(servers.context)
     return done
+
+
+def poll(servers: Servers, server: Numbered) -> None:
+    """Poll one server, not those of the examples before."""
+    now = servers.world.clock.now()
+    args = (servers.context, server, server.endpoint, "Encounter", "poll", now)
+    assert read_changes(*args) is None
 
 
 def searched(server: Numbered) -> list[str]:
@@ -235,9 +242,10 @@ def test_usual_hours_without_a_sign_are_a_silence(servers) -> None:
     assert server.known() == server.latest()
 
 
-def test_one_server_that_fails_keeps_no_other_waiting(servers) -> None:
+@pytest.mark.parametrize("fault", [FhirError("no answer"), ValueError("odd answer")])
+def test_one_server_that_fails_keeps_no_other_waiting(servers, fault) -> None:
     def fail() -> Any:
-        raise FhirError("no answer")
+        raise fault
 
     first, second = servers.add(date=fail), servers.add()
     for server in (first, second):
@@ -246,6 +254,10 @@ def test_one_server_that_fails_keeps_no_other_waiting(servers) -> None:
         server.deliver(2)
     assert settle(servers) == 1
     assert first.row()["trouble"] == "gap"
+    assert first.row()["recover_error"]
+    assert second.known() == second.latest()
+    second.change(OTHER)
+    poll_endpoints(servers.context)
     assert second.known() == second.latest()
 
 
@@ -305,7 +317,7 @@ def test_whatever_is_dropped_the_inbox_ends_as_the_server(
     server = servers.add(numbers=NUMBERS[numbers], kept=KEPT[kept], searches=searches)
     act(server, actions)
     settle(servers)
-    poll_endpoints(servers.context)
+    poll(servers, server)
     settle(servers)
     assert server.known() == server.latest()
     assert server.row()["trouble"] is None
