@@ -8,11 +8,9 @@ FHIR R5 Subscription, event numbering.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 # How long an event that was overtaken by others may be on its way.
 WINDOW = timedelta(seconds=10)
@@ -138,6 +136,9 @@ def _is_read(hole: Hole, until: datetime, within: tuple[int, int] | None) -> boo
 
 
 def _count_events(known: Numbering, told: Told) -> Numbering:
+    highest = known.highest or 0
+    if highest and told.numbers == (highest + 1,) and known.mode is Mode.MONOTONIC:
+        return _go_on(known, told)
     numbers = sorted(set(told.numbers))
     if not numbers:
         unknown = known.mode is Mode.UNKNOWN
@@ -162,6 +163,13 @@ def _count_events(known: Numbering, told: Told) -> Numbering:
             Mode.RELATIVE, told.count, told.at, reset_at=known.reset_at or told.at
         )
     return replace(_judge(known, told, numbers), restarts=restarts)
+
+
+def _go_on(known: Numbering, told: Told) -> Numbering:
+    """Take in the next number: what nearly every delivery brings, so it is short."""
+    number, digest = told.numbers[0], told.digests[0] if told.digests else ""
+    recent = (*known.recent[1 - _KEPT :], (number, digest))
+    return replace(known, highest=number, highest_at=told.at, recent=recent, restarts=0)
 
 
 def _repeats(known: Numbering, told: Told) -> bool:
@@ -258,43 +266,3 @@ def _count_total(known: Numbering, told: Told) -> Numbering:
     if count == highest or late or not known.numbered:
         return known
     return Numbering(known.mode, count, told.at, reset_at=told.at)
-
-
-def write_numbering(known: Numbering) -> dict[str, Any]:
-    """Write it as JSON; what is empty is left out."""
-    holes = [[h.first, h.last, _write_time(h.since), h.tail] for h in known.holes]
-    written: dict[str, Any] = {
-        "mode": known.mode.value,
-        "highest": known.highest,
-        "highest_at": _write_time(known.highest_at),
-        "holes": holes,
-        "recent": [list(pair) for pair in known.recent],
-        "restarts": known.restarts,
-        "reset_at": _write_time(known.reset_at),
-    }
-    return {name: value for name, value in written.items() if value not in (None, [])}
-
-
-def read_numbering(value: Mapping[str, Any], last_number: int | None) -> Numbering:
-    """Read what was written; ``last_number`` is where counting begins without it."""
-    holes = [
-        Hole(first, last, datetime.fromisoformat(since), tail)
-        for first, last, since, tail in value.get("holes", ())
-    ]
-    return Numbering(
-        mode=Mode(value.get("mode", Mode.UNKNOWN)),
-        highest=value.get("highest", last_number),
-        highest_at=_read_time(value.get("highest_at")),
-        holes=tuple(holes),
-        recent=tuple((number, digest) for number, digest in value.get("recent", ())),
-        restarts=value.get("restarts", 0),
-        reset_at=_read_time(value.get("reset_at")),
-    )
-
-
-def _write_time(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
-
-
-def _read_time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from middleware.storage.connecting import Row, Tx
-from subscriptions.numbering import read_numbering, write_numbering
+from subscriptions.numbering_json import read_numbering, write_numbering
 from subscriptions.recovery import Condition, Trouble
 
 HEARD_FOR = timedelta(days=29)

@@ -19,9 +19,8 @@ from subscriptions.numbering import (
     close_holes,
     count_delivery,
     list_due_holes,
-    read_numbering,
-    write_numbering,
 )
+from subscriptions.numbering_json import read_numbering, write_numbering
 from subscriptions.parsing import parse_notification
 from tests.unit.subscriptions.wire import (
     bundle,
