@@ -21,7 +21,8 @@ from middleware.storage.rows import end_rows, retry_row
 class NewItem:
     """A focus that may have changed; without ``focus``, criteria to read again.
 
-    ``source`` is push or poll, ``focus`` is ``Type/id``.
+    ``source`` is push, poll, recovery, or empty (a push that named no focus, and a
+    search); ``focus`` is ``Type/id``.
     """
 
     key: str

@@ -18,7 +18,7 @@ from middleware.storage.connecting import Tx
 from middleware.storage.console_reading import EndpointWork
 from middleware.storage.controls import ControlRow
 from middleware.storage.subscriptions import SubscriptionRow
-from middleware.web.subscription_row import say_share
+from middleware.web.subscription_row import list_pushed_types, say_share
 from middleware.web.words import count
 from subscriptions.case import Action
 from subscriptions.memory import load_memory
@@ -138,12 +138,12 @@ def _share(
     tx: Tx, endpoint_id: str, rows: list[SubscriptionRow], now: datetime
 ) -> Check:
     """Judge the types that have a subscription: only there push could deliver."""
-    types = {row.resource_type for row in rows}
+    types = list_pushed_types(rows)
     shares = completeness.read_shares(tx, now).items()
     mine = [
         share
         for (owner, name), share in shares
-        if owner == endpoint_id and (name in types or not types <= set(FOCUS_TYPES))
+        if owner == endpoint_id and name in types
     ]
     whole = completeness.Share(
         sum(share.found for share in mine), sum(share.pushed for share in mine)

@@ -16,6 +16,7 @@ from middleware.storage import (
     subscriptions,
 )
 from middleware.storage.connecting import Tx
+from middleware.web.subscription_row import list_pushed_types
 
 Labels = Mapping[str, str]
 Samples = list[tuple[Labels, float]]
@@ -94,6 +95,11 @@ def _ages(tx: Tx, now: datetime) -> Iterator[str]:
 
 
 def _push(tx: Tx, now: datetime) -> Iterator[str]:
+    pushed = {
+        (endpoint.id, name)
+        for endpoint in endpoints.list_endpoints(tx)
+        for name in list_pushed_types(subscriptions.list_subscriptions(tx, endpoint.id))
+    }
     yield from _gauge(
         "push_completeness",
         "Share of the versions found in seven days that push had delivered",
@@ -102,7 +108,7 @@ def _push(tx: Tx, now: datetime) -> Iterator[str]:
             for (endpoint, name), share in sorted(
                 completeness.read_shares(tx, now).items()
             )
-            if share.ratio is not None
+            if share.ratio is not None and (endpoint, name) in pushed
         ],
     )
     troubled: dict[tuple[str, str], int] = {}

@@ -5,10 +5,12 @@ Pure: judges a condition that was read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from mappings.event import FOCUS_TYPES
 from middleware.storage.completeness import Share
+from middleware.storage.subscriptions import SubscriptionRow
 from middleware.web.words import ago, count
 from subscriptions.numbering import Mode
 from subscriptions.recovery import Condition, Trouble, needs_recovery
@@ -31,6 +33,15 @@ TROUBLES: Mapping[Trouble, str] = {
     Trouble.GAP: "Numbers are missing",
     Trouble.TAIL_LOSS: "The EHR has counted more events than came",
 }
+
+
+def list_pushed_types(rows: Iterable[SubscriptionRow]) -> frozenset[str]:
+    """Return the focus types that these subscriptions could push.
+
+    One that is not for a single focus type may be for all.
+    """
+    types = frozenset(row.resource_type for row in rows)
+    return types if types <= set(FOCUS_TYPES) else frozenset(FOCUS_TYPES)
 
 
 def say_numbers(condition: Condition) -> str:

@@ -7,16 +7,19 @@ from datetime import timedelta
 
 import pytest
 
+from mappings.event import FOCUS_TYPES
 from middleware.storage import conditions
 from middleware.storage.completeness import Share
 from middleware.storage.subscriptions import insert_subscription
 from middleware.web.subscription_row import (
     NUMBERS,
     TROUBLES,
+    list_pushed_types,
     say_numbers,
     say_share,
     say_trouble,
 )
+from middleware.web.words import ARRIVALS
 from subscriptions.numbering import Mode, Numbering
 from subscriptions.recovery import Condition, Trouble
 from tests.conftest import NOW
@@ -48,6 +51,19 @@ def test_a_trouble_says_what_is_safe_and_what_to_do(trouble: Trouble) -> None:
     assert "Everything was read again 0 s ago" in (done or "")
     failed = say_trouble(troubled(trouble, error="the search failed"), NOW)
     assert "the search failed. It is tried again every minute" in (failed or "")
+
+
+@pytest.mark.parametrize("source", ["push", "poll", "recovery", "empty"])
+def test_every_source_of_an_event_has_its_words(source: str) -> None:
+    assert ARRIVALS[source]
+
+
+def test_a_subscription_of_no_single_type_may_push_all() -> None:
+    visits = replace(SUBSCRIPTION, resource_type="Appointment")
+    whole = replace(SUBSCRIPTION, resource_type="*")
+    assert list_pushed_types([visits]) == {"Appointment"}
+    assert list_pushed_types([visits, whole]) == set(FOCUS_TYPES)
+    assert list_pushed_types([]) == frozenset()
 
 
 def test_no_trouble_says_nothing() -> None:
@@ -83,12 +99,12 @@ def subscribe(console, **changes) -> None:
         conditions.put_condition(tx, row.id, replace(known.condition, **changes))
 
 
-def found(console, versions: int, pushed: int) -> None:
+def found(console, versions: int, pushed: int, kind: str = "Encounter") -> None:
     day = console.world.clock.now().date()
     with console.world.database.tx() as tx:
         tx.execute(
-            "INSERT INTO completeness VALUES ('north', 'Encounter', %s, %s, %s)",
-            (day, versions, pushed),
+            "INSERT INTO completeness VALUES ('north', %s, %s, %s, %s)",
+            (kind, day, versions, pushed),
         )
 
 
@@ -103,6 +119,7 @@ def test_the_overview_shows_numbering_trouble_and_share(console) -> None:
         trouble_at=now,
     )
     found(console, 200, 196)
+    found(console, 50, 0, "CarePlan")
     console.login()
     page = text_of(console.get())
     assert "Numbered on and on, so a gap is seen." in page
@@ -111,6 +128,8 @@ def test_the_overview_shows_numbering_trouble_and_share(console) -> None:
     series = scrape(console)
     labels = {"endpoint": "north", "type": "Encounter"}
     assert total(series, "push_completeness", **labels) == 0.98
+    named = [dict(labels)["type"] for name, labels in series if "completeness" in name]
+    assert named == ["Encounter"]
     labels = {"endpoint": "north", "trouble": "gap"}
     assert total(series, "subscription_troubles", **labels) == 1
 
