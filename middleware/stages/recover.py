@@ -21,6 +21,7 @@ from mappings.event import FOCUS_TYPES
 from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
+from middleware.stages.homes import list_homes
 from middleware.stages.receive import Known, keep_notification
 from middleware.stages.reconcile import read_changes
 from middleware.storage import conditions, endpoints
@@ -180,15 +181,15 @@ def _keep(
 ) -> None:
     """Let an answer enter by the door that deliveries come in."""
     asked = replace(notification, type=NotificationType.QUERY_EVENT)
-    registered = Known(
-        subscription_id=one.id,
-        endpoint_id=one.endpoint_id,
-        resource_type=one.resource_type,
-        secrets=(),
-        fhir_base=endpoint.fhir_base,
-    )
     received = Received(now, "GET", "$events", {}, body, asked)
     with context.database.tx() as tx:
+        registered = Known(
+            subscription_id=one.id,
+            endpoint_id=one.endpoint_id,
+            resource_type=one.resource_type,
+            secrets=(),
+            homes=list_homes(tx, endpoint),
+        )
         items = keep_notification(tx, registered, received, now)
     for shard in sorted({item.shard for item in items}):
         context.wake("resolve", shard)

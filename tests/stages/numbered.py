@@ -11,17 +11,15 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from flask import Flask
 from flask.testing import FlaskClient
 
 from mappings.endpoint import Endpoint
 from mappings.errors import FhirError
 from mappings.instants import read_instant, write_instant
 from middleware.ports import SearchResult
-from middleware.stages.receive import Intake, ReceivePorts
 from middleware.storage import endpoints, inbox, subscriptions
-from subscriptions.receiver import make_receiver
-from tests.stages.test_receive import FHIR, SECRET, subscription
+from middleware.storage.intake import IntakeDatabase
+from tests.stages.listening import FHIR, SECRET, listen, subscription
 from tests.stages.world import ENDPOINT, START, World
 
 Resource = dict[str, Any]
@@ -220,18 +218,10 @@ def _when(item: Resource) -> datetime:
 class Servers:
     """As many servers as a test wants, each with its endpoint in one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, intake: IntakeDatabase) -> None:
         self.world = world
         self.made: dict[str, Numbered] = {}
-        ports = ReceivePorts(
-            database=world.database,
-            clock=world.clock,
-            wake=world.context.wake,
-            open_secrets=lambda sealed: tuple(sealed.decode().split("\n")),
-        )
-        app = Flask("receiver")
-        app.register_blueprint(make_receiver(Intake(ports), world.clock))
-        self.hook = app.test_client()
+        self.hook = listen(world, intake)
         self.context = replace(world.context, fhir=self._find)
 
     def _find(self, endpoint: Endpoint) -> Any:
@@ -242,9 +232,7 @@ class Servers:
         name = f"server-{len(self.made) + 1}"
         base = f"http://127.0.0.1:9/{name}"
         endpoint = replace(ENDPOINT, id=name, name=name, fhir_base=base)
-        row = replace(
-            subscription(), id=f"s-{name}", endpoint_id=name, hook_key=f"hook-{name}"
-        )
+        row = subscription(id=f"s-{name}", endpoint_id=name, hook_key=f"hook-{name}")
         with self.world.database.tx() as tx:
             endpoints.insert_endpoint(tx, endpoint, START)
             subscriptions.insert_subscription(tx, row)

@@ -13,8 +13,9 @@ from flask.testing import FlaskClient
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.track import track_subscriptions
-from middleware.storage import subscriptions
-from tests.stages.test_receive import FHIR, SECRET, client, notification, subscription
+from middleware.storage.intake import IntakeDatabase
+from tests.stages.listening import FHIR, SECRET, listen, subscribe
+from tests.stages.test_receive import notification
 from tests.stages.world import ENDPOINT, World, appointment, encounter
 
 BASE = ENDPOINT.fhir_base
@@ -23,10 +24,9 @@ INSTANT = "2026-11-20T23:00:00.1234567Z"
 
 
 @pytest.fixture
-def hook(world: World) -> FlaskClient:
-    with world.database.tx() as tx:
-        subscriptions.insert_subscription(tx, subscription())
-    return client(world, world.database)
+def hook(world: World, intake: IntakeDatabase) -> FlaskClient:
+    subscribe(world)
+    return listen(world, intake)
 
 
 def post(body: Any, **headers: str) -> Delivery:

@@ -16,8 +16,8 @@ BACK = timedelta(minutes=30)
 
 
 @pytest.fixture
-def servers(world) -> Servers:
-    return Servers(world)
+def servers(world, intake) -> Servers:
+    return Servers(world, intake)
 
 
 class Clocked:

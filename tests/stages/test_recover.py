@@ -20,8 +20,8 @@ STAY, OTHER = "Encounter/stay", "Encounter/other"
 
 
 @pytest.fixture
-def servers(world) -> Servers:
-    return Servers(world)
+def servers(world, intake) -> Servers:
+    return Servers(world, intake)
 
 
 def settle(servers: Servers, **wait: float) -> int:

@@ -19,10 +19,11 @@ from middleware.stages.receive import Intake, ReceivePorts
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.track import track_subscriptions
 from middleware.storage import endpoints, inbox, subscriptions
+from middleware.storage.intake import IntakeDatabase
 from middleware.wiring.sandbox_control import SandboxControl
 from subscriptions.definition import write_subscription
 from subscriptions.receiver import make_receiver
-from tests.stages.test_receive import subscription
+from tests.stages.listening import subscription
 from tests.stages.world import ENDPOINT, START, World, encounter, patient
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -48,8 +49,7 @@ class Line:
             START + timedelta(days=30),
             topic=TOPIC,
         )
-        row = replace(
-            subscription(),
+        row = subscription(
             id="s2",
             endpoint_id="sandbox",
             hook_key="hook-2",
@@ -99,9 +99,9 @@ class Line:
 
 
 @pytest.fixture
-def line(world: World) -> Iterator[Line]:
+def line(world: World, intake: IntakeDatabase) -> Iterator[Line]:
     ports = ReceivePorts(
-        database=world.database,
+        database=intake,
         clock=world.clock,
         wake=world.context.wake,
         open_secrets=lambda sealed: (sealed.decode(),),
