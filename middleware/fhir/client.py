@@ -74,7 +74,8 @@ class FhirClient:
         ReferenceRefusedError when it lies outside the base.
         """
         wanted = read_reference(self.base_url, reference)
-        resource = self._get(str(wanted), f"a read of {wanted.type}")
+        url, what = f"{self.base_url}/{wanted}", f"a read of {wanted.type}"
+        resource, _ = self._get(url, what)
         if not names(resource, wanted):
             raise FhirError(
                 f"The FHIR server answered a read of {wanted.type} with another "
@@ -192,16 +193,9 @@ class FhirClient:
         url, what = f"{self.base_url}/{target}", f"a delete of {target.type}"
         self._transport.exchange(Request("DELETE", url, what, repeatable=True))
 
-    def _get(self, path: str, what: str) -> dict[str, Any]:
-        return self._get_url(f"{self.base_url}/{path}", what)
-
-    def _get_url(self, url: str, what: str) -> dict[str, Any]:
-        return self._get_dated(url, what)[0]
-
-    def _get_dated(self, url: str, what: str) -> tuple[dict[str, Any], datetime | None]:
+    def _get(self, url: str, what: str) -> tuple[dict[str, Any], datetime | None]:
         """Return the body and what the server's clock showed."""
-        request = Request("GET", url, what, repeatable=True)
-        answer = self._transport.exchange(request)
+        answer = self._transport.exchange(Request("GET", url, what, repeatable=True))
         if answer.body is None:
             raise FhirError(f"The FHIR server's answer to {what} is empty", status=200)
         return answer.body, read_date(answer.headers.get("Date") or "")
@@ -217,12 +211,12 @@ class FhirClient:
         what = f"a search of {query.partition('?')[0].partition('/')[0]}"
         server_time = None
         if first is None:
-            first, server_time = self._get_dated(f"{self.base_url}/{query}", what)
+            first, server_time = self._get(f"{self.base_url}/{query}", what)
         pages = collect_pages(
             self.base_url,
             f"{self.base_url}/{query}",
             first,
-            lambda url: self._get_url(url, what),
+            lambda url: self._get(url, what)[0],
             limit=limit or self._limits.pages,
         )
         return replace(read(pages), server_time=server_time)

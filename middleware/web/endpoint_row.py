@@ -100,15 +100,8 @@ def read_row(
         last_poll=last_poll,
         poll_error=error,
         event_count=work.events,
-        alerts=tuple(
-            f"{row.resource_type}: {load_memory(row.memory).reason}"
-            for row in wanted
-            if load_memory(row.memory).alert
-        ),
-        unread=sum(
-            item.condition.error is not None
-            for item in conditions.list_watched(tx, endpoint.id)
-        ),
+        alerts=_alerts(wanted),
+        unread=_unread(tx, endpoint.id),
     )
 
 
@@ -132,6 +125,19 @@ def _push(rows: list[SubscriptionRow]) -> Check:
     if silent:
         return Check("info", f"{len(rows) - len(silent)} of {len(rows)} heard")
     return Check("ok", f"{len(rows)} of {len(rows)} heard")
+
+
+def _alerts(wanted: list[ControlRow]) -> tuple[str, ...]:
+    return tuple(
+        f"{row.resource_type}: {load_memory(row.memory).reason}"
+        for row in wanted
+        if load_memory(row.memory).alert
+    )
+
+
+def _unread(tx: Tx, endpoint_id: str) -> int:
+    watched = conditions.list_watched(tx, endpoint_id)
+    return sum(item.condition.error is not None for item in watched)
 
 
 def _share(
