@@ -83,7 +83,7 @@ def _write(statuses: list[Status], others: EntryIndex, form: str) -> Notificatio
             "The notification does not name its subscription; it was set aside"
         )
     events = _read_events(statuses, others)
-    kind = _read_type(statuses, events, others.all)
+    kind = _read_type(statuses, events, others)
     if kind is NotificationType.EVENT and not events:
         # Drafts and some servers send resources without saying which events.
         events = _read_others(others) or [NotificationEvent(None, number=first.count)]
@@ -102,11 +102,11 @@ def _write(statuses: list[Status], others: EntryIndex, form: str) -> Notificatio
 def _read_type(
     statuses: Sequence[Status],
     events: Sequence[NotificationEvent],
-    others: Sequence[Entry],
+    others: EntryIndex,
 ) -> NotificationType:
     """Return the first status's type; an event further on makes it an event."""
     told = [status.type for status in statuses]
-    if told[0] is None and (events or others):
+    if told[0] is None and (events or others.all):
         return NotificationType.EVENT
     try:
         kind = NotificationType(told[0] or "")

@@ -5,6 +5,7 @@ Pure. Looking one up takes the same time in a Bundle of any size.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,17 +13,35 @@ from subscriptions.focusing import Entry, read_entry, read_focus
 
 
 class EntryIndex:
-    """Entries by their full URL and by type and id, in their order."""
+    """Entries by their full URL and by type and id, in their order.
+
+    An entry is read when it is asked for: most notifications name one of many.
+    """
 
     def __init__(self, entries: Iterable[Any]) -> None:
-        self.all = tuple(read_entry(entry) for entry in entries)
-        self._by_url: dict[str, list[Entry]] = {}
-        self._by_reference: dict[str, list[Entry]] = {}
+        self._entries = tuple(entries)
+
+    @functools.cached_property
+    def all(self) -> tuple[Entry, ...]:
+        """All entries, in order."""
+        return tuple(read_entry(entry) for entry in self._entries)
+
+    @functools.cached_property
+    def _by_url(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for entry in self._entries:
+            url = entry.get("fullUrl") if isinstance(entry, dict) else None
+            if url:
+                found.setdefault(str(url), []).append(entry)
+        return found
+
+    @functools.cached_property
+    def _by_reference(self) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
         for entry in self.all:
-            if entry.full_url:
-                self._by_url.setdefault(entry.full_url, []).append(entry)
             if entry.focus is not None:
-                self._by_reference.setdefault(entry.focus.reference, []).append(entry)
+                found.setdefault(entry.focus.reference, []).append(entry)
+        return found
 
     def find(self, focus: object, nth: int = 0) -> Entry | None:
         """Return the entry of a focus: by its full URL, else by type and id.
@@ -32,10 +51,11 @@ class EntryIndex:
         """
         if not isinstance(focus, str):
             return None
+        raw = self._by_url.get(focus)
+        if raw is not None:
+            return read_entry(raw[min(nth, len(raw) - 1)])
         wanted = read_focus(focus)
-        found = self._by_url.get(focus)
-        if found is None and wanted is not None:
-            found = self._by_reference.get(wanted.reference)
+        found = self._by_reference.get(wanted.reference) if wanted else None
         return found[min(nth, len(found) - 1)] if found else None
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import orjson
 import requests
-from flask import Flask
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint
 from middleware.cli.demo_connect import sandbox_endpoint
@@ -157,9 +156,7 @@ def open_product(database_url: str, home: Path) -> Iterator[Product]:
     try:
         with open_runtime(settings) as runtime:
             ports = _receive_ports(runtime)
-            app = Flask("receiver")
-            app.register_blueprint(make_receiver(Intake(ports), runtime.clock))
-            listener.serve(app)
+            listener.serve(make_receiver(Intake(ports), runtime.clock))
             yield Product(runtime, listener.url)
             listener.stop()
             ports.database.close()

@@ -19,6 +19,7 @@ from middleware.ports import transaction_scope
 from middleware.storage.connecting import (
     PARAMETERS,
     Tx,
+    check_idle,
     configure_connection,
     open_connection,
     storage_error,
@@ -47,7 +48,7 @@ class Database:
             min_size=1,
             max_size=pool_size,
             configure=configure_connection,
-            check=ConnectionPool.check_connection,
+            check=check_idle,
             timeout=WAIT_SECONDS,
             open=True,
             name="carecue",
@@ -95,6 +96,19 @@ class Database:
                 connection.close()
             else:
                 self._idle_locks.append(connection)
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[Tx]:
+        """Lend a connection outside the pool, in autocommit, for one read.
+
+        For what is read while a transaction is open: a second connection of the same
+        pool, wanted by every thread that has a first one, might never come.
+        """
+        try:
+            with self.lock_connection() as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise storage_error(error) from None
 
     def ping(self) -> None:
         """Ask the server for an answer; raises StorageError without one."""

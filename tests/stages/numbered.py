@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from mappings.endpoint import Endpoint
 from mappings.errors import FhirError
@@ -39,7 +39,7 @@ class Numbered:
     """
 
     world: World
-    hook: FlaskClient
+    hook: Client
     endpoint: Endpoint
     hook_key: str
     numbers: Numbers = lambda number: number

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.recover import recover_subscriptions
@@ -24,7 +24,7 @@ INSTANT = "2026-11-20T23:00:00.1234567Z"
 
 
 @pytest.fixture
-def hook(world: World, intake: IntakeDatabase) -> FlaskClient:
+def hook(world: World, intake: IntakeDatabase) -> Client:
     subscribe(world)
     return listen(world, intake)
 
@@ -169,7 +169,7 @@ def corpus(world: World) -> list[Delivery]:
     ]
 
 
-def play(hook: FlaskClient, deliveries: list[Delivery]) -> None:
+def play(hook: Client, deliveries: list[Delivery]) -> None:
     for method, tail, headers, body in deliveries:
         answer = hook.open(
             f"/hooks/hook-1/{tail}".rstrip("/"),
@@ -194,7 +194,7 @@ def settle(world: World) -> None:
 @pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@17")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_whole_corpus_again_three_times_changes_nothing(
-    hook: FlaskClient, world: World, seed: int
+    hook: Client, world: World, seed: int
 ) -> None:
     deliveries = corpus(world)
     play(hook, deliveries)
@@ -220,7 +220,7 @@ def test_the_whole_corpus_again_three_times_changes_nothing(
 
 @pytest.mark.parametrize("seed", [4, 5])
 def test_whatever_comes_first_the_same_comes_of_it(
-    hook: FlaskClient, world: World, seed: int
+    hook: Client, world: World, seed: int
 ) -> None:
     deliveries = corpus(world) * 3
     random.Random(seed).shuffle(deliveries)

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from werkzeug.serving import make_server
 
 from middleware.fhir.client import FhirClient
@@ -106,8 +105,7 @@ def line(world: World, intake: IntakeDatabase) -> Iterator[Line]:
         wake=world.context.wake,
         open_secrets=lambda sealed: (sealed.decode(),),
     )
-    app = Flask("receiver")
-    app.register_blueprint(make_receiver(Intake(ports), world.clock))
+    app = make_receiver(Intake(ports), world.clock)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
