@@ -325,6 +325,7 @@ def test_what_somebody_changed_is_written_again(
     assert life.after(seconds=10) is Action.KEEP
 
 
+@pytest.mark.requirement("hl7.fhir.r5.core_5.0.0@accepted")
 def test_harmless_differences_are_accepted_and_named(life: Life, server) -> None:
     def adjust(resource: Any) -> Any:
         kept = [e for e in resource["channel"]["extension"] if "timeout" in e["url"]]
@@ -341,6 +342,7 @@ def test_harmless_differences_are_accepted_and_named(life: Life, server) -> None
     assert server.verbs() == ["POST"]
 
 
+@pytest.mark.requirement("hl7.fhir.r5.core_5.0.0@accepted")
 def test_one_that_tells_less_is_replaced_by_the_next_form(life: Life, server) -> None:
     def narrow(resource: Any) -> Any:
         url = f"{BACKPORT}backport-filter-criteria"
