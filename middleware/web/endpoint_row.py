@@ -177,7 +177,7 @@ def subscription_word(row: SubscriptionRow) -> tuple[str, str]:
     if row.status == "requested":
         return "info", "Asked for, not active yet"
     if row.last_seen_at is None:
-        return "info", "Waiting for the first notification"
+        return "info", "Nothing heard yet"
     return "ok", "Active"
 
 
