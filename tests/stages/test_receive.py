@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from werkzeug.test import Client
 
+from middleware.stages import receive
+from middleware.storage import subscriptions
 from middleware.storage.intake import IntakeDatabase
 from subscriptions.receiver import LARGEST_BODY
 from tests.databases import with_name
@@ -88,6 +90,23 @@ def test_the_secret_before_the_rotation_still_counts(hook: Client) -> None:
     assert (
         post(hook, notification(1, "Encounter/x"), headers=headers).status_code == 200
     )
+
+
+def test_a_new_secret_counts_while_the_old_one_is_remembered(
+    hook: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handshake of a rotation comes at once, in the middle of traffic."""
+    monkeypatch.setattr(receive, "KEPT_SECONDS", 3600.0)
+    monkeypatch.setattr(receive, "FRESH_SECONDS", 0.0)
+    assert post(hook, notification(1, "Encounter/x")).status_code == 200
+    with world.database.tx() as tx:
+        subscriptions.update_subscription(tx, "s1", secrets=b"new\nright")
+    for secret in ("new", "right"):
+        headers = {"X-CareCue-Secret": secret}
+        answer = post(hook, notification(2, "Encounter/x"), headers=headers)
+        assert answer.status_code == 200
+    answer = post(hook, b"{}", headers={"X-CareCue-Secret": "old"})
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize(
