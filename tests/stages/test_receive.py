@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -11,12 +12,12 @@ import pytest
 from werkzeug.test import Client
 
 from middleware.stages import receive
-from middleware.storage import subscriptions
+from middleware.storage import retention, subscriptions
 from middleware.storage.intake import IntakeDatabase
 from subscriptions.receiver import LARGEST_BODY
 from tests.databases import with_name
 from tests.stages.listening import FHIR, SECRET, listen, post, subscribe
-from tests.stages.world import ENDPOINT, World, appointment, encounter
+from tests.stages.world import ENDPOINT, START, World, appointment, encounter
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
@@ -241,3 +242,23 @@ def test_the_same_deliveries_three_times_shuffled_are_the_same_events(
     play(hook, told)
     world.run()
     assert world.snapshot() == before
+
+
+def test_signs_of_life_are_forgotten_and_what_they_are_counted_by_too(
+    hook: Client, world: World
+) -> None:
+    """A heartbeat a minute is half a million rows a year for each subscription."""
+    post(hook, notification(1, "Encounter/x"))
+    post(hook, notification(1).replace(b"event-notification", b"heartbeat"))
+    with world.database.tx() as tx:
+        tx.execute(
+            "INSERT INTO completeness VALUES (%s, 'Encounter', %s, 3, 2)",
+            (ENDPOINT.id, START.date()),
+        )
+        retention.purge(tx, START + timedelta(days=31))
+    (left,) = world.rows("SELECT type, body FROM notification")
+    assert (left["type"], bytes(left["body"])) == ("event-notification", b"")
+    with world.database.tx() as tx:
+        early = retention.purge(tx, START + timedelta(days=364))
+        late = retention.purge(tx, START + timedelta(days=367))
+    assert (early["push_shares"], late["push_shares"]) == (0, 1)
