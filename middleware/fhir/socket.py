@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Collection
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.exceptions import WebSocketException
@@ -24,6 +25,16 @@ from middleware.ports import require_no_transaction
 LARGEST_FRAME = 5 * 1024 * 1024
 OPEN_SECONDS = 10.0
 KEEPALIVE_SECONDS = 20.0
+
+
+_LIMITS: dict[str, Any] = {
+    "ping_interval": KEEPALIVE_SECONDS,
+    "ping_timeout": KEEPALIVE_SECONDS,
+    "close_timeout": 2.0,
+    "max_size": LARGEST_FRAME,
+    "user_agent_header": "CareCue",
+    "proxy": None,
+}
 
 
 class Socket:
@@ -64,9 +75,8 @@ def open_socket(
 ) -> Socket:
     """Open a WebSocket at ``url``; FhirError when it may not or cannot be opened.
 
-    It must lie on the host of ``base`` or on one of ``hosts``, which an administrator
-    reviewed, and be wss, but on this machine. ``reach`` is the endpoint's; by default
-    that of its base.
+    It must lie on the host of ``base`` or on one of ``hosts``, which were reviewed, and
+    be wss, but on this machine; ``reach`` is the endpoint's, by default its base's.
     """
     require_no_transaction("a WebSocket")
     secure = _check(url, base, hosts)
@@ -80,12 +90,7 @@ def open_socket(
                 sock=wire,
                 ssl=context,
                 open_timeout=OPEN_SECONDS,
-                ping_interval=KEEPALIVE_SECONDS,
-                ping_timeout=KEEPALIVE_SECONDS,
-                close_timeout=2.0,
-                max_size=LARGEST_FRAME,
-                user_agent_header="CareCue",
-                proxy=None,
+                **_LIMITS,
             )
         )
     except (WebSocketException, OSError, ValueError) as error:
