@@ -24,7 +24,7 @@ from subscriptions.case import (
     not_before,
 )
 from subscriptions.comparing import compare
-from subscriptions.memory import Memory
+from subscriptions.memory import begin_anew
 from subscriptions.standing import (
     judge_active,
     judge_failed,
@@ -88,7 +88,7 @@ def _poll(case: Case, now: datetime) -> Step:
         reason = "No form of it is left to ask for, so the server's is deleted."
         return make_step(case, Action.DELETE, reason, memory, now)
     if case.ways and memory.action == Action.POLL and is_due(memory, now):
-        fresh = Memory(tries=memory.tries, abandoned=memory.abandoned)
+        fresh = begin_anew(memory, tries=memory.tries)
         reason = "Polling for now; Subscriptions are asked for once more."
         return make_step(case, Action.WAIT, reason, fresh, now)
     if memory.action == Action.POLL and not is_due(memory, now):
@@ -113,14 +113,13 @@ def _missing(case: Case, sight: Missing, now: datetime) -> Step:
         reason = "It is asked for again after a pause."
         return make_step(case, Action.WAIT, reason, memory, wait)
     lost = case.server_id is not None
-    fresh = Memory(
+    fresh = begin_anew(
+        memory,
         way=memory.way,
         heartbeat=memory.heartbeat,
         begun=True,
         asked_at=now,
         tries=memory.tries + lost,
-        drop_old_at=memory.drop_old_at,
-        abandoned=memory.abandoned,
     )
     reason = (
         "The server has lost or deleted it, so it is created anew."

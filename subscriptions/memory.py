@@ -48,6 +48,17 @@ class Memory:
     next_at: datetime | None = None
 
 
+def begin_anew(known: Memory, **remembered: Any) -> Memory:
+    """Return a memory of nothing but what outlives a Subscription at its server.
+
+    A secret that is being changed, and ids that are not ours any more.
+    """
+    kept = {
+        name: getattr(known, name) for name in ("rotating", "drop_old_at", "abandoned")
+    }
+    return Memory(**(kept | remembered))
+
+
 def dump_memory(memory: Memory) -> dict[str, Any]:
     """Return a JSON object that ``load_memory`` reads."""
     stored = asdict(memory)

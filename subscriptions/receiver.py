@@ -111,8 +111,10 @@ class ReceiverStore(Protocol):
     Either raises StorageError, at the latest at ``until`` (monotonic, in seconds).
     """
 
-    def find(self, hook_key: str, until: float) -> Registered | None:
-        """Return the subscription of a hook's key."""
+    def find(
+        self, hook_key: str, until: float, *, fresh: bool = False
+    ) -> Registered | None:
+        """Return the subscription of a hook's key; ``fresh``: as it is stored now."""
         ...
 
     def keep(self, registered: Registered, received: Received, until: float) -> None:
@@ -149,9 +151,8 @@ def _receive(parts: _Parts, request: Incoming) -> Answer:
     try:
         # A server that is answered before it has sent everything sees a broken pipe.
         body = _read_body(parts.reader, request, until)
-        known = _HOOK_KEY.fullmatch(request.hook_key) is not None
-        registered = parts.store.find(request.hook_key, until) if known else None
-        if registered is None or not _is_authentic(registered, request, body):
+        registered = _find_authentic(parts.store, request, body, until)
+        if registered is None:
             return refuse(401, "login", "The notification was not authenticated.")
         if body is None:
             text = f"The body is larger than {LARGEST_BODY} bytes."
@@ -239,6 +240,22 @@ def _read_whole(stream: IO[bytes]) -> bytes | None:
         elif size > _DRAINED:
             return None
     return bytes(body) if size <= LARGEST_BODY else None
+
+
+def _find_authentic(
+    store: ReceiverStore, request: Incoming, body: bytes | None, until: float
+) -> Registered | None:
+    """Return the subscription of an authentic delivery.
+
+    A server may use a new secret at once: what is remembered is not the last word.
+    """
+    if _HOOK_KEY.fullmatch(request.hook_key) is None:
+        return None
+    for fresh in (False, True):
+        registered = store.find(request.hook_key, until, fresh=fresh)
+        if registered is None or _is_authentic(registered, request, body):
+            return registered
+    return None
 
 
 def _is_authentic(

@@ -27,7 +27,7 @@ from subscriptions.case import (
     not_before,
 )
 from subscriptions.comparing import Difference, is_acceptable
-from subscriptions.memory import Memory
+from subscriptions.memory import Memory, begin_anew
 
 
 def judge_active(
@@ -166,11 +166,10 @@ def _fall_back(
 ) -> Step:
     reason = f"It is not what we need and is deleted. {differences[0].sentence}"
     step = make_step(case, Action.DELETE, reason, memory, now)
-    after = Memory(
+    after = begin_anew(
+        memory,
         way=memory.way + 1,
         tries=memory.tries,
-        abandoned=memory.abandoned,
-        drop_old_at=memory.drop_old_at,
         action=Action.DELETE.value,
         reason=reason,
     )

@@ -8,7 +8,7 @@ import click
 import orjson
 
 from mappings.errors import BadInputError, CareCueError
-from middleware.cli.output import fail
+from middleware.cli.output import fail, progress
 from middleware.settings import read_settings
 from middleware.stages.replaying import replay_quarantined
 from middleware.storage import audit, overview, quarantine, timeline
@@ -109,12 +109,13 @@ def replay(stage: str | None, by: str, as_json: bool) -> None:
       carecue events replay --stage resolve
     """
     counts: dict[str, int] = {}
+    aside = 0
     try:
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
             if stage in (None, RECEIVE):
                 done = replay_quarantined(runtime.database, runtime.wakes.wake, by, now)
-                counts[RECEIVE] = done.read
+                counts[RECEIVE], aside = done.read, done.kept
             for name in [stage] if stage else list(TABLES):
                 if name == RECEIVE:
                     continue
@@ -135,6 +136,11 @@ def replay(stage: str | None, by: str, as_json: bool) -> None:
     else:
         said = ", ".join(f"{name} {count}" for name, count in counts.items())
         click.echo(f"Tried again: {said}")
+    if aside:
+        progress(
+            f"{aside} stay set aside and keep their content; "
+            "`carecue events quarantined` says why."
+        )
 
 
 @events.command()

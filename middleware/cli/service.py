@@ -19,6 +19,9 @@ from middleware.wiring.runtime import open_runtime
 
 # Side by side they share one flush of the database's log; more would only take turns.
 THREADS = 8
+# A process that was told to end while it began may never notice. Twice this is less
+# than what supervisors wait before they kill, and more than any answer takes.
+END_SECONDS = 5
 
 
 @click.command()
@@ -55,8 +58,16 @@ def serve(console_only: bool, floors: bool) -> None:
     try:
         _granian(public, settings.listen_host, settings.listen_port)
     finally:
-        child.terminate()
-        child.wait(10)
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(END_SECONDS + 2)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _granian(factory: str, host: str, port: int) -> None:
@@ -68,6 +79,7 @@ def _granian(factory: str, host: str, port: int) -> None:
         factory=True,
         workers=1,
         blocking_threads=THREADS,
+        workers_kill_timeout=END_SECONDS,
         log_enabled=False,
     ).serve()
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 
 from mappings.endpoint import Endpoint
 from mappings.errors import FhirError
 from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
+from middleware.stages.by_endpoint import work_by_endpoint
 from middleware.stages.context import StageContext
 from middleware.stages.looking import look, read_heard
 from middleware.storage import controls, endpoints, subscriptions
-from middleware.storage.claims import claim
 from middleware.storage.controls import Asked, ControlRow, Seen
 from subscriptions.case import Action, Case, Found, Missing, Sight, Step
 from subscriptions.comparing import read_terms, redact
@@ -74,11 +73,14 @@ def control_subscriptions(ports: ControlPorts) -> None:
     """Look at every Subscription that is due; a fault of one stops no other."""
     with ports.context.database.tx() as tx:
         due = controls.list_due(tx, ports.context.clock.now())
-    for endpoint_id, group in groupby(due, key=lambda pair: pair[0]):
-        with claim(ports.context.database, WORK, endpoint_id) as ours:
-            if ours:
-                for _, identifier in group:
-                    _attempt(ports, endpoint_id, identifier)
+
+    def run(endpoint_id: str) -> None:
+        for owner, identifier in due:
+            if owner == endpoint_id:
+                _attempt(ports, endpoint_id, identifier)
+
+    owners = [owner for owner, _ in due]
+    work_by_endpoint(ports.context.database, WORK, owners, run)
 
 
 def control_one(ports: ControlPorts, endpoint: Endpoint, identifier: str) -> Step:

@@ -21,6 +21,7 @@ from mappings.event import FOCUS_TYPES
 from mappings.instants import find_instant, write_instant
 from middleware.ports import FhirApi, SearchResult
 from middleware.stages.attempting import attempt
+from middleware.stages.by_endpoint import work_by_endpoint
 from middleware.stages.context import StageContext
 from middleware.storage import completeness, endpoints, inbox
 from middleware.storage.ids import shard_of
@@ -51,10 +52,13 @@ class Changed:
 def poll_endpoints(context: StageContext) -> None:
     """Poll every endpoint and type once; a fault of one stops no other."""
     with context.database.tx() as tx:
-        known = endpoints.list_endpoints(tx)
-    for endpoint in known:
+        known = {row.id: row for row in endpoints.list_endpoints(tx)}
+
+    def poll(endpoint_id: str) -> None:
         for resource_type in FOCUS_TYPES:
-            _poll(context, endpoint, resource_type)
+            _poll(context, known[endpoint_id], resource_type)
+
+    work_by_endpoint(context.database, "reconcile", known, poll)
 
 
 def fetch_beginning(api: FhirApi, resource_type: str) -> datetime:

@@ -20,6 +20,7 @@ from mappings.errors import CareCueError, FhirError, NotificationError
 from mappings.event import FOCUS_TYPES
 from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
+from middleware.stages.by_endpoint import work_by_endpoint
 from middleware.stages.context import StageContext
 from middleware.stages.homes import list_homes
 from middleware.stages.receive import Known, keep_notification
@@ -42,21 +43,36 @@ from subscriptions.recovery import (
     write_range,
 )
 
+WORK = "recover"
 GONE = {404, 410}
 _ANSWERED_BY_EVENTS = {Trouble.GAP, Trouble.TAIL_LOSS}
 _ASKED_FOR_STATUS = {Trouble.SILENT, Trouble.ERROR, Trouble.OFF}
 
 
 def recover_subscriptions(context: StageContext) -> int:
-    """Attend to every subscription in trouble; return how many were recovered."""
+    """Attend to every subscription in trouble; return how many were recovered.
+
+    Those that were not by the end of a short while are not counted.
+    """
+    now = context.clock.now()
     with context.database.tx() as tx:
-        watched = conditions.list_watched(tx)
         hours = conditions.list_heard(tx)
+        watched = [
+            one
+            for one in conditions.list_watched(tx)
+            if is_due(find_trouble(one.condition, now, hours.get(one.id, ())), now)
+        ]
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
-    return sum(
-        _attend(context, known[one.endpoint_id], one, hours.get(one.id, ()))
-        for one in watched
-    )
+
+    def attend(endpoint_id: str) -> int:
+        return sum(
+            _attend(context, known[endpoint_id], one, hours.get(one.id, ()))
+            for one in watched
+            if one.endpoint_id == endpoint_id
+        )
+
+    mine = [one.endpoint_id for one in watched]
+    return sum(work_by_endpoint(context.database, WORK, mine, attend))
 
 
 def _attend(
@@ -66,8 +82,6 @@ def _attend(
     hours: Collection[datetime],
 ) -> bool:
     now = context.clock.now()
-    if not is_due(find_trouble(one.condition, now, hours), now):
-        return False
     with context.database.tx() as tx:
         locked = conditions.lock_watched(tx, one.id)
         if locked is None:

@@ -10,14 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mappings.errors import NotificationError
+from mappings.errors import NotificationError, StorageError
 from middleware.stages.receive import make_items, register, tell_homeless
 from middleware.storage import audit, endpoints, inbox, quarantine, subscriptions
-from middleware.storage.connecting import Tx
+from middleware.storage.connecting import Tx, savepoint
 from middleware.storage.database import Database
 from subscriptions.parsing import parse_notification
 
 BATCH = 50
+# Retention and erasure take a delivery's content and leave that it came.
+FORGOTTEN = (
+    "Its content was removed, by its age or at a patient's wish, so it cannot be read "
+    "any more; the poll finds what it told of"
+)
+UNSTORABLE = "What was read could not be stored; it stays set aside"
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ def replay_quarantined(
     while True:
         with database.tx() as tx:
             rows = quarantine.list_quarantined(tx, after, BATCH)
-            found = [_replay(tx, row, now) for row in rows]
+            found = [_attempt(tx, row, now) for row in rows]
             done = [items for items in found if items is not None]
             if done:
                 detail = {"rows": len(done)}
@@ -51,6 +57,20 @@ def replay_quarantined(
         after = rows[-1].id
 
 
+def _attempt(
+    tx: Tx, row: quarantine.Quarantined, now: datetime
+) -> Sequence[inbox.NewItem] | None:
+    """Replay one; what the database will never take keeps no other from its turn."""
+    try:
+        with savepoint(tx):
+            return _replay(tx, row, now)
+    except StorageError as error:
+        if not error.permanent:
+            raise
+        quarantine.retain_quarantined(tx, row.id, UNSTORABLE)
+        return None
+
+
 def _replay(
     tx: Tx, row: quarantine.Quarantined, now: datetime
 ) -> Sequence[inbox.NewItem] | None:
@@ -58,6 +78,9 @@ def _replay(
     subscription = subscriptions.get_subscription(tx, row.subscription_id)
     endpoint = endpoints.get_endpoint(tx, row.endpoint_id)
     if subscription is None or endpoint is None:
+        return None
+    if not row.body and not row.headers and row.method != "DELETE":
+        quarantine.retain_quarantined(tx, row.id, FORGOTTEN)
         return None
     try:
         told = parse_notification(row.method, row.path, row.headers, row.body)

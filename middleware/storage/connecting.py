@@ -7,7 +7,9 @@ because row values are patient data.
 
 from __future__ import annotations
 
+import contextlib
 import select
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import orjson
@@ -80,6 +82,16 @@ def check_idle(connection: Tx) -> None:
     # The driver has not read it yet and would take the connection for a good one.
     connection.close()
     raise psycopg.OperationalError("the server closed the connection")
+
+
+@contextlib.contextmanager
+def savepoint(tx: Tx) -> Iterator[None]:
+    """Undo only this part of a transaction where it fails; raises StorageError."""
+    try:
+        with tx.transaction():
+            yield
+    except psycopg.Error as error:
+        raise storage_error(error) from None
 
 
 def storage_error(error: psycopg.Error) -> StorageError:

@@ -14,6 +14,7 @@ from middleware.storage.launches import delete_expired_launches
 from middleware.storage.login_links import delete_expired_logins
 
 BATCH = 5000
+SIGNS = ("handshake", "heartbeat", "query-status")
 EMPTY_CHART = orjson.dumps(
     {
         "patient": {},
@@ -38,6 +39,13 @@ UPDATE notification SET body = '', headers = '{}' WHERE id IN (
   SELECT id FROM notification
    WHERE received_at < %(before)s AND body <> '' LIMIT %(limit)s)
 """
+# They told of nobody, and whether push lives is remembered elsewhere.
+_SIGNS = """
+DELETE FROM notification WHERE id IN (
+  SELECT id FROM notification
+   WHERE received_at < %(before)s AND type = ANY(%(signs)s) LIMIT %(limit)s)
+"""
+_SHARES = "DELETE FROM completeness WHERE day < %(before)s"
 # What the EHR has taken is the EHR's; what it refused stays ours as the record.
 _WRITTEN = """
 UPDATE outbox SET resource = jsonb_build_object('resourceType',
@@ -72,13 +80,19 @@ DELETE FROM inbox WHERE id IN (
      AND NOT EXISTS (SELECT 1 FROM event AS e WHERE e.inbox_id = i.id)
    LIMIT %(limit)s)
 """
-_SOON = {"charts": _CHARTS, "notifications": _BODIES, "written_to_ehr": _WRITTEN}
+_SOON = {
+    "charts": _CHARTS,
+    "notifications": _BODIES,
+    "signs": _SIGNS,
+    "written_to_ehr": _WRITTEN,
+}
 _LATER = {
     "replies": _REPLIES,
     "texts": _TEXTS,
     "facts": _FACTS,
     "tasks": _TASKS,
     "inbox": _WAKEUPS_OF_READING,
+    "push_shares": _SHARES,
 }
 
 
@@ -87,7 +101,7 @@ def purge(
 ) -> dict[str, int]:
     """Empty what is older; return how many rows by kind.
 
-    ``days`` counts for charts, notification bodies, what the EHR has taken and ended
+    ``days`` counts for charts, notification bodies, mere signs of life, what the EHR has taken and ended
     launches; ``text_days`` for what was said, on either side, and why.
     """
     counts: dict[str, int] = {}
@@ -96,6 +110,7 @@ def purge(
             "before": now - timedelta(days=age),
             "empty": EMPTY_CHART,
             "limit": BATCH,
+            "signs": list(SIGNS),
         }
         for name, statement in statements.items():
             counts[name] = tx.execute(statement, values).rowcount

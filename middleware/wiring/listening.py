@@ -145,6 +145,7 @@ def socket_ports(context: StageContext) -> SocketPorts:
             endpoint.fhir_base,
             hosts=profile.get("authorization_hosts", ()),
             ca_file=profile.get("ca_file"),
+            reach=endpoint_reach(endpoint),
         )
 
     def capabilities(endpoint: Endpoint) -> dict[str, Any]:

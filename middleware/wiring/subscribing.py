@@ -25,7 +25,7 @@ from middleware.storage.controls import ControlRow
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime
 from subscriptions.case import PAUSE, Action
-from subscriptions.memory import Memory, dump_memory, load_memory
+from subscriptions.memory import Memory, begin_anew, dump_memory, load_memory
 from subscriptions.wanting import Wanted, dump_wanted, load_wanted
 
 LOOK_SECONDS = 0.3
@@ -185,18 +185,16 @@ def _change(tx: Tx, row: ControlRow, wanted: Wanted, now: datetime) -> None:
     """Look again at once; what is wanted otherwise than before begins anew."""
     memory = load_memory(row.memory)
     if load_wanted(row.wanted) != wanted:
-        memory = Memory(
+        memory = begin_anew(
+            memory,
             begun=memory.begun,
             was_active=memory.was_active,
             accepted=(),
             asked_at=memory.asked_at,
             granted_at=memory.granted_at,
-            rotating=memory.rotating,
-            drop_old_at=memory.drop_old_at,
-            abandoned=memory.abandoned,
         )
     elif memory.action == Action.POLL:
-        memory = Memory(abandoned=memory.abandoned)
+        memory = begin_anew(memory)
     kept = replace(memory, action="")
     stored = dump_wanted(wanted)
     controls.change_wanted(tx, row.id, stored, dump_memory(kept), now)

@@ -154,3 +154,10 @@ def test_what_was_set_aside_is_listed_looked_at_and_replayed(
     ]
     assert last_json(carecue("events", "quarantined", "--json")) == {"quarantined": []}
     assert carecue("events", "quarantined", "--id", str(identifier)).exit_code == 2
+
+
+def test_a_replay_says_what_stays_set_aside(carecue: Any, world: World) -> None:
+    set_aside(world, b"<x/>")
+    replayed = carecue("events", "replay", "--stage", "receive", "--json")
+    assert last_json(replayed) == {"replayed": {"receive": 0}}
+    assert "1 stay set aside" in replayed.stderr

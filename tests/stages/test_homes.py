@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from werkzeug.test import Client
 
 from mappings.endpoint import Endpoint
 from middleware.stages.replaying import Replayed, replay_quarantined
-from middleware.storage import endpoints
+from middleware.storage import endpoints, retention
 from middleware.storage.intake import IntakeDatabase
 from tests.stages.listening import listen, post, subscribe
 from tests.stages.world import ENDPOINT, START, World, encounter
@@ -270,3 +271,33 @@ def test_what_the_database_cannot_take_is_still_kept(
         "/hooks/hook-1/Encounter/e%00x", headers={"X-CareCue-Secret": "right"}
     )
     assert odd.status_code == 200
+
+
+def test_what_cannot_be_stored_keeps_no_other_from_its_replay(
+    hook: Client, world: World
+) -> None:
+    with world.database.tx() as tx:
+        tx.execute("ALTER TABLE inbox ADD CHECK (focus <> 'Encounter/1')")
+    assert post(hook, notification("Encounter/1")).status_code == 200
+    assert states(world) == ["quarantined"]
+    with world.database.tx() as tx:
+        tx.execute(
+            "INSERT INTO notification (subscription_id, received_at, method, path, "
+            "headers, body, state, error) VALUES ('s1', %s, 'POST', '', '{}', %s, "
+            "'quarantined', 'not read')",
+            (START, notification("Encounter/2")),
+        )
+    assert replay(world) == Replayed(read=1, kept=1)
+    assert kept(world) == ["north Encounter/2"]
+
+
+def test_what_retention_emptied_is_not_taken_for_an_empty_notification(
+    hook: Client, world: World
+) -> None:
+    post(hook, b"<x xmlns='http://hl7.org/fhir'/>")
+    assert states(world) == ["quarantined"]
+    with world.database.tx() as tx:
+        retention.purge(tx, START + timedelta(days=31))
+    assert replay(world) == Replayed(read=0, kept=1)
+    assert kept(world) == []
+    assert "removed" in world.one("SELECT error FROM notification")

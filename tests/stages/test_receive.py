@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -10,11 +11,13 @@ import psycopg
 import pytest
 from werkzeug.test import Client
 
+from middleware.stages import receive
+from middleware.storage import retention, subscriptions
 from middleware.storage.intake import IntakeDatabase
 from subscriptions.receiver import LARGEST_BODY
 from tests.databases import with_name
 from tests.stages.listening import FHIR, SECRET, listen, post, subscribe
-from tests.stages.world import ENDPOINT, World, appointment, encounter
+from tests.stages.world import ENDPOINT, START, World, appointment, encounter
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
@@ -88,6 +91,23 @@ def test_the_secret_before_the_rotation_still_counts(hook: Client) -> None:
     assert (
         post(hook, notification(1, "Encounter/x"), headers=headers).status_code == 200
     )
+
+
+def test_a_new_secret_counts_while_the_old_one_is_remembered(
+    hook: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handshake of a rotation comes at once, in the middle of traffic."""
+    monkeypatch.setattr(receive, "KEPT_SECONDS", 3600.0)
+    monkeypatch.setattr(receive, "FRESH_SECONDS", 0.0)
+    assert post(hook, notification(1, "Encounter/x")).status_code == 200
+    with world.database.tx() as tx:
+        subscriptions.update_subscription(tx, "s1", secrets=b"new\nright")
+    for secret in ("new", "right"):
+        headers = {"X-CareCue-Secret": secret}
+        answer = post(hook, notification(2, "Encounter/x"), headers=headers)
+        assert answer.status_code == 200
+    answer = post(hook, b"{}", headers={"X-CareCue-Secret": "old"})
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -222,3 +242,23 @@ def test_the_same_deliveries_three_times_shuffled_are_the_same_events(
     play(hook, told)
     world.run()
     assert world.snapshot() == before
+
+
+def test_signs_of_life_are_forgotten_and_what_they_are_counted_by_too(
+    hook: Client, world: World
+) -> None:
+    """A heartbeat a minute is half a million rows a year for each subscription."""
+    post(hook, notification(1, "Encounter/x"))
+    post(hook, notification(1).replace(b"event-notification", b"heartbeat"))
+    with world.database.tx() as tx:
+        tx.execute(
+            "INSERT INTO completeness VALUES (%s, 'Encounter', %s, 3, 2)",
+            (ENDPOINT.id, START.date()),
+        )
+        retention.purge(tx, START + timedelta(days=31))
+    (left,) = world.rows("SELECT type, body FROM notification")
+    assert (left["type"], bytes(left["body"])) == ("event-notification", b"")
+    with world.database.tx() as tx:
+        early = retention.purge(tx, START + timedelta(days=364))
+        late = retention.purge(tx, START + timedelta(days=367))
+    assert (early["push_shares"], late["push_shares"]) == (0, 1)

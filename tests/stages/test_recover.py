@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mappings.errors import FhirError
+from middleware.stages import by_endpoint
 from middleware.stages.reconcile import poll_endpoints, read_changes
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.track import track_subscriptions
@@ -259,6 +261,34 @@ def test_one_server_that_fails_keeps_no_other_waiting(servers, fault) -> None:
     second.change(OTHER)
     poll_endpoints(servers.context)
     assert second.known() == second.latest()
+
+
+def test_one_server_that_is_silent_keeps_no_other_waiting(servers, monkeypatch) -> None:
+    """Nor is it asked a second time while it has not answered."""
+    monkeypatch.setattr(by_endpoint, "PATIENCE_SECONDS", 0.5)
+    answers = threading.Event()
+
+    def wait() -> None:
+        answers.wait(60)
+
+    first, second = servers.add(date=wait), servers.add()
+    try:
+        for server in (first, second):
+            server.change(OTHER)
+            server.change(STAY)
+            server.deliver(2)
+        assert settle(servers) == 1
+        assert second.known() == second.latest()
+        second.change(OTHER)
+        for work in (poll_endpoints, poll_endpoints, recover_subscriptions):
+            work(servers.context)
+        assert second.known() == second.latest()
+        asked = len(searched(first))
+        for work in (poll_endpoints, recover_subscriptions):
+            work(servers.context)
+        assert len(searched(first)) == asked
+    finally:
+        answers.set()
 
 
 ACTION = st.tuples(

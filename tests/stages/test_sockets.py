@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -359,6 +360,18 @@ def test_one_worker_of_two_listens(world_of_two, server):
 def test_socket_goes_to_the_endpoints_own_host_only_and_protected(url, said):
     with pytest.raises(FhirError, match=said):
         open_socket(url, "https://ehr.example.org/fhir")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1"])
+def test_socket_goes_to_no_address_that_its_endpoint_may_not_reach(
+    monkeypatch, address
+):
+    """Whoever rules the host's DNS may let it mean this machine."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    found = [(family, socket.SOCK_STREAM, 6, "", (address, 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(FhirError, match="may not be connected to"):
+        open_socket("wss://ehr.example.org/ws", "https://ehr.example.org/fhir")
 
 
 def test_socket_that_cannot_be_opened_is_an_error(server):

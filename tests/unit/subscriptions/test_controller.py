@@ -23,7 +23,13 @@ from subscriptions.case import (
 from subscriptions.controller import decide
 from subscriptions.memory import NO_WAY, Memory, dump_memory, load_memory
 from subscriptions.refusing import Refusal
-from subscriptions.settling import Refused, settle_refused, write_change
+from subscriptions.settling import (
+    OLD_SECRET_FOR,
+    Refused,
+    settle_done,
+    settle_refused,
+    write_change,
+)
 from subscriptions.wanting import Way, write_way
 
 NOW = datetime(2026, 11, 16, 15, 0, tzinfo=UTC)
@@ -246,3 +252,18 @@ def test_every_situation_has_a_next_look_that_is_not_missed(
     assert step.memory.next_at <= now + timedelta(days=1)
     waits = step.action in {Action.WAIT, Action.KEEP, Action.POLL}
     assert waits == (step.memory.next_at > now)
+
+
+def test_a_rotation_outlives_the_subscription_in_which_it_began() -> None:
+    """Else the old secret would be accepted for ever, and none be changed again."""
+    turning = replace(ACTIVE, rotating=True)
+    lost = replace(CASE, sight=Missing(), memory=turning)
+    created = decide(lost, NOW)
+    assert (created.action, created.memory.rotating) == (Action.CREATE, True)
+    polling = Memory(action=Action.POLL, next_at=NOW, rotating=True)
+    bare = replace(CASE, asked=None, ways=1, sight=Missing(), memory=polling)
+    assert decide(bare, NOW).memory.rotating
+    again = decide(replace(CASE, memory=created.memory), NOW)
+    assert again.action is Action.ROTATE
+    done = settle_done(again, NOW)
+    assert (done.rotating, done.drop_old_at) == (False, NOW + OLD_SECRET_FOR)

@@ -37,7 +37,9 @@ class Memory:
     kept: list[Received] = field(default_factory=list)
     broken: bool = False
 
-    def find(self, hook_key: str, until: float) -> Registered | None:
+    def find(
+        self, hook_key: str, until: float, *, fresh: bool = False
+    ) -> Registered | None:
         return self.registered if hook_key == "hook" else None
 
     def keep(self, registered: Registered, received: Received, until: float) -> None:

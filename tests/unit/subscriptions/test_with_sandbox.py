@@ -44,7 +44,7 @@ class Listener:
         self.server = make_server("127.0.0.1", 0, app, threaded=True)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hooks"
 
-    def find(self, hook_key: str, until: float) -> Registered:
+    def find(self, hook_key: str, until: float, *, fresh: bool = False) -> Registered:
         return Registered(hook_key, "e", "Encounter", (SECRET,))
 
     def keep(self, registered: Registered, received: Received, until: float) -> None:
