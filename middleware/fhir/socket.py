@@ -1,13 +1,16 @@
 """A WebSocket to an EHR: bounded, to the endpoint's own host only, never redirected.
 
+The address that is connected to is one that was looked at, as for every other request.
+
 Sources: RFC 6455; Subscriptions R5 Backport IG 1.1, channels.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 from websockets.exceptions import WebSocketException
@@ -15,6 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from mappings.errors import FhirError
 from middleware.fhir.addresses import is_loopback
+from middleware.fhir.reach import Reach, read_reach
+from middleware.fhir.resolving import list_addresses
 from middleware.ports import require_no_transaction
 
 LARGEST_FRAME = 5 * 1024 * 1024
@@ -51,21 +56,28 @@ class Socket:
 
 
 def open_socket(
-    url: str, base: str, *, hosts: Collection[str] = (), ca_file: str | None = None
+    url: str,
+    base: str,
+    *,
+    hosts: Collection[str] = (),
+    private_network: bool = False,
+    ca_file: str | None = None,
 ) -> Socket:
     """Open a WebSocket at ``url``; FhirError when it may not or cannot be opened.
 
     It must lie on the host of ``base`` or on one of ``hosts``, which an administrator
-    reviewed, and be wss, but on this machine.
+    reviewed, be wss, but on this machine, and mean an address within reach.
     """
     require_no_transaction("a WebSocket")
     secure = _check(url, base, hosts)
     context = ssl.create_default_context(cafile=ca_file) if secure else None
+    reach = read_reach(url, private_network=private_network)
     stack = ExitStack()
     try:
         connection = stack.enter_context(
             connect(
                 url,
+                sock=_connect(url, reach),
                 ssl=context,
                 open_timeout=OPEN_SECONDS,
                 ping_interval=KEEPALIVE_SECONDS,
@@ -107,6 +119,27 @@ def _check(url: str, base: str, hosts: Collection[str]) -> bool:
         "not opened; ask the EHR's team for a wss address",
         permanent=True,
     )
+
+
+def _connect(url: str, reach: Reach) -> socket.socket:
+    """Connect to the first address within reach that takes it.
+
+    An open connection is also what keeps the library from following a redirect.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    allowed = list_addresses(parts.hostname or "", port, reach)
+    if not allowed:
+        raise FhirError(
+            "The name of the EHR's WebSocket means an address that may not be gone to "
+            "(loopback, link-local, multicast or a metadata server); nothing was sent; "
+            "see private_network in docs/operations.md",
+            permanent=True,
+        )
+    for address in allowed[:-1]:
+        with suppress(OSError):
+            return socket.create_connection((address, port), OPEN_SECONDS)
+    return socket.create_connection((allowed[-1], port), OPEN_SECONDS)
 
 
 def _gone(error: Exception) -> FhirError:
