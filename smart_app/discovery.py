@@ -67,9 +67,11 @@ class Discovery:
             self._servers[endpoint.fhir_base] = (time.monotonic(), server)
         return server
 
-    def find_keys(self, endpoint: Endpoint, url: str, *, fresh: bool) -> dict[str, Any]:
+    def find_keys(
+        self, endpoint: Endpoint, server: AuthorizationServer, *, fresh: bool
+    ) -> dict[str, Any]:
         """Return the JWKS; ``fresh`` asks the server again, at most every 5 s."""
-        now = time.monotonic()
+        now, url = time.monotonic(), server.jwks_uri
         with self._lock:
             kept = self._keys.get(url)
             since = now - self._forced.get(url, now - FORCED_AFTER_SECONDS)
