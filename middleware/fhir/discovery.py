@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 
 import requests
 
+from mappings.capabilities import list_rests
 from mappings.errors import AuthorizationError, FhirError
 from middleware.fhir.addresses import host_of, is_protected, read_base
 from middleware.fhir.bounded import make_session
@@ -245,7 +246,7 @@ def _read_oauth_uris(
         "introspect": "introspection_endpoint",
     }
     found: dict[str, Any] = {}
-    for part in _list(statement.get("rest")):
+    for part in list_rests(statement):
         security = part.get("security")
         security = security if isinstance(security, dict) else {}
         for extension in _list(security.get("extension")):
