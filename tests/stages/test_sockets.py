@@ -27,8 +27,7 @@ from middleware.stages.track import track_subscriptions
 from middleware.storage import subscriptions
 from middleware.wiring.listening import Listeners
 from tests.certificates import issue, server_context
-from tests.stages.listening import subscription
-from tests.stages.test_receive import notification
+from tests.stages.listening import notification, subscription
 from tests.stages.world import ENDPOINT, START, World, encounter
 
 PATIENCE = 10.0
