@@ -12,7 +12,7 @@ from middleware.fhir.reach import Reach
 
 
 def list_addresses(host: str, port: int | None, reach: Reach) -> list[str]:
-    """Return the addresses of ``host`` that may be connected to; none is empty.
+    """Return the addresses of ``host`` that may be connected to.
 
     Raises OSError or UnicodeError for a name that means nothing.
     """

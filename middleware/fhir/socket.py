@@ -138,8 +138,15 @@ def _connect(url: str, reach: Reach) -> socket.socket:
         )
     for address in allowed[:-1]:
         with suppress(OSError):
-            return socket.create_connection((address, port), OPEN_SECONDS)
-    return socket.create_connection((allowed[-1], port), OPEN_SECONDS)
+            return _open(address, port)
+    return _open(allowed[-1], port)
+
+
+def _open(address: str, port: int) -> socket.socket:
+    opened = socket.create_connection((address, port), OPEN_SECONDS)
+    # From here on the library keeps the time: a socket may be silent for long.
+    opened.settimeout(None)
+    return opened
 
 
 def _gone(error: Exception) -> FhirError:

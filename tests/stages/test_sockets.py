@@ -403,6 +403,17 @@ def test_socket_takes_the_address_within_reach(monkeypatch, tmp_path):
         secure.stop()
 
 
+def test_socket_may_be_silent_for_longer_than_opening_may_take(server, monkeypatch):
+    monkeypatch.setattr("middleware.fhir.socket.OPEN_SECONDS", 0.2)
+    opened = open_socket(server.url, "http://127.0.0.1/fhir")
+    try:
+        assert opened.receive(0.5) is None
+        server.say("ping s1")
+        assert opened.receive(PATIENCE) == "ping s1"
+    finally:
+        opened.close()
+
+
 def test_socket_follows_no_redirect(server):
     def redirect(connection: ServerConnection, _: Request) -> Response:
         answer = connection.respond(HTTPStatus.FOUND, "")
