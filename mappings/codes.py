@@ -10,8 +10,6 @@ ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 PARTICIPATION_MODE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
 LANGUAGE = "urn:ietf:bcp:47"
-ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
-CANCELATION = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 
 MEDIUM: dict[str, str] = {
     "sms": "SMSWRIT",

@@ -5,9 +5,10 @@ It holds no state of its own; all of it is in the ports.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, send_file
 
 from mappings.errors import CareCueError, FhirError, LaunchError
+from middleware.desk.look import LOOK
 from smart_app.headers import protect, write_policy
 from smart_app.launch import CALLBACK, Launching
 from smart_app.pages import PatientPages
@@ -25,6 +26,7 @@ BROKEN = (
     "a minute; if it stays so, tell the person who runs CareCue."
 )
 YEAR_SECONDS = 31_536_000
+STATIC_PATH = "/smart/static"
 
 
 def create_blueprint(ports: SmartPorts) -> Blueprint:
@@ -33,10 +35,13 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
         "smart",
         __name__,
         static_folder="static",
-        static_url_path="/smart/static",
+        static_url_path=STATIC_PATH,
         template_folder="templates",
     )
     pages = Pages()
+    blueprint.add_url_rule(
+        f"{STATIC_PATH}/{LOOK.name}", "look", lambda: send_file(LOOK)
+    )
     _add_launch(blueprint, Launching(ports))
     _add_pages(blueprint, PatientPages(ports, pages))
     _add_errors(blueprint, ports, pages)
@@ -121,8 +126,8 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
 def _add_headers(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     @blueprint.after_request
     def finish(response: Response) -> Response:
-        if request.endpoint == "smart.static":
-            name = (request.view_args or {}).get("filename", "")
+        if request.endpoint in {"smart.static", "smart.look"}:
+            name = request.path.removeprefix(f"{STATIC_PATH}/")
             response.headers["X-Content-Type-Options"] = "nosniff"
             if pages.is_current(name, request.args.get("v")):
                 response.cache_control.no_cache = None

@@ -38,7 +38,7 @@ class Discovery:
     def __init__(
         self,
         discover: Callable[[Endpoint], SmartConfiguration],
-        fetch_keys: Callable[[str], dict[str, Any]],
+        fetch_keys: Callable[[Endpoint, str], dict[str, Any]],
     ) -> None:
         self._discover = discover
         self._fetch_keys = fetch_keys
@@ -67,9 +67,11 @@ class Discovery:
             self._servers[endpoint.fhir_base] = (time.monotonic(), server)
         return server
 
-    def find_keys(self, url: str, *, fresh: bool) -> dict[str, Any]:
+    def find_keys(
+        self, endpoint: Endpoint, server: AuthorizationServer, *, fresh: bool
+    ) -> dict[str, Any]:
         """Return the JWKS; ``fresh`` asks the server again, at most every 5 s."""
-        now = time.monotonic()
+        now, url = time.monotonic(), server.jwks_uri
         with self._lock:
             kept = self._keys.get(url)
             since = now - self._forced.get(url, now - FORCED_AFTER_SECONDS)
@@ -79,7 +81,7 @@ class Discovery:
         if kept is not None and not again and now - kept[0] < CACHE_SECONDS:
             return kept[1]
         try:
-            keys = self._fetch_keys(url)
+            keys = self._fetch_keys(endpoint, url)
         except CareCueError as error:
             raise LaunchError(
                 "The EHR's keys could not be read, so the sign-in cannot be trusted. "

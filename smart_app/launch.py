@@ -160,7 +160,7 @@ class Launching:
         access = self._exchange(request, sealed, endpoint, server, now)
         claims = verify_id_token(
             access.id_token,
-            lambda fresh: self._discovery.find_keys(server.jwks_uri, fresh=fresh),
+            lambda fresh: self._discovery.find_keys(endpoint, server, fresh=fresh),
             endpoint=endpoint,
             issuers=server.issuers,
             nonce=sealed["nonce"],

@@ -130,4 +130,7 @@ def _open_session(
         default_timeout=TIMEOUT_SECONDS,
     )
     session.trust_env = False
+    ca_file = endpoint.profile.get("ca_file")
+    if ca_file:
+        session.verify = ca_file
     return session

@@ -13,6 +13,7 @@ from typing import Any
 from flask import Response, make_response, render_template, url_for
 
 from mappings.endpoint import Endpoint
+from middleware.desk.look import LOOK
 from smart_app.headers import protect, write_policy
 from smart_app.session import Session
 
@@ -25,7 +26,7 @@ class Pages:
     def __init__(self) -> None:
         self._marks = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-            for path in STATIC.iterdir()
+            for path in (LOOK, *STATIC.iterdir())
         }
 
     def asset(self, name: str) -> str:

@@ -19,8 +19,3 @@ def write_scope(resource_types: Iterable[str], *, standalone: bool) -> str:
     context = "launch/patient" if standalone else "launch"
     types = sorted({"Patient", *resource_types})
     return " ".join([context, *IDENTITY, *(f"patient/{name}.rs" for name in types)])
-
-
-def read_scopes(granted: str) -> frozenset[str]:
-    """Return the granted scopes once each, whatever their order and repetition."""
-    return frozenset(granted.split())

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from mappings.capabilities import list_rests
 from mappings.errors import NotificationError
 from mappings.instants import find_instant
 from subscriptions.statuses import is_status, read_status
@@ -101,7 +102,7 @@ def write_bind_id(server_id: str) -> str:
 
 def find_socket_url(capabilities: Mapping[str, Any]) -> str | None:
     """Return the WebSocket URL that an R4 server's CapabilityStatement names."""
-    for rest in _dicts(capabilities.get("rest")):
+    for rest in list_rests(capabilities):
         for extension in _dicts(rest.get("extension")):
             if extension.get("url") == SOCKET_URL:
                 url = extension.get("valueUri") or extension.get("valueUrl")

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mappings.capabilities import list_declared
 from mappings.dialects.dialect import TopicRule
 from mappings.dialects.registry import KNOWN_TOPICS
+from mappings.resource import dict_of, list_of
 
 CANONICAL = (
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
@@ -34,7 +36,7 @@ def read_topics(
     """
     found: dict[str, TopicRule] = {}
     for resource in resources:
-        rule = _read_basic(resource) or _read_topic(resource)
+        rule = _read_rule(resource)
         if rule is not None:
             found.setdefault(rule.canonical, rule)
     for canonical in list_canonicals(statement):
@@ -45,60 +47,79 @@ def read_topics(
 
 
 def list_canonicals(statement: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the canonicals that a CapabilityStatement names, without versions."""
-    named = [str(url) for url in _list(statement.get("instantiates"))]
-    for rest in _list(statement.get("rest")):
-        for resource in _list(_map(rest).get("resource")):
-            if _map(resource).get("type") != "Subscription":
-                continue
-            for extension in _list(_map(resource).get("extension")):
-                named += _canonical(_map(extension))
-    plain = (url.partition("|")[0] for url in named)
+    """Return the canonicals that a CapabilityStatement names, without versions.
+
+    Those that it instantiates are among them: some servers name a topic only there.
+    """
+    named = [str(url) for url in list_of(statement.get("instantiates"))]
+    return _plain([*named, *list_declared_topics(statement)])
+
+
+def list_declared_topics(statement: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the topics that a CapabilityStatement declares, without versions."""
+    extensions = [
+        dict_of(extension)
+        for declared in list_declared(statement, "Subscription")
+        for extension in list_of(declared.get("extension"))
+    ]
+    named = (item for item in extensions if item.get("url") == CANONICAL)
+    return _plain(str(item.get("valueCanonical") or "") for item in named)
+
+
+def read_canonical(resource: Mapping[str, Any]) -> str | None:
+    """Return the canonical of a SubscriptionTopic, or of the Basic that stands for it."""
+    if resource.get("resourceType") == "SubscriptionTopic":
+        return str(resource.get("url") or "") or None
+    if resource.get("resourceType") != "Basic":
+        return None
+    named = [
+        str(extension.get("valueUri") or "")
+        for extension in map(dict_of, list_of(resource.get("extension")))
+        if str(extension.get("url") or "").partition(_ELEMENT)[2] == "url"
+    ]
+    return named[-1] or None if named else None
+
+
+def _plain(urls: Iterable[str]) -> tuple[str, ...]:
+    plain = (url.partition("|")[0] for url in urls)
     return tuple(dict.fromkeys(url for url in plain if url))
 
 
-def _canonical(extension: Mapping[str, Any]) -> list[str]:
-    named = extension.get("url") == CANONICAL
-    return [str(extension.get("valueCanonical") or "")] if named else []
-
-
-def _read_topic(resource: Mapping[str, Any]) -> TopicRule | None:
-    if resource.get("resourceType") != "SubscriptionTopic" or not resource.get("url"):
+def _read_rule(resource: Mapping[str, Any]) -> TopicRule | None:
+    url = read_canonical(resource)
+    if url is None:
         return None
-    triggers = [_map(item) for item in _list(resource.get("resourceTrigger"))]
-    types = {
+    basic = resource.get("resourceType") == "Basic"
+    return _rule(url, _read_basic(resource) if basic else _read_topic(resource))
+
+
+def _read_topic(resource: Mapping[str, Any]) -> dict[str, set[Any]]:
+    triggers = [dict_of(item) for item in list_of(resource.get("resourceTrigger"))]
+    return {
         _tail(trigger.get("resource")): set(
-            _list(trigger.get("supportedInteraction"))
-            or _list(trigger.get("methodCriteria"))
+            list_of(trigger.get("supportedInteraction"))
+            or list_of(trigger.get("methodCriteria"))
         )
         for trigger in triggers
         if not trigger.get("queryCriteria") and not trigger.get("fhirPathCriteria")
     }
-    return _rule(str(resource["url"]), types)
 
 
-def _read_basic(resource: Mapping[str, Any]) -> TopicRule | None:
-    if resource.get("resourceType") != "Basic":
-        return None
-    url, types = "", {}
-    for extension in map(_map, _list(resource.get("extension"))):
+def _read_basic(resource: Mapping[str, Any]) -> dict[str, set[Any]]:
+    types: dict[str, set[Any]] = {}
+    for extension in map(dict_of, list_of(resource.get("extension"))):
         name = str(extension.get("url") or "").partition(_ELEMENT)[2]
-        if name == "url":
-            url = str(extension.get("valueUri") or "")
-        elif name == "resourceTrigger":
-            parts = [_map(part) for part in _list(extension.get("extension"))]
-            named = {str(part.get("url")) for part in parts}
-            if named & {"queryCriteria", "fhirPathCriteria"}:
-                continue
-            kind = next(
-                (p.get("valueUri") for p in parts if p.get("url") == "resource"), ""
-            )
-            types[_tail(kind)] = {
-                p.get("valueCode")
-                for p in parts
-                if p.get("url") == "supportedInteraction"
-            }
-    return _rule(url, types) if url else None
+        parts = [dict_of(part) for part in list_of(extension.get("extension"))]
+        named = {str(part.get("url")) for part in parts}
+        if name != "resourceTrigger" or named & {"queryCriteria", "fhirPathCriteria"}:
+            continue
+        kind = next(
+            (p.get("valueUri") for p in parts if p.get("url") == "resource"), ""
+        )
+        types[_tail(kind)] = {
+            p.get("valueCode") for p in parts if p.get("url") == "supportedInteraction"
+        }
+    return types
 
 
 def _rule(url: str, types: Mapping[str, set[Any]]) -> TopicRule | None:
@@ -116,11 +137,3 @@ def _rule(url: str, types: Mapping[str, set[Any]]) -> TopicRule | None:
 
 def _tail(url: Any) -> str:
     return str(url or "").rpartition("/")[2]
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

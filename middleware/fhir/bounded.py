@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from middleware.fhir.reach import Reach
+from middleware.fhir.resolving import list_addresses
 
 LARGEST_ANSWER = 20 * 1024 * 1024
 LONGEST_ANSWER = 30.0
@@ -95,10 +96,9 @@ class _Connection(HTTPConnection):
         """Connect to the first address within reach that takes it, and to no name."""
         name = self._dns_host
         try:
-            found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
+            allowed = list_addresses(name, self.port, self.reach)
         except (socket.gaierror, UnicodeError) as error:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
-        allowed = [str(each[4][0]) for each in found if self._allows(each[4])]
         if not allowed:
             raise _OutOfReachError
         try:
@@ -110,9 +110,6 @@ class _Connection(HTTPConnection):
             return super()._new_conn()
         finally:
             self._dns_host = name
-
-    def _allows(self, address: tuple[Any, ...]) -> bool:
-        return self.reach.allows(str(address[0]))
 
     def getresponse(self) -> Any:
         _attach(self)

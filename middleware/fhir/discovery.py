@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 
 import requests
 
+from mappings.capabilities import list_rests
 from mappings.errors import AuthorizationError, FhirError
 from middleware.fhir.addresses import host_of, is_protected, read_base
 from middleware.fhir.bounded import make_session
@@ -56,17 +57,19 @@ def fetch_smart_configuration(
     *,
     hosts: Collection[str] = (),
     private_network: bool = False,
+    ca_file: str | None = None,
     session: requests.Session | None = None,
 ) -> SmartConfiguration:
     """Read the SMART configuration of a FHIR base.
 
     ``hosts`` are the authorization server's hosts that an administrator reviewed,
     beside the base's own. AuthorizationError when an endpoint lies elsewhere, is not
-    https (but on loopback), or the document is unusable.
+    https (but on loopback), or the document is unusable. ``ca_file`` names the site's
+    own authority (PEM).
     """
     home = read_base(base)
     allowed = {host_of(home), *(host.lower() for host in hosts)}
-    with session or _open(home, private_network) as opened:
+    with session or _open(home, private_network, ca_file) as opened:
         url = f"{home}/.well-known/smart-configuration"
         document = _fetch_document(opened, url, missing_ok=True)
         if document is None:
@@ -87,7 +90,7 @@ def fetch_capabilities(
     """Return the CapabilityStatement. Raises FhirError."""
     require_no_transaction("a read of the CapabilityStatement")
     what = "a read of the CapabilityStatement"
-    with session or _open(base, private_network, _CAPABILITY_BYTES) as opened:
+    with session or _open(base, private_network, size=_CAPABILITY_BYTES) as opened:
         try:
             response = _get(opened, f"{read_base(base)}/metadata")
         except requests.RequestException as error:
@@ -109,19 +112,25 @@ def fetch_capabilities(
 
 
 def fetch_key_set(
-    url: str, *, private_network: bool = False, session: requests.Session | None = None
+    url: str, *, private_network: bool = False, ca_file: str | None = None
 ) -> Any:
     """Return the JWK set at a URL that was reviewed before. AuthorizationError."""
-    with session or _open(url, private_network) as opened:
+    with _open(url, private_network, ca_file) as opened:
         document = _fetch_document(opened, url)
     if document is None or not isinstance(document.get("keys"), list):
         raise AuthorizationError("The authorization server's key set is unusable")
     return document
 
 
-def _open(url: str, private: bool, size: int = _DOCUMENT_BYTES) -> requests.Session:
+def _open(
+    url: str,
+    private: bool,
+    ca_file: str | None = None,
+    *,
+    size: int = _DOCUMENT_BYTES,
+) -> requests.Session:
     reach = read_reach(url, private_network=private)
-    return make_session(reach, size=size, seconds=_SECONDS)
+    return make_session(reach, size=size, seconds=_SECONDS, ca_file=ca_file)
 
 
 def _get(session: requests.Session, url: str) -> requests.Response:
@@ -237,7 +246,7 @@ def _read_oauth_uris(
         "introspect": "introspection_endpoint",
     }
     found: dict[str, Any] = {}
-    for part in _list(statement.get("rest")):
+    for part in list_rests(statement):
         security = part.get("security")
         security = security if isinstance(security, dict) else {}
         for extension in _list(security.get("extension")):

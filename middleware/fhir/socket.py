@@ -1,6 +1,6 @@
 """A WebSocket to an EHR: bounded, to the endpoint's own host only, never redirected.
 
-Its name is resolved here, and only an address within the endpoint's reach is taken.
+The address that is connected to is one that was looked at, as for every other request.
 
 Sources: RFC 6455; Subscriptions R5 Backport IG 1.1, channels.
 """
@@ -10,8 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Collection
-from contextlib import ExitStack
-from typing import Any
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 from websockets.exceptions import WebSocketException
@@ -20,21 +19,12 @@ from websockets.sync.client import ClientConnection, connect
 from mappings.errors import FhirError
 from middleware.fhir.addresses import is_loopback
 from middleware.fhir.reach import Reach, read_reach
+from middleware.fhir.resolving import list_addresses
 from middleware.ports import require_no_transaction
 
 LARGEST_FRAME = 5 * 1024 * 1024
 OPEN_SECONDS = 10.0
 KEEPALIVE_SECONDS = 20.0
-
-
-_LIMITS: dict[str, Any] = {
-    "ping_interval": KEEPALIVE_SECONDS,
-    "ping_timeout": KEEPALIVE_SECONDS,
-    "close_timeout": 2.0,
-    "max_size": LARGEST_FRAME,
-    "user_agent_header": "CareCue",
-    "proxy": None,
-}
 
 
 class Socket:
@@ -70,58 +60,40 @@ def open_socket(
     base: str,
     *,
     hosts: Collection[str] = (),
+    private_network: bool = False,
     ca_file: str | None = None,
-    reach: Reach | None = None,
 ) -> Socket:
     """Open a WebSocket at ``url``; FhirError when it may not or cannot be opened.
 
-    It must lie on the host of ``base`` or on one of ``hosts``, which were reviewed, and
-    be wss, but on this machine; ``reach`` is the endpoint's, by default its base's.
+    It must lie on the host of ``base`` or on one of ``hosts``, which an administrator
+    reviewed, be wss, but on this machine, and mean an address within reach.
     """
     require_no_transaction("a WebSocket")
     secure = _check(url, base, hosts)
     context = ssl.create_default_context(cafile=ca_file) if secure else None
+    reach = read_reach(url, private_network=private_network)
     stack = ExitStack()
     try:
-        wire = stack.enter_context(_dial(url, reach or read_reach(base)))
         connection = stack.enter_context(
             connect(
                 url,
-                sock=wire,
+                sock=_connect(url, reach),
                 ssl=context,
                 open_timeout=OPEN_SECONDS,
-                **_LIMITS,
+                ping_interval=KEEPALIVE_SECONDS,
+                ping_timeout=KEEPALIVE_SECONDS,
+                close_timeout=2.0,
+                max_size=LARGEST_FRAME,
+                user_agent_header="CareCue",
+                proxy=None,
             )
         )
     except (WebSocketException, OSError, ValueError) as error:
-        stack.close()
         raise FhirError(
             f"The EHR's WebSocket could not be opened ({type(error).__name__}); nothing "
             "is lost, the poll goes on; it is tried again"
         ) from None
     return Socket(connection, stack)
-
-
-def _dial(url: str, reach: Reach) -> socket.socket:
-    """Connect to the first address within reach that takes it, and to no name."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
-    found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    named = [str(each[4][0]) for each in found]
-    allowed = [address for address in named if reach.allows(address)]
-    if not allowed:
-        raise FhirError(
-            "The name of the EHR's WebSocket means an address that may not be "
-            "connected to (loopback, link-local, multicast or a metadata server); it "
-            "was not opened; see private_network in docs/operations.md",
-            permanent=True,
-        )
-    for address in allowed[:-1]:
-        try:
-            return socket.create_connection((address, port), OPEN_SECONDS)
-        except OSError:
-            continue
-    return socket.create_connection((allowed[-1], port), OPEN_SECONDS)
 
 
 def _check(url: str, base: str, hosts: Collection[str]) -> bool:
@@ -147,6 +119,34 @@ def _check(url: str, base: str, hosts: Collection[str]) -> bool:
         "not opened; ask the EHR's team for a wss address",
         permanent=True,
     )
+
+
+def _connect(url: str, reach: Reach) -> socket.socket:
+    """Connect to the first address within reach that takes it.
+
+    An open connection is also what keeps the library from following a redirect.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    allowed = list_addresses(parts.hostname or "", port, reach)
+    if not allowed:
+        raise FhirError(
+            "The name of the EHR's WebSocket means an address that may not be gone to "
+            "(loopback, link-local, multicast or a metadata server); nothing was sent; "
+            "see private_network in docs/operations.md",
+            permanent=True,
+        )
+    for address in allowed[:-1]:
+        with suppress(OSError):
+            return _open(address, port)
+    return _open(allowed[-1], port)
+
+
+def _open(address: str, port: int) -> socket.socket:
+    opened = socket.create_connection((address, port), OPEN_SECONDS)
+    # From here on the library keeps the time: a socket may be silent for long.
+    opened.settimeout(None)
+    return opened
 
 
 def _gone(error: Exception) -> FhirError:

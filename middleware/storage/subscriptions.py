@@ -110,9 +110,3 @@ def update_subscription(
             "secrets": secrets,
         },
     )
-
-
-def delete_subscription(tx: Tx, subscription_id: str) -> bool:
-    """Remove a subscription that never received anything; False when there is none."""
-    deleted = tx.execute("DELETE FROM subscription WHERE id = %s", (subscription_id,))
-    return deleted.rowcount == 1

@@ -7,10 +7,11 @@ patients by id only; what the chart says is shown for a reason that is audited.
 from __future__ import annotations
 
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, send_file
 from werkzeug.exceptions import HTTPException
 
 from mappings.errors import BadInputError, CareCueError
+from middleware.desk.look import LOOK
 from middleware.web import security
 from middleware.web.console_acting import add_acting
 from middleware.web.console_door import add_login, register_door
@@ -22,13 +23,13 @@ from middleware.web.metrics import write_metrics
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FORM_LIMIT = 64 * 1024
+STATIC_PATH = "/console/static"
 
 
 def create_console_app(ports: ConsolePorts) -> Flask:
     """Compose the console's WSGI application, with /metrics and /health beside it."""
-    app = Flask(
-        "middleware.web", static_folder="static", static_url_path="/console/static"
-    )
+    app = Flask("middleware.web", static_folder="static", static_url_path=STATIC_PATH)
+    app.add_url_rule(f"{STATIC_PATH}/{LOOK.name}", "look", lambda: send_file(LOOK))
     app.config["MAX_CONTENT_LENGTH"] = FORM_LIMIT
     app.jinja_env.autoescape = True
     app.jinja_env.trim_blocks = True

@@ -24,7 +24,6 @@ from subscriptions.memory import load_memory
 
 POLL_LATE = timedelta(minutes=15)
 BROKEN = ("error", "off")
-SEVERITY = ("stop", "warn", "info", "off", "ok")
 
 
 @dataclass(frozen=True)

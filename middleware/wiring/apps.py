@@ -117,9 +117,6 @@ def _smart_ports(runtime: Runtime, context: StageContext, keys: KeyRing) -> Smar
         with runtime.database.tx() as tx:
             return endpoints.list_endpoints(tx)
 
-    def fetch_keys(url: str) -> Any:
-        return fetch_key_set(url, private_network=any(map(_is_private, known())))
-
     def client_secret(endpoint_id: str) -> str | None:
         with runtime.database.tx() as tx:
             endpoint = endpoints.get_endpoint(tx, endpoint_id)
@@ -136,7 +133,7 @@ def _smart_ports(runtime: Runtime, context: StageContext, keys: KeyRing) -> Smar
         sealer=runtime.sealer,
         fhir=_person_clients(runtime, known),
         discover=_discover,
-        fetch_keys=fetch_keys,
+        fetch_keys=_fetch_keys,
         signing_key=lambda algorithm: keys().signing_key(algorithm),
         client_secret=client_secret,
         desk=Desk(context),
@@ -151,20 +148,28 @@ def _person_clients(
 
     @functools.lru_cache(maxsize=256)
     def make(base: str, token: str) -> FhirApi:
-        private = any(_is_private(each) for each in known() if each.fhir_base == base)
-        session = make_session(read_reach(base, private_network=private))
+        profiles = (each.profile for each in known() if each.fhir_base == base)
+        profile = next(profiles, {})
+        private = profile.get("private_network") is True
+        reach = read_reach(base, private_network=private)
+        session = make_session(reach, ca_file=profile.get("ca_file"))
         return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
 
     return make
-
-
-def _is_private(endpoint: Endpoint) -> bool:
-    return endpoint.profile.get("private_network") is True
 
 
 def _discover(endpoint: Endpoint) -> Any:
     return fetch_smart_configuration(
         endpoint.fhir_base,
         hosts=endpoint.profile.get("authorization_hosts", ()),
-        private_network=_is_private(endpoint),
+        private_network=endpoint.profile.get("private_network") is True,
+        ca_file=endpoint.profile.get("ca_file"),
+    )
+
+
+def _fetch_keys(endpoint: Endpoint, url: str) -> Any:
+    return fetch_key_set(
+        url,
+        private_network=endpoint.profile.get("private_network") is True,
+        ca_file=endpoint.profile.get("ca_file"),
     )

@@ -144,8 +144,8 @@ def socket_ports(context: StageContext) -> SocketPorts:
             url,
             endpoint.fhir_base,
             hosts=profile.get("authorization_hosts", ()),
+            private_network=profile.get("private_network") is True,
             ca_file=profile.get("ca_file"),
-            reach=endpoint_reach(endpoint),
         )
 
     def capabilities(endpoint: Endpoint) -> dict[str, Any]:

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from mappings.capabilities import find_declared, read_interactions
 from mappings.endpoint import Endpoint, EndpointKind
 from mappings.errors import ReferenceRefusedError
 from middleware.fhir.addresses import read_reference
-from middleware.fhir.checking.documents import find_resource
 from middleware.fhir.checking.exchange import Exchange
 from middleware.fhir.checking.finding import Seen
 from middleware.fhir.checking.push import (
     check_listener,
     find_topic,
     judge_hook,
-    read_interactions,
 )
 from middleware.fhir.checking.talk import Talk
 from middleware.storage import subscriptions, trials
@@ -50,7 +49,7 @@ class Trial:
 
     def run(self, talk: Talk) -> Seen:
         """Say whether notifications arrive, and how that was seen."""
-        declared = find_resource(talk.statement, "Subscription") or {}
+        declared = find_declared(talk.statement, "Subscription") or {}
         if "create" not in read_interactions(declared):
             return Seen(
                 "skipped", "no Subscription can be created, as far as the server says"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from werkzeug.test import Client
 
 from middleware.stages.receive import Intake, ReceivePorts
@@ -16,6 +17,46 @@ from tests.stages.world import ENDPOINT, START, World
 
 SECRET = {"X-CareCue-Secret": "right"}
 FHIR = "application/fhir+json"
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
+
+
+def notification(number: int, *focuses: str, resource: Any = None) -> bytes:
+    """A backport event-notification about these focuses."""
+    events = [
+        {
+            "name": "notification-event",
+            "part": [
+                {"name": "event-number", "valueString": str(number)},
+                {
+                    "name": "focus",
+                    "valueReference": {"reference": f"{ENDPOINT.fhir_base}/{focus}"},
+                },
+            ],
+        }
+        for focus in focuses
+    ]
+    status = {
+        "resourceType": "Parameters",
+        "meta": {"profile": [f"{BACKPORT}/backport-subscription-status-r4"]},
+        "parameter": [
+            {
+                "name": "subscription",
+                "valueReference": {"reference": f"{ENDPOINT.fhir_base}/Subscription/1"},
+            },
+            {"name": "status", "valueCode": "active"},
+            {"name": "type", "valueCode": "event-notification"},
+            {
+                "name": "events-since-subscription-start",
+                "valueString": str(number),
+            },
+            *events,
+        ],
+    }
+    entries = [{"resource": status, "request": {"method": "GET", "url": "x"}}]
+    if resource is not None:
+        full = f"{ENDPOINT.fhir_base}/{focuses[0]}"
+        entries.append({"fullUrl": full, "resource": resource})
+    return orjson.dumps({"resourceType": "Bundle", "type": "history", "entry": entries})
 
 
 def subscription(**changes: Any) -> subscriptions.SubscriptionRow:

@@ -14,8 +14,7 @@ from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.track import track_subscriptions
 from middleware.storage.intake import IntakeDatabase
-from tests.stages.listening import FHIR, SECRET, listen, subscribe
-from tests.stages.test_receive import notification
+from tests.stages.listening import FHIR, SECRET, listen, notification, subscribe
 from tests.stages.world import ENDPOINT, World, appointment, encounter
 
 BASE = ENDPOINT.fhir_base

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import Any
 
 import orjson
 import psycopg
@@ -16,10 +15,8 @@ from middleware.storage import retention, subscriptions
 from middleware.storage.intake import IntakeDatabase
 from subscriptions.receiver import LARGEST_BODY
 from tests.databases import with_name
-from tests.stages.listening import FHIR, SECRET, listen, post, subscribe
+from tests.stages.listening import FHIR, SECRET, listen, notification, post, subscribe
 from tests.stages.world import ENDPOINT, START, World, appointment, encounter
-
-BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
 
 @pytest.fixture
@@ -27,45 +24,6 @@ def hook(world: World, intake: IntakeDatabase) -> Client:
     """The receiver of a subscription whose hook is ``hook-1``."""
     subscribe(world)
     return listen(world, intake)
-
-
-def notification(number: int, *focuses: str, resource: Any = None) -> bytes:
-    """A backport event-notification about these focuses."""
-    events = [
-        {
-            "name": "notification-event",
-            "part": [
-                {"name": "event-number", "valueString": str(number)},
-                {
-                    "name": "focus",
-                    "valueReference": {"reference": f"{ENDPOINT.fhir_base}/{focus}"},
-                },
-            ],
-        }
-        for focus in focuses
-    ]
-    status = {
-        "resourceType": "Parameters",
-        "meta": {"profile": [f"{BACKPORT}/backport-subscription-status-r4"]},
-        "parameter": [
-            {
-                "name": "subscription",
-                "valueReference": {"reference": f"{ENDPOINT.fhir_base}/Subscription/1"},
-            },
-            {"name": "status", "valueCode": "active"},
-            {"name": "type", "valueCode": "event-notification"},
-            {
-                "name": "events-since-subscription-start",
-                "valueString": str(number),
-            },
-            *events,
-        ],
-    }
-    entries = [{"resource": status, "request": {"method": "GET", "url": "x"}}]
-    if resource is not None:
-        full = f"{ENDPOINT.fhir_base}/{focuses[0]}"
-        entries.append({"fullUrl": full, "resource": resource})
-    return orjson.dumps({"resourceType": "Bundle", "type": "history", "entry": entries})
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from mappings.endpoint import Endpoint
@@ -24,8 +26,8 @@ from middleware.stages.sockets import SocketPorts, close_lines, open_lines, take
 from middleware.stages.track import track_subscriptions
 from middleware.storage import subscriptions
 from middleware.wiring.listening import Listeners
-from tests.stages.listening import subscription
-from tests.stages.test_receive import notification
+from tests.certificates import issue, server_context
+from tests.stages.listening import notification, subscription
 from tests.stages.world import ENDPOINT, START, World, encounter
 
 PATIENCE = 10.0
@@ -34,10 +36,10 @@ PATIENCE = 10.0
 class Server:
     """An EHR's WebSocket that notes what it is told and says what a test wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.heard: queue.Queue[str] = queue.Queue()
         self.open: list[ServerConnection] = []
-        self._server = serve(self._talk, "127.0.0.1", 0)
+        self._server = serve(self._talk, "127.0.0.1", 0, **options)
         port = self._server.socket.getsockname()[1]
         self.url = f"ws://127.0.0.1:{port}/ws"
         self._thread = threading.Thread(target=self._server.serve_forever)
@@ -362,16 +364,69 @@ def test_socket_goes_to_the_endpoints_own_host_only_and_protected(url, said):
         open_socket(url, "https://ehr.example.org/fhir")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1"])
-def test_socket_goes_to_no_address_that_its_endpoint_may_not_reach(
-    monkeypatch, address
-):
-    """Whoever rules the host's DNS may let it mean this machine."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    found = [(family, socket.SOCK_STREAM, 6, "", (address, 443))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(FhirError, match="may not be connected to"):
-        open_socket("wss://ehr.example.org/ws", "https://ehr.example.org/fhir")
+def mean(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let the name ehr.test mean these addresses."""
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *values: Any, **options: Any) -> Any:
+        names = addresses if host == "ehr.test" else (host,)
+        return [found for name in names for found in real(name, *values, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.1.1", "169.254.169.254"])
+def test_socket_goes_to_no_address_out_of_reach(server, monkeypatch, address):
+    mean(monkeypatch, address)
+    url = server.url.replace("ws://127.0.0.1", "wss://ehr.test")
+    with pytest.raises(FhirError, match="may not be gone to") as caught:
+        open_socket(url, "https://ehr.test/fhir")
+    assert caught.value.permanent
+
+
+def test_socket_takes_the_address_within_reach(monkeypatch, tmp_path):
+    authority = issue(None)
+    context = server_context(issue(authority, host="ehr.test"), tmp_path)
+    mean(monkeypatch, "169.254.169.254", "127.0.0.1")
+    secure = Server(ssl=context)
+    try:
+        opened = open_socket(
+            secure.url.replace("ws://127.0.0.1", "wss://ehr.test"),
+            "https://ehr.test/fhir",
+            private_network=True,
+            ca_file=str(authority.save(tmp_path, "authority")),
+        )
+        opened.send("bind-with-token t1")
+        assert secure.hear() == "bind-with-token t1"
+        opened.close()
+    finally:
+        secure.stop()
+
+
+def test_socket_may_be_silent_for_longer_than_opening_may_take(server, monkeypatch):
+    monkeypatch.setattr("middleware.fhir.socket.OPEN_SECONDS", 0.2)
+    opened = open_socket(server.url, "http://127.0.0.1/fhir")
+    try:
+        assert opened.receive(0.5) is None
+        server.say("ping s1")
+        assert opened.receive(PATIENCE) == "ping s1"
+    finally:
+        opened.close()
+
+
+def test_socket_follows_no_redirect(server):
+    def redirect(connection: ServerConnection, _: Request) -> Response:
+        answer = connection.respond(HTTPStatus.FOUND, "")
+        answer.headers["Location"] = server.url
+        return answer
+
+    elsewhere = Server(process_request=redirect)
+    try:
+        with pytest.raises(FhirError, match="could not be opened"):
+            open_socket(elsewhere.url, "http://127.0.0.1/fhir")
+    finally:
+        elsewhere.stop()
+    assert server.open == []
 
 
 def test_socket_that_cannot_be_opened_is_an_error(server):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from middleware.fhir.checking.exchange import Exchange
@@ -135,14 +134,3 @@ def judge_clock(skew: float, asked: str) -> Seen:
     if abs(skew) > SKEW_WARNED:
         return Seen("clock-drift", told, asked)
     return Seen("ok", "the clocks agree within 5 s")
-
-
-def find_resource(statement: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
-    """Return what a CapabilityStatement says of one resource type."""
-    rests = (statement or {}).get("rest")
-    for rest in rests if isinstance(rests, list) else []:
-        listed = rest.get("resource") if isinstance(rest, dict) else None
-        for resource in listed if isinstance(listed, list) else []:
-            if isinstance(resource, dict) and resource.get("type") == name:
-                return resource
-    return None

@@ -6,20 +6,18 @@ discovery.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
+from mappings.capabilities import find_declared, read_interactions
 from mappings.event import FOCUS_TYPES
+from mappings.resource import dict_of, list_of, values_at
 from middleware.fhir.addresses import host_of, leads_here
-from middleware.fhir.bundles import list_entries
-from middleware.fhir.checking.documents import find_resource
 from middleware.fhir.checking.finding import Seen
 from middleware.fhir.checking.talk import Talk
 from subscriptions.definition import BACKPORT
+from subscriptions.topics import QUERIES, list_declared_topics, read_canonical
 
 PROFILE = f"{BACKPORT}backport-subscription"
-CANONICAL = f"{BACKPORT}capabilitystatement-subscriptiontopic-canonical"
-BASICS = "Basic?code=http://hl7.org/fhir/fhir-types|SubscriptionTopic&_count=50"
 
 
 def check_forms(talk: Talk) -> Seen:
@@ -31,7 +29,7 @@ def check_forms(talk: Talk) -> Seen:
     asked = f"GET {talk.base}/metadata"
     if talk.statement is None:
         return Seen("subscriptions-unknown", "no CapabilityStatement", asked)
-    declared = find_resource(talk.statement, "Subscription")
+    declared = find_declared(talk.statement, "Subscription")
     if declared is None:
         return Seen("subscriptions-none", "Subscription is not declared", asked)
     if "create" not in read_interactions(declared):
@@ -39,41 +37,25 @@ def check_forms(talk: Talk) -> Seen:
         return Seen("subscriptions-read-only", told, asked)
     if not has_backport(declared):
         return Seen("ok", "form criteria (R4 rest-hook)")
-    topics = list(dict.fromkeys([*read_topics(declared), *_fetch_topics(talk)]))
+    topics = _find_topics(talk)
     if not topics:
         told = "the backport profile is declared, and no topic can be found"
         return Seen("topics-none", told, asked)
     return Seen("ok", f"forms criteria and backport; topics {', '.join(topics[:8])}")
 
 
-def read_interactions(declared: dict[str, Any]) -> set[str]:
-    """Return the interactions that a CapabilityStatement declares for a type."""
-    listed = declared.get("interaction")
-    items = listed if isinstance(listed, list) else []
-    return {str(item.get("code")) for item in items if isinstance(item, dict)}
-
-
 def has_backport(declared: dict[str, Any]) -> bool:
     """Tell whether the backport profile is among those supported."""
-    profiles = declared.get("supportedProfile")
-    listed = profiles if isinstance(profiles, list) else []
+    listed = list_of(declared.get("supportedProfile"))
     return any(str(item).partition("|")[0] == PROFILE for item in listed)
-
-
-def read_topics(declared: dict[str, Any]) -> Iterator[str]:
-    """Yield the topic canonicals that the CapabilityStatement lists."""
-    extensions = declared.get("extension")
-    for extension in extensions if isinstance(extensions, list) else []:
-        if isinstance(extension, dict) and extension.get("url") == CANONICAL:
-            yield str(extension.get("valueCanonical"))
 
 
 def find_topic(talk: Talk) -> tuple[str, str] | None:
     """Return a focus type with a topic whose name speaks of it, for a handshake."""
-    declared = find_resource(talk.statement, "Subscription") or {}
+    declared = find_declared(talk.statement, "Subscription") or {}
     if not has_backport(declared):
         return None
-    topics = [*read_topics(declared), *_fetch_topics(talk)]
+    topics = _find_topics(talk)
     for name in FOCUS_TYPES:
         for topic in topics:
             if name.lower() in topic.rpartition("/")[2].lower():
@@ -81,27 +63,15 @@ def find_topic(talk: Talk) -> tuple[str, str] | None:
     return ("Encounter", topics[0]) if topics else None
 
 
-def _fetch_topics(talk: Talk) -> Iterator[str]:
-    """Look where servers keep topics besides: SubscriptionTopic, and Basic in R4."""
-    for path in ("SubscriptionTopic?_count=50", BASICS):
-        exchange = talk.get(path)
-        if exchange.status != 200 or exchange.kind != "Bundle":
-            continue
-        for entry in list_entries(exchange.body or {}):
-            resource = entry.get("resource") if isinstance(entry, dict) else None
-            yield from _canonicals(resource if isinstance(resource, dict) else {})
-
-
-def _canonicals(resource: dict[str, Any]) -> Iterator[str]:
-    if isinstance(resource.get("url"), str):
-        yield resource["url"]
-    extensions = resource.get("extension")
-    for extension in extensions if isinstance(extensions, list) else []:
-        named = isinstance(extension, dict) and str(extension.get("url")).endswith(
-            "SubscriptionTopic.url"
-        )
-        if named and isinstance(extension.get("valueUri"), str):
-            yield extension["valueUri"]
+def _find_topics(talk: Talk) -> list[str]:
+    """Return the topics that the server publishes, wherever it says so."""
+    found = list(list_declared_topics(talk.statement or {}))
+    for query in QUERIES:
+        exchange = talk.get(query)
+        if exchange.status == 200 and exchange.kind == "Bundle":
+            kept = values_at(exchange.body, "entry.resource")
+            found += filter(None, map(read_canonical, map(dict_of, kept)))
+    return list(dict.fromkeys(found))
 
 
 def judge_hook(public_url: str, base: str) -> Seen | None:

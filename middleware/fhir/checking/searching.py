@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from mappings.capabilities import find_declared
 from mappings.instants import find_instant, write_instant
 from mappings.reference import focus_patient
 from middleware.fhir.addresses import host_of, resolve_link
 from middleware.fhir.bundles import list_entries, read_next
-from middleware.fhir.checking.documents import find_resource
 from middleware.fhir.checking.exchange import Exchange
 from middleware.fhir.checking.finding import Seen
 from middleware.fhir.checking.reading import matches, meta_of
@@ -167,7 +167,7 @@ def check_conditional(talk: Talk) -> Seen:
         (name, found)
         for name in talk.needs.writes
         if name != "Subscription"
-        and (found := find_resource(talk.statement, name)) is not None
+        and (found := find_declared(talk.statement, name)) is not None
     ]
     without = [
         name for name, found in kept if found.get("conditionalCreate") is not True

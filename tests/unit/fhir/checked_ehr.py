@@ -12,12 +12,13 @@ from mappings.instants import read_instant, write_instant
 from middleware.clock import SystemClock
 from middleware.fhir.checking.exchange import Caller, Patience
 from middleware.fhir.checking.finding import Finding
-from middleware.fhir.checking.push import CANONICAL, PROFILE
+from middleware.fhir.checking.push import PROFILE
 from middleware.fhir.checking.steps import run_steps
 from middleware.fhir.checking.talk import Needs, Talk
 from middleware.fhir.keys import SigningKeys
 from middleware.fhir.reach import endpoint_reach
 from middleware.ports import Clock
+from subscriptions.topics import CANONICAL
 from tests.unit.fhir.scripted import Asked, Reply, Script
 
 QUICK = Patience(connect=5.0, answer=10.0)

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import ssl
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from mappings.endpoint import BackendClient, EndpointKind
-from middleware.clock import SystemClock
 from middleware.fhir.checking.exchange import Patience
 from middleware.fhir.checking.finding import Finding, Outcome
 from middleware.fhir.checking.push import judge_hook
 from middleware.fhir.keys import SigningKeys
+from tests.certificates import Issued, issue, server_context
 from tests.unit.fhir.checked_ehr import SCOPE, Ehr, check
 from tests.unit.fhir.scripted import QuietServer, Script, make_handler, serve
 
@@ -40,53 +33,6 @@ def keys() -> SigningKeys:
 def ehr(keys: SigningKeys) -> Iterator[Ehr]:
     with serve() as script:
         yield Ehr(script, keys)
-
-
-# --- certificates ----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Issued:
-    """A certificate with its key; ``issuer`` None signs itself."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    def save(self, folder: Path, name: str) -> Path:
-        pem = serialization.Encoding.PEM
-        plain = serialization.NoEncryption()
-        kind = serialization.PrivateFormat.PKCS8
-        file = folder / f"{name}.pem"
-        file.write_bytes(
-            self.certificate.public_bytes(pem)
-            + self.key.private_bytes(pem, kind, plain)
-        )
-        return file
-
-
-def issue(
-    issuer: Issued | None, *, first: float = -30, last: float = 365, host: str = ""
-) -> Issued:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host or "authority")])
-    now = SystemClock().now()
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer.certificate.subject if issuer else name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=first))
-        .not_valid_after(now + timedelta(days=last))
-        .add_extension(x509.BasicConstraints(ca=not host, path_length=None), True)
-    )
-    if host:
-        names: list[x509.GeneralName] = [x509.DNSName(host)]
-        if host == "localhost":
-            names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
-    signer = issuer.key if issuer else key
-    return Issued(builder.sign(signer, hashes.SHA256()), key)
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +64,6 @@ def serve_tls(ehr: Ehr, context: ssl.SSLContext) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def server_context(issued: Issued, folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(issued.save(folder, "server"))
-    return context
 
 
 def check_tls(

@@ -126,7 +126,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         sealer=Sealer([b"k" * 32]),
         fhir=lambda base, token: FhirClient(base, lambda: token, clock=clock),
         discover=lambda endpoint: fetch_smart_configuration(endpoint.fhir_base),
-        fetch_keys=fetch_key_set,
+        fetch_keys=lambda endpoint, url: fetch_key_set(url),
         signing_key=lambda algorithm: OURS,
         client_secret=lambda endpoint_id: ehr.secret,
         desk=Desk(context),

@@ -7,6 +7,7 @@ reads, on a free loopback port. What it says can be spoilt, one test at a time.
 import base64
 import hashlib
 import json
+import ssl
 import threading
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,10 +25,13 @@ ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class Ehr:
-    def __init__(self, clock) -> None:
+    def __init__(self, clock, context: ssl.SSLContext | None = None) -> None:
         self.clock = clock
-        self.server = make_server("127.0.0.1", 0, self._app(), threaded=True)
-        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        self.server = make_server(
+            "127.0.0.1", 0, self._app(), threaded=True, ssl_context=context
+        )
+        scheme = "https" if context else "http"
+        self.origin = f"{scheme}://127.0.0.1:{self.server.server_port}"
         self.base = f"{self.origin}/fhir"
         self.reset()
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))

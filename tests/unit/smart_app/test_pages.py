@@ -147,13 +147,16 @@ def test_page_has_the_strict_policy(rig):
     assert not re.search(r"\son[a-z]+=", answer.text)
 
 
-def test_assets_are_cached_for_good_under_their_own_mark(rig):
+@pytest.mark.parametrize("name", ["look.css", "app.css"])
+def test_assets_are_cached_for_good_under_their_own_mark(rig, name):
     html = rig.http.get(rig.open()).text
-    path = re.search(r'href="(/smart/static/app.css\?v=[0-9a-f]+)"', html)[1]
+    path = re.search(rf'href="(/smart/static/{name}\?v=[0-9a-f]+)"', html)[1]
     with rig.http.get(path) as answer:
         assert answer.status_code == 200
+        assert answer.mimetype == "text/css"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "immutable" in answer.headers["Cache-Control"]
-    with rig.http.get("/smart/static/app.css?v=0") as answer:
+    with rig.http.get(f"/smart/static/{name}?v=0") as answer:
         assert "immutable" not in answer.headers["Cache-Control"]
 
 

@@ -35,7 +35,6 @@ from middleware.storage.login_links import (
 )
 from middleware.storage.schedule import claim, list_errors, note_result
 from middleware.storage.subscriptions import (
-    delete_subscription,
     find_subscription,
     get_subscription,
     insert_subscription,
@@ -116,8 +115,6 @@ def test_a_subscription_is_found_by_its_hook_and_changed(database):
         assert get_subscription(tx, "s1") == changed
         assert list_subscriptions(tx) == [changed]
         assert list_subscriptions(tx, "e2") == []
-        assert delete_subscription(tx, "s1")
-        assert list_subscriptions(tx, "e1") == []
 
 
 def test_a_launch_state_is_used_up_by_the_first_response(database):

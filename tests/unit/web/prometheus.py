@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _HELP = re.compile(rf"# HELP ({_NAME}) (?:[^\\\n]|\\\\|\\n)*")
@@ -62,3 +63,15 @@ def _labels(text: str) -> tuple[tuple[str, str], ...]:
 
 def _refuse(line: str) -> re.Match[str]:
     raise ValueError(f"not allowed: {line}")
+
+
+def scrape(console: Any) -> Series:
+    """Read /metrics as a scraper does."""
+    answer = console.client.get("/metrics")
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    return read_exposition(answer.text)
+
+
+def total(series: Series, name: str, **labels: str) -> float:
+    """One sample by its name and labels."""
+    return series[f"carecue_{name}", tuple(labels.items())]

@@ -22,13 +22,16 @@ CONSOLE_PATHS = (
     "/console",
     "/console/login",
     "/console/static/console.css",
+    "/console/static/look.css",
     "/metrics",
 )
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 def test_console_is_not_on_the_public_listener(public):
-    assert [public.get(path).status_code for path in CONSOLE_PATHS] == [404] * 4
+    assert [public.get(path).status_code for path in CONSOLE_PATHS] == [404] * len(
+        CONSOLE_PATHS
+    )
 
 
 def test_public_paths_are_not_on_the_consoles_listener(console):
@@ -136,7 +139,7 @@ def test_every_public_answer_has_the_headers(public, path, verb):
 @pytest.mark.parametrize(
     "path",
     ["/console", "/console/login", "/console/events", "/console/nothing", "/metrics",
-     "/console/static/console.css", "/health/ready", "/console/hold"],
+     "/console/static/console.css", "/console/static/look.css", "/health/ready", "/console/hold"],
 )  # fmt: skip
 @pytest.mark.parametrize("inside", [True, False])
 def test_every_console_answer_has_the_headers(console, path, inside):
@@ -165,8 +168,9 @@ def test_pages_have_no_inline_style_or_script(console):
     assert [page for page in pages if " style=" in page or "<script" in page] == []
 
 
-def test_console_pictures_and_styles_need_no_login(console):
-    css = console.client.get("/console/static/console.css", buffered=True)
+@pytest.mark.parametrize("name", ["console.css", "look.css"])
+def test_console_pictures_and_styles_need_no_login(console, name):
+    css = console.client.get(f"/console/static/{name}", buffered=True)
     icon = console.client.get("/console/static/icon.svg", buffered=True)
 
     assert (css.status_code, css.mimetype) == (200, "text/css")

@@ -8,17 +8,7 @@ from middleware.storage.subscriptions import insert_subscription
 from middleware.web import metrics
 from tests.stages.world import CHECK_IN
 from tests.unit.storage.seeds import SUBSCRIPTION
-from tests.unit.web.prometheus import read_exposition
-
-
-def scrape(console):
-    answer = console.client.get("/metrics")
-    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
-    return read_exposition(answer.text)
-
-
-def total(series, name, **labels):
-    return series[f"carecue_{name}", tuple(labels.items())]
+from tests.unit.web.prometheus import read_exposition, scrape, total
 
 
 def test_metrics_count_what_happened(console):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -21,12 +20,9 @@ from mappings.endpoint import (
 from mappings.errors import BadInputError, StorageError
 from middleware.cli.main import main
 from middleware.clock import FixedClock
-from middleware.ports import RandomIds
-from middleware.sealing import Sealer, create_key_file, read_keys
 from middleware.settings import Settings
 from middleware.storage.audit import list_audit
 from middleware.storage.database import Database
-from middleware.storage.jobs import Wakes
 from middleware.wiring.pipeline import fhir_factory
 from middleware.wiring.runtime import Runtime, open_runtime, signing_keys
 from middleware.wiring.signing import WAIT, KeyRing, rotate_signing
@@ -43,24 +39,6 @@ ENDPOINT = Endpoint(
 
 
 pytestmark = pytest.mark.usefixtures("own_logging")
-
-
-@pytest.fixture
-def runtime(
-    database: Database, database_url: str, clock: FixedClock, tmp_path: Path
-) -> Iterator[Runtime]:
-    path = tmp_path / "secret.key"
-    create_key_file(path)
-    wakes = Wakes(database_url)
-    yield Runtime(
-        settings=Settings(home=tmp_path, database_url=database_url),
-        database=database,
-        wakes=wakes,
-        clock=clock,
-        ids=RandomIds(),
-        sealer=Sealer(read_keys(path)),
-    )
-    wakes.close()
 
 
 def published(runtime: Runtime) -> list[str]:
