@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-Resource = dict[str, Any]
+from mappings.reference import of_another, reference_of
+from mappings.resource import Resource
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ class Chart:
     )
 
     def of(self, resource_type: str) -> tuple[Resource, ...]:
-        """Return the resources of one type (entered-in-error ones left out)."""
+        """Return the resources of one type (entered-in-error ones left out).
+
+        A focus that was moved to another patient's chart is not this patient's.
+        """
         if not self._by_type:
-            self._by_type.update(_index(self.resources))
+            self._by_type.update(_index(self.resources, reference_of(self.patient)))
         return self._by_type.get(resource_type, ())
 
     def find(self, reference: str) -> Resource | None:
@@ -65,10 +69,14 @@ def read_chart(value: Mapping[str, Any]) -> Chart:
     )
 
 
-def _index(resources: Iterable[Resource]) -> dict[str, tuple[Resource, ...]]:
+def _index(
+    resources: Iterable[Resource], patient: str
+) -> dict[str, tuple[Resource, ...]]:
     found: dict[str, list[Resource]] = {}
     for resource in resources:
-        if resource.get("status") == "entered-in-error":
+        if resource.get("status") == "entered-in-error" or of_another(
+            resource, patient
+        ):
             continue
         found.setdefault(str(resource.get("resourceType")), []).append(resource)
     return {name: tuple(items) for name, items in found.items()}

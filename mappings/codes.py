@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from mappings.resource import Coding, Resource, codings_of, values_at
+from mappings.resource import Coding, Resource, codings_of, dict_of, values_at
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -19,8 +19,11 @@ MEDIUM: dict[str, str] = {
     "screen": "ONLINEWRIT",
 }
 
-ADMITTED, DISCHARGED, CANCELLED = "admitted", "discharged", "cancelled"
-UNDONE, DELETED, PLANNED, OTHER = "undone", "deleted", "planned", "other"
+PLANNED, ADMITTED, INPATIENT = "planned", "admitted", "inpatient"
+DISCHARGED, CANCELLED, UNDONE = "discharged", "cancelled", "undone"
+BOOKED, ARRIVED, NOSHOW, FULFILLED = "booked", "arrived", "noshow", "fulfilled"
+ACTIVE, ENDED = "active", "ended"
+DELETED, OTHER = "deleted", "other"
 
 ENCOUNTER_STATUS: dict[str, str] = {
     "planned": PLANNED,
@@ -37,6 +40,32 @@ ENCOUNTER_STATUS: dict[str, str] = {
     "entered-in-error": UNDONE,
 }
 
+# Every status of R4, R4B and R5 in one vocabulary. What is not here says nothing:
+# ``unknown`` and what a version yet to come may add.
+FOCUS_STATUS: dict[str, dict[str, str]] = {
+    "Encounter": ENCOUNTER_STATUS,
+    "Appointment": {
+        "proposed": PLANNED,
+        "pending": PLANNED,
+        "waitlist": PLANNED,
+        "booked": BOOKED,
+        "arrived": ARRIVED,
+        "checked-in": ARRIVED,
+        "fulfilled": FULFILLED,
+        "cancelled": CANCELLED,
+        "noshow": NOSHOW,
+        "entered-in-error": UNDONE,
+    },
+    "CarePlan": {
+        "draft": PLANNED,
+        "active": ACTIVE,
+        "on-hold": ENDED,
+        "revoked": ENDED,
+        "completed": ENDED,
+        "entered-in-error": UNDONE,
+    },
+}
+
 INPATIENT_CLASSES = frozenset({"IMP", "ACUTE", "NONAC", "OBSENC", "SS"})
 
 
@@ -45,11 +74,31 @@ def status_word(resource: Resource) -> str:
     return ENCOUNTER_STATUS.get(str(resource.get("status")), OTHER)
 
 
+def focus_status(resource: Resource) -> str:
+    """Return the status of a focus in one vocabulary for R4, R4B and R5.
+
+    An inpatient stay that goes on is told apart from an emergency visit.
+    """
+    words = FOCUS_STATUS.get(str(resource.get("resourceType")), {})
+    word = words.get(str(resource.get("status")), OTHER)
+    if word == ADMITTED and encounter_class(resource) in INPATIENT_CLASSES:
+        return INPATIENT
+    return word
+
+
 def encounter_class(encounter: Resource) -> str:
-    """Return the v3-ActCode of the class (R4: Coding, R5: CodeableConcepts) or ''."""
-    for _, code in codings_of(encounter.get("class")):
-        return code
-    return ""
+    """Return the v3-ActCode of the class (R4: Coding, R5: CodeableConcepts) or ''.
+
+    Where other systems stand beside it, v3-ActCode counts.
+    """
+    found = codings_of(encounter.get("class"))
+    standard = [code for system, code in found if system == ACT_CODE]
+    return next(iter(standard or [code for _, code in found]), "")
+
+
+def encounter_period(encounter: Resource) -> Resource:
+    """Return when the stay was: ``period`` (R4) or ``actualPeriod`` (R5)."""
+    return dict_of(encounter.get("period")) or dict_of(encounter.get("actualPeriod"))
 
 
 def disposition_path(encounter: Resource) -> str:

@@ -62,6 +62,19 @@ class FhirError(CareCueError):
         self.retry_after = retry_after
 
 
+class MergedError(FhirError):
+    """A server answered for a record with the one that replaces it (``Patient/id``)."""
+
+    def __init__(self, survivor: str) -> None:
+        super().__init__(
+            "the record that was asked for is merged into another; nothing is decided "
+            "on the old one; what was planned goes over to the record that lives on",
+            status=409,
+            permanent=True,
+        )
+        self.survivor = survivor
+
+
 class ReferenceRefusedError(FhirError):
     """A reference or link points outside the endpoint's base: it is never followed."""
 

@@ -1,7 +1,8 @@
 """The clinical event: something that happened to a patient, in one vocabulary.
 
 An event is a *transition* between two versions of an Encounter, Appointment or
-CarePlan; R4 and R5 status words are read into the same kinds.
+CarePlan, a care plan step whose day has come, or the end of a patient's record; R4 and
+R5 status words are read into the same kinds.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ class EventKind(StrEnum):
     ENCOUNTER_ADMITTED = "encounter-admitted"
     ENCOUNTER_DISCHARGED = "encounter-discharged"
     ENCOUNTER_CANCELLED = "encounter-cancelled"
+    ENCOUNTER_CORRECTED = "encounter-corrected"
     ENCOUNTER_UNDONE = "encounter-entered-in-error"
     APPOINTMENT_BOOKED = "appointment-booked"
     APPOINTMENT_RESCHEDULED = "appointment-rescheduled"
+    APPOINTMENT_UNBOOKED = "appointment-unbooked"
     APPOINTMENT_CANCELLED = "appointment-cancelled"
     APPOINTMENT_NOSHOW = "appointment-noshow"
     APPOINTMENT_ARRIVED = "appointment-arrived"
@@ -29,18 +32,46 @@ class EventKind(StrEnum):
     APPOINTMENT_UNDONE = "appointment-entered-in-error"
     CAREPLAN_ACTIVATED = "careplan-activated"
     CAREPLAN_CHANGED = "careplan-changed"
+    CAREPLAN_ACTIVITY_DUE = "careplan-activity-due"
     CAREPLAN_ENDED = "careplan-ended"
     CAREPLAN_UNDONE = "careplan-entered-in-error"
     RESOURCE_DELETED = "resource-deleted"
+    RESOURCE_MOVED = "resource-moved"
+    PATIENT_CLOSED = "patient-closed"
+
+
+# What starts the same plans: a late disposition, or a care plan step whose day came.
+DECIDED_AS: dict[EventKind, EventKind] = {
+    EventKind.ENCOUNTER_CORRECTED: EventKind.ENCOUNTER_DISCHARGED,
+    EventKind.CAREPLAN_ACTIVITY_DUE: EventKind.CAREPLAN_CHANGED,
+}
+
+# Why something that was read led to no event.
+NOTES: dict[str, str] = {
+    "names-no-patient": "It names no patient, so there is nobody to decide for.",
+    "time-unknown": "The stay had ended when it was first seen; no date says when.",
+    "too-long-ago": "It lies further back than any plan reaches.",
+}
+
+# What was told about these never was, or was another person's.
+TAKEN_BACK = frozenset(
+    {
+        EventKind.ENCOUNTER_UNDONE,
+        EventKind.APPOINTMENT_UNDONE,
+        EventKind.CAREPLAN_UNDONE,
+        EventKind.RESOURCE_DELETED,
+        EventKind.RESOURCE_MOVED,
+    }
+)
 
 
 @dataclass(frozen=True)
 class FocusState:
     """What is remembered of a focus between two versions.
 
-    ``status`` is the resource's own code, ``fingerprint`` the parts whose change is a
-    transition of its own (an Appointment's start and place, a CarePlan's activities),
-    ``ordinal`` orders versions of one resource (lastUpdated, then versionId).
+    ``status`` is a word of :data:`mappings.codes.FOCUS_STATUS`, ``fingerprint`` the
+    parts whose change is a transition of its own (an Appointment's start and place, a
+    CarePlan's activities), ``patient`` whom it was about when it last named somebody.
     """
 
     reference: str
@@ -48,16 +79,24 @@ class FocusState:
     status: str
     fingerprint: str
     last_updated: datetime
+    patient: str | None = None
 
 
 @dataclass(frozen=True)
 class Transition:
-    """One detected change: its kind and the version of the focus that shows it."""
+    """One detected change: its kind and the version of the focus that shows it.
+
+    ``patient`` is whom it concerns, ``tells_of`` the last instant that it is about by
+    the resource's own dates (a stay's end, a visit's start, a care plan's last step);
+    None when nothing says so.
+    """
 
     kind: EventKind
     reference: str
     version: str
     occurred_at: datetime
+    patient: str | None = None
+    tells_of: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ REVIVABLE = frozenset(
     }
 )
 
-# Holds that nobody but a person can end: each makes a task for staff.
+# What nobody but a person can see to: each makes a task for staff.
 NEEDS_PERSON: dict[str, str] = {
     "disposition-unknown": (
         "A stay has ended and the chart does not say where the patient went. Complete "
@@ -163,6 +163,11 @@ NEEDS_PERSON: dict[str, str] = {
     "disposition-other": (
         "A stay ended in a way that calls for a person, such as against advice. Reach "
         "the patient by phone."
+    ),
+    "record-inactive": (
+        "Something happened to a patient whose record is inactive, or was merged into "
+        "one that cannot be found. No message goes out for it. Find the record in use "
+        "and reach the patient if needed."
     ),
     "disposition-died": (
         "A hospital stay ended in death. All messages to this patient were cancelled. "

@@ -107,7 +107,10 @@ class Switch:
 
 @dataclass(frozen=True)
 class OwnRecord:
-    """What our own store knows of one patient, read in one transaction."""
+    """What our own store knows of one patient, read in one transaction.
+
+    ``replaced`` are records (``Patient/id``) that were merged into this one.
+    """
 
     preferences: tuple[PreferenceRecord, ...] = ()
     consents: tuple[ConsentRecord, ...] = ()
@@ -116,6 +119,7 @@ class OwnRecord:
     replies_waiting: int = 0
     bad_addresses: frozenset[tuple[str, str]] = frozenset()
     restore_unchecked: bool = False
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

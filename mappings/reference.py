@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from mappings.resource import list_of
-
-Resource = dict[str, Any]
+from mappings.resource import Resource, list_of
 
 _RELATIVE = re.compile(r"^([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?$")
 _SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual")
@@ -74,6 +71,14 @@ def _actors(resource: Resource) -> list[object]:
         for participant in list_of(resource.get("participant"))
         if isinstance(participant, dict)
     ]
+
+
+def of_another(resource: Resource, patient: str) -> bool:
+    """Tell whether a resource names patients, but not this one.
+
+    Some servers overlook the patient parameter of a search and send it along.
+    """
+    return focus_patient(resource) is not None and not concerns(resource, patient)
 
 
 def _patient(value: object, base: str | None) -> str | None:

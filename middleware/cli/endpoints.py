@@ -129,7 +129,13 @@ def secret(name: str, file: TextIO, by: str) -> None:
     default="id-only",
     help="How much the notification carries.",
 )
-@click.option("--type", "only", multiple=True, type=click.Choice(FOCUS_TYPES))
+@click.option(
+    "--type",
+    "only",
+    multiple=True,
+    type=click.Choice((*FOCUS_TYPES, "Patient")),
+    help="Resource type; all but Patient where none is given.",
+)
 def subscribe_command(
     name: str, form: Form, topic: str | None, content: Content, only: tuple[str, ...]
 ) -> None:

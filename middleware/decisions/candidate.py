@@ -15,7 +15,9 @@ from middleware.decisions.circumstance import Step
 from middleware.decisions.routing import Route
 from middleware.decisions.wording import Words, fill, plain_name, short_day, time_words
 
-PER_PATIENT = frozenset({"minor", "language-missing", "wording-missing"})
+PER_PATIENT = frozenset(
+    {"minor", "language-missing", "wording-missing", "record-inactive"}
+)
 URGENT = frozenset(
     {"disposition-unknown", "disposition-other", "disposition-died", "sensitive"}
 )

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.event import Event
+from mappings.event import DECIDED_AS, Event
 from mappings.instants import find_instant
 from mappings.nudge import Fact, Nudge, Outcome, Verdict
 from mappings.plan import Library, Plan, PlanAction
@@ -99,7 +99,8 @@ def _candidate(event: Event, step: Step) -> Candidate:
         detail = "the visit was booked after the time of this reminder"
         verdict = Verdict(Outcome.CANCEL, "window-passed", _known(step), detail=detail)
         return describe(step, verdict, due, expires)
-    early = step.plan.trigger_conditions.get(event.kind.value)
+    kind = DECIDED_AS.get(event.kind, event.kind)
+    early = step.plan.trigger_conditions.get(kind.value)
     found = judge(step, due, expires, early=early, at_send=False)
     return _not_too_late(found, step.case.now)
 

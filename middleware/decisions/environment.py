@@ -22,6 +22,7 @@ from mappings.codes import (
     DISCHARGED,
     INPATIENT_CLASSES,
     encounter_class,
+    encounter_period,
     status_word,
 )
 from mappings.endpoint import Endpoint
@@ -135,10 +136,11 @@ def _recent_stays(
 ) -> Iterable[Resource]:
     for item in encounters:
         status = status_word(item)
-        end = first_at(item, "period.end") or first_at(item, "actualPeriod.end")
+        period = encounter_period(item)
+        end = period.get("end")
         if (status == ADMITTED and end is None) or (
             status in (ADMITTED, DISCHARGED)
-            and _since(end or first_at(item, "period.start"), about.event - STAYS_BACK)
+            and _since(end or period.get("start"), about.event - STAYS_BACK)
         ):
             yield item
 

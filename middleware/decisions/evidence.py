@@ -11,7 +11,13 @@ from mappings.reference import reference_of, version_of
 from mappings.resource import Resource, values_at
 
 KEY_PATHS: dict[str, tuple[str, ...]] = {
-    "Encounter": ("status", "class.code", "period.end"),
+    "Encounter": (
+        "status",
+        "class.code",
+        "class.coding.code",
+        "period.end",
+        "actualPeriod.end",
+    ),
     "Appointment": ("status", "start"),
     "CarePlan": ("status",),
     "Patient": ("birthDate",),

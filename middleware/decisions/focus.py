@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,8 @@ from mappings.resource import (
 from middleware.decisions.evidence import fact
 
 _DAY = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
+# The rest is planned when the first of these is due.
+MOST_DAYS = 12
 CANCELLED_BY_DEATH = "pat-dec"
 
 
@@ -51,35 +53,34 @@ def list_activities(
     for index, activity in enumerate(list_of(plan.get("activity"))):
         if not isinstance(activity, dict):
             continue
-        read = _activity(chart, zone, now, plan=plan, index=index)
-        if read is None:
-            continue
-        count = seen[read.occasion] = seen.get(read.occasion, 0) + 1
-        name = read.occasion if count == 1 else f"{read.occasion}.{count}"
-        found.append(Activity(name, read.day, read.status, read.source, read.path))
+        for read in _steps(chart, zone, now, plan=plan, index=index):
+            count = seen[read.occasion] = seen.get(read.occasion, 0) + 1
+            name = read.occasion if count == 1 else f"{read.occasion}.{count}"
+            found.append(replace(read, occasion=name))
     return found
 
 
-def _activity(
+def _steps(
     chart: Chart, zone: str, now: datetime, *, plan: Resource, index: int
-) -> Activity | None:
+) -> Iterator[Activity]:
+    """Yield one activity once for each day on which it is due."""
     activity = list_of(plan.get("activity"))[index]
     target = read_reference(activity.get("reference")) or read_reference(
         activity.get("plannedActivityReference")
     )
     linked = chart.find(target) if target else None
     if linked is not None:
-        day, source, path = _linked_day(linked, zone), linked, "status"
+        day = _linked_day(linked, zone)
+        days, source, path = [day] if day else [], linked, "status"
         status = str(linked.get("status") or "unknown")
     else:
         detail = dict_of(activity.get("detail"))
-        day, source = _detail_day(detail, zone, now), plan
+        days, source = _detail_days(detail, zone, now), plan
         status = str(detail.get("status") or "unknown")
         path = f"CarePlan.activity[{index}].detail"
-    if day is None:
-        return None
     name = _identity(activity, target)
-    return Activity(f"{name}@{day.isoformat()}", day, status, source, path)
+    for day in days:
+        yield Activity(f"{name}@{day.isoformat()}", day, status, source, path)
 
 
 def _identity(activity: Resource, target: str | None) -> str:
@@ -117,27 +118,29 @@ def _linked_day(linked: Resource, zone: str) -> date | None:
     return None
 
 
-def _detail_day(detail: Resource, zone: str, now: datetime) -> date | None:
+def _detail_days(detail: Resource, zone: str, now: datetime) -> list[date]:
+    """Return the day of a step, or every day to come of one that is repeated."""
     for path in ("scheduledPeriod.end", "scheduledPeriod.start"):
         day = _local_day(first_at(detail, path), zone)
         if day is not None:
-            return day
+            return [day]
     today = now.astimezone(ZoneInfo(zone)).date()
-    days = [
+    days = {
         _local_day(item, zone) for item in values_at(detail, "scheduledTiming.event")
-    ]
+    }
     ahead = sorted(day for day in days if day is not None and day >= today)
     if ahead:
-        return ahead[0]
+        return ahead[:MOST_DAYS]
     for path in (
         "scheduledTiming.repeat.boundsPeriod.end",
         "scheduledTiming.repeat.boundsPeriod.start",
     ):
         day = _local_day(first_at(detail, path), zone)
         if day is not None:
-            return day
+            return [day]
     stated = _DAY.search(str(detail.get("scheduledString") or ""))
-    return _local_day(stated[1], zone) if stated else None
+    day = _local_day(stated[1], zone) if stated else None
+    return [day] if day else []
 
 
 def event_instant(focus: Resource, fallback: datetime) -> datetime:
@@ -171,13 +174,14 @@ def check_focus(
     occasion: str,
     plan: Plan,
     *,
-    patient: str,
+    patients: Collection[str],
     missing: bool,
 ) -> Verdict | None:
     """Return the verdict that ends or holds everything about this focus, or None.
 
     ``missing`` says that the focus could not be read, as opposed to being gone. A
-    focus that was moved to another patient's chart is gone for this one.
+    focus that was moved to another patient's chart is gone for this one; ``patients``
+    are its record and those that were merged into it.
     """
     if focus is None and missing:
         return Verdict(Outcome.HOLD, "ehr-unreachable", detail=reference)
@@ -189,7 +193,7 @@ def check_focus(
         return Verdict(Outcome.CANCEL, "event-undone", (fact(gone, "id", "gone"),))
     if focus.get("status") == "entered-in-error":
         return Verdict(Outcome.CANCEL, "event-undone", (fact(focus, "status"),))
-    if not concerns(focus, patient):
+    if not any(concerns(focus, patient) for patient in patients):
         moved = fact(focus, "subject", "not this patient")
         return Verdict(Outcome.CANCEL, "event-undone", (moved,))
     if plan.occasion == "start" and focus.get("status") == "booked":

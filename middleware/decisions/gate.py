@@ -127,7 +127,7 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
         step.focus,
         step.occasion,
         step.plan,
-        patient=case.profile.patient,
+        patients=(case.profile.patient, *case.own.replaced),
         missing=kind in case.chart.incomplete,
     )
     if verdict is not None:

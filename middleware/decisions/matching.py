@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import date
 
 from mappings.endpoint import Site
-from mappings.event import EventKind
+from mappings.event import DECIDED_AS, EventKind
 from mappings.plan import Library, Plan, PlanAction
 
 
 def match_plans(library: Library, kind: EventKind) -> Iterator[Plan]:
     """Yield the plans that this kind of event triggers, most urgent first."""
-    return (plan for plan in library.plans if kind.value in plan.triggers)
+    trigger = DECIDED_AS.get(kind, kind).value
+    return (plan for plan in library.plans if trigger in plan.triggers)
 
 
 def find_action(

@@ -15,6 +15,7 @@ from mappings.codes import ACT_REASON, LANGUAGE
 from mappings.consent import read_consents
 from mappings.endpoint import Endpoint
 from mappings.instants import find_instant
+from mappings.merge import merged_into
 from mappings.plan import NS
 from mappings.preference import (
     Address,
@@ -26,7 +27,7 @@ from mappings.preference import (
     Who,
 )
 from mappings.recipient import read_addresses
-from mappings.reference import read_reference, reference_of, version_of
+from mappings.reference import reference_of, version_of
 from mappings.resource import (
     Resource,
     codings_of,
@@ -70,7 +71,7 @@ def compile_profile(
         deceased=is_deceased(patient, now),
         active=patient.get("active") is not False,
         test_patient=_is_test(patient),
-        merged_into=_merged_into(patient),
+        merged_into=merged_into(patient),
         channels=_channels(own),
         addresses=addresses,
         language=language,
@@ -273,13 +274,6 @@ def _mrn(patient: Resource) -> str | None:
 def _is_test(patient: Resource) -> bool:
     labels = codings_of(values_at(patient, "meta.security"))
     return any(code == "HTEST" and system == ACT_REASON for system, code in labels)
-
-
-def _merged_into(patient: Resource) -> str | None:
-    for link in list_of(patient.get("link")):
-        if isinstance(link, dict) and link.get("type") == "replaced-by":
-            return read_reference(link.get("other")) or "another record"
-    return None
 
 
 def _interpreter(patient: Resource) -> bool:

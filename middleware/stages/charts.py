@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from mappings.chart import Chart
-from mappings.errors import FhirError
+from mappings.errors import FhirError, MergedError
+from mappings.merge import replaced_records
 from mappings.plan import Library
-from mappings.reference import concerns, focus_patient
+from mappings.reference import of_another, reference_of
 from middleware.decisions.prefetch import data_queries
 from middleware.ports import FhirApi, SearchResult
 
@@ -37,7 +38,7 @@ def fetch_chart(
         if not answer.complete and query not in singles:
             incomplete.add(query.partition("?")[0])
         for resource in answer.resources:
-            if query in singles or not _of_another(resource, patient):
+            if query in singles or not of_another(resource, patient):
                 _keep(found, resource, own=query in singles)
     if singles and not answers[1].complete and focus not in found:
         incomplete.add(focus.partition("/")[0])
@@ -47,11 +48,6 @@ def fetch_chart(
         read_at=now,
         incomplete=tuple(sorted(incomplete)),
     )
-
-
-def _of_another(resource: dict[str, Any], patient: str) -> bool:
-    """Tell whether a server that overlooks the patient parameter sent it along."""
-    return focus_patient(resource) is not None and not concerns(resource, patient)
 
 
 def _keep(
@@ -67,6 +63,8 @@ def _only(answer: SearchResult, reference: str) -> dict[str, Any]:
     for resource in answer.resources:
         if resource.get("resourceType") == "Patient":
             if resource.get("id") != wanted:
+                if reference in replaced_records(resource):
+                    raise MergedError(reference_of(resource))
                 raise FhirError(
                     "the server answered with another patient than was asked for; "
                     "nothing is decided on it; check for a merge in the EHR",

@@ -25,8 +25,10 @@ from middleware.decisions.deciding import (
 from middleware.decisions.retries import next_attempt
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
+from middleware.stages.merging import read_again
 from middleware.stages.people import own_record
 from middleware.stages.staff import ask_person
+from middleware.stages.undoing import ask_about_told, let_go_on
 from middleware.storage import (
     decision_log,
     endpoints,
@@ -74,33 +76,46 @@ def _decide(
     with context.database.tx() as tx:
         check_epoch(tx, "decide", event.shard, epoch)
         # The gate takes it too: what it marked sending is not open any more.
-        lock_patient(tx, endpoint.id, event.patient)
+        if lock_patient(tx, endpoint.id, event.patient) is not None:
+            read_again(tx, endpoint, event, now)
+            return set()
         own = own_record(tx, endpoint.id, event.patient, chart, now)
-        candidates = decide_event(event, chart, own, library, endpoint, now)
+        candidates = [
+            candidate
+            for item in (event, *let_go_on(tx, endpoint, event, chart, now))
+            for candidate in decide_event(item, chart, own, library, endpoint, now)
+        ]
         open_nudges = nudges.list_open_nudges(tx, endpoint.id, event.patient)
         again = [
             (nudge, decide_nudge(nudge, chart, own, library, endpoint, now))
             for nudge in open_nudges
         ]
-        for nudge, candidate in again:
-            apply_again(context, tx, event.id, nudge, candidate, now)
-            if candidate.task is not None:
-                ask_task(
-                    context,
-                    tx,
-                    endpoint,
-                    event.patient,
-                    event.shard,
-                    candidate.task,
-                    now,
-                )
+        _apply_open(context, tx, endpoint, event, again, now)
         for candidate in candidates:
             _apply_new(context, tx, endpoint, event, candidate, now)
         people.remember_patient(
             tx, endpoint.id, event.patient, human_name(chart.patient)[0], now
         )
         events.finish_event(tx, [event.id], now)
-    return _wakes(candidates, [candidate for _, candidate in again])
+        told = ask_about_told(context, tx, endpoint, event, now)
+    woken = _wakes(candidates, [candidate for _, candidate in again])
+    return woken | ({"record"} if told else set())
+
+
+def _apply_open(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    event: Event,
+    again: Sequence[tuple[Nudge, Candidate]],
+    now: datetime,
+) -> None:
+    """Change what was planned before, and ask for what only a person can do."""
+    patient, shard = event.patient, event.shard
+    for nudge, candidate in again:
+        apply_again(context, tx, event.id, nudge, candidate, now)
+        if candidate.task is not None:
+            ask_task(context, tx, endpoint, patient, shard, candidate.task, now)
 
 
 def _postpone(

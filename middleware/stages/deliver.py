@@ -19,10 +19,12 @@ from mappings.errors import CareCueError, FhirError
 from mappings.nudge import Nudge, NudgeState, Outcome, Verdict
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.stages.attempting import attempt
-from middleware.stages.charts import fetch_chart
 from middleware.stages.context import StageContext
+from middleware.stages.decide import ask_task
 from middleware.stages.handover import hand_over, message_of, settle_orphans
+from middleware.stages.merging import Reading, fetch_surviving, store_merges
 from middleware.stages.people import own_record
+from middleware.stages.steps_due import announce_step
 from middleware.storage import decision_log, deliveries, endpoints, nudges, settling
 from middleware.storage import gate as locks
 from middleware.storage.connecting import Tx
@@ -67,6 +69,7 @@ def _look(gate: Gate, now: datetime) -> Message | None:
         return None
     library = gate.context.library(gate.endpoint)
     nudge = gate.nudge
+    announce_step(gate.context, library, nudge, chart, gate.epoch, now)
     with gate.context.database.tx() as tx:
         own = own_record(tx, nudge.endpoint_id, nudge.patient, chart, now)
     first = decide_nudge(nudge, chart, own, library, gate.endpoint, now, at_send=True)
@@ -90,7 +93,8 @@ def _read(gate: Gate, now: datetime) -> Chart | None:
     library = gate.context.library(gate.endpoint)
     try:
         api = gate.context.fhir(gate.endpoint)
-        return fetch_chart(api, library, nudge.patient, now, focus=nudge.focus)
+        found = fetch_surviving(api, library, nudge.patient, now, focus=nudge.focus)
+        return found.chart if not _went_over(gate, found, now) else None
     except CareCueError as error:
         gone = isinstance(error, FhirError) and error.status in (404, 410)
         reason = "patient-unknown" if gone else "ehr-unreachable"
@@ -99,6 +103,18 @@ def _read(gate: Gate, now: datetime) -> Chart | None:
             if _lock_unchanged(gate, tx):
                 _hold(gate, tx, verdict, now, error=error.message)
         return None
+
+
+def _went_over(gate: Gate, found: Reading, now: datetime) -> bool:
+    """Tell whether the record was merged; its messages are another's from now on."""
+    if not (found.merges or found.told):
+        return False
+    with gate.context.database.tx() as tx:
+        check_epoch(tx, "deliver", gate.nudge.shard, gate.epoch)
+        woken = store_merges(tx, gate.endpoint, [found], now)
+    for stage, shard in sorted(woken):
+        gate.context.wake(stage, shard)
+    return found.patient != gate.nudge.patient
 
 
 def _lock_unchanged(gate: Gate, tx: Tx) -> bool:
@@ -114,10 +130,11 @@ def _lock_unchanged(gate: Gate, tx: Tx) -> bool:
 
 def _unchanged(nudge: Nudge, tx: Tx) -> bool:
     present = nudges.get_nudge(tx, nudge.id)
-    return present is not None and (present.state, present.due_at) == (
-        nudge.state,
-        nudge.due_at,
-    )
+    return present is not None and (
+        present.state,
+        present.due_at,
+        present.patient,
+    ) == (nudge.state, nudge.due_at, nudge.patient)
 
 
 def _pass_gate(gate: Gate, chart: Chart, first: Candidate) -> Message | None:
@@ -212,6 +229,16 @@ def _conclude(gate: Gate, tx: Tx, candidate: Candidate, now: datetime) -> None:
     )
     nudges.set_nudge(tx, nudge.id, state, verdict.reason, now)
     _record(gate, tx, verdict, now)
+    if verdict.reason == "record-inactive" and candidate.task is not None:
+        ask_task(
+            gate.context,
+            tx,
+            gate.endpoint,
+            nudge.patient,
+            nudge.shard,
+            candidate.task,
+            now,
+        )
 
 
 def _hold(

@@ -11,41 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.errors import CareCueError, FhirError
-from mappings.event import FOCUS_TYPES, Event, FocusState, Transition
-from mappings.reference import focus_patient
+from mappings.errors import CareCueError
+from mappings.event import FOCUS_TYPES
 from middleware.decisions.retries import next_attempt
-from middleware.decisions.transitions import match_transitions
-from middleware.ports import FhirApi, SearchResult
+from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
-from middleware.stages.charts import fetch_chart, is_passing
+from middleware.stages.closing import PersonWork
 from middleware.stages.context import StageContext
+from middleware.stages.foci import FocusWork
 from middleware.stages.reconcile import fetch_changed
-from middleware.storage import endpoints, events, inbox, people
-from middleware.storage.connecting import Tx
-from middleware.storage.ids import shard_of
-from middleware.storage.rows import end_rows
+from middleware.storage import endpoints, inbox
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
-# After so many failures the present version alone is better than nothing.
-HISTORY_TRIES = 5
-NAMES_NOBODY = "the resource names no patient, so there is nobody to decide for"
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """What one focus came to: its transitions, the new state and the chart."""
-
-    items: tuple[inbox.InboxItem, ...]
-    patient: str | None
-    transitions: tuple[Transition, ...]
-    state: FocusState | None
-    chart: Chart | None
 
 
 def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
@@ -83,8 +63,14 @@ def _resolve_endpoint(
     histories = api.fetch_many([f"{name}/_history" for name in wanted])
     answers = dict(zip(wanted, histories, strict=True))
     for name, group in foci.items():
-        focus = _Focus(api, endpoint, name, group, answers.get(name))
-        _guard(context, group, shard, epoch, now, focus)
+        if name in answers:
+            focus = FocusWork(api, endpoint, name, group, answers[name])
+            _guard(context, group, shard, epoch, now, focus)
+        elif name.startswith("Patient/"):
+            person = PersonWork(api, endpoint, name, group)
+            _guard(context, group, shard, epoch, now, person)
+        else:
+            _guard(context, group, shard, epoch, now, _Foreign(group))
 
 
 def _guard(
@@ -93,7 +79,7 @@ def _guard(
     shard: int,
     epoch: int,
     now: datetime,
-    work: _Expand | _Focus,
+    work: _Expand | FocusWork | PersonWork | _Foreign,
 ) -> None:
     """Run one piece of work; a fault postpones its rows and nobody else's."""
     run = partial(work.run, context, shard, epoch, now)
@@ -127,107 +113,16 @@ class _Expand:
 
 
 @dataclass(frozen=True)
-class _Focus:
-    """One focus with all the rows that mention it."""
+class _Foreign:
+    """A resource of a type that starts nothing here."""
 
-    api: FhirApi
-    endpoint: Endpoint
-    name: str
     items: Sequence[inbox.InboxItem]
-    history: SearchResult | None
 
     def run(self, context: StageContext, shard: int, epoch: int, now: datetime) -> None:
-        """Name the transitions of this focus and store them as events."""
-        if self.history is None:
-            with context.database.tx() as tx:
-                check_epoch(tx, "resolve", shard, epoch)
-                inbox.finish_inbox(tx, [item.id for item in self.items], now)
-            return
-        with context.database.tx() as tx:
-            before = events.get_focus_state(tx, self.endpoint.id, self.name)
-            known = people.get_focus_patient(tx, self.endpoint.id, self.name)
-        versions = self._versions()
-        transitions, after = match_transitions(before, versions)
-        patient = _patient_of(versions, self.endpoint.fhir_base) or known
-        chart = None
-        if transitions and patient is not None:
-            chart = fetch_chart(
-                self.api, context.library(self.endpoint), patient, now, focus=self.name
-            )
-        found = Resolved(tuple(self.items), patient, tuple(transitions), after, chart)
+        """Finish its rows without a look at it."""
         with context.database.tx() as tx:
             check_epoch(tx, "resolve", shard, epoch)
-            woken = _store(context, tx, self.endpoint, found, now)
-        for number in woken:
-            context.wake("decide", number)
-
-    def _versions(self) -> tuple[dict[str, Any], ...]:
-        """Return the versions, oldest first; the current one alone if need be."""
-        history = self.history
-        if history is not None and history.complete:
-            return history.resources
-        if history is not None and is_passing(history) and not self._patience_ends():
-            raise FhirError(
-                "the history of this resource could not be read; nothing was passed "
-                "over; it is tried again"
-            )
-        try:
-            return (self.api.fetch(self.name),)
-        except FhirError as error:
-            if error.status == 410:
-                kind, _, identifier = self.name.partition("/")
-                return ({"resourceType": kind, "id": identifier, "_deleted": True},)
-            raise
-
-    def _patience_ends(self) -> bool:
-        return max(item.attempts for item in self.items) >= HISTORY_TRIES
-
-
-def _patient_of(versions: Sequence[dict[str, Any]], base: str) -> str | None:
-    """Return whom the newest version names; a patient of another server is nobody."""
-    for version in reversed(versions):
-        patient = focus_patient(version, base)
-        if patient:
-            return patient
-    return None
-
-
-def _store(
-    context: StageContext, tx: Tx, endpoint: Endpoint, found: Resolved, now: datetime
-) -> set[int]:
-    woken: set[int] = set()
-    first = found.items[0]
-    for transition in found.transitions:
-        if found.patient is None or found.chart is None:
-            continue
-        event = Event(
-            id=context.ids.new(),
-            key=f"{endpoint.id}|{transition.reference}|{transition.version}|"
-            f"{transition.kind.value}",
-            endpoint_id=endpoint.id,
-            kind=transition.kind,
-            patient=found.patient,
-            shard=shard_of(endpoint.id, found.patient),
-            focus=transition.reference,
-            focus_version=transition.version,
-            occurred_at=transition.occurred_at,
-            received_at=first.received_at,
-        )
-        events.insert_event(
-            tx,
-            event,
-            source=first.source,
-            inbox_id=first.id,
-            chart=found.chart,
-            due_at=now,
-        )
-        woken.add(event.shard)
-    if found.state is not None:
-        events.put_focus_state(tx, endpoint.id, found.state, found.patient)
-    ids = [item.id for item in found.items]
-    nobody = bool(found.transitions) and found.patient is None
-    end_rows(tx, "inbox", ids, "done", now, error=NAMES_NOBODY if nobody else None)
-    return woken
+            inbox.finish_inbox(tx, [item.id for item in self.items], now)
 
 
 def _postpone(

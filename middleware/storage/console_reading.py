@@ -111,6 +111,17 @@ def count_endpoint_work(tx: Tx) -> dict[str, EndpointWork]:
     return {row["endpoint_id"]: EndpointWork(**row) for row in rows}
 
 
+def count_notes(tx: Tx, since: datetime) -> dict[tuple[str, str], int]:
+    """Count the resources that led to no event, by (endpoint id, note), since then."""
+    rows = tx.execute(
+        "SELECT endpoint_id, note, count(DISTINCT focus) AS total FROM inbox "
+        "WHERE note IS NOT NULL AND done_at >= %s GROUP BY endpoint_id, note "
+        "ORDER BY endpoint_id, note",
+        (since,),
+    )
+    return {(row["endpoint_id"], row["note"]): int(row["total"]) for row in rows}
+
+
 def get_event_head(tx: Tx, event_id: str) -> EventHead | None:
     """Return one event and the ids of its neighbours."""
     row = tx.execute(_EVENT, (event_id,)).fetchone()

@@ -6,6 +6,7 @@ after a crash is unknown and never sent again blindly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -148,9 +149,9 @@ def list_stuck_deliveries(tx: Tx, before: datetime) -> list[Delivery]:
 
 
 def list_sent(
-    tx: Tx, endpoint_id: str, patient: str, since: datetime
+    tx: Tx, endpoint_id: str, patients: Sequence[str], since: datetime
 ) -> tuple[SentMessage, ...]:
-    """List what counts against a patient's limits, oldest first.
+    """List what counts against the limits of one person's records, oldest first.
 
     A delivery that may have arrived counts; a failed one does not, nor does a fixed
     answer to a reply.
@@ -158,9 +159,9 @@ def list_sent(
     rows = tx.execute(
         "SELECT coalesce(sent_at, sending_at) AS sent_at, topic, channel, "
         "answered_at IS NOT NULL AS answered FROM delivery "
-        "WHERE endpoint_id = %s AND patient = %s AND sending_at >= %s "
+        "WHERE endpoint_id = %s AND patient = ANY(%s) AND sending_at >= %s "
         "AND state <> 'failed' AND topic <> 'reply' ORDER BY sending_at, id",
-        (endpoint_id, patient, since),
+        (endpoint_id, list(patients), since),
     )
     return tuple(SentMessage(**row) for row in rows)
 

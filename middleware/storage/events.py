@@ -21,16 +21,15 @@ _COLUMNS = (
 def get_focus_state(tx: Tx, endpoint_id: str, reference: str) -> FocusState | None:
     """Return what is remembered of a focus (``Type/id``)."""
     row = tx.execute(
-        "SELECT reference, version, status, fingerprint, last_updated FROM focus_state "
+        "SELECT reference, version, status, fingerprint, last_updated, patient "
+        "FROM focus_state "
         "WHERE endpoint_id = %s AND reference = %s",
         (endpoint_id, reference),
     ).fetchone()
     return FocusState(**row) if row else None
 
 
-def put_focus_state(
-    tx: Tx, endpoint_id: str, state: FocusState, patient: str | None
-) -> None:
+def put_focus_state(tx: Tx, endpoint_id: str, state: FocusState) -> None:
     """Remember a focus as it is now."""
     tx.execute(
         "INSERT INTO focus_state (endpoint_id, reference, version, status, "
@@ -45,8 +44,16 @@ def put_focus_state(
             state.status,
             state.fingerprint,
             state.last_updated,
-            patient,
+            state.patient,
         ),
+    )
+
+
+def forget_focus(tx: Tx, endpoint_id: str, reference: str) -> None:
+    """Forget what is remembered of a focus: its history is read as if new."""
+    tx.execute(
+        "DELETE FROM focus_state WHERE endpoint_id = %s AND reference = %s",
+        (endpoint_id, reference),
     )
 
 

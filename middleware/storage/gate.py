@@ -40,14 +40,19 @@ def lock_contact_point(tx: Tx, system: str, value: str) -> None:
     )
 
 
-def lock_patient(tx: Tx, endpoint_id: str, patient: str) -> None:
-    """Lock one patient (``Patient/id``): preferences, pause and budget."""
+def lock_patient(tx: Tx, endpoint_id: str, patient: str) -> str | None:
+    """Lock one patient (``Patient/id``): preferences, pause and budget.
+
+    Returns the record that this one was merged into, or None.
+    """
     tx.execute(
         "INSERT INTO patient_lock (endpoint_id, patient, shard) VALUES (%s, %s, %s) "
         "ON CONFLICT DO NOTHING",
         (endpoint_id, patient, shard_of(endpoint_id, patient)),
     )
-    tx.execute(
-        "SELECT 1 FROM patient_lock WHERE endpoint_id = %s AND patient = %s FOR UPDATE",
+    row = tx.execute(
+        "SELECT merged_into FROM patient_lock "
+        "WHERE endpoint_id = %s AND patient = %s FOR UPDATE",
         (endpoint_id, patient),
-    )
+    ).fetchone()
+    return row["merged_into"] if row else None

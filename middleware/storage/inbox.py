@@ -124,9 +124,13 @@ def list_inbox(tx: Tx, shard: int, now: datetime, limit: int) -> list[InboxItem]
     return [InboxItem(**row) for row in rows]
 
 
-def finish_inbox(tx: Tx, ids: Sequence[int], now: datetime) -> None:
-    """Mark items done."""
+def finish_inbox(
+    tx: Tx, ids: Sequence[int], now: datetime, note: str | None = None
+) -> None:
+    """Mark items done; ``note`` says why no event came of them (mappings.event)."""
     end_rows(tx, "inbox", ids, "done", now)
+    if note is not None:
+        tx.execute("UPDATE inbox SET note = %s WHERE id = ANY(%s)", (note, list(ids)))
 
 
 def retry_inbox(tx: Tx, item_id: int, due_at: datetime, error: str) -> None:

@@ -89,6 +89,47 @@ def list_event_nudges(tx: Tx, event_id: str) -> list[Nudge]:
     return _list(tx, "event_id = %(event)s ORDER BY seq", {"event": event_id})
 
 
+def is_concerned(tx: Tx, endpoint_id: str, patient: str, focus: str) -> bool:
+    """Tell whether anything is planned for a patient, or was ever about a focus."""
+    row = tx.execute(
+        "SELECT EXISTS (SELECT FROM nudge WHERE endpoint_id = %(endpoint)s "
+        "AND patient = %(patient)s AND state IN ('planned', 'held')) "
+        "OR EXISTS (SELECT FROM nudge WHERE endpoint_id = %(endpoint)s "
+        "AND focus = %(focus)s) AS concerned",
+        {"endpoint": endpoint_id, "patient": patient, "focus": focus},
+    ).fetchone()
+    return bool(row and row["concerned"])
+
+
+def list_readmitted(tx: Tx, endpoint_id: str, patient: str, now: datetime) -> list[str]:
+    """List the stays whose messages another stay stopped, and would still be in time."""
+    rows = tx.execute(
+        "SELECT DISTINCT focus FROM nudge WHERE endpoint_id = %s AND patient = %s "
+        "AND state = 'cancelled' AND reason = 'readmitted' AND expires_at > %s "
+        "ORDER BY focus",
+        (endpoint_id, patient, now),
+    )
+    return [row["focus"] for row in rows]
+
+
+def list_told(
+    tx: Tx, endpoint_id: str, patient: str, focus: str, since: datetime
+) -> list[Nudge]:
+    """List what a patient was, or may have been, told about a focus since then."""
+    return _list(
+        tx,
+        "endpoint_id = %(endpoint)s AND focus = %(focus)s AND EXISTS (SELECT FROM "
+        "delivery AS d WHERE d.nudge_id = nudge.id AND d.patient = %(patient)s "
+        "AND d.state <> 'failed' AND d.sending_at >= %(since)s) ORDER BY seq",
+        {
+            "endpoint": endpoint_id,
+            "patient": patient,
+            "focus": focus,
+            "since": since,
+        },
+    )
+
+
 def get_nudge(tx: Tx, nudge_id: str) -> Nudge | None:
     """Return one nudge."""
     found = _list(tx, "id = %(id)s", {"id": nudge_id})

@@ -1,4 +1,4 @@
-"""Which patient a focus belongs to, and the name that pages show for a patient."""
+"""The name that pages show for a patient."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ from datetime import datetime
 
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
-
-
-def get_focus_patient(tx: Tx, endpoint_id: str, reference: str) -> str | None:
-    """Return the ``Patient/id`` that a focus had when it was last read."""
-    row = tx.execute(
-        "SELECT patient FROM focus_state WHERE endpoint_id = %s AND reference = %s",
-        (endpoint_id, reference),
-    ).fetchone()
-    return row["patient"] if row else None
 
 
 def remember_patient(

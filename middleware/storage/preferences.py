@@ -7,6 +7,7 @@ a message that is just being decided on either went before or sees it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from middleware.storage.connecting import Row, Tx
 from middleware.storage.deliveries import list_sent
 from middleware.storage.gate import lock_contact_point, lock_patient
 from middleware.storage.marks import RESTORE_UNCHECKED, read_mark
+from middleware.storage.merging import find_survivors, list_replaced
 from middleware.storage.tasks import HOLDING_REASON
 
 _CONSENT = (
@@ -45,10 +47,12 @@ def read_own(
     """
     systems = [system for system, _ in addresses]
     values = [value for _, value in addresses]
+    replaced = list_replaced(tx, endpoint_id, patient)
+    everybody = [patient, *replaced]
     return OwnRecord(
         preferences=_preferences(tx, endpoint_id, patient),
         consents=_consents(tx, endpoint_id, patient, systems, values),
-        sent=list_sent(tx, endpoint_id, patient, since),
+        sent=list_sent(tx, endpoint_id, everybody, since),
         switches=tuple(
             Switch(**row)
             for row in tx.execute(
@@ -56,7 +60,7 @@ def read_own(
                 "ORDER BY set_at, id"
             )
         ),
-        replies_waiting=_replies_waiting(tx, endpoint_id, patient, systems, values),
+        replies_waiting=_replies_waiting(tx, endpoint_id, everybody, systems, values),
         bad_addresses=frozenset(
             (row["system"], row["value"])
             for row in tx.execute(
@@ -67,6 +71,7 @@ def read_own(
             )
         ),
         restore_unchecked=read_mark(tx, RESTORE_UNCHECKED) is not None,
+        replaced=tuple(replaced),
     )
 
 
@@ -83,8 +88,11 @@ def insert_preference(
     recorded_by: str | None,
     recorded_at: datetime,
 ) -> None:
-    """Record a preference (names and values: PreferenceRecord)."""
-    lock_patient(tx, endpoint_id, patient)
+    """Record a preference (names and values: PreferenceRecord).
+
+    What is said about a record that was merged counts for the one that lives on.
+    """
+    patient = lock_patient(tx, endpoint_id, patient) or patient
     tx.execute(
         "INSERT INTO preference (id, endpoint_id, patient, name, value, who, how, "
         "recorded_by, recorded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -103,8 +111,22 @@ def insert_preference(
 
 
 def insert_consent(tx: Tx, consent: ConsentRecord) -> None:
-    """Record an answer about one contact point."""
+    """Record an answer about one contact point.
+
+    A denial about a record that was merged counts for the one that lives on.
+    """
     lock_contact_point(tx, consent.system, consent.value)
+    _insert_consent(tx, consent)
+    if consent.permit or consent.patient is None:
+        return
+    known = find_survivors(tx, consent.endpoint_id, {consent.patient})
+    survivor = known.get(consent.patient)
+    if survivor is not None:
+        identifier = f"{consent.id}|{survivor.partition('/')[2]}"
+        _insert_consent(tx, replace(consent, id=identifier, patient=survivor))
+
+
+def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
     tx.execute(
         f"INSERT INTO consent ({_CONSENT}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, "  # noqa: S608 -- a constant
         "%s, %s)",
@@ -184,7 +206,7 @@ def _consents(
 def _replies_waiting(
     tx: Tx,
     endpoint_id: str,
-    patient: str,
+    patients: Sequence[str],
     systems: Sequence[str],
     values: Sequence[str],
 ) -> int:
@@ -195,7 +217,7 @@ def _replies_waiting(
     row = tx.execute(
         "SELECT count(*) AS waiting FROM staff_task AS t "
         "WHERE t.state = 'requested' AND t.reason = %(reason)s "
-        "AND ((t.endpoint_id = %(endpoint)s AND t.patient = %(patient)s) "
+        "AND ((t.endpoint_id = %(endpoint)s AND t.patient = ANY(%(patients)s)) "
         "OR EXISTS (SELECT FROM inbound AS b JOIN "
         "unnest(%(systems)s::text[], %(values)s::text[]) AS a (system, value) "
         "ON a.system = b.channel AND a.value = b.address "
@@ -204,7 +226,7 @@ def _replies_waiting(
         {
             "reason": HOLDING_REASON,
             "endpoint": endpoint_id,
-            "patient": patient,
+            "patients": list(patients),
             "systems": list(systems),
             "values": list(values),
         },

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from mappings.event import NOTES
 from middleware.storage import console_reading as reading
 from middleware.storage import (
     endpoints,
@@ -20,11 +21,12 @@ from middleware.storage.connecting import Tx
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.storage.switches import SwitchRow
 from middleware.web.endpoint_row import EndpointRow, read_row
-from middleware.web.problems import Problem, Sight, find_problems
+from middleware.web.problems import INCOMPLETE, Problem, Sight, find_problems
 from middleware.web.words import PlanWords, ago, count
 
 BACKLOG = 1000
 TICK = "janitor"
+WEEK = timedelta(days=7)
 REPLIES = ("reply", "reply-needs-person")
 
 
@@ -88,6 +90,7 @@ def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
         failed=counts.failed,
         waiting=_backlog(found),
         periodic=schedule.list_errors(tx),
+        passed_over=reading.count_notes(tx, now - WEEK),
     )
     mine = [row for item in known for row in _subscribed(tx, item.id)]
     return Page(
@@ -141,6 +144,19 @@ def _healthy(rows: tuple[EndpointRow, ...], now: datetime) -> tuple[str, ...]:
     return who, f"Last notification {ago(max(seen), now)}."
 
 
+def _passed_over(sight: Sight) -> tuple[str, str, str]:
+    """Return the check of what was read and led to no event, each note with its count."""
+    totals = {
+        note: sum(n for (_, name), n in sight.passed_over.items() if name == note)
+        for note in NOTES
+    }
+    said = ", ".join(
+        f"{total:,} {note.replace('-', ' ')}" for note, total in totals.items() if total
+    )
+    faulty = any(totals[note] for note in INCOMPLETE)
+    return "warn" if faulty else "ok", "Passed over in a week", said or "nothing"
+
+
 def _proof(sight: Sight, found: overview.Overview) -> tuple[Proof, ...]:
     rows = sight.endpoints
     fine = sum(row.read.tone == "ok" for row in rows)
@@ -170,6 +186,7 @@ def _proof(sight: Sight, found: overview.Overview) -> tuple[Proof, ...]:
             f"{sight.waiting:,}",
         ),
         Proof("stop" if sight.dead else "ok", "Work given up", f"{sight.dead:,}"),
+        Proof(*_passed_over(sight)),
         Proof(
             "warn" if found.kept else "ok",
             "Written to the EHR",

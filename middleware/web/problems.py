@@ -14,6 +14,17 @@ from middleware.web.words import ago, count
 
 SILENT = timedelta(minutes=2)
 ATTENTION = "/console/attention"
+# What an EHR can mend; what is only too long ago is as it should be.
+INCOMPLETE = {
+    "names-no-patient": (
+        "without a patient",
+        "Nobody is written to about them. Ask the EHR team why the subject is empty.",
+    ),
+    "time-unknown": (
+        "that had ended, without a date that says when",
+        "Nobody is written to on a guess. Ask the EHR team to give a stay its period.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Sight:
-    """What is judged; ``holds`` in words, ``periodic`` fault by name of the work."""
+    """What is judged; ``holds`` in words, ``periodic`` fault by name of the work.
+
+    ``passed_over`` counts resources of the last week that led to no event, by
+    (endpoint id, note).
+    """
 
     now: datetime
     endpoints: tuple[EndpointRow, ...]
@@ -51,6 +66,7 @@ class Sight:
     failed: int
     waiting: int
     periodic: Mapping[str, str]
+    passed_over: Mapping[tuple[str, str], int]
 
     @property
     def worker_silent(self) -> bool:
@@ -164,6 +180,19 @@ def _given_up(sight: Sight) -> Iterator[Problem]:
         )
 
 
+def _passed_over(row: EndpointRow, sight: Sight) -> Iterator[Problem]:
+    for note, (lack, effect) in INCOMPLETE.items():
+        number = sight.passed_over.get((row.id, note), 0)
+        if number:
+            what = count(number, "resource")
+            yield Problem(
+                "warn",
+                "Passed over",
+                f"In the last week {row.name} told of {what} {lack}.",
+                effect,
+            )
+
+
 def _lesser(sight: Sight) -> Iterator[Problem]:
     for row in sight.endpoints:
         if row.read.tone == "warn":
@@ -180,6 +209,7 @@ def _lesser(sight: Sight) -> Iterator[Problem]:
                 f"{row.name} has switched notifications off: {row.push.said}.",
                 "Nothing is lost: the regular read finds its events, a little later.",
             )
+        yield from _passed_over(row, sight)
     if sight.holds and not sight.all_held:
         yield Problem(
             "warn",

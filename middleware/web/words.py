@@ -20,9 +20,11 @@ EVENTS: Mapping[EventKind, str] = {
     EventKind.ENCOUNTER_ADMITTED: "Admitted",
     EventKind.ENCOUNTER_DISCHARGED: "Discharged",
     EventKind.ENCOUNTER_CANCELLED: "Stay cancelled",
+    EventKind.ENCOUNTER_CORRECTED: "Stay corrected",
     EventKind.ENCOUNTER_UNDONE: "Stay entered in error",
     EventKind.APPOINTMENT_BOOKED: "Visit booked",
     EventKind.APPOINTMENT_RESCHEDULED: "Visit moved",
+    EventKind.APPOINTMENT_UNBOOKED: "Visit no longer booked",
     EventKind.APPOINTMENT_CANCELLED: "Visit cancelled",
     EventKind.APPOINTMENT_NOSHOW: "Visit missed",
     EventKind.APPOINTMENT_ARRIVED: "Arrived for the visit",
@@ -30,9 +32,12 @@ EVENTS: Mapping[EventKind, str] = {
     EventKind.APPOINTMENT_UNDONE: "Visit entered in error",
     EventKind.CAREPLAN_ACTIVATED: "Care plan started",
     EventKind.CAREPLAN_CHANGED: "Care plan changed",
+    EventKind.CAREPLAN_ACTIVITY_DUE: "Care plan step due",
     EventKind.CAREPLAN_ENDED: "Care plan ended",
     EventKind.CAREPLAN_UNDONE: "Care plan entered in error",
     EventKind.RESOURCE_DELETED: "Deleted in the chart",
+    EventKind.RESOURCE_MOVED: "Moved to another chart",
+    EventKind.PATIENT_CLOSED: "Record closed",
 }
 CHANNELS = {"sms": "text", "email": "email", "screen": "screen"}
 ARRIVALS = {

@@ -8,10 +8,12 @@ import click
 import pytest
 
 from mappings.endpoint_file import read_endpoint_file
+from mappings.event import NOTES, EventKind
 from mappings.nudge import REASONS
 from middleware.cli.main import main
 from middleware.fhir.checking.steps import DIAGNOSES
 from middleware.settings import Settings
+from middleware.web.words import EVENTS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,6 +61,16 @@ def test_diagnosis_is_documented_with_its_cause(code: str) -> None:
     meant = DIAGNOSES[code]
 
     assert f"| `{code}` | {meant.outcome.value} | {meant.cause} |" in TEXT
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_kind_of_event_is_documented_with_its_words(kind: EventKind) -> None:
+    assert f"| `{kind.value}` | {EVENTS[kind]} | " in TEXT
+
+
+@pytest.mark.parametrize("note", sorted(NOTES))
+def test_note_on_what_led_to_no_event_is_documented(note: str) -> None:
+    assert f"| `{note}` | {NOTES[note]} |" in TEXT
 
 
 def test_example_of_an_endpoint_can_be_read() -> None:

@@ -31,6 +31,20 @@ def stay(number: int, status: str, **fields: Any) -> dict[str, Any]:
     return made | {"class": {"code": "IMP"}}
 
 
+def r5_stay(number: int, status: str, code: str, **fields: Any) -> dict[str, Any]:
+    """An R5 Encounter: class is a list of CodeableConcepts, a local code beside it."""
+    local = {"system": "http://ward.example.org", "code": "W3"}
+    coding = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode"}
+    classes = [{"coding": [local, coding | {"code": code}]}]
+    return version(number, status=status, **fields) | {"class": classes}
+
+
+def r5_plan(number: int, progress: str) -> dict[str, Any]:
+    planned = {"reference": "ServiceRequest/1"}
+    step = {"plannedActivityReference": planned, "progress": [{"text": progress}]}
+    return version(number, "CarePlan", status="active", activity=[step])
+
+
 def visit(number: int, status: str, start: str = "2026-12-01T15:00:00Z") -> Any:
     return version(number, "Appointment", status=status, start=start)
 
@@ -63,7 +77,7 @@ def kinds(*versions: dict[str, Any]) -> list[str]:
         ([stay(1, "discharged"), stay(2, "completed")], ["encounter-discharged"]),
         (
             [stay(1, "finished"), stay(2, "finished", period={"end": "2026-11-20"})],
-            ["encounter-discharged", "encounter-discharged"],
+            ["encounter-discharged", "encounter-corrected"],
         ),
         (
             [stay(1, "finished"), stay(2, "in-progress"), stay(3, "finished")],
@@ -80,6 +94,43 @@ def kinds(*versions: dict[str, Any]) -> list[str]:
         ),
         ([deleted(1)], []),
         ([stay(1, "unknown")], []),
+        (
+            [stay(1, "finished"), stay(2, "unknown"), stay(3, "finished")],
+            ["encounter-discharged"],
+        ),
+        ([stay(1, "discontinued")], ["encounter-cancelled"]),
+        ([stay(1, "on-hold"), stay(2, "onleave")], ["encounter-admitted"]),
+        (
+            [
+                r5_stay(1, "in-progress", "EMER"),
+                r5_stay(2, "in-progress", "IMP"),
+                r5_stay(3, "in-progress", "OBSENC"),
+                r5_stay(4, "in-progress", "EMER"),
+                r5_stay(5, "in-progress", "IMP"),
+            ],
+            [
+                "encounter-admitted",
+                "encounter-admitted",
+                "encounter-corrected",
+                "encounter-admitted",
+            ],
+        ),
+        (
+            [
+                r5_stay(1, "in-progress", "IMP"),
+                r5_stay(2, "discharged", "IMP"),
+                r5_stay(3, "completed", "IMP"),
+            ],
+            ["encounter-admitted", "encounter-discharged"],
+        ),
+        (
+            [
+                r5_stay(1, "discharged", "OBSENC"),
+                r5_stay(2, "completed", "OBSENC", actualPeriod={"end": "2026-11-20"}),
+                r5_stay(3, "completed", "IMP", actualPeriod={"end": "2026-11-20"}),
+            ],
+            ["encounter-discharged", "encounter-corrected", "encounter-corrected"],
+        ),
         ([visit(1, "proposed"), visit(2, "booked")], ["appointment-booked"]),
         (
             [visit(1, "booked"), visit(2, "booked", "2026-12-02T15:00:00Z")],
@@ -100,6 +151,11 @@ def kinds(*versions: dict[str, Any]) -> list[str]:
             ["appointment-booked", "appointment-arrived", "appointment-fulfilled"],
         ),
         ([visit(1, "noshow")], ["appointment-noshow"]),
+        ([visit(1, "waitlist"), visit(2, "pending")], []),
+        (
+            [visit(1, "booked"), visit(2, "waitlist"), visit(3, "booked")],
+            ["appointment-booked", "appointment-unbooked", "appointment-booked"],
+        ),
         ([visit(1, "entered-in-error")], ["appointment-entered-in-error"]),
         (
             [plan(1, "draft"), plan(2, "active", "2026-12-01")],
@@ -114,6 +170,22 @@ def kinds(*versions: dict[str, Any]) -> list[str]:
             ["careplan-activated", "careplan-ended", "careplan-activated"],
         ),
         ([plan(1, "completed")], []),
+        (
+            [plan(1, "active"), plan(2, "unknown"), plan(3, "active")],
+            ["careplan-activated"],
+        ),
+        (
+            [plan(1, "active"), plan(2, "on-hold"), plan(3, "revoked")],
+            ["careplan-activated", "careplan-ended"],
+        ),
+        (
+            [r5_plan(1, "not-started"), r5_plan(2, "not-started")],
+            ["careplan-activated"],
+        ),
+        (
+            [r5_plan(1, "not-started"), r5_plan(2, "done")],
+            ["careplan-activated", "careplan-changed"],
+        ),
         ([version(1, "Observation", status="final")], []),
     ],
 )
@@ -208,8 +280,9 @@ def test_a_stay_moved_to_another_chart_is_a_discharge_of_its_own() -> None:
     found, state = match_transitions(None, [first])
     assert [item.kind for item in found] == [EventKind.ENCOUNTER_DISCHARGED]
     again, _ = match_transitions(state, [first, second])
-    assert [(item.kind, item.version) for item in again] == [
-        (EventKind.ENCOUNTER_DISCHARGED, "2")
+    assert [(item.kind, item.version, item.patient) for item in again] == [
+        (EventKind.RESOURCE_MOVED, "2", "Patient/a"),
+        (EventKind.ENCOUNTER_DISCHARGED, "2", "Patient/b"),
     ]
 
 

@@ -95,7 +95,7 @@ def test_only_messages_that_may_have_arrived_count(database):
         for delivery in (failed, old):
             insert_delivery(tx, delivery, "other")
         mark_answered(tx, "d1", LATER)
-        found = list_sent(tx, "e1", PATIENT, NOW - timedelta(days=7))
+        found = list_sent(tx, "e1", [PATIENT], NOW - timedelta(days=7))
         assert get_delivery(tx, "d2") == answer
     assert found == (SentMessage(NOW, "post-discharge", "sms", answered=True),)
 

@@ -71,13 +71,13 @@ def test_a_killed_event_is_dead(database):
 
 
 def test_a_focus_state_is_replaced(database):
-    first = FocusState("Encounter/1", "1", "in-progress", "", NOW)
-    second = FocusState("Encounter/1", "2", "finished", "x", LATER)
+    first = FocusState("Encounter/1", "1", "admitted", "", NOW, PATIENT)
+    second = FocusState("Encounter/1", "2", "discharged", "x", LATER, PATIENT)
     with database.tx() as tx:
         seed(tx)
         assert get_focus_state(tx, "e1", "Encounter/1") is None
-        put_focus_state(tx, "e1", first, PATIENT)
-        put_focus_state(tx, "e1", second, PATIENT)
+        put_focus_state(tx, "e1", first)
+        put_focus_state(tx, "e1", second)
         assert get_focus_state(tx, "e1", "Encounter/1") == second
 
 

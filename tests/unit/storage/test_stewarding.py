@@ -237,7 +237,7 @@ def test_purge_empties_what_was_said_after_a_year_and_keeps_that_it_was(database
         tx.execute("UPDATE inbound SET state = 'done'")
         early = retention.purge(tx, NOW + timedelta(days=364))
         late = retention.purge(tx, NOW + timedelta(days=366))
-        sent = deliveries.list_sent(tx, "e1", PATIENT, NOW - timedelta(days=1))
+        sent = deliveries.list_sent(tx, "e1", [PATIENT], NOW - timedelta(days=1))
 
     assert (early["replies"], early["texts"]) == (0, 0)
     assert (late["replies"], late["texts"]) == (1, 1)

@@ -13,7 +13,7 @@ from middleware.storage import endpoints, inbox, marks
 from middleware.storage.subscriptions import insert_subscription
 from middleware.storage.tasks import insert_task
 from middleware.web.advice import _TABLE
-from tests.stages.world import CHECK_IN, NUMBER, ROSA
+from tests.stages.world import CHECK_IN, NUMBER, ROSA, encounter
 from tests.unit.storage.seeds import SUBSCRIPTION
 from tests.unit.web.conftest import Console
 
@@ -59,6 +59,29 @@ def test_healthy_overview_says_so(console):
 
     assert heading(console).startswith("The endpoint is healthy.")
     assert "All healthy" in console.get()
+
+
+def test_what_names_nobody_is_counted_with_its_reason(console):
+    world = console.world
+    people = [{"subject": ...}, {"subject": {"reference": "Group/7"}}, {"period": ...}]
+    for number, changes in enumerate(people):
+        stay = encounter(id=f"s{number}", **changes)
+        world.notify(world.fhir.put(stay))
+        world.notify(f"Encounter/s{number}")
+    past = {"start": "2016-01-01", "end": "2016-01-05"}
+    world.notify(world.fhir.put(encounter(id="old", period=past)))
+    world.run()
+    console.tick()
+    read_chart(console)
+    console.login()
+
+    said = text_of(console.get())
+    assert "In the last week North told of 2 resources without a patient." in said
+    assert "North told of 1 resource that had ended, without a date" in said
+    passed = "2 names no patient, 1 time unknown, 1 too long ago"
+    assert f"Passed over in a week {passed}" in said
+    world.clock.instant += timedelta(days=8)
+    assert "Passed over in a week nothing" in text_of(console.get())
 
 
 def test_silent_worker_comes_first(console):
