@@ -208,11 +208,7 @@ def test_attention_is_grouped_by_reason(database):
     with database.tx() as tx:
         seed(tx)
         for number in (2, 3):
-            upsert_nudges(
-                tx,
-                replace(NUDGE, id=f"n{number}", key=f"k{number}"),
-                NOW,
-            )
+            upsert_nudges(tx, [replace(NUDGE, id=f"n{number}", key=f"k{number}")], NOW)
             set_nudge(tx, f"n{number}", NudgeState.HELD, "paused", NOW)
         kill_event(tx, "ev1", "the chart cannot be read", NOW)
         add_task(tx)
