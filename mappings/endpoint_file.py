@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from mappings.bases import read_base_key
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from mappings.errors import BadInputError
 
@@ -37,7 +38,7 @@ def read_endpoint_file(text: str) -> Endpoint:
             app=_part(AppClient, raw.get("app", {}), "app"),
             site=_site(raw.get("site", {})),
             allow_list=tuple(raw.get("allow_list", ())),
-            profile=dict(raw.get("profile", {})),
+            profile=_profile(raw.get("profile", {})),
         )
     except ValueError as error:
         raise BadInputError(f"The endpoint file is not usable: {error}.") from None
@@ -57,6 +58,18 @@ def _base(url: str) -> str:
     if parts.query or parts.fragment:
         raise BadInputError("fhir_base must have no query and no fragment.")
     return url.rstrip("/")
+
+
+def _profile(raw: dict[str, Any]) -> dict[str, Any]:
+    """Check the fields that say where a focus may be read."""
+    for name in ("aliases", "focus_bases"):
+        bases = raw.get(name, [])
+        usable = isinstance(bases, list) and all(isinstance(b, str) for b in bases)
+        if not usable or not all(map(read_base_key, bases)):
+            raise BadInputError(f"[profile] {name} must be a list of http(s) bases.")
+    if not isinstance(raw.get("private_network", False), bool):
+        raise BadInputError("[profile] private_network must be true or false.")
+    return dict(raw)
 
 
 def _part(kind: type[T], raw: dict[str, Any], name: str) -> T:

@@ -107,15 +107,26 @@ class FhirApi(Protocol):
         ...
 
     def send_create(
-        self, resource: Mapping[str, Any], *, if_none_exist: str | None = None
+        self,
+        resource: Mapping[str, Any],
+        *,
+        if_none_exist: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Create, conditionally on a search that finds nothing; return what stands."""
+        """Create, conditionally on a search that finds nothing; return what stands.
+
+        ``headers`` are those that one server wants beside the usual ones.
+        """
         ...
 
     def send_update(
         self, resource: Mapping[str, Any], *, if_match: str | None = None
     ) -> dict[str, Any]:
         """Update by id, conditionally on the version."""
+        ...
+
+    def send_delete(self, reference: str) -> None:
+        """Delete one resource."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 Pure. The status entry says what happened; the other entries add versions, interactions
 and resources. Sources: Subscriptions R5 Backport IG 1.1, payloads; FHIR R5
-subscriptions.html; Da Vinci Alerts.
+subscriptions.html.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mappings.errors import NotificationError
-from subscriptions.focusing import Entry, read_entry, read_focus
+from subscriptions.entries import EntryIndex, read_resource
+from subscriptions.focusing import Entry, read_focus
+from subscriptions.messages import find_inner, parse_message
 from subscriptions.notification import (
     Notification,
     NotificationEvent,
     NotificationType,
 )
-from subscriptions.statuses import Status, StatusEvent, is_status, read_status
+from subscriptions.statuses import (
+    MOST_ENTRIES,
+    Status,
+    StatusEvent,
+    is_status,
+    read_status,
+)
 
 _LOOSE = {"transaction", "batch", "collection"}
 
@@ -26,18 +34,23 @@ def parse_bundle(bundle: Mapping[str, Any]) -> Notification:
     """Read a notification Bundle; NotificationError when it is none."""
     listed = bundle.get("entry")
     entries = listed if isinstance(listed, list) else []
-    resources = [_resource(entry) for entry in entries]
+    if len(entries) > MOST_ENTRIES:
+        raise NotificationError(
+            f"The Bundle has more than {MOST_ENTRIES} entries; it was set aside"
+        )
     if bundle.get("type") == "message":
-        return _parse_message(resources, [read_entry(entry) for entry in entries])
-    if resources and is_status(resources[0]):
+        inner = find_inner(entries)
+        return parse_message(entries) if inner is None else parse_bundle(inner)
+    first = read_resource(entries[0]) if entries else None
+    if first is not None and is_status(first):
         form = "r4b"
-        if (resources[0] or {}).get("resourceType") == "Parameters":
+        if first.get("resourceType") == "Parameters":
             form = "r4-backport"
         elif bundle.get("type") == "subscription-notification":
             form = "r5"
         return _parse_topic(entries, form)
     if str(bundle.get("type")) in _LOOSE and entries:
-        return _parse_loose([read_entry(entry) for entry in entries])
+        return _parse_loose(EntryIndex(entries))
     raise NotificationError(
         "The Bundle does not begin with a subscription status; it was set aside"
     )
@@ -46,22 +59,22 @@ def parse_bundle(bundle: Mapping[str, Any]) -> Notification:
 def parse_status(resource: Mapping[str, Any]) -> Notification:
     """Read a status that came without a Bundle around it."""
     form = "r4-backport" if resource.get("resourceType") == "Parameters" else "r5"
-    return _write([read_status(resource)], [], form)
+    return _write([read_status(resource)], EntryIndex(()), form)
 
 
 def _parse_topic(entries: Sequence[Any], form: str) -> Notification:
     statuses: list[Status] = []
-    others: list[Entry] = []
+    others: list[Any] = []
     for entry in entries:
-        resource = _resource(entry)
+        resource = read_resource(entry)
         if resource is not None and is_status(resource):
             statuses.append(read_status(resource))
         else:
-            others.append(read_entry(entry))
-    return _write(statuses, others, form)
+            others.append(entry)
+    return _write(statuses, EntryIndex(others), form)
 
 
-def _write(statuses: list[Status], others: list[Entry], form: str) -> Notification:
+def _write(statuses: list[Status], others: EntryIndex, form: str) -> Notification:
     """Put the statuses and the entries together; the first status speaks for all."""
     first = statuses[0]
     if first.subscription is None:
@@ -71,7 +84,7 @@ def _write(statuses: list[Status], others: list[Entry], form: str) -> Notificati
     events = [
         _read_event(event, others) for status in statuses for event in status.events
     ]
-    kind = _read_type(first, events, others)
+    kind = _read_type(statuses, events, others.all)
     if kind is NotificationType.EVENT and not events:
         # Drafts and some servers send resources without saying which events.
         events = _read_others(others) or [NotificationEvent(None, number=first.count)]
@@ -88,24 +101,28 @@ def _write(statuses: list[Status], others: list[Entry], form: str) -> Notificati
 
 
 def _read_type(
-    status: Status, events: Sequence[NotificationEvent], others: Sequence[Entry]
+    statuses: Sequence[Status],
+    events: Sequence[NotificationEvent],
+    others: Sequence[Entry],
 ) -> NotificationType:
-    if status.type is None and (events or others):
+    """Return the first status's type; an event further on makes it an event."""
+    told = [status.type for status in statuses]
+    if told[0] is None and (events or others):
         return NotificationType.EVENT
     try:
-        kind = NotificationType(status.type or "")
+        kind = NotificationType(told[0] or "")
     except ValueError:
         kind = NotificationType.PING
     if kind in {NotificationType.PING, NotificationType.RESOURCE}:
         raise NotificationError(
             "The notification's type is not one of the value set; it was set aside"
         )
-    return kind
+    return NotificationType.EVENT if NotificationType.EVENT.value in told else kind
 
 
-def _read_event(event: StatusEvent, others: Sequence[Entry]) -> NotificationEvent:
+def _read_event(event: StatusEvent, others: EntryIndex) -> NotificationEvent:
     focus = read_focus(event.focus)
-    entry = _find_entry(event.focus, others)
+    entry = others.find(event.focus)
     if focus is None and entry is not None:
         focus = entry.focus
     known = entry.focus if entry is not None else None
@@ -119,24 +136,11 @@ def _read_event(event: StatusEvent, others: Sequence[Entry]) -> NotificationEven
         interaction=(entry.interaction if entry else None) or "update",
         resource=entry.resource if entry else None,
         focus_base=focus.base if focus else None,
+        focus_type=None if focus else event.focus_type,
     )
 
 
-def _find_entry(focus: str | None, others: Sequence[Entry]) -> Entry | None:
-    """Return the entry of a focus: by its full URL, else by type and id."""
-    if focus is None:
-        return None
-    for entry in others:
-        if entry.full_url == focus:
-            return entry
-    wanted = read_focus(focus)
-    for entry in others:
-        if wanted and entry.focus and entry.focus.reference == wanted.reference:
-            return entry
-    return None
-
-
-def _read_others(others: Sequence[Entry]) -> list[NotificationEvent]:
+def _read_others(others: EntryIndex) -> list[NotificationEvent]:
     return [
         NotificationEvent(
             entry.focus.reference,
@@ -145,40 +149,13 @@ def _read_others(others: Sequence[Entry]) -> list[NotificationEvent]:
             resource=entry.resource,
             focus_base=entry.focus.base,
         )
-        for entry in others
+        for entry in others.all
         if entry.focus is not None
     ]
 
 
-def _parse_loose(entries: list[Entry]) -> Notification:
+def _parse_loose(entries: EntryIndex) -> Notification:
     events = _read_others(entries)
     if not events:
         raise NotificationError("The Bundle names no resource; it was set aside")
     return Notification(NotificationType.RESOURCE, "transaction", tuple(events))
-
-
-def _parse_message(
-    resources: Sequence[dict[str, Any] | None], entries: Sequence[Entry]
-) -> Notification:
-    """Read a message: a notification Bundle within, else what its header is about."""
-    for resource in resources[1:]:
-        if resource is not None and resource.get("resourceType") == "Bundle":
-            if resource.get("type") == "message":
-                break
-            return parse_bundle(resource)
-    header = (resources[0] if resources else None) or {}
-    named = header.get("focus")
-    events = [
-        _read_event(StatusEvent(None, None, item.get("reference"), None), entries)
-        for item in (named if isinstance(named, list) else [])
-        if isinstance(item, dict)
-    ]
-    known = tuple(event for event in events if event.focus is not None)
-    if header.get("resourceType") != "MessageHeader" or not known:
-        raise NotificationError("The message names no resource; it was set aside")
-    return Notification(NotificationType.RESOURCE, "message", known)
-
-
-def _resource(entry: Any) -> dict[str, Any] | None:
-    resource = entry.get("resource") if isinstance(entry, dict) else None
-    return resource if isinstance(resource, dict) else None

@@ -7,17 +7,16 @@ Pure. Sources: FHIR R4 Subscription; Subscriptions R5 Backport IG 1.1
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
+from mappings.dialects.dialect import Channel, Content, Form, Spelling
 from mappings.errors import BadInputError
 from mappings.instants import write_instant
 
-Form = Literal["criteria", "backport", "r5"]
-Content = Literal["empty", "id-only", "full-resource"]
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 CHANNEL_TYPES = "http://terminology.hl7.org/CodeSystem/subscription-channel-type"
 MIME_TYPE = "application/fhir+json"
@@ -68,31 +67,45 @@ def write_subscription(
     filters: Sequence[tuple[str, str]] = (),
     pace: Pace | None = None,
     extra_extensions: Sequence[Mapping[str, Any]] = (),
+    channel_extensions: Sequence[Mapping[str, Any]] = (),
+    spelling: Spelling = "query",
+    channel: Channel = "rest-hook",
 ) -> dict[str, Any]:
     """Return a Subscription with status requested.
 
     ``topic`` is the canonical, needed but for criteria; ``filters`` are search
-    parameters with values; ``extra_extensions`` stand on the resource itself.
+    parameters with values, spelt for the server; ``extra_extensions`` stand on the
+    resource itself. Criteria with content empty ask for a POST without a body.
     BadInputError for a secret or endpoint that servers cannot handle.
     """
     _check(form, endpoint_url, secret, topic)
     asked = _Asked(
-        resource_type, endpoint_url, secret, content, topic, filters, pace or Pace()
+        resource_type,
+        endpoint_url,
+        secret,
+        content,
+        topic,
+        filters,
+        pace or Pace(),
+        [dict(extension) for extension in channel_extensions],
+        spelling,
+        channel,
     )
-    write = {
-        "criteria": _write_criteria_form,
-        "backport": _write_backport,
-        "r5": _write_r5,
-    }
-    subscription: dict[str, Any] = {
+    return _write_head(end, extra_extensions) | _FORMS[form](asked)
+
+
+def _write_head(
+    end: datetime, extensions: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    head: dict[str, Any] = {
         "resourceType": "Subscription",
         "status": "requested",
         "end": write_instant(end),
         "reason": REASON,
     }
-    if extra_extensions:
-        subscription["extension"] = [dict(extension) for extension in extra_extensions]
-    return subscription | write[form](asked)
+    if extensions:
+        head["extension"] = [dict(extension) for extension in extensions]
+    return head
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,9 @@ class _Asked:
     topic: str | None
     filters: Sequence[tuple[str, str]]
     pace: Pace
+    channel_extensions: Sequence[dict[str, Any]]
+    spelling: Spelling
+    channel: Channel
 
 
 def _check(form: Form, endpoint_url: str, secret: str, topic: str | None) -> None:
@@ -125,20 +141,41 @@ def _check(form: Form, endpoint_url: str, secret: str, topic: str | None) -> Non
         )
 
 
+def write_filters(
+    resource_type: str, filters: Sequence[tuple[str, str]], spelling: Spelling
+) -> list[str]:
+    """Return the filters as values of backport-filter-criteria.
+
+    Servers differ: ``Type?a=b&c=d`` in one, or ``Type.a=b`` or ``a=b`` for each.
+    """
+    if not filters:
+        return []
+    if spelling == "query":
+        query = "&".join(f"{name}={value}" for name, value in filters)
+        return [f"{resource_type}?{query}"]
+    prefix = f"{resource_type}." if spelling == "dotted" else ""
+    return [f"{prefix}{name}={value}" for name, value in filters]
+
+
 def _write_channel(asked: _Asked) -> dict[str, Any]:
-    return {
-        "type": "rest-hook",
+    channel: dict[str, Any] = {
+        "type": asked.channel,
+        # A socket needs no address; by it our Subscription is found again.
         "endpoint": asked.endpoint_url,
         "payload": MIME_TYPE,
-        "header": [f"Authorization: Bearer {asked.secret}"],
     }
+    if asked.channel == "rest-hook":
+        channel["header"] = [f"Authorization: Bearer {asked.secret}"]
+    return channel
 
 
 def _write_criteria_form(asked: _Asked) -> dict[str, Any]:
-    return {
-        "criteria": write_criteria(asked.resource_type),
-        "channel": _write_channel(asked),
-    }
+    channel = _write_channel(asked)
+    if asked.content == "empty":
+        del channel["payload"]
+    if asked.channel_extensions:
+        channel["extension"] = list(asked.channel_extensions)
+    return {"criteria": write_criteria(asked.resource_type), "channel": channel}
 
 
 def _write_backport(asked: _Asked) -> dict[str, Any]:
@@ -155,16 +192,17 @@ def _write_backport(asked: _Asked) -> dict[str, Any]:
         "meta": {"profile": [f"{BACKPORT}backport-subscription"]},
         "criteria": asked.topic,
         "channel": {
-            "extension": extensions,
+            "extension": [*extensions, *asked.channel_extensions],
             **_write_channel(asked),
             "_payload": {"extension": [code]},
         },
     }
-    if asked.filters:
-        query = "&".join(f"{name}={value}" for name, value in asked.filters)
+    texts = write_filters(asked.resource_type, asked.filters, asked.spelling)
+    if texts:
         url = f"{BACKPORT}backport-filter-criteria"
-        extension = {"url": url, "valueString": f"{asked.resource_type}?{query}"}
-        written["_criteria"] = {"extension": [extension]}
+        written["_criteria"] = {
+            "extension": [{"url": url, "valueString": text} for text in texts]
+        }
     return written
 
 
@@ -172,14 +210,16 @@ def _write_r5(asked: _Asked) -> dict[str, Any]:
     pace = asked.pace
     written: dict[str, Any] = {
         "topic": asked.topic,
-        "channelType": {"system": CHANNEL_TYPES, "code": "rest-hook"},
+        "channelType": {"system": CHANNEL_TYPES, "code": asked.channel},
         "endpoint": asked.endpoint_url,
-        "parameter": [{"name": "Authorization", "value": f"Bearer {asked.secret}"}],
         "timeout": pace.timeout,
         "contentType": MIME_TYPE,
         "content": asked.content,
         "maxCount": pace.batch,
     }
+    if asked.channel == "rest-hook":
+        secret = {"name": "Authorization", "value": f"Bearer {asked.secret}"}
+        written["parameter"] = [secret]
     if asked.filters:
         kind = asked.resource_type
         written["filterBy"] = [
@@ -189,3 +229,10 @@ def _write_r5(asked: _Asked) -> dict[str, Any]:
     if pace.heartbeat is not None:
         written["heartbeatPeriod"] = pace.heartbeat
     return written
+
+
+_FORMS: Mapping[Form, Callable[[_Asked], dict[str, Any]]] = {
+    "criteria": _write_criteria_form,
+    "backport": _write_backport,
+    "r5": _write_r5,
+}

@@ -15,6 +15,7 @@ _REFERENCE = re.compile(
     r"(?:(https?://[^\s?#]+)/)?([A-Z][A-Za-z]{1,60})/([A-Za-z0-9\-.]{1,64})"
     r"(?:/_history/([A-Za-z0-9\-.]{1,64}))?"
 )
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,60}")
 _INTERACTIONS = {"POST": "create", "PUT": "update", "PATCH": "update"}
 
 
@@ -48,6 +49,17 @@ def read_focus(text: object) -> Focus | None:
     return Focus(f"{kind}/{identifier}", version, base)
 
 
+def read_type(text: object) -> str | None:
+    """Read a resource type, from a code or the last part of a profile's URL."""
+    name = text.rpartition("/")[2] if isinstance(text, str) else ""
+    return name if _TYPE.fullmatch(name) else None
+
+
+def read_text(value: object) -> str | None:
+    """Return a text without NUL, which no database takes; None for anything else."""
+    return value.replace("\0", "") or None if isinstance(value, str) else None
+
+
 def read_resource_focus(resource: Mapping[str, Any]) -> Focus | None:
     """Return the focus that a resource itself is."""
     kind, identifier = resource.get("resourceType"), resource.get("id")
@@ -61,7 +73,7 @@ def read_version(resource: Mapping[str, Any]) -> str | None:
     """Return ``meta.versionId``."""
     meta = resource.get("meta")
     version = meta.get("versionId") if isinstance(meta, dict) else None
-    return str(version) if isinstance(version, str | int) and version else None
+    return read_text(str(version)) if isinstance(version, str | int) else None
 
 
 def read_updated(resource: Mapping[str, Any]) -> str | None:
@@ -99,8 +111,7 @@ def _merge(own: Focus | None, named: Focus | None, etag: str | None) -> Focus | 
 
 
 def _read_etag(etag: object) -> str | None:
-    text = str(etag or "").removeprefix("W/").strip('"')
-    return text or None
+    return read_text(str(etag or "").removeprefix("W/").strip('"'))
 
 
 def _read_interaction(

@@ -27,7 +27,8 @@ class NotificationEvent:
     ``focus`` is ``Type/id`` (None when the server does not tell), ``version`` its
     versionId when known, ``resource`` the full resource when it came along (a hint
     only: the truth is read again), ``number`` the event number, ``event_id`` the
-    server's own id of the event.
+    server's own id of the event. ``focus_type`` is the type alone, where the server
+    names no resource.
     """
 
     focus: str | None
@@ -38,6 +39,7 @@ class NotificationEvent:
     interaction: str = "update"
     resource: dict[str, Any] | None = None
     focus_base: str | None = None
+    focus_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Notification:
     """A notification, whatever its wire form was.
 
     ``count`` is eventsSinceSubscriptionStart, ``status`` the Subscription.status that
-    the server claims, ``form`` the wire form for the record.
+    the server claims, ``form`` the wire form for the record, ``topic`` what kind of
+    event it is in the server's own words, ``echo`` a code that the sender wants back.
     """
 
     type: NotificationType
@@ -56,3 +59,4 @@ class Notification:
     topic: str | None = None
     subscription: str | None = None
     errors: tuple[str, ...] = field(default=())
+    echo: str | None = None

@@ -15,11 +15,13 @@ import orjson
 from mappings.errors import NotificationError
 from mappings.instants import find_instant
 from subscriptions.bundling import parse_bundle, parse_status
-from subscriptions.events import parse_cloud_events
+from subscriptions.entries import read_resource
+from subscriptions.events import join_binary, parse_cloud_events
 from subscriptions.focusing import (
     Focus,
     read_focus,
     read_resource_focus,
+    read_type,
     read_updated,
     read_version,
 )
@@ -28,9 +30,13 @@ from subscriptions.notification import (
     NotificationEvent,
     NotificationType,
 )
-from subscriptions.statuses import is_status
+from subscriptions.pubsub import join_unwrapped, parse_pubsub
+from subscriptions.statuses import MOST_ENTRIES, is_status
 
 DEEPEST = 100
+MOST_PARTS = 250_000
+_HEAD = 2000
+_NAMESPACE = b"http://hl7.org/fhir"
 _BOM = b"\xef\xbb\xbf"
 _DELETED_HEADER = "x-medplum-deleted-resource"
 _INTERACTION_HEADER = "x-medplum-interaction"
@@ -42,23 +48,45 @@ def parse_notification(
 ) -> Notification:
     """Read one delivery to a hook.
 
-    ``path_tail`` is what follows the hook's key (``Type/id`` or nothing). Raises
-    NotificationError; its ``quarantine`` says whether it is FHIR's and set aside.
+    ``path_tail`` is what follows the hook's key (``Type/id``, an operation or
+    nothing). Raises NotificationError; its ``quarantine`` says whether it is FHIR's
+    and set aside.
     """
     lower = {name.lower(): value for name, value in headers.items()}
-    target = _read_target(path_tail)
+    tail = path_tail.strip("/")
+    target = _read_target(tail)
     if method == "DELETE":
         return _parse_delete(target)
     deleted = read_focus(lower.get(_DELETED_HEADER))
     if deleted is not None:
         return _parse_delete(deleted)
     content = body.removeprefix(_BOM).strip()
-    if not content:
-        return _parse_empty(target)
-    parsed = _parse_json(content, lower.get("content-type", ""))
-    cloud = parse_cloud_events(parsed)
-    if cloud is not None:
-        return cloud
+    binary = join_binary(lower, None)
+    if not content and binary is None:
+        return _parse_empty(tail, target)
+    unwrapped = parse_pubsub(join_unwrapped(lower, content))
+    if unwrapped is not None:
+        return unwrapped
+    parsed = _parse_json(content, lower.get("content-type", "")) if content else None
+    if binary is not None:
+        parsed = {**binary, "data": parsed}
+    elif parsed == {} and _INTERACTION_HEADER in lower:
+        return _parse_empty(tail, target)
+    found = _parse(method, target, parsed, lower)
+    if len(found.events) > MOST_ENTRIES:
+        raise NotificationError(
+            f"The notification has more than {MOST_ENTRIES} events; it was set aside"
+        )
+    return found
+
+
+def _parse(
+    method: str, target: Focus | None, parsed: Any, headers: Mapping[str, str]
+) -> Notification:
+    """Read what came as JSON, by its shape."""
+    envelope = parse_cloud_events(parsed) or parse_pubsub(parsed)
+    if envelope is not None:
+        return envelope
     kind = parsed.get("resourceType") if isinstance(parsed, dict) else None
     if not isinstance(parsed, dict) or not isinstance(kind, str) or not kind:
         raise NotificationError(
@@ -70,19 +98,26 @@ def parse_notification(
         return parse_bundle(parsed)
     if is_status(parsed):
         return parse_status(parsed)
-    return _parse_resource(method, target, parsed, lower)
+    message = _find_content(parsed) if kind == "Parameters" else None
+    if message is not None:
+        return parse_bundle(message)
+    return _parse_resource(method, target, parsed, headers)
 
 
-def _read_target(path_tail: str) -> Focus | None:
-    tail = path_tail.strip("/")
-    if not tail:
-        return None
+def _find_content(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the message that ``$process-message`` was given as a parameter."""
+    listed = parameters.get("parameter")
+    for part in listed if isinstance(listed, list) else []:
+        resource = read_resource(part)
+        if resource and part.get("name") == "content":
+            return resource if resource.get("resourceType") == "Bundle" else None
+    return None
+
+
+def _read_target(tail: str) -> Focus | None:
+    """Return the resource that the path names; a Bundle may come to any path."""
     target = read_focus(tail)
-    if target is None or target.base is not None:
-        raise NotificationError(
-            "The path behind the hook does not name a resource; it was set aside"
-        )
-    return target
+    return target if target is not None and target.base is None else None
 
 
 def _parse_delete(target: Focus | None) -> Notification:
@@ -94,23 +129,32 @@ def _parse_delete(target: Focus | None) -> Notification:
     return Notification(NotificationType.RESOURCE, "r4-criteria", (event,))
 
 
-def _parse_empty(target: Focus | None) -> Notification:
+def _parse_empty(tail: str, target: Focus | None) -> Notification:
     """Read an empty body: the server tells that something matched, at best what."""
-    if target is None:
-        event = NotificationEvent(None)
-        return Notification(NotificationType.PING, "r4-empty", (event,))
-    event = NotificationEvent(target.reference, target.version)
-    return Notification(NotificationType.RESOURCE, "r4-id-only", (event,))
+    if target is not None:
+        event = NotificationEvent(target.reference, target.version)
+        return Notification(NotificationType.RESOURCE, "r4-id-only", (event,))
+    kind = read_type(tail) if "/" not in tail else None
+    if tail and kind is None:
+        raise NotificationError(
+            "The path behind the hook does not name a resource; it was set aside"
+        )
+    event = NotificationEvent(None, focus_type=kind)
+    return Notification(NotificationType.PING, "r4-empty", (event,))
 
 
 def _parse_json(content: bytes, content_type: str) -> Any:
+    # Making so many objects takes longer than there is time for the answer.
+    if content.count(b"{") + content.count(b"[") > MOST_PARTS:
+        raise NotificationError("The body has too many parts; it was set aside")
     try:
         parsed = orjson.loads(content)
     except orjson.JSONDecodeError:
         kind = content_type.partition(";")[0].strip().lower()
-        fhir = not kind or kind == "text/plain" or "json" in kind or "fhir" in kind
+        plain = not kind or kind == "text/plain" or "json" in kind or "fhir" in kind
+        fhir = plain or ("xml" in kind and _NAMESPACE in content[:_HEAD])
         raise NotificationError(
-            "The body is not JSON that can be read; it was set aside"
+            "The body is not JSON that can be read (XML is not); it was set aside"
             if fhir
             else "The body is not FHIR; nothing was kept",
             status=400 if fhir else 415,

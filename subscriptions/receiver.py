@@ -1,31 +1,40 @@
 """The listener: authenticates a delivery, has it kept, and answers.
 
 Nothing slow and nothing clever happens before the answer: no read from the EHR, no
-decision. It may not know the database. One answer satisfies every server: exactly 200,
-FHIR JSON, a Bundle. Sources: FHIR R4 Subscription, rest-hook; Subscriptions R5
-Backport IG 1.1, channels.
+decision; and whatever happens, there is an answer within 1.5 seconds. It may not know
+the database. Sources: FHIR R4 Subscription, rest-hook; Subscriptions R5 Backport IG
+1.1, channels.
 """
 
 from __future__ import annotations
 
-import hmac
+import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import IO, Protocol
 
-import orjson
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from mappings.errors import NotificationError, StorageError
+from subscriptions.buckets import Buckets
 from subscriptions.notification import Notification
 from subscriptions.parsing import parse_notification
+from subscriptions.proving import Given, Proof, is_proved
+from subscriptions.reading import Reader
+from subscriptions.receiver_answers import (
+    accept,
+    allow,
+    postpone,
+    refuse,
+    refuse_method,
+)
 
 LARGEST_BODY = 5 * 1024 * 1024
-RETRY_SECONDS = 5
-JSON_TYPE = "application/fhir+json"
-ACCEPTED = b'{"resourceType":"Bundle","type":"transaction-response"}'
+# The answer itself takes a moment: 1.5 s are the limit.
+WORK_SECONDS = 1.4
 _DRAINED = 64 * 1024 * 1024
 _PIECE = 64 * 1024
 # What may be kept for the record; secrets and cookies are not among them.
@@ -37,7 +46,22 @@ _KEPT_HEADERS = (
     "X-Medplum-Subscription",
     "X-Medplum-Interaction",
     "X-Medplum-Deleted-Resource",
+    "ce-id",
+    "ce-source",
+    "ce-specversion",
+    "ce-subject",
+    "ce-time",
+    "ce-type",
+    "X-Goog-Pubsub-Message-Id",
+    "action",
+    "resourceType",
+    "lastUpdatedTime",
+    "versionId",
 )
+_HOOK_KEY = re.compile(r"[A-Za-z0-9_\-]{1,200}")
+_METHODS = ("POST", "PUT", "DELETE")
+_REFUSED = ("GET", "HEAD", "PATCH", "OPTIONS", "TRACE")
+_MESSAGE = "$process-message"
 
 
 class Clock(Protocol):
@@ -52,13 +76,15 @@ class Clock(Protocol):
 class Registered:
     """A subscription that a hook's key stands for.
 
-    ``secrets`` are all that are accepted now, the old one too during a rotation.
+    ``secrets`` are all that are accepted now, the old one too during a rotation;
+    ``proof`` is how they must be used (Proof).
     """
 
     subscription_id: str
     endpoint_id: str
     resource_type: str
     secrets: tuple[str, ...]
+    proof: str = Proof.HEADER.value
 
 
 @dataclass(frozen=True)
@@ -78,55 +104,91 @@ class Received:
 
 
 class ReceiverStore(Protocol):
-    """Where hooks are looked up and deliveries kept. Raises StorageError."""
+    """Where hooks are looked up and deliveries kept.
 
-    def find(self, hook_key: str) -> Registered | None:
+    Either raises StorageError, at the latest at ``until`` (monotonic, in seconds).
+    """
+
+    def find(self, hook_key: str, until: float) -> Registered | None:
         """Return the subscription of a hook's key."""
         ...
 
-    def keep(self, registered: Registered, received: Received) -> None:
+    def keep(self, registered: Registered, received: Received, until: float) -> None:
         """Commit the delivery to disk before returning."""
         ...
 
 
-def make_receiver(store: ReceiverStore, clock: Clock) -> Blueprint:
+@dataclass(frozen=True)
+class _Parts:
+    store: ReceiverStore
+    clock: Clock
+    reader: Reader
+    buckets: Buckets
+
+
+def make_receiver(
+    store: ReceiverStore, clock: Clock, *, buckets: Buckets | None = None
+) -> Blueprint:
     """Make the blueprint for ``/hooks/<key>[/<type>/<id>]``."""
     blueprint = Blueprint("receiver", __name__, url_prefix="/hooks")
-    methods = ["POST", "PUT", "DELETE"]
+    parts = _Parts(store, clock, Reader(), buckets or Buckets())
 
-    def receive(hook_key: str, tail: str = "") -> Response:
-        return _receive(store, clock, hook_key, tail)
+    def receive(hook_key: str = "", tail: str = "") -> Response:
+        return _receive(parts, hook_key, tail.replace("\0", ""))
 
-    for rule in ("/<hook_key>", "/<hook_key>/", "/<hook_key>/<path:tail>"):
+    for rule in ("/", "/<hook_key>", "/<hook_key>/", "/<hook_key>/<path:tail>"):
         blueprint.add_url_rule(
             rule,
             view_func=receive,
-            methods=methods,
+            methods=[*_METHODS, *_REFUSED],
             strict_slashes=False,
             provide_automatic_options=False,
         )
     return blueprint
 
 
-def _receive(store: ReceiverStore, clock: Clock, hook_key: str, tail: str) -> Response:
-    # A server that is answered before it has sent everything sees a broken pipe.
-    body = _read_body()
+def _receive(parts: _Parts, hook_key: str, tail: str) -> Response:
+    until = time.monotonic() + WORK_SECONDS
+    origin = request.headers.get("WebHook-Request-Origin")
+    asks = request.method == "OPTIONS" and origin is not None
+    if request.method not in _METHODS and not asks:
+        return refuse_method()
     try:
-        registered = store.find(hook_key)
-        if registered is None or not _is_authentic(registered):
-            return _refuse(401, "login", "The notification was not authenticated.")
+        # A server that is answered before it has sent everything sees a broken pipe.
+        body = _read_body(parts.reader, until)
+        known = _HOOK_KEY.fullmatch(hook_key) is not None
+        registered = parts.store.find(hook_key, until) if known else None
+        if registered is None or not _is_authentic(registered, body):
+            return refuse(401, "login", "The notification was not authenticated.")
         if body is None:
             text = f"The body is larger than {LARGEST_BODY} bytes."
-            return _refuse(413, "too-long", text)
-        received = _read(clock.now(), tail, body)
-        store.keep(registered, received)
+            return refuse(413, "too-long", text)
+        if not parts.buckets.take(registered.subscription_id, time.monotonic()):
+            return postpone("throttled", "Too many at once; send it again.", 1)
+        if asks:
+            return allow(origin or "")
+        received = _read(parts.clock.now(), tail, body)
+        _keep(parts.store, registered, received, until)
     except NotificationError as error:
-        return _refuse(error.status, "invalid", error.message)
-    except StorageError:
-        answer = _refuse(503, "transient", "It cannot be kept now; send it again.")
-        answer.headers["Retry-After"] = str(RETRY_SECONDS)
-        return answer
-    return Response(ACCEPTED, status=200, content_type=JSON_TYPE)
+        return refuse(error.status, "invalid", error.message)
+    except (StorageError, TimeoutError):
+        return postpone("transient", "It cannot be kept now; send it again.")
+    echo = received.notification.echo if received.notification else None
+    return accept(message=tail.strip("/") == _MESSAGE, echo=echo)
+
+
+def _keep(
+    store: ReceiverStore, registered: Registered, received: Received, until: float
+) -> None:
+    """Keep it; what the database will never take as it was read is set aside."""
+    try:
+        store.keep(registered, received, until)
+    except StorageError as error:
+        if received.notification is None or not error.permanent:
+            raise
+        text = "What was read could not be stored; it was set aside"
+        aside = replace(received, notification=None, error=text)
+        store.keep(registered, aside, until)
 
 
 def _read(now: datetime, tail: str, body: bytes) -> Received:
@@ -158,40 +220,41 @@ def _check_encoding() -> None:
         )
 
 
-def _read_body() -> bytes | None:
-    """Read the body to its end; None when it is too large."""
-    body = bytearray()
-    size = 0
+def _read_body(reader: Reader, until: float) -> bytes | None:
+    """Read the body to its end; None when it is too large.
+
+    TimeoutError when it does not come in time, NotificationError when it breaks off.
+    """
+    length = request.content_length
+    if not length and "Transfer-Encoding" not in request.headers:
+        return b""
     try:
-        while piece := request.stream.read(_PIECE):
-            size += len(piece)
-            if size <= LARGEST_BODY:
-                body += piece
-            elif size > _DRAINED:
-                return None
+        stream = request.stream
+        return reader.read(lambda: _read_whole(stream), until)
     except RequestEntityTooLarge:
         return None
+    except TimeoutError:
+        raise
     except (HTTPException, OSError):
-        return b""
+        raise NotificationError(
+            "The body broke off; nothing was kept", quarantine=False
+        ) from None
+
+
+def _read_whole(stream: IO[bytes]) -> bytes | None:
+    body = bytearray()
+    size = 0
+    while piece := stream.read(_PIECE):
+        size += len(piece)
+        if size <= LARGEST_BODY:
+            body += piece
+        elif size > _DRAINED:
+            return None
     return bytes(body) if size <= LARGEST_BODY else None
 
 
-def _is_authentic(registered: Registered) -> bool:
-    """Compare the secret with every accepted one, in the same time always."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    bearer = value.strip() if scheme.lower() == "bearer" else ""
-    given = request.headers.get("X-CareCue-Secret", "") or bearer
-    matches = [
-        hmac.compare_digest(given.encode(), secret.encode())
-        for secret in registered.secrets
-        if secret
-    ]
-    return any(matches)
-
-
-def _refuse(status: int, code: str, text: str) -> Response:
-    outcome = {
-        "resourceType": "OperationOutcome",
-        "issue": [{"severity": "error", "code": code, "diagnostics": text}],
-    }
-    return Response(orjson.dumps(outcome), status=status, content_type=JSON_TYPE)
+def _is_authentic(registered: Registered, body: bytes | None) -> bool:
+    given = Given(
+        lambda name: request.headers.get(name, ""), request.args.get("token", ""), body
+    )
+    return is_proved(registered.proof, registered.secrets, given)

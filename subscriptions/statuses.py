@@ -7,6 +7,7 @@ Subscriptions R5 Backport IG 1.1; FHIR R5 SubscriptionStatus.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,12 @@ from typing import Any
 
 from mappings.errors import NotificationError
 from mappings.instants import find_instant, is_date_only
+from subscriptions.focusing import read_text, read_type
 
+MOST_ENTRIES = 2000
 _LARGEST_NUMBER = 2**63 - 1
+_MOST_DIGITS = 19
+_EVENT = "notification-event"
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class StatusEvent:
     timestamp: datetime | None
     focus: str | None
     event_id: str | None
+    focus_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ def read_status(resource: Mapping[str, Any]) -> Status:
     """Read either spelling; NotificationError for a number that is none."""
     if resource.get("resourceType") == "Parameters":
         return _read_parameters(resource)
-    events = _dicts(resource.get("notificationEvent"))
+    events = _bound(_dicts(resource.get("notificationEvent")))
     return Status(
         type=_code(resource.get("type")),
         status=_code(resource.get("status")),
@@ -70,6 +76,7 @@ def read_status(resource: Mapping[str, Any]) -> Status:
                 timestamp=_instant(event.get("timestamp")),
                 focus=_reference(event.get("focus")),
                 event_id=_text(event.get("id")),
+                focus_type=_type_of(event.get("focus")),
             )
             for event in events
         ),
@@ -80,7 +87,7 @@ def read_status(resource: Mapping[str, Any]) -> Status:
 def _read_parameters(resource: Mapping[str, Any]) -> Status:
     parameters = _dicts(resource.get("parameter"))
     values = _values(parameters)
-    events = [part for part in parameters if part.get("name") == "notification-event"]
+    events = _bound([part for part in parameters if part.get("name") == _EVENT])
     concepts = [_value(part) for part in parameters if part.get("name") == "error"]
     return Status(
         type=_code(values.get("type")),
@@ -93,6 +100,14 @@ def _read_parameters(resource: Mapping[str, Any]) -> Status:
     )
 
 
+def _bound(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len(events) > MOST_ENTRIES:
+        raise NotificationError(
+            f"The notification has more than {MOST_ENTRIES} events; it was set aside"
+        )
+    return events
+
+
 def _read_event(parameter: Mapping[str, Any]) -> StatusEvent:
     values = _values(_dicts(parameter.get("part")))
     return StatusEvent(
@@ -100,6 +115,7 @@ def _read_event(parameter: Mapping[str, Any]) -> StatusEvent:
         timestamp=_instant(values.get("timestamp")),
         focus=_reference(values.get("focus")),
         event_id=_text(parameter.get("id")),
+        focus_type=_type_of(values.get("focus")),
     )
 
 
@@ -125,12 +141,17 @@ def _reference(value: object) -> str | None:
     return _text(value)
 
 
+def _type_of(value: object) -> str | None:
+    """Return the type that a reference tells beside its identifier."""
+    return read_type(value.get("type")) if isinstance(value, dict) else None
+
+
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return read_text(value)
 
 
 def _code(value: object) -> str | None:
-    return value.strip().lower() if isinstance(value, str) and value else None
+    return (read_text(value) or "").strip().lower() or None
 
 
 def _number(value: object) -> int | None:
@@ -139,12 +160,14 @@ def _number(value: object) -> int | None:
         return None
     text = value.strip() if isinstance(value, str) else ""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        text = f"{value:.0f}" if value == int(value) else ""
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) > _LARGEST_NUMBER:
+        text = f"{value:.0f}" if math.isfinite(value) and value % 1 == 0 else ""
+    digits = text.lstrip("0") or text[:1]
+    whole = digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS
+    if not whole or int(digits) > _LARGEST_NUMBER:
         raise NotificationError(
             "A number in the notification's status is not a number; it was set aside"
         )
-    return int(text)
+    return int(digits)
 
 
 def _instant(value: object) -> datetime | None:

@@ -9,15 +9,20 @@ from mappings.endpoint import (
     EndpointKind,
     Site,
 )
+from mappings.errors import CareCueError
 from mappings.event import FOCUS_TYPES
+from middleware.cli.output import progress
 from middleware.desk.desk import Desk
 from middleware.settings import Settings
 from middleware.storage import endpoints, inbox
+from middleware.storage.controls import ControlRow
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
-from middleware.wiring.subscribing import Wanted, subscribe
+from middleware.wiring.subscribing import settle, want
 from smart_app.scopes import write_scope
+from subscriptions.memory import load_memory
+from subscriptions.wanting import Wanted, Way
 
 SCOPE = (
     "system/Patient.rs system/Encounter.rs system/Appointment.rs system/CarePlan.rs "
@@ -29,6 +34,7 @@ SCOPE = (
 )
 TOPICS = "http://sandbox.example.org/SubscriptionTopic"
 SHAPE = "http://sandbox.example.org/StructureDefinition/notification-shape"
+ACTIVE_SECONDS = 20.0
 SMS_SID = "ACsandbox"
 SMS_FROM = "+14155550199"
 
@@ -130,30 +136,31 @@ def _register(
 
 def wanted_subscriptions() -> list[Wanted]:
     """One subscription in each of the three forms, so that the demo shows all."""
-    return [
-        Wanted(
-            resource_type="Encounter",
-            form="backport",
-            topic=f"{TOPICS}/encounter-change",
-            content="id-only",
-        ),
-        Wanted(
-            resource_type="Appointment",
-            form="criteria",
-            topic=None,
+    shape = ({"url": SHAPE, "valueCode": "r5"},)
+    ways = {
+        "Encounter": Way("backport", f"{TOPICS}/encounter-change"),
+        "Appointment": Way("criteria", content="full-resource", heartbeat=None),
+        "CarePlan": Way(
+            "backport",
+            f"{TOPICS}/careplan-change",
             content="full-resource",
+            extensions=shape,
         ),
-        Wanted(
-            resource_type="CarePlan",
-            form="backport",
-            topic=f"{TOPICS}/careplan-change",
-            content="full-resource",
-            extensions=({"url": SHAPE, "valueCode": "r5"},),
-        ),
-    ]
+    }
+    return [Wanted(kind, (way,)) for kind, way in ways.items()]
 
 
 def subscribe_sandbox(runtime: Runtime, endpoint: Endpoint) -> None:
-    """Create the subscriptions that are not there yet."""
-    for wanted in wanted_subscriptions():
-        subscribe(runtime, endpoint, wanted)
+    """Want the subscriptions and wait until they are active; CareCueError if not."""
+    want(runtime, endpoint, wanted_subscriptions())
+    rows = settle(runtime, endpoint, ACTIVE_SECONDS, _tell)
+    waiting = [row.resource_type for row in rows if row.seen_status != "active"]
+    if waiting:
+        raise CareCueError(
+            f"The sandbox did not activate {', '.join(waiting)} in "
+            f"{ACTIVE_SECONDS:.0f} s. Nothing is lost; start again."
+        )
+
+
+def _tell(row: ControlRow) -> None:
+    progress(f"{row.resource_type}: {load_memory(row.memory).reason}")

@@ -8,14 +8,13 @@ from typing import Any
 import click
 import orjson
 
-from mappings.endpoint import Endpoint
-from mappings.errors import BadInputError, CareCueError
+from mappings.errors import CareCueError
+from middleware.cli.endpoint_known import get_known
 from middleware.cli.output import fail, progress
 from middleware.fhir.checking.finding import Finding
 from middleware.settings import read_settings
-from middleware.storage import endpoints
 from middleware.wiring.checking import Checked, check_endpoint
-from middleware.wiring.runtime import Runtime, open_runtime
+from middleware.wiring.runtime import open_runtime
 
 _TOLD = (("why", "cause"), ("safe", "safe"), ("do", "todo"))
 
@@ -35,7 +34,7 @@ def check(name: str, as_json: bool) -> None:
     """
     try:
         with open_runtime(read_settings()) as runtime:
-            known = _get(runtime, name)
+            known = get_known(runtime, name)
             checked = check_endpoint(
                 runtime, known, lambda step: progress(f"{step} ...")
             )
@@ -85,13 +84,3 @@ def _step(item: Finding) -> dict[str, str]:
         "todo": item.todo,
         "letter": item.letter,
     }
-
-
-def _get(runtime: Runtime, name: str) -> Endpoint:
-    with runtime.database.tx() as tx:
-        known = endpoints.get_endpoint(tx, name)
-    if known is None:
-        raise BadInputError(
-            f"There is no endpoint {name!r}. `carecue endpoint list` names them."
-        )
-    return known

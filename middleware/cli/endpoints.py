@@ -13,17 +13,16 @@ import orjson
 from mappings.endpoint import Endpoint, EndpointKind
 from mappings.endpoint_file import read_endpoint_file
 from mappings.errors import BadInputError, CareCueError
-from mappings.event import FOCUS_TYPES
 from middleware.cli.endpoint_check import check
-from middleware.cli.output import fail, progress
+from middleware.cli.endpoint_known import get_known
+from middleware.cli.endpoint_subscriptions import remove, status, subscribe
+from middleware.cli.output import fail
 from middleware.settings import read_settings
 from middleware.storage import audit, endpoints, subscriptions
 from middleware.storage import clock as stored_clock
 from middleware.storage.connecting import Tx
 from middleware.storage.sealed import APP_SECRET
-from middleware.wiring.runtime import Runtime, open_runtime
-from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
-from subscriptions.definition import Content, Form
+from middleware.wiring.runtime import open_runtime
 
 
 @click.group()
@@ -31,7 +30,8 @@ def endpoint() -> None:
     """EHRs: add one from a file, check it, subscribe, list, remove."""
 
 
-endpoint.add_command(check)
+for _command in (check, subscribe, status, remove):
+    endpoint.add_command(_command)
 
 
 @endpoint.command()
@@ -102,7 +102,7 @@ def secret(name: str, file: TextIO, by: str) -> None:
         if not text:
             raise BadInputError("The file holds no secret. Nothing was stored.")
         with open_runtime(read_settings()) as runtime:
-            known = _get(runtime, name)
+            known = get_known(runtime, name)
             sealed = runtime.sealer.seal(text.encode()).hex()
             profile = {**known.profile, APP_SECRET: sealed}
             with runtime.database.tx() as tx:
@@ -112,53 +112,6 @@ def secret(name: str, file: TextIO, by: str) -> None:
     except CareCueError as error:
         fail(error)
     click.echo(f"Sealed the client secret of {name}.")
-
-
-@endpoint.command("subscribe")
-@click.argument("name")
-@click.option(
-    "--form",
-    type=click.Choice(["criteria", "backport"]),
-    default="criteria",
-    help="R4 criteria, or R4 backport with a topic.",
-)
-@click.option("--topic", help="Topic canonical, for the backport form.")
-@click.option(
-    "--content",
-    type=click.Choice(["empty", "id-only", "full-resource"]),
-    default="id-only",
-    help="How much the notification carries.",
-)
-@click.option(
-    "--type",
-    "only",
-    multiple=True,
-    type=click.Choice((*FOCUS_TYPES, "Patient")),
-    help="Resource type; all but Patient where none is given.",
-)
-def subscribe_command(
-    name: str, form: Form, topic: str | None, content: Content, only: tuple[str, ...]
-) -> None:
-    """Ask the EHR to notify us; polling goes on beside it.
-
-    \b
-    Example:
-      carecue endpoint subscribe northside --form criteria
-    """
-    try:
-        if form == "backport" and (topic is None or len(only) != 1):
-            raise BadInputError(
-                "The backport form needs --topic and one --type. Nothing was created."
-            )
-        with open_runtime(read_settings()) as runtime:
-            known = _get(runtime, name)
-            begin_polling(runtime, known)
-            for kind in only or FOCUS_TYPES:
-                key = subscribe(runtime, known, Wanted(kind, form, topic, content))
-                progress(f"{kind}: notifications come to /hooks/{key[:6]}...")
-    except CareCueError as error:
-        fail(error)
-    click.echo("Subscribed.")
 
 
 @endpoint.command("list")
@@ -194,38 +147,6 @@ def list_(as_json: bool) -> None:
         for row in rows:
             if row.endpoint_id == item.id:
                 click.echo(f"  {row.resource_type}: {row.form}, {row.status}")
-
-
-@endpoint.command()
-@click.argument("name")
-@click.option("--by", default="command line", help="Who does it; it is audited.")
-def remove(name: str, by: str) -> None:
-    """Remove an endpoint that has no events yet; use `carecue hold` otherwise.
-
-    \b
-    Example:
-      carecue endpoint remove northside
-    """
-    try:
-        with open_runtime(read_settings()) as runtime:
-            _get(runtime, name)
-            with runtime.database.tx() as tx:
-                endpoints.delete_endpoint(tx, name)
-                now = runtime.clock.now()
-                audit.insert_audit(tx, by, "endpoint-remove", now, subject=name)
-    except CareCueError as error:
-        fail(error)
-    click.echo(f"Removed {name}.")
-
-
-def _get(runtime: Runtime, name: str) -> Endpoint:
-    with runtime.database.tx() as tx:
-        known = endpoints.get_endpoint(tx, name)
-    if known is None:
-        raise BadInputError(
-            f"There is no endpoint {name!r}. `carecue endpoint list` names them."
-        )
-    return known
 
 
 def _read_text(file: Path) -> str:

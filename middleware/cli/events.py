@@ -1,6 +1,8 @@
-"""Operations: the event log."""
+"""Operations: the event log, what was set aside, and trying again."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 import orjson
@@ -8,16 +10,19 @@ import orjson
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.storage import audit, overview, timeline
+from middleware.stages.replaying import replay_quarantined
+from middleware.storage import audit, overview, quarantine, timeline
 from middleware.storage.rows import revive_rows
 from middleware.wiring.runtime import open_runtime
+from subscriptions.outline import write_outline
 
 
 @click.group()
 def events() -> None:
-    """Clinical events: list them, show one with its timeline."""
+    """Clinical events: list them, show one, try again what was given up."""
 
 
+RECEIVE = "receive"
 TABLES = {
     "resolve": "inbox",
     "decide": "event",
@@ -90,7 +95,9 @@ def show(event_id: str, as_json: bool) -> None:
 
 @events.command()
 @click.option(
-    "--stage", type=click.Choice(list(TABLES)), help="Of one stage; else of all."
+    "--stage",
+    type=click.Choice([RECEIVE, *TABLES]),
+    help="Of one stage (receive: what was set aside); else of all.",
 )
 @click.option("--by", default="command line", help="Who does it; it is audited.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -105,7 +112,12 @@ def replay(stage: str | None, by: str, as_json: bool) -> None:
     try:
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
+            if stage in (None, RECEIVE):
+                done = replay_quarantined(runtime.database, runtime.wakes.wake, by, now)
+                counts[RECEIVE] = done.read
             for name in [stage] if stage else list(TABLES):
+                if name == RECEIVE:
+                    continue
                 with runtime.database.tx() as tx:
                     shards = revive_rows(tx, TABLES[name], now)
                     detail = {"rows": len(shards)}
@@ -123,3 +135,54 @@ def replay(stage: str | None, by: str, as_json: bool) -> None:
     else:
         said = ", ".join(f"{name} {count}" for name, count in counts.items())
         click.echo(f"Tried again: {said}")
+
+
+@events.command()
+@click.option("--id", "only", type=int, help="One of them, with its outline.")
+@click.option("--limit", default=20, help="How many, oldest first.")
+@click.option("--by", default="command line", help="Who looks at one; it is audited.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def quarantined(only: int | None, limit: int, by: str, as_json: bool) -> None:
+    """List the notifications that were set aside, and why; ids only, no chart.
+
+    \b
+    Example:
+      carecue events quarantined --id 42
+    """
+    after, most = (0, limit) if only is None else (only - 1, 1)
+    try:
+        with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
+            rows = quarantine.list_quarantined(tx, after, most)
+            if only is not None:
+                now = runtime.clock.now()
+                audit.insert_audit(tx, by, "quarantine-view", now, subject=str(only))
+        if only is not None and [row.id for row in rows] != [only]:
+            raise BadInputError(f"Notification {only} is not set aside.")
+    except CareCueError as error:
+        fail(error)
+    values = [_tell(row, outlined=only is not None) for row in rows]
+    if as_json:
+        click.echo(orjson.dumps({"quarantined": values}))
+        return
+    for value in values:
+        click.echo(
+            f"{value['id']}  {value['received_at']}  {value['endpoint']}  "
+            f"{value['method']} {value['path']}  {value['bytes']} bytes: {value['error']}"
+        )
+        if "outline" in value:
+            click.echo(orjson.dumps(value["outline"], option=orjson.OPT_INDENT_2))
+
+
+def _tell(row: quarantine.Quarantined, *, outlined: bool) -> dict[str, Any]:
+    told = {
+        "id": row.id,
+        "received_at": row.received_at.isoformat(timespec="seconds"),
+        "endpoint": row.endpoint_id,
+        "subscription": row.subscription_id,
+        "method": row.method,
+        "path": row.path[:80],
+        "content_type": row.headers.get("Content-Type"),
+        "bytes": len(row.body),
+        "error": row.error,
+    }
+    return {**told, "outline": write_outline(row.body)} if outlined else told

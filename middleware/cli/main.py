@@ -19,6 +19,7 @@ COMMANDS = {
     "events": "middleware.cli.events:events",
     "explain": "middleware.cli.admin:explain",
     "hold": "middleware.cli.admin:hold",
+    "hook": "middleware.cli.hooks:hook",
     "key": "middleware.cli.stewardship:key",
     "migrate": "middleware.cli.service:migrate_command",
     "patient": "middleware.cli.stewardship:patient",

@@ -20,6 +20,7 @@ from mappings.endpoint import BackendClient, Endpoint
 from mappings.errors import AuthorizationError, ConfigurationError
 from middleware.fhir.bounded import bound_session
 from middleware.fhir.keys import SigningKey, SigningKeys
+from middleware.fhir.reach import read_reach
 from middleware.ports import Clock, require_no_transaction
 
 # SMART allows five minutes; a minute is left for clocks that differ.
@@ -91,6 +92,7 @@ class BackendTokens:
         self._keys = keys
         self._clock = clock
         self._ca_file = ca_file
+        self._private_network = endpoint.profile.get("private_network") is True
         self._lock = threading.Lock()
         self._token: str | None = None
         self._until: datetime | None = None
@@ -151,7 +153,10 @@ class BackendTokens:
             token_endpoint_auth_method=method.name,
             default_timeout=(3.0, 10.0),
         ) as session:
-            bound_session(session, _ANSWER_BYTES, _ANSWER_SECONDS, 1, self._ca_file)
+            reach = read_reach(token_url, private_network=self._private_network)
+            bound_session(
+                session, reach, _ANSWER_BYTES, _ANSWER_SECONDS, 1, self._ca_file
+            )
             session.register_client_auth_method(method)
             return _ask(session, token_url, backend.scope)
 

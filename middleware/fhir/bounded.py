@@ -1,9 +1,10 @@
-"""HTTP sessions whose answers are bounded in size and in time.
+"""HTTP sessions whose answers are bounded in size and time, and whose reach is too.
 
 ``requests`` limits the wait for one piece of an answer, never the whole; here the
 whole has a limit too, headers included, so that a server that drips bytes or sends
-without end cannot hold a worker. No cookies, no environment, no ``.netrc``. It knows
-nothing of FHIR.
+without end cannot hold a worker. The address that is connected to is the one that was
+looked at, so that no name can mean another a moment later. No cookies, no environment,
+no ``.netrc``. It knows nothing of FHIR.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from middleware.fhir.reach import Reach
 
 LARGEST_ANSWER = 20 * 1024 * 1024
 LONGEST_ANSWER = 30.0
@@ -33,6 +37,14 @@ class TooLargeError(requests.RequestException):
 
 class TooSlowError(requests.Timeout):
     """The answer took longer than the limit as a whole; reading stopped there."""
+
+
+class RefusedAddressError(requests.RequestException):
+    """The host's name means addresses that this endpoint may not reach."""
+
+
+class _OutOfReachError(Exception):
+    """Passes through urllib3, which would take an OSError for its own."""
 
 
 class _Watch:
@@ -77,45 +89,82 @@ def _attach(connection: HTTPConnection) -> None:
 
 
 class _Connection(HTTPConnection):
+    reach = Reach()
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address within reach that takes it, and to no name."""
+        name = self._dns_host
+        try:
+            found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        allowed = [str(each[4][0]) for each in found if self._allows(each[4])]
+        if not allowed:
+            raise _OutOfReachError
+        try:
+            for address in allowed[:-1]:
+                self._dns_host = address
+                with contextlib.suppress(NewConnectionError):
+                    return super()._new_conn()
+            self._dns_host = allowed[-1]
+            return super()._new_conn()
+        finally:
+            self._dns_host = name
+
+    def _allows(self, address: tuple[Any, ...]) -> bool:
+        return self.reach.allows(str(address[0]))
+
     def getresponse(self) -> Any:
         _attach(self)
         return super().getresponse()
 
 
-class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> Any:
-        _attach(self)
-        return super().getresponse()
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+def _make_pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+    """Make pools whose connections can be cut from outside and stay within reach."""
 
+    class Connection(_Connection):
+        pass
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+    class SecureConnection(_SecureConnection):
+        pass
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = SecureConnection
+
+    Connection.reach = SecureConnection.reach = reach
+    return {"http": Pool, "https": SecurePool}
 
 
 class BoundedAdapter(HTTPAdapter):
     """Reads each answer whole, within ``size`` bytes and ``seconds``.
 
-    Raises TooLargeError, TooSlowError or another ``requests.RequestException``.
+    Raises TooLargeError, TooSlowError, RefusedAddressError or another
+    ``requests.RequestException``.
     """
 
     def __init__(
         self,
+        reach: Reach,
         size: int = LARGEST_ANSWER,
         seconds: float = LONGEST_ANSWER,
         pool: int = 10,
     ) -> None:
+        self._reach = reach
         self._size = size
         self._seconds = seconds
         super().__init__(pool_connections=4, pool_maxsize=pool, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make pools whose connections can be cut from outside."""
+        """Make pools of our own connections."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = _make_pools(self._reach)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send, and return a response whose body is already here."""
@@ -124,6 +173,8 @@ class BoundedAdapter(HTTPAdapter):
             try:
                 response = super().send(request, *args, **kwargs)
                 content = self._read(response)
+            except _OutOfReachError:
+                raise RefusedAddressError("the address is out of reach") from None
             except (requests.RequestException, Urllib3Error, OSError, ValueError) as e:
                 if watch.fired:
                     raise TooSlowError("the answer took too long") from None
@@ -149,6 +200,7 @@ class BoundedAdapter(HTTPAdapter):
 
 
 def make_session(
+    reach: Reach,
     *,
     size: int = LARGEST_ANSWER,
     seconds: float = LONGEST_ANSWER,
@@ -156,18 +208,20 @@ def make_session(
     ca_file: str | None = None,
 ) -> requests.Session:
     """Return a bounded session; ``ca_file`` names a PEM bundle to trust instead."""
-    return bound_session(requests.Session(), size, seconds, pool, ca_file)
+    session = requests.Session()
+    return bound_session(session, reach, size, seconds, pool, ca_file)
 
 
 def bound_session(
     session: requests.Session,
+    reach: Reach,
     size: int = LARGEST_ANSWER,
     seconds: float = LONGEST_ANSWER,
     pool: int = 10,
     ca_file: str | None = None,
 ) -> requests.Session:
     """Give a session bounded adapters, and take cookies and environment from it."""
-    adapter = BoundedAdapter(size, seconds, pool)
+    adapter = BoundedAdapter(reach, size, seconds, pool)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     session.trust_env = False

@@ -21,6 +21,7 @@ from middleware.fhir.bundles import names, read_history, read_searchset, read_si
 from middleware.fhir.faults import Answer, is_serious, write_outcome
 from middleware.fhir.operations import ask_operation
 from middleware.fhir.paging import collect_pages
+from middleware.fhir.reach import read_reach
 from middleware.fhir.transport import Limits, Request, Transport
 from middleware.ports import Clock, SearchResult, require_no_transaction
 
@@ -52,7 +53,7 @@ class FhirClient:
         self._search_first = search_first
         self._histories = True
         self._transport = Transport(
-            session or make_session(pool=self._limits.workers),
+            session or make_session(read_reach(base_url), pool=self._limits.workers),
             token,
             forget,
             clock,
@@ -133,24 +134,28 @@ class FhirClient:
         return ask_operation(self._transport, self.base_url, path, parameters)
 
     def send_create(
-        self, resource: Mapping[str, Any], *, if_none_exist: str | None = None
+        self,
+        resource: Mapping[str, Any],
+        *,
+        if_none_exist: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Create, unless a search finds one; return what stands on the server."""
         kind = str(resource["resourceType"])
         url = read_query(self.base_url, kind)
-        headers = [("Prefer", "return=representation")]
+        sent = [("Prefer", "return=representation"), *(headers or {}).items()]
         if if_none_exist is not None:
             found = self._find_first(kind, if_none_exist)
             if found is not None:
                 return found
-            headers.append(("If-None-Exist", if_none_exist))
+            sent.append(("If-None-Exist", if_none_exist))
         answer = self._transport.exchange(
             Request(
                 "POST",
                 f"{self.base_url}/{url}",
                 f"a create of {kind}",
                 body=resource,
-                headers=tuple(headers),
+                headers=tuple(sent),
                 repeatable=if_none_exist is not None,
             )
         )
@@ -178,6 +183,12 @@ class FhirClient:
         if answer.body is not None and names(answer.body, target):
             return answer.body
         return self.fetch(str(target))
+
+    def send_delete(self, reference: str) -> None:
+        """Delete one resource; FhirError with status 404 or 410 when it is gone."""
+        target = read_reference(self.base_url, reference)
+        url, what = f"{self.base_url}/{target}", f"a delete of {target.type}"
+        self._transport.exchange(Request("DELETE", url, what, repeatable=True))
 
     def _get(self, path: str, what: str) -> dict[str, Any]:
         return self._get_url(f"{self.base_url}/{path}", what)

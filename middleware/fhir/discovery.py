@@ -19,6 +19,7 @@ from mappings.errors import AuthorizationError, FhirError
 from middleware.fhir.addresses import host_of, is_protected, read_base
 from middleware.fhir.bounded import make_session
 from middleware.fhir.faults import Answer, make_fault
+from middleware.fhir.reach import read_reach
 from middleware.ports import Clock, require_no_transaction
 
 _DOCUMENT_BYTES = 512 * 1024
@@ -51,7 +52,11 @@ class SmartConfiguration:
 
 
 def fetch_smart_configuration(
-    base: str, *, hosts: Collection[str] = (), session: requests.Session | None = None
+    base: str,
+    *,
+    hosts: Collection[str] = (),
+    private_network: bool = False,
+    session: requests.Session | None = None,
 ) -> SmartConfiguration:
     """Read the SMART configuration of a FHIR base.
 
@@ -61,7 +66,7 @@ def fetch_smart_configuration(
     """
     home = read_base(base)
     allowed = {host_of(home), *(host.lower() for host in hosts)}
-    with session or make_session(size=_DOCUMENT_BYTES, seconds=_SECONDS) as opened:
+    with session or _open(home, private_network) as opened:
         url = f"{home}/.well-known/smart-configuration"
         document = _fetch_document(opened, url, missing_ok=True)
         if document is None:
@@ -73,12 +78,16 @@ def fetch_smart_configuration(
 
 
 def fetch_capabilities(
-    base: str, *, clock: Clock, session: requests.Session | None = None
+    base: str,
+    *,
+    clock: Clock,
+    private_network: bool = False,
+    session: requests.Session | None = None,
 ) -> dict[str, Any]:
     """Return the CapabilityStatement. Raises FhirError."""
     require_no_transaction("a read of the CapabilityStatement")
     what = "a read of the CapabilityStatement"
-    with session or make_session(size=_CAPABILITY_BYTES, seconds=_SECONDS) as opened:
+    with session or _open(base, private_network, _CAPABILITY_BYTES) as opened:
         try:
             response = _get(opened, f"{read_base(base)}/metadata")
         except requests.RequestException as error:
@@ -99,13 +108,20 @@ def fetch_capabilities(
     return body
 
 
-def fetch_key_set(url: str, *, session: requests.Session | None = None) -> Any:
+def fetch_key_set(
+    url: str, *, private_network: bool = False, session: requests.Session | None = None
+) -> Any:
     """Return the JWK set at a URL that was reviewed before. AuthorizationError."""
-    with session or make_session(size=_DOCUMENT_BYTES, seconds=_SECONDS) as opened:
+    with session or _open(url, private_network) as opened:
         document = _fetch_document(opened, url)
     if document is None or not isinstance(document.get("keys"), list):
         raise AuthorizationError("The authorization server's key set is unusable")
     return document
+
+
+def _open(url: str, private: bool, size: int = _DOCUMENT_BYTES) -> requests.Session:
+    reach = read_reach(url, private_network=private)
+    return make_session(reach, size=size, seconds=_SECONDS)
 
 
 def _get(session: requests.Session, url: str) -> requests.Response:

@@ -17,7 +17,7 @@ import orjson
 import requests
 
 from mappings.errors import AuthorizationError, FhirError
-from middleware.fhir.bounded import TooLargeError
+from middleware.fhir.bounded import RefusedAddressError, TooLargeError
 from middleware.fhir.faults import Answer, make_fault
 from middleware.ports import Clock, require_no_transaction
 
@@ -141,6 +141,13 @@ class Transport:
             raise FhirError(
                 f"The answer to {request.what} is too large and was not read; narrow "
                 "the search or raise the limit",
+                permanent=True,
+            ) from None
+        except RefusedAddressError:
+            raise FhirError(
+                f"The FHIR server's name means an address that {request.what} may not "
+                "go to (loopback, link-local, multicast or a metadata server); nothing "
+                "was sent; see private_network in docs/operations.md",
                 permanent=True,
             ) from None
         except requests.RequestException as error:

@@ -20,12 +20,18 @@ from middleware.sandbox.outcome import FhirFault
 KIND = "faults"
 Fault = Literal["drop", "duplicate", "reorder", "http_500"]
 _RATES = ("drop", "duplicate", "reorder", "http_500")
+_SWITCHES = ("refuse_heartbeats", "adjust_filters")
 LONGEST_MS = 60_000
 
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """Rates (0 to 1) and delays (milliseconds of the wall clock)."""
+    """Rates (0 to 1), delays (milliseconds of the wall clock) and switches.
+
+    `refuse_heartbeats`: a Subscription that asks for them is answered 400.
+    `adjust_filters`: one with filters is kept without them and with status error, for
+    the client to accept (US Core, patient data feed).
+    """
 
     drop: float = 0.0
     duplicate: float = 0.0
@@ -33,6 +39,8 @@ class FaultPlan:
     delay_ms: int = 0
     http_500: float = 0.0
     slow_ms: int = 0
+    refuse_heartbeats: bool = False
+    adjust_filters: bool = False
     seed: int = 7
 
 
@@ -49,6 +57,8 @@ def read_plan(current: FaultPlan, body: Any) -> FaultPlan:
         whole = isinstance(value, int) and number
         if name in _RATES and not (number and 0 <= value <= 1):
             raise ValueError(f"{name} is not a rate from 0 to 1")
+        if name in _SWITCHES and not isinstance(value, bool):
+            raise ValueError(f"{name} is not true or false")
         if name == "seed" and not whole:
             raise ValueError("seed is not a whole number")
         if name.endswith("_ms") and not (whole and 0 <= value <= LONGEST_MS):

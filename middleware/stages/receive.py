@@ -2,21 +2,25 @@
 
 One transaction stores the raw delivery and one inbox row per focus; a key that is
 there already is a duplicate and changes nothing. The shards are woken after the commit.
+A focus that belongs to no endpoint is held with its delivery; the others go on.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from mappings.endpoint import Endpoint
+from mappings.event import FOCUS_TYPES
 from middleware.ports import Clock
+from middleware.stages.homes import find_home, list_homes, write_held
 from middleware.storage import endpoints, inbox, subscriptions, tallies
 from middleware.storage.connecting import Tx
-from middleware.storage.database import Database
 from middleware.storage.ids import shard_of
+from middleware.storage.intake import IntakeDatabase
 from subscriptions.keys import inbox_keys
 from subscriptions.notification import (
     Notification,
@@ -27,13 +31,14 @@ from subscriptions.receiver import Received, Registered
 
 SILENT = (NotificationType.HANDSHAKE, NotificationType.HEARTBEAT)
 KEPT_SECONDS = 1.0
+EVERY_TYPE = "*"
 
 
 @dataclass(frozen=True)
 class ReceivePorts:
     """What receiving needs: ``open_secrets`` unseals a subscription's secrets."""
 
-    database: Database
+    database: IntakeDatabase
     clock: Clock
     wake: Callable[[str, int], None]
     open_secrets: Callable[[bytes], tuple[str, ...]]
@@ -41,9 +46,9 @@ class ReceivePorts:
 
 @dataclass(frozen=True)
 class Known(Registered):
-    """A registered subscription with the base that its references must lie under."""
+    """A registered subscription with the bases that its foci may lie under."""
 
-    fhir_base: str = ""
+    homes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Intake:
@@ -54,39 +59,51 @@ class Intake:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Registered | None]] = {}
 
-    def find(self, hook_key: str) -> Registered | None:
+    def find(self, hook_key: str, until: float) -> Registered | None:
         """Return the subscription behind a hook; raises StorageError."""
         with self._lock:
             kept = self._kept.get(hook_key)
         if kept is not None and time.monotonic() - kept[0] < KEPT_SECONDS:
             return kept[1]
-        found = self._look_up(hook_key)
+        found = self._look_up(hook_key, until)
         if found is not None:
             with self._lock:
                 self._kept[hook_key] = (time.monotonic(), found)
         return found
 
-    def _look_up(self, hook_key: str) -> Registered | None:
-        with self._ports.database.tx() as tx:
+    def _look_up(self, hook_key: str, until: float) -> Registered | None:
+        with self._ports.database.tx(until) as tx:
             row = subscriptions.find_subscription(tx, hook_key)
             endpoint = endpoints.get_endpoint(tx, row.endpoint_id) if row else None
-        if row is None or endpoint is None:
-            return None
-        return Known(
-            subscription_id=row.id,
-            endpoint_id=row.endpoint_id,
-            resource_type=row.resource_type,
-            secrets=self._ports.open_secrets(row.secrets),
-            fhir_base=endpoint.fhir_base,
-        )
+            if row is None or endpoint is None:
+                return None
+            secrets = self._ports.open_secrets(row.secrets)
+            return register(tx, row, endpoint, secrets)
 
-    def keep(self, registered: Registered, received: Received) -> None:
+    def keep(self, registered: Registered, received: Received, until: float) -> None:
         """Commit one delivery, then wake the shards; raises StorageError."""
         now = self._ports.clock.now()
-        with self._ports.database.tx() as tx:
+        with self._ports.database.tx(until) as tx:
             items = keep_notification(tx, registered, received, now)
         for shard in sorted({item.shard for item in items}):
             self._ports.wake("resolve", shard)
+
+
+def register(
+    tx: Tx,
+    row: subscriptions.SubscriptionRow,
+    endpoint: Endpoint,
+    secrets: tuple[str, ...],
+) -> Known:
+    """Return what a subscription's deliveries are read with."""
+    return Known(
+        subscription_id=row.id,
+        endpoint_id=row.endpoint_id,
+        resource_type=row.resource_type,
+        secrets=secrets,
+        proof=row.proof,
+        homes=list_homes(tx, endpoint),
+    )
 
 
 def keep_notification(
@@ -94,7 +111,8 @@ def keep_notification(
 ) -> Sequence[inbox.NewItem]:
     """Store the raw bytes and what they announce; return the new inbox items."""
     notification = received.notification
-    state = "quarantined" if notification is None else "stored"
+    error = received.error or tell_homeless(registered, notification)
+    state = "stored" if error is None else "quarantined"
     identifier = inbox.insert_notification(
         tx,
         subscription_id=registered.subscription_id,
@@ -106,93 +124,116 @@ def keep_notification(
         type=notification.type.value if notification else None,
         form=notification.form if notification else None,
         state=state,
-        error=received.error,
+        error=error,
+        topic=notification.topic if notification else None,
     )
     if notification is None:
         return ()
-    tallies.insert_tally(
-        tx,
-        tallies.Tally(
-            notification_id=identifier,
-            subscription_id=registered.subscription_id,
-            received_at=now,
-            type=notification.type.value,
-            status=notification.status,
-            count=notification.count,
-            numbers=tuple(
-                event.number
-                for event in notification.events
-                if event.number is not None
-            ),
-        ),
-    )
-    items = _items(registered, received, notification, identifier, now)
+    tally = _tally(identifier, registered.subscription_id, notification, now)
+    tallies.insert_tally(tx, tally)
+    items = make_items(registered, notification, received.body, identifier, now)
     inbox.insert_inbox(tx, items)
     return items
 
 
-def _items(
-    registered: Registered,
-    received: Received,
+def _tally(
+    notification_id: int,
+    subscription_id: str,
     notification: Notification,
+    now: datetime,
+) -> tallies.Tally:
+    numbers = [event.number for event in notification.events]
+    return tallies.Tally(
+        notification_id=notification_id,
+        subscription_id=subscription_id,
+        received_at=now,
+        type=notification.type.value,
+        status=notification.status,
+        count=notification.count,
+        numbers=tuple(number for number in numbers if number is not None),
+    )
+
+
+def make_items(
+    registered: Registered,
+    notification: Notification,
+    body: bytes,
     identifier: int,
     now: datetime,
 ) -> list[inbox.NewItem]:
-    """Make one item per focus, or one blind one where no focus was named."""
+    """Make one item per focus, or a blind one where none was named.
+
+    ``identifier`` is the id under which the delivery was kept. A focus that is
+    nobody's makes none.
+    """
     keys = inbox_keys(
-        registered.subscription_id,
-        notification,
-        body=received.body,
-        arrival=str(identifier),
+        registered.subscription_id, notification, body=body, arrival=str(identifier)
     )
     if not notification.events and notification.type not in SILENT:
-        return [_blind(registered, identifier, now)]
-    return [
-        _item(registered, identifier, key, event, now)
-        for key, event in zip(keys, notification.events, strict=True)
-        if _ours(registered, event)
-    ]
+        return [_blind(registered, identifier, None, now)]
+    found: list[inbox.NewItem] = []
+    for key, event in zip(keys, notification.events, strict=True):
+        home = _home(registered, event)
+        if home is None:
+            continue
+        if event.focus is None:
+            found.append(_blind(registered, identifier, event.focus_type, now))
+        else:
+            found.append(_item(registered, home, identifier, key, event, now))
+    return found
 
 
-def _ours(registered: Registered, event: NotificationEvent) -> bool:
-    """Tell whether the focus lies under our endpoint's base; others are never read."""
-    base = event.focus_base
-    if base is None or not isinstance(registered, Known):
-        return True
-    return base.rstrip("/") == registered.fhir_base
+def tell_homeless(
+    registered: Registered, notification: Notification | None
+) -> str | None:
+    """Say why a delivery is held of which some foci are nobody's; None if none is."""
+    events = notification.events if notification else ()
+    foreign = sum(_home(registered, event) is None for event in events)
+    return write_held(foreign) if foreign else None
+
+
+def _home(registered: Registered, event: NotificationEvent) -> str | None:
+    homes = registered.homes if isinstance(registered, Known) else {}
+    return find_home(homes, registered.endpoint_id, event)
 
 
 def _item(
     registered: Registered,
+    endpoint_id: str,
     notification_id: int,
     key: str,
     event: NotificationEvent,
     now: datetime,
 ) -> inbox.NewItem:
-    if event.focus is None:
-        return _blind(registered, notification_id, now)
+    focus = event.focus or ""
     return inbox.NewItem(
         key=key,
-        endpoint_id=registered.endpoint_id,
+        endpoint_id=endpoint_id,
         subscription_id=registered.subscription_id,
         notification_id=notification_id,
         source="push",
-        focus=event.focus,
+        focus=focus,
         version=event.version,
         event_number=event.number,
-        resource_type=event.focus.partition("/")[0],
+        resource_type=focus.partition("/")[0],
         interaction=event.interaction,
-        shard=shard_of(registered.endpoint_id, event.focus),
+        shard=shard_of(endpoint_id, focus),
         received_at=now,
     )
 
 
 def _blind(
-    registered: Registered, notification_id: int, now: datetime
+    registered: Registered, notification_id: int, told: str | None, now: datetime
 ) -> inbox.NewItem:
-    """Make the item of a notification without a focus: what changed is searched."""
+    """Make the item of an event without a focus: what changed is searched.
+
+    ``told`` is the type that the server tells, if it does; without any, all are.
+    """
+    every = registered.resource_type == EVERY_TYPE
+    known = None if every else registered.resource_type
+    kind = told if told in FOCUS_TYPES else known
     return inbox.NewItem(
-        key=f"{registered.subscription_id}|empty|{notification_id}",
+        key=f"{registered.subscription_id}|empty|{notification_id}|{kind}",
         endpoint_id=registered.endpoint_id,
         subscription_id=registered.subscription_id,
         notification_id=notification_id,
@@ -200,7 +241,7 @@ def _blind(
         focus=None,
         version=None,
         event_number=None,
-        resource_type=registered.resource_type,
+        resource_type=kind,
         interaction="update",
         shard=shard_of(registered.endpoint_id, registered.subscription_id),
         received_at=now,

@@ -23,7 +23,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.foci import FociWork
 from middleware.stages.news import Focus
 from middleware.stages.reconcile import fetch_changed
-from middleware.storage import endpoints, inbox
+from middleware.storage import blind, endpoints, inbox
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
@@ -33,6 +33,10 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     """Resolve what is due in this shard; return how many inbox rows were handled."""
     with context.database.tx() as tx:
         items = inbox.list_inbox(tx, shard, now, BATCH)
+        if any(item.focus is None for item in items):
+            check_epoch(tx, "resolve", shard, epoch)
+            blind.merge_blind(tx, shard, now)
+            items = inbox.list_inbox(tx, shard, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
     for endpoint_id in dict.fromkeys(item.endpoint_id for item in items):
         mine = [item for item in items if item.endpoint_id == endpoint_id]
@@ -51,13 +55,13 @@ def _resolve_endpoint(
     now: datetime,
 ) -> None:
     api = context.fhir(endpoint)
-    blind = [item for item in items if item.focus is None]
+    searches = [item for item in items if item.focus is None]
     foci: dict[str, list[inbox.InboxItem]] = {}
     for item in items:
         if item.focus is not None:
             foci.setdefault(item.focus, []).append(item)
-    for resource_type in dict.fromkeys(item.resource_type for item in blind):
-        group = [item for item in blind if item.resource_type == resource_type]
+    for resource_type in dict.fromkeys(item.resource_type for item in searches):
+        group = [item for item in searches if item.resource_type == resource_type]
         expand = _Expand(api, endpoint, resource_type, group)
         _guard(context, group, shard, epoch, now, expand)
     wanted = [name for name in foci if name.partition("/")[0] in FOCUS_TYPES]

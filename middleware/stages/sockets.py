@@ -18,7 +18,7 @@ from mappings.endpoint import Endpoint
 from mappings.errors import FhirError, NotificationError
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
-from middleware.stages.receive import Known, keep_notification
+from middleware.stages.receive import keep_notification, register
 from middleware.storage import subscriptions
 from middleware.storage.subscriptions import SubscriptionRow
 from subscriptions.parsing import parse_notification
@@ -255,13 +255,6 @@ def _keep(
     now: datetime,
 ) -> None:
     """Commit what arrived as intake would, then wake the shards."""
-    registered = Known(
-        subscription_id=row.id,
-        endpoint_id=endpoint.id,
-        resource_type=row.resource_type,
-        secrets=(),
-        fhir_base=endpoint.fhir_base,
-    )
     notification, fault = None, None
     try:
         notification = parse_notification("POST", "", {}, frame.body)
@@ -270,6 +263,7 @@ def _keep(
     received = Received(now, "WEBSOCKET", "", {}, frame.body, notification, fault)
     context = ports.context
     with context.database.tx() as tx:
+        registered = register(tx, row, endpoint, ())
         items = keep_notification(tx, registered, received, now)
     for shard in sorted({item.shard for item in items}):
         context.wake("resolve", shard)

@@ -49,7 +49,24 @@ def list_endpoints(tx: Tx) -> list[Endpoint]:
 
 
 def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
-    """Remove an endpoint that has no rows of its own; False when there is none."""
+    """Remove an endpoint and what came in from it; False while it has events.
+
+    Without events nothing was decided on any of it. False when there is none, too.
+    """
+    row = tx.execute(
+        "SELECT 1 FROM event WHERE endpoint_id = %s LIMIT 1", (endpoint_id,)
+    ).fetchone()
+    if row is not None:
+        return False
+    for table in ("inbox", "poll_cursor", "focus_state"):
+        tx.execute(f"DELETE FROM {table} WHERE endpoint_id = %s", (endpoint_id,))  # noqa: S608 -- constants
+    for table in ("tally", "notification"):
+        tx.execute(
+            f"DELETE FROM {table} WHERE subscription_id IN "  # noqa: S608 -- constants
+            "(SELECT id FROM subscription WHERE endpoint_id = %s)",
+            (endpoint_id,),
+        )
+    tx.execute("DELETE FROM subscription WHERE endpoint_id = %s", (endpoint_id,))
     deleted = tx.execute("DELETE FROM endpoint WHERE id = %s", (endpoint_id,))
     return deleted.rowcount == 1
 

@@ -72,12 +72,13 @@ def insert_notification(
     form: str | None,
     state: str,
     error: str | None = None,
+    topic: str | None = None,
 ) -> int:
     """Keep a delivery as it came; return its id. ``headers`` hold no secret."""
     row = tx.execute(
         "INSERT INTO notification (subscription_id, received_at, method, path, "
-        "headers, body, type, form, state, error) VALUES (%s, %s, %s, %s, %s, %s, %s, "
-        "%s, %s, %s) RETURNING id",
+        "headers, body, type, form, state, error, topic) VALUES (%s, %s, %s, %s, %s, "
+        "%s, %s, %s, %s, %s, %s) RETURNING id",
         (
             subscription_id,
             received_at,
@@ -89,6 +90,7 @@ def insert_notification(
             form,
             state,
             error,
+            topic,
         ),
     ).fetchone()
     assert row is not None

@@ -9,7 +9,7 @@ from middleware.storage.connecting import Tx
 
 _COLUMNS = (
     "id, endpoint_id, hook_key, secrets, resource_type, form, criteria, server_id, "
-    "status, last_number, last_seen_at, created_at, channel"
+    "status, last_number, last_seen_at, created_at, channel, proof"
 )
 
 
@@ -19,7 +19,8 @@ class SubscriptionRow:
 
     ``hook_key`` is the last part of its URL, ``secrets`` the sealed shared secrets,
     ``form`` the wire form asked for, ``server_id`` the id that the server gave it,
-    ``last_number`` the highest event number seen, ``channel`` rest-hook or websocket.
+    ``last_number`` the highest event number seen, ``channel`` rest-hook or websocket,
+    ``proof`` how its deliveries are proved (header, hmac or query).
     """
 
     id: str
@@ -35,6 +36,7 @@ class SubscriptionRow:
     last_seen_at: datetime | None
     created_at: datetime
     channel: str = "rest-hook"
+    proof: str = "header"
 
 
 def insert_subscription(tx: Tx, row: SubscriptionRow) -> None:
@@ -43,7 +45,7 @@ def insert_subscription(tx: Tx, row: SubscriptionRow) -> None:
         f"INSERT INTO subscription ({_COLUMNS}) VALUES (%(id)s, %(endpoint_id)s, "  # noqa: S608 -- a constant
         "%(hook_key)s, %(secrets)s, %(resource_type)s, %(form)s, %(criteria)s, "
         "%(server_id)s, %(status)s, %(last_number)s, %(last_seen_at)s, "
-        "%(created_at)s, %(channel)s)",
+        "%(created_at)s, %(channel)s, %(proof)s)",
         asdict(row),
     )
 
@@ -67,10 +69,15 @@ def get_subscription(tx: Tx, subscription_id: str) -> SubscriptionRow | None:
 
 
 def list_subscriptions(tx: Tx, endpoint_id: str | None = None) -> list[SubscriptionRow]:
-    """List the subscriptions, oldest first, of one endpoint or of all."""
+    """List the subscriptions, oldest first, of one endpoint or of all.
+
+    Those that were deleted at their server, as nobody wants them, are left out.
+    """
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM subscription "  # noqa: S608
-        "WHERE %(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s "
+        f"SELECT {_COLUMNS} FROM subscription AS s "  # noqa: S608
+        "WHERE (%(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s) "
+        "AND NOT EXISTS (SELECT 1 FROM subscription_control AS c WHERE "
+        "c.subscription_id = s.id AND c.retired AND c.next_at IS NULL) "
         "ORDER BY created_at, id",
         {"endpoint": endpoint_id},
     )

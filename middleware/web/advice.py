@@ -54,7 +54,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     "delivery-unknown": ("Look it up at the provider; it is not sent again.", SITE),
     "not-delivered": ("Reach the patient another way; check the number.", STAFF),
     "quarantined": (
-        "Nothing is lost: polling reads what changed. Show it to the EHR's team.",
+        "See carecue events quarantined; mend the cause, then carecue events replay.",
         SITE,
     ),
     "dead-letter": ("Read the error, mend its cause; nothing was sent.", SITE),

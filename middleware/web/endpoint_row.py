@@ -7,11 +7,14 @@ from datetime import datetime, timedelta
 
 from mappings.endpoint import Endpoint
 from mappings.event import FOCUS_TYPES
-from middleware.storage import inbox, subscriptions
+from middleware.storage import controls, inbox, subscriptions
 from middleware.storage.connecting import Tx
 from middleware.storage.console_reading import EndpointWork
+from middleware.storage.controls import ControlRow
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.web.words import count
+from subscriptions.case import Action
+from subscriptions.memory import load_memory
 
 POLL_LATE = timedelta(minutes=15)
 BROKEN = ("error", "off")
@@ -30,7 +33,8 @@ class Check:
 class EndpointRow:
     """One endpoint with its checks.
 
-    ``last_poll`` is of the type that was read longest ago, ``poll_error`` its fault.
+    ``last_poll`` is of the type that was read longest ago, ``poll_error`` its fault;
+    ``alerts`` are Subscriptions that need a person, with the controller's sentence.
     """
 
     id: str
@@ -48,6 +52,7 @@ class EndpointRow:
     last_poll: datetime | None
     poll_error: str | None
     event_count: int
+    alerts: tuple[str, ...] = ()
 
 
 def read_row(
@@ -60,7 +65,9 @@ def read_row(
     error = next((item.error for item in cursors if item and item.error), None)
     last_poll = min(polls, default=None)
     read = _read(last_poll, error, now)
-    push = _push(mine)
+    wanted = controls.list_controls(tx, endpoint.id)
+    polled = {row.id for row in wanted if load_memory(row.memory).action == Action.POLL}
+    push = _push([row for row in mine if row.id not in polled])
     tone, word = _status(read, push)
     return EndpointRow(
         id=endpoint.id,
@@ -80,6 +87,11 @@ def read_row(
         last_poll=last_poll,
         poll_error=error,
         event_count=work.events,
+        alerts=tuple(
+            f"{row.resource_type}: {load_memory(row.memory).reason}"
+            for row in wanted
+            if load_memory(row.memory).alert
+        ),
     )
 
 
@@ -133,3 +145,8 @@ def numbered(row: SubscriptionRow) -> str:
     if row.last_number is None:
         return "not numbered" if row.form == "criteria" else "none yet"
     return count(row.last_number, "event")
+
+
+def controlled(row: ControlRow) -> str:
+    """Return the controller's sentence on one subscription."""
+    return load_memory(row.memory).reason or "It is looked at next."

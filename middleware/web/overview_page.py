@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mappings.event import NOTES
 from middleware.storage import console_reading as reading
 from middleware.storage import (
+    controls,
     endpoints,
     marks,
     overview,
@@ -20,7 +22,7 @@ from middleware.storage import (
 from middleware.storage.connecting import Tx
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.storage.switches import SwitchRow
-from middleware.web.endpoint_row import EndpointRow, read_row
+from middleware.web.endpoint_row import EndpointRow, controlled, read_row
 from middleware.web.problems import INCOMPLETE, Problem, Sight, find_problems
 from middleware.web.words import PlanWords, ago, count
 
@@ -55,13 +57,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything on the first page; ``problems`` has the worst first."""
+    """Everything on the first page; ``problems`` has the worst first.
+
+    ``sentences`` say by subscription what its controller does.
+    """
 
     problems: tuple[Problem, ...]
     healthy: tuple[str, ...]
     proof: tuple[Proof, ...]
     endpoints: tuple[EndpointRow, ...]
     subscriptions: tuple[SubscriptionRow, ...]
+    sentences: Mapping[str, str]
     counts: Counts
     switches: tuple[SwitchRow, ...]
 
@@ -99,6 +105,7 @@ def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
         proof=_proof(sight, found),
         endpoints=rows,
         subscriptions=tuple(mine),
+        sentences={row.id: controlled(row) for row in controls.list_controls(tx)},
         counts=counts,
         switches=holds,
     )

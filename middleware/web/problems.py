@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from middleware.web.endpoint_row import EndpointRow
 from middleware.web.words import ago, count
+from subscriptions.case import SAFE
 
 SILENT = timedelta(minutes=2)
 ATTENTION = "/console/attention"
@@ -202,7 +203,9 @@ def _lesser(sight: Sight) -> Iterator[Problem]:
                 f"{row.name} was last read {ago(row.last_poll, sight.now)}.",
                 "Events that its notifications miss are found late.",
             )
-        if row.push.tone == "warn":
+        for sentence in row.alerts:
+            yield Problem("warn", row.name, f"{row.name}, {sentence}", SAFE)
+        if row.push.tone == "warn" and not row.alerts:
             yield Problem(
                 "warn",
                 row.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -12,15 +13,18 @@ from middleware.channels.inbound import parse_twilio_inbound, parse_twilio_statu
 from middleware.channels.signatures import check_twilio_signature
 from middleware.desk.desk import Desk
 from middleware.desk.launches import LaunchBook
+from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
 from middleware.fhir.keys import SigningKeys
+from middleware.fhir.reach import read_reach
 from middleware.ports import FhirApi
 from middleware.settings import read_settings
 from middleware.stages.context import StageContext
 from middleware.stages.listen import keep_receipt, keep_reply
 from middleware.stages.receive import Intake, ReceivePorts
 from middleware.storage import endpoints
+from middleware.storage.intake import IntakeDatabase
 from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
 from middleware.wiring.console import create_console
@@ -69,7 +73,10 @@ def _receive_ports(runtime: Runtime) -> ReceivePorts:
         return tuple(runtime.sealer.open(sealed).decode().split("\n"))
 
     return ReceivePorts(
-        runtime.database, runtime.clock, runtime.wakes.wake, open_secrets
+        IntakeDatabase(runtime.database.url),
+        runtime.clock,
+        runtime.wakes.wake,
+        open_secrets,
     )
 
 
@@ -112,13 +119,12 @@ def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:
 def _smart_ports(
     runtime: Runtime, context: StageContext, keys: SigningKeys
 ) -> SmartPorts:
-    @functools.lru_cache(maxsize=256)
-    def fhir(base: str, token: str) -> FhirApi:
-        return FhirClient(base, lambda: token, clock=runtime.clock)
-
     def known() -> list[Endpoint]:
         with runtime.database.tx() as tx:
             return endpoints.list_endpoints(tx)
+
+    def fetch_keys(url: str) -> Any:
+        return fetch_key_set(url, private_network=any(map(_is_private, known())))
 
     def client_secret(endpoint_id: str) -> str | None:
         with runtime.database.tx() as tx:
@@ -134,9 +140,9 @@ def _smart_ports(
         clock=runtime.clock,
         ids=runtime.ids,
         sealer=runtime.sealer,
-        fhir=fhir,
+        fhir=_person_clients(runtime, known),
         discover=_discover,
-        fetch_keys=fetch_key_set,
+        fetch_keys=fetch_keys,
         signing_key=keys.signing_key,
         client_secret=client_secret,
         desk=Desk(context),
@@ -144,6 +150,27 @@ def _smart_ports(
     )
 
 
+def _person_clients(
+    runtime: Runtime, known: Callable[[], list[Endpoint]]
+) -> Callable[[str, str], FhirApi]:
+    """Return what makes, and keeps, one client per signed-in person's token."""
+
+    @functools.lru_cache(maxsize=256)
+    def make(base: str, token: str) -> FhirApi:
+        private = any(_is_private(each) for each in known() if each.fhir_base == base)
+        session = make_session(read_reach(base, private_network=private))
+        return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
+
+    return make
+
+
+def _is_private(endpoint: Endpoint) -> bool:
+    return endpoint.profile.get("private_network") is True
+
+
 def _discover(endpoint: Endpoint) -> Any:
-    hosts = endpoint.profile.get("authorization_hosts", ())
-    return fetch_smart_configuration(endpoint.fhir_base, hosts=hosts)
+    return fetch_smart_configuration(
+        endpoint.fhir_base,
+        hosts=endpoint.profile.get("authorization_hosts", ()),
+        private_network=_is_private(endpoint),
+    )

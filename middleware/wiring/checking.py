@@ -14,6 +14,7 @@ from middleware.fhir.checking.exchange import Caller, Patience
 from middleware.fhir.checking.finding import Finding, Outcome, conclude
 from middleware.fhir.checking.steps import STEPS, Step, run_steps
 from middleware.fhir.checking.talk import Needs, Talk
+from middleware.fhir.reach import endpoint_reach
 from middleware.wiring.pipeline import library_factory
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.wiring.trial import WAIT, Trial
@@ -72,7 +73,7 @@ def check_endpoint(
         clock=runtime.clock,
         needs=find_needs(endpoint, library_factory()(endpoint)),
         public_url=runtime.settings.public_url,
-        caller=Caller(runtime.clock, patience, ca_file),
+        caller=Caller(runtime.clock, patience, endpoint_reach(endpoint), ca_file),
         patience=patience,
         clock_moved=runtime.settings.movable_clock,
     )

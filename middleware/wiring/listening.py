@@ -11,10 +11,12 @@ from typing import Any
 
 import structlog
 
+from mappings.dialects.registry import choose_dialect
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError
 from middleware.fhir.bounded import make_session
 from middleware.fhir.discovery import fetch_capabilities
+from middleware.fhir.reach import endpoint_reach
 from middleware.fhir.socket import open_socket
 from middleware.stages.context import StageContext
 from middleware.stages.sockets import (
@@ -146,12 +148,15 @@ def socket_ports(context: StageContext) -> SocketPorts:
         )
 
     def capabilities(endpoint: Endpoint) -> dict[str, Any]:
-        with make_session(ca_file=endpoint.profile.get("ca_file")) as session:
+        profile = endpoint.profile
+        reach = endpoint_reach(endpoint)
+        with make_session(reach, ca_file=profile.get("ca_file")) as session:
             return fetch_capabilities(
                 endpoint.fhir_base, clock=context.clock, session=session
             )
 
     def as_json(endpoint: Endpoint) -> bool:
-        return endpoint.profile.get("socket_bind") == "json"
+        dialect = choose_dialect(endpoint.profile, capabilities(endpoint))
+        return dialect.socket_bind == "json"
 
     return SocketPorts(context, open_at, capabilities, as_json)

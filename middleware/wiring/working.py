@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from middleware.clock import SystemClock
 from middleware.stages.context import StageContext
+from middleware.stages.control import control_subscriptions
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.settled import read_ended_tasks
@@ -18,8 +19,10 @@ from middleware.wiring.listening import Listeners, socket_ports
 from middleware.wiring.pipeline import STEPS, bind_step, stage_context
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.stewarding import forget_old
+from middleware.wiring.subscribing import control_ports
 from middleware.worker import Worker
 
+CONTROL_EVERY = timedelta(seconds=5)
 TRACK_EVERY = timedelta(seconds=1)
 ORPHANS_EVERY = timedelta(seconds=2)
 GENERATION_EVERY = timedelta(minutes=1)
@@ -44,9 +47,11 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
     )
     listeners = Listeners(socket_ports(context))
     poll_every = timedelta(seconds=runtime.settings.poll_seconds)
+    ports = control_ports(runtime, context)
     periodic = (
         Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
         Periodic("track", TRACK_EVERY, lambda: _track(context)),
+        Periodic("control", CONTROL_EVERY, lambda: control_subscriptions(ports)),
         Periodic("tasks", poll_every, lambda: _close_tasks(context)),
         Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),

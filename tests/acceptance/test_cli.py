@@ -253,7 +253,7 @@ def test_what_was_given_up_is_tried_again_once(carecue: Any, told: World) -> Non
         {"focus": "Encounter/none"}
     ]
     result = carecue("events", "replay", "--by", "A. Mehta", "--json")
-    counts = {"resolve": 1, "decide": 0, "record": 0, "listen": 0}
+    counts = {"receive": 0, "resolve": 1, "decide": 0, "record": 0, "listen": 0}
     assert last_json(result) == {"replayed": counts}
     (row,) = told.rows("SELECT attempts FROM inbox WHERE state = 'waiting'")
     assert row == {"attempts": 0}

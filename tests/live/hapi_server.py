@@ -97,15 +97,21 @@ class HapiServer:
 
     `port=0` takes a free port at the first start and keeps it for later ones, so
     that `base_url` holds across restarts. The log is `hapi.log` in the directory.
+    `version` is R4 or R4B; the empty database is the same for both.
     """
 
     def __init__(
-        self, workdir: Path, port: int = 0, options: tuple[str, ...] | None = None
+        self,
+        workdir: Path,
+        port: int = 0,
+        options: tuple[str, ...] | None = None,
+        version: str = "R4",
     ) -> None:
         self.workdir = Path(workdir)
         self.port = port
         self.log = self.workdir / "hapi.log"
         self._options = options
+        self._version = version
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -137,7 +143,13 @@ class HapiServer:
         command = ["java", *JAVA_OPTIONS, *options, "-cp", classpath]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "HapiServer", str(self.workdir), str(self.port)],
+                [
+                    *command,
+                    "HapiServer",
+                    str(self.workdir),
+                    str(self.port),
+                    self._version,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -27,14 +27,16 @@ from middleware.ports import SearchResult
 from middleware.sandbox.app import Options
 from middleware.sandbox.server import Running
 from middleware.settings import Settings
-from middleware.storage import endpoints, inbox, subscriptions
+from middleware.storage import endpoints, inbox
 from middleware.wiring.apps import make_public_app
+from middleware.wiring.choosing import begin_polling, choose_subscriptions
 from middleware.wiring.clockwork import Clockwork
 from middleware.wiring.runtime import open_runtime
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.story import Step, Story, send_step
-from middleware.wiring.subscribing import Wanted, begin_polling, subscribe
+from middleware.wiring.subscribing import settle, want
 from middleware.wiring.working import run_worker
+from subscriptions.wanting import Wish
 
 TYPES = ("Encounter", "Appointment", "CarePlan")
 TOKEN = "live-token"
@@ -194,22 +196,15 @@ class Rig:
         with self.runtime.database.tx() as tx:
             endpoints.insert_endpoint(tx, endpoint, self.runtime.clock.now())
         begin_polling(self.runtime, endpoint)
-        for name in TYPES:
-            subscribe(
-                self.runtime, endpoint, Wanted(name, "criteria", None, "full-resource")
-            )
-        self.wait_for("the subscriptions to be active", self._all_active)
+        choice = choose_subscriptions(self.runtime, endpoint, Wish(), TYPES)
+        want(self.runtime, endpoint, choice.wanted)
+        rows = settle(self.runtime, endpoint, WAIT_SECONDS, lambda row: None)
+        assert [row.seen_status for row in rows] == ["active"] * len(TYPES)
         self.clockwork.set(self.story.start.astimezone(UTC))
         self._worker = threading.Thread(
             target=run_worker, args=(self.runtime, self._stop), name="worker"
         )
         self._worker.start()
-
-    def _all_active(self) -> bool:
-        with self.runtime.database.tx() as tx:
-            rows = subscriptions.list_subscriptions(tx, "hapi")
-        states = [self.ehr.fetch(f"Subscription/{row.server_id}") for row in rows]
-        return [state["status"] for state in states] == ["active"] * len(TYPES)
 
     # --- time --------------------------------------------------------------------
 

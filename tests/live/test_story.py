@@ -26,6 +26,7 @@ AFTER_OUTAGE = "19-arthur"
 WHILE_DEAF = "23-linda"
 
 
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@17")
 def test_whole_story_holds_against_hapi(hapi, database_url, tmp_path):
     story = read_story("thirty-days")
     with Rig(hapi.base_url, database_url, tmp_path, story).opened() as rig:

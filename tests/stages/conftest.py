@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
+from middleware.storage.intake import IntakeDatabase
 from tests.stages.world import World
 
 
@@ -13,3 +14,11 @@ def world(database, clock, ids):
     """Rosa may be texted; nothing has happened yet."""
     with capture_logs():
         yield World(database, clock, ids)
+
+
+@pytest.fixture
+def intake(database_url):
+    """The same database as intake uses it."""
+    opened = IntakeDatabase(database_url)
+    yield opened
+    opened.close()

@@ -93,6 +93,7 @@ def test_a_server_without_histories_shows_the_present(world: World, part: str) -
     assert world.state() == "planned: due"
 
 
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@17")
 def test_the_ehr_is_away_for_days_and_the_poll_finds_it_all(world: World) -> None:
     world.discharge()
     world.fhir.fault = lambda verb, what: DOWN

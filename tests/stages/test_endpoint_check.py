@@ -307,8 +307,8 @@ def test_without_a_way_in_only_what_came_counts(
     site: Site, scripted: Ehr, hours: int, code: str
 ) -> None:
     # The address leads here and is no loopback address by name.
-    scripted.base = scripted.base.replace("127.0.0.1", "0.0.0.0")
-    profile = {"authorization_hosts": ["127.0.0.1"]}
+    scripted.base = scripted.base.replace("127.0.0.1", "127.1")
+    profile = {"authorization_hosts": ["127.0.0.1"], "private_network": True}
     _note_notification(site, "north", hours)
     assert site.trial(scripted.endpoint(profile=profile)).code == code
     assert not [line for line in scripted.lines if line.startswith("POST /fhir/Sub")]

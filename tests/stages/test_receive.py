@@ -8,56 +8,22 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from middleware.stages.receive import Intake, ReceivePorts
-from middleware.storage import subscriptions
-from middleware.storage.database import Database
-from subscriptions.receiver import LARGEST_BODY, make_receiver
+from middleware.storage.intake import IntakeDatabase
+from subscriptions.receiver import LARGEST_BODY
 from tests.databases import with_name
-from tests.stages.world import ENDPOINT, START, World, appointment, encounter
+from tests.stages.listening import FHIR, SECRET, listen, post, subscribe
+from tests.stages.world import ENDPOINT, World, appointment, encounter
 
-SECRET = {"X-CareCue-Secret": "right"}
-FHIR = "application/fhir+json"
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
 
 @pytest.fixture
-def hook(world: World) -> FlaskClient:
+def hook(world: World, intake: IntakeDatabase) -> FlaskClient:
     """The receiver of a subscription whose hook is ``hook-1``."""
-    with world.database.tx() as tx:
-        subscriptions.insert_subscription(tx, subscription())
-    return client(world, world.database)
-
-
-def subscription() -> subscriptions.SubscriptionRow:
-    return subscriptions.SubscriptionRow(
-        id="s1",
-        endpoint_id=ENDPOINT.id,
-        hook_key="hook-1",
-        secrets=b"right\nold",
-        resource_type="Encounter",
-        form="backport",
-        criteria="Encounter",
-        server_id="1",
-        status="active",
-        last_number=None,
-        last_seen_at=None,
-        created_at=START,
-    )
-
-
-def client(world: World, database: Database) -> FlaskClient:
-    ports = ReceivePorts(
-        database=database,
-        clock=world.clock,
-        wake=world.context.wake,
-        open_secrets=lambda sealed: tuple(sealed.decode().split("\n")),
-    )
-    app = Flask("receiver")
-    app.register_blueprint(make_receiver(Intake(ports), world.clock))
-    return app.test_client()
+    subscribe(world)
+    return listen(world, intake)
 
 
 def notification(number: int, *focuses: str, resource: Any = None) -> bytes:
@@ -97,11 +63,6 @@ def notification(number: int, *focuses: str, resource: Any = None) -> bytes:
         full = f"{ENDPOINT.fhir_base}/{focuses[0]}"
         entries.append({"fullUrl": full, "resource": resource})
     return orjson.dumps({"resourceType": "Bundle", "type": "history", "entry": entries})
-
-
-def post(hook: FlaskClient, body: bytes, **options: Any) -> Any:
-    headers = options.pop("headers", SECRET)
-    return hook.post("/hooks/hook-1", data=body, content_type=FHIR, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -182,12 +143,12 @@ def test_a_database_that_is_away_is_told_with_retry_after(
     gone = with_name(database_url, "postgres")
     with psycopg.connect(gone, autocommit=True) as connection:
         connection.execute("CREATE DATABASE carecue_without_tables")
-    elsewhere = Database(with_name(database_url, "carecue_without_tables"))
+    elsewhere = IntakeDatabase(with_name(database_url, "carecue_without_tables"))
     try:
-        answer = post(client(world, elsewhere), notification(1, "Encounter/stay"))
-        closed = Database(database_url)
+        answer = post(listen(world, elsewhere), notification(1, "Encounter/stay"))
+        closed = IntakeDatabase(database_url)
         closed.close()
-        other = post(client(world, closed), notification(1, "Encounter/stay"))
+        other = post(listen(world, closed), notification(1, "Encounter/stay"))
     finally:
         elsewhere.close()
         with psycopg.connect(gone, autocommit=True) as connection:
@@ -243,6 +204,7 @@ def play(hook: FlaskClient, deliveries: list[tuple[str, bytes]]) -> None:
         assert answer.status_code == 200
 
 
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@17")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_same_deliveries_three_times_shuffled_are_the_same_events(
     hook: FlaskClient, world: World, seed: int

@@ -23,7 +23,8 @@ from middleware.stages.sockets import SocketPorts, close_lines, open_lines, take
 from middleware.stages.track import track_subscriptions
 from middleware.storage import subscriptions
 from middleware.wiring.listening import Listeners
-from tests.stages.test_receive import notification, subscription
+from tests.stages.listening import subscription
+from tests.stages.test_receive import notification
 from tests.stages.world import ENDPOINT, START, World, encounter
 
 PATIENCE = 10.0
@@ -192,6 +193,7 @@ def test_opening_searches_what_was_missed_for_each(world_of_two, server):
     assert blind(world_of_two) == 2
 
 
+@pytest.mark.peer("Medplum", "WebSocket: several statuses in one Bundle")
 def test_heartbeat_for_several_counts_for_each(world_of_two, server):
     listening = ports(world_of_two, Operations(world_of_two, server.url))
     lines = opened(world_of_two, listening)
@@ -220,6 +222,7 @@ def test_server_that_gives_single_tokens_only_is_bound_one_by_one(world_of_two, 
     assert len(lines) == 1
 
 
+@pytest.mark.peer("Medplum", "WebSocket: bind as JSON")
 def test_json_bind_is_said_where_the_server_wants_it(world_of_two, server):
     api = Operations(world_of_two, server.url)
     lines = opened(world_of_two, ports(world_of_two, api, as_json=lambda _: True))
@@ -231,6 +234,7 @@ def test_json_bind_is_said_where_the_server_wants_it(world_of_two, server):
     }
 
 
+@pytest.mark.peer("HAPI FHIR 8.8", "WebSocket: bind by id, then pings")
 def test_criteria_are_bound_by_id_and_a_ping_is_searched(world_of_two, server):
     with world_of_two.database.tx() as tx:
         tx.execute("UPDATE subscription SET form = 'criteria'")

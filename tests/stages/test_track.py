@@ -8,7 +8,7 @@ import pytest
 
 from middleware.stages.track import track_subscriptions
 from middleware.storage import subscriptions, tallies
-from tests.stages.test_receive import subscription
+from tests.stages.listening import subscription
 from tests.stages.world import START, World
 
 

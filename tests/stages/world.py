@@ -6,7 +6,7 @@ Only the network's other end and time are made up.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -155,8 +155,13 @@ class ScriptedFhir:
         return SearchResult(tuple(versions) if name != query else (versions[-1],))
 
     def send_create(
-        self, resource: Resource, *, if_none_exist: str | None = None
+        self,
+        resource: Resource,
+        *,
+        if_none_exist: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Resource:
+        assert headers is None, "no stage that plays here sends headers of its own"
         kind = resource["resourceType"]
         self._check("create", kind)
         for known in self.created:
@@ -180,6 +185,14 @@ class ScriptedFhir:
                 self.created[index] = dict(resource)
                 return dict(resource)
         raise FhirError("answered 404", status=404, permanent=True)
+
+    def send_delete(self, reference: str) -> None:
+        self._check("delete", reference)
+        self.created = [
+            item
+            for item in self.created
+            if f"{item['resourceType']}/{item['id']}" != reference
+        ]
 
     def list_created(self, kind: str) -> list[Resource]:
         """What stands of one type."""

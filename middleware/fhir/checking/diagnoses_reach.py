@@ -30,6 +30,15 @@ REACH = {
         "Please check the DNS entry of {host}: it leads to a link-local address.",
         "an address that can be reached from our network",
     ),
+    "address-refused": failed(
+        "The name leads to this machine, or to an address that is no server's, so "
+        "nothing is connected to: a tunnel or proxy, or a wrong entry.",
+        WAITS,
+        "If a tunnel on this machine leads to the EHR, set private_network = true in "
+        "the profile; else ask whoever keeps the DNS entry of {host}.",
+        "Please check the DNS entry of {host}.",
+        "an address that can be reached from our network",
+    ),
     "address-loopback": warned(
         "The name of a production server leads to this machine: a tunnel or proxy, or "
         "an entry left in the hosts file.",

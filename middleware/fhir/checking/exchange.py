@@ -18,6 +18,7 @@ import requests
 
 from middleware.fhir.bounded import TooLargeError, make_session
 from middleware.fhir.faults import issue_code, read_outcome
+from middleware.fhir.reach import Reach
 from middleware.ports import Clock, require_no_transaction
 
 FHIR_TYPE = "application/fhir+json"
@@ -109,12 +110,16 @@ class Caller:
     """Sends the requests of one check; keeps its own session and closes it."""
 
     def __init__(
-        self, clock: Clock, patience: Patience, ca_file: str | None = None
+        self,
+        clock: Clock,
+        patience: Patience,
+        reach: Reach,
+        ca_file: str | None = None,
     ) -> None:
         self._clock = clock
         self._patience = patience
         self._session = make_session(
-            size=LARGEST, seconds=patience.answer, ca_file=ca_file
+            reach, size=LARGEST, seconds=patience.answer, ca_file=ca_file
         )
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from mappings.endpoint import EndpointKind
 from middleware.fhir.addresses import leads_here
 from middleware.fhir.checking.finding import Seen
 from middleware.fhir.checking.talk import Talk
+from middleware.fhir.reach import endpoint_reach
 
 SOON_DAYS = 14
 # X509_V_ERR_*: what OpenSSL says of a certificate that it refuses.
@@ -42,8 +43,11 @@ def check_name(talk: Talk) -> Seen:
         return Seen("name-unknown", f"{host} has no address", facts=facts)
     told = f"{host} is {', '.join(found)}"
     known = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
-    if any(address.is_link_local for address in known):
+    allowed = [text for text in found if endpoint_reach(talk.endpoint).allows(text)]
+    if any(address.is_link_local for address in known) and not allowed:
         return Seen("address-link-local", told, facts=facts)
+    if not allowed:
+        return Seen("address-refused", told, facts=facts)
     production = talk.endpoint.kind is EndpointKind.PRODUCTION
     if production and any(address.is_loopback for address in known):
         return Seen("address-loopback", told, facts=facts)

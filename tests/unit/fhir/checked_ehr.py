@@ -16,6 +16,7 @@ from middleware.fhir.checking.push import CANONICAL, PROFILE
 from middleware.fhir.checking.steps import run_steps
 from middleware.fhir.checking.talk import Needs, Talk
 from middleware.fhir.keys import SigningKeys
+from middleware.fhir.reach import endpoint_reach
 from middleware.ports import Clock
 from tests.unit.fhir.scripted import Asked, Reply, Script
 
@@ -170,7 +171,9 @@ def check(
     """Run every step of the network and return the findings by step."""
     endpoint = endpoint or ehr.endpoint()
     clock = clock or SystemClock()
-    caller = Caller(clock, patience, endpoint.profile.get("ca_file"))
+    caller = Caller(
+        clock, patience, endpoint_reach(endpoint), endpoint.profile.get("ca_file")
+    )
     talk = Talk(
         endpoint=endpoint,
         keys=ehr.keys,

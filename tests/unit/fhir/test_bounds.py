@@ -11,8 +11,12 @@ from mappings.errors import FhirError
 from middleware.clock import FixedClock
 from middleware.fhir.bounded import TooLargeError, TooSlowError, make_session
 from middleware.fhir.client import FhirClient
+from middleware.fhir.reach import Reach
 from middleware.fhir.transport import Limits
 from tests.unit.fhir.scripted import NOW, Reply, Script, encounter
+
+HERE = Reach(loopback=True)
+
 
 Raw = Callable[[BaseHTTPRequestHandler], None]
 
@@ -48,32 +52,32 @@ HEADS = {
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_a_dripping_answer_is_cut(script: Script, head: tuple[bytes, bytes]) -> None:
     script.then(Reply(raw=drip(script, *head)))
-    with make_session(seconds=0.3) as session, pytest.raises(TooSlowError):
+    with make_session(HERE, seconds=0.3) as session, pytest.raises(TooSlowError):
         session.get(script.base, timeout=(1, 5))
 
 
 def test_a_large_answer_is_not_read(script: Script) -> None:
     script.then(Reply(200, b" " * 200_000))
-    with make_session(size=100_000) as session, pytest.raises(TooLargeError):
+    with make_session(HERE, size=100_000) as session, pytest.raises(TooLargeError):
         session.get(script.base, timeout=(1, 5))
 
 
 def test_a_compressed_bomb_is_not_read(script: Script) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     script.then(Reply(200, bomb, {"Content-Encoding": "gzip"}))
-    with make_session(size=1_000_000) as session, pytest.raises(TooLargeError):
+    with make_session(HERE, size=1_000_000) as session, pytest.raises(TooLargeError):
         session.get(script.base, timeout=(1, 5))
 
 
 def test_a_compressed_answer_is_read(script: Script) -> None:
     script.then(Reply(200, gzip.compress(b"hello"), {"Content-Encoding": "gzip"}))
-    with make_session() as session:
+    with make_session(HERE) as session:
         assert session.get(script.base, timeout=(1, 5)).content == b"hello"
 
 
 def test_a_connection_is_used_again(script: Script) -> None:
     script.then(Reply(200, b"hello"))
-    with make_session() as session:
+    with make_session(HERE) as session:
         for _ in range(3):
             assert session.get(script.base, timeout=(1, 5)).text == "hello"
     assert len({asked.port for asked in script.asked}) == 1
@@ -82,13 +86,13 @@ def test_a_connection_is_used_again(script: Script) -> None:
 def test_a_truncated_answer_is_an_error(script: Script) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"
     script.then(Reply(raw=lambda handler: _write(handler, head)))
-    with make_session() as session, pytest.raises(requests.ConnectionError):
+    with make_session(HERE) as session, pytest.raises(requests.ConnectionError):
         session.get(script.base, timeout=(1, 5))
 
 
 def test_cookies_are_not_kept(script: Script) -> None:
     script.then(Reply(200, b"", {"Set-Cookie": "a=b; Path=/"}))
-    with make_session() as session:
+    with make_session(HERE) as session:
         session.get(script.base, timeout=(1, 5))
         session.get(script.base, timeout=(1, 5))
     assert "Cookie" not in script.asked[1].headers
@@ -117,7 +121,7 @@ def test_a_large_answer_is_a_permanent_fhir_error(script: Script) -> None:
         script.base,
         lambda: None,
         clock=FixedClock(NOW),
-        session=make_session(size=100),
+        session=make_session(HERE, size=100),
         limits=Limits(first_pause=0.001),
     )
     with pytest.raises(FhirError, match="too large") as caught:

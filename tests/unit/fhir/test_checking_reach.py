@@ -346,11 +346,21 @@ def test_plain_http_over_a_network(
     ehr: Ehr, kind: EndpointKind, code: str, read: Outcome
 ) -> None:
     # It leads here, and no address says so.
-    ehr.base = ehr.base.replace("127.0.0.1", "0.0.0.0")
-    profile = {"authorization_hosts": ["127.0.0.1"]}
+    ehr.base = ehr.base.replace("127.0.0.1", "127.1")
+    profile = {"authorization_hosts": ["127.0.0.1"], "private_network": True}
     found = check(ehr, ehr.endpoint(kind=kind, profile=profile))
     assert found["TLS"].code == code
     assert found["read"].outcome is read
+
+
+def test_a_name_that_leads_here_is_not_asked_unless_that_is_written_down(
+    ehr: Ehr,
+) -> None:
+    ehr.base = ehr.base.replace("127.0.0.1", "127.1")
+    found = check(ehr, ehr.endpoint())
+    assert found["resolve"].code == "address-refused"
+    assert "private_network" in found["resolve"].todo
+    assert found["connect"].outcome is Outcome.SKIPPED
 
 
 def test_a_production_name_that_leads_here_is_told(ehr: Ehr) -> None:

@@ -12,7 +12,10 @@ from middleware.fhir.discovery import (
     fetch_key_set,
     fetch_smart_configuration,
 )
+from middleware.fhir.reach import Reach
 from tests.unit.fhir.scripted import NOW, Asked, Reply, Script, outcome
+
+HERE = Reach(loopback=True)
 
 
 def configuration(script: Script, **changes: Any) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def test_a_dripping_document_is_cut(script: Script) -> None:
 
     script.then(Reply(raw=drip))
     with pytest.raises(AuthorizationError, match="TooSlow"):
-        fetch_smart_configuration(script.base, session=make_session(seconds=0.3))
+        fetch_smart_configuration(script.base, session=make_session(HERE, seconds=0.3))
 
 
 def test_without_a_document_the_capability_statement_is_read(script: Script) -> None:

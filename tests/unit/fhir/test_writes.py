@@ -122,3 +122,22 @@ def test_send_update_of_a_changed_resource_is_permanent(
     with pytest.raises(FhirError) as caught:
         client.send_update(STANDING, if_match="3")
     assert (caught.value.status, caught.value.permanent) == (412, True)
+
+
+def test_send_create_carries_headers_of_its_own(
+    script: Script, client: FhirClient
+) -> None:
+    script.then(Reply(201, STANDING))
+    client.send_create(TASK, headers={"X-Hub-Secret": "s"})
+    assert script.asked[0].headers["X-Hub-Secret"] == "s"
+
+
+def test_send_delete_says_when_it_is_gone(script: Script, client: FhirClient) -> None:
+    script.then(Reply(204), Reply(404))
+    client.send_delete("Task/t1")
+    with pytest.raises(FhirError) as raised:
+        client.send_delete("Task/t1")
+    assert raised.value.status == 404
+    assert script.lines == ["DELETE /fhir/Task/t1"] * 2
+    with pytest.raises(ReferenceRefusedError):
+        client.send_delete("http://evil.example/fhir/Task/t1")

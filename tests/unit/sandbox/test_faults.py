@@ -43,6 +43,8 @@ def test_chance_is_even():
         {"delay_ms": -1},
         {"delay_ms": 1.5},
         {"seed": "x"},
+        {"refuse_heartbeats": 1},
+        {"adjust_filters": "yes"},
         {"unknown": 1},
     ],
 )

@@ -16,8 +16,16 @@ FILES = sorted(FOLDER.glob("**/*.json"))
 KINDS = {"Bundle", "Parameters", "SubscriptionStatus"}
 
 
+SAMPLES = FOLDER.parent / "samples"
+MESSAGES = sorted(
+    path
+    for path in [*SAMPLES.glob("**/*.json"), *FOLDER.glob("davinci-alerts/*.json")]
+    if orjson.loads(path.read_bytes()).get("type") == "message"
+)
+
+
 def name_of(path: Path) -> str:
-    return str(path.relative_to(FOLDER))
+    return str(path.relative_to(FOLDER.parent))
 
 
 def is_notification(path: Path) -> bool:
@@ -86,3 +94,32 @@ def test_a_collected_request_names_its_resource(path: Path) -> None:
     assert [event.focus for event in found.events] == ["Encounter/e1"]
     deleted = "delete" in path.name
     assert found.events[0].interaction == ("delete" if deleted else "update")
+
+
+@pytest.mark.skipif(not MESSAGES, reason="the collection is not at hand")
+@pytest.mark.parametrize("path", MESSAGES, ids=name_of)
+def test_a_collected_message_keeps_its_kind_and_is_not_lost(path: Path) -> None:
+    found = parse_notification("POST", "$process-message", {}, path.read_bytes())
+    if found.subscription is not None:
+        assert found.type is NotificationType.EVENT
+        return
+    assert found.topic is not None
+    for word in ("admit", "discharge", "transfer", "booking"):
+        assert (word in path.name) <= (word in found.topic)
+    assert {
+        event.focus_type or event.focus.partition("/")[0]
+        for event in found.events
+        if event.focus_type or event.focus
+    } <= {"Encounter", "Appointment"}
+    assert found.events
+
+
+CLOUD = sorted((FOLDER / "synthetic-from-code").glob("azure*.json"))
+
+
+@pytest.mark.skipif(not CLOUD, reason="the collection is not at hand")
+@pytest.mark.parametrize("path", CLOUD, ids=name_of)
+def test_a_collected_cloud_event_is_read(path: Path) -> None:
+    for body in (path.read_bytes(), b"[" + path.read_bytes() + b"]"):
+        found = parse_notification("POST", "", {}, body)
+        assert [(e.focus, e.version) for e in found.events] == [("Encounter/e1", "1")]

@@ -38,10 +38,10 @@ class Memory:
     kept: list[Received] = field(default_factory=list)
     broken: bool = False
 
-    def find(self, hook_key: str) -> Registered | None:
+    def find(self, hook_key: str, until: float) -> Registered | None:
         return self.registered if hook_key == "hook" else None
 
-    def keep(self, registered: Registered, received: Received) -> None:
+    def keep(self, registered: Registered, received: Received, until: float) -> None:
         assert registered is self.registered
         if self.broken:
             raise StorageError("the database is down")

@@ -46,10 +46,10 @@ class Listener:
         self.server = make_server("127.0.0.1", 0, app, threaded=True)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hooks"
 
-    def find(self, hook_key: str) -> Registered:
+    def find(self, hook_key: str, until: float) -> Registered:
         return Registered(hook_key, "e", "Encounter", (SECRET,))
 
-    def keep(self, registered: Registered, received: Received) -> None:
+    def keep(self, registered: Registered, received: Received, until: float) -> None:
         with self.changed:
             self.kept.append((registered.subscription_id, received))
             self.changed.notify_all()
@@ -115,6 +115,9 @@ FORMS = [
 ]
 
 
+@pytest.mark.peer("the sandbox", "R4 criteria: PUT of the resource")
+@pytest.mark.peer("the sandbox", "R4 backport: empty, id-only, full-resource")
+@pytest.mark.peer("the sandbox", "R5: empty, id-only, full-resource")
 @pytest.mark.parametrize(("form", "content", "extensions", "wire"), FORMS)
 def test_a_change_is_told(
     sandbox: Running,

@@ -10,9 +10,12 @@ import pytest
 from mappings.nudge import REASONS, Outcome
 from mappings.plan import Plan
 from middleware.storage import endpoints, inbox, marks
+from middleware.storage.controls import insert_control
 from middleware.storage.subscriptions import insert_subscription
 from middleware.storage.tasks import insert_task
 from middleware.web.advice import _TABLE
+from subscriptions.memory import Memory, dump_memory
+from subscriptions.wanting import Wanted, Way, dump_wanted
 from tests.stages.world import CHECK_IN, NUMBER, ROSA, encounter
 from tests.unit.storage.seeds import SUBSCRIPTION
 from tests.unit.web.conftest import Console
@@ -127,6 +130,22 @@ def test_late_read_and_switched_off_push_are_said(console):
 
     assert heading(console) == "North was last read 16 min ago."
     assert "North has switched notifications off: 1 of 1 off." in console.get()
+
+
+def test_what_is_done_about_a_subscription_is_said(console):
+    row = SUBSCRIPTION.__class__(**{**vars(SUBSCRIPTION), "endpoint_id": "north"})
+    said = "It could not be activated. It is asked back after a pause."
+    memory = Memory(action="wait", reason=said, alert=True)
+    wanted = dump_wanted(Wanted("Encounter", (Way("criteria"),)))
+    with console.world.database.tx() as tx:
+        insert_subscription(tx, row)
+        now = console.world.clock.now()
+        insert_control(tx, row.id, "", wanted, dump_memory(memory), now)
+    console.login()
+
+    page = text_of(console.get())
+    assert f"North, Encounter: {said}" in page
+    assert page.count(said) == 2
 
 
 def test_type_that_was_read_longest_ago_is_what_counts(console):

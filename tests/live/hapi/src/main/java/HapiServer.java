@@ -1,5 +1,6 @@
 import ca.uhn.fhir.batch2.jobs.config.Batch2JobsConfig;
 import ca.uhn.fhir.context.FhirContext;
+import ca.uhn.fhir.context.FhirVersionEnum;
 import ca.uhn.fhir.context.support.IValidationSupport;
 import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
 import ca.uhn.fhir.jpa.api.config.ThreadPoolFactoryConfig;
@@ -7,6 +8,7 @@ import ca.uhn.fhir.jpa.api.dao.IFhirSystemDao;
 import ca.uhn.fhir.jpa.batch2.JpaBatch2Config;
 import ca.uhn.fhir.jpa.config.HapiJpaConfig;
 import ca.uhn.fhir.jpa.config.r4.JpaR4Config;
+import ca.uhn.fhir.jpa.config.r4b.JpaR4BConfig;
 import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
 import ca.uhn.fhir.jpa.model.config.PartitionSettings;
 import ca.uhn.fhir.jpa.model.config.SubscriptionSettings;
@@ -50,10 +52,10 @@ import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
 
 /**
- * A HAPI FHIR R4 JPA server on loopback with its data in one H2 file.
+ * A HAPI FHIR JPA server on loopback with its data in one H2 file.
  *
- * <p>{@code HapiServer <directory> <port>} prints its port once it answers, logs to standard error
- * and ends when its standard input does.
+ * <p>{@code HapiServer <directory> <port> <R4|R4B>} prints its port once it answers, logs to
+ * standard error and ends when its standard input does.
  */
 public final class HapiServer {
 
@@ -79,15 +81,16 @@ public final class HapiServer {
     System.setOut(System.err);
     Path home = Path.of(args[0]).toAbsolutePath();
     System.setProperty("hapi.home", home.toString());
+    var version = FhirVersionEnum.valueOf(args[2]);
     LoggerFactory.getLogger(HapiServer.class); // Once, before two threads want it.
     // The model is scanned on one core while Hibernate is built on the other.
     new Thread(() -> {
-      var fhir = FhirContext.forR4Cached();
+      var fhir = FhirContext.forCached(version);
       fhir.getResourceTypes().forEach(fhir::getResourceDefinition);
     }).start();
     var context = new AnnotationConfigApplicationContext();
     context.getDefaultListableBeanFactory().setAutowireCandidateResolver(new LazyRepositories());
-    context.register(Config.class);
+    context.register(model(version), Config.class);
     context.refresh();
     if (!Files.exists(home.resolve(SCHEMA))) {
       Files.createFile(home.resolve(SCHEMA));
@@ -105,6 +108,14 @@ public final class HapiServer {
     // Whoever started this server holds its standard input: its end is the server's end.
     while (System.in.read() >= 0) {}
     System.exit(0);
+  }
+
+  private static Class<?> model(FhirVersionEnum version) {
+    return switch (version) {
+      case R4 -> JpaR4Config.class;
+      case R4B -> JpaR4BConfig.class;
+      default -> throw new IllegalArgumentException(version + " is not served");
+    };
   }
 
   private static Server serve(RestfulServer fhir, int port) throws Exception {
@@ -145,7 +156,6 @@ public final class HapiServer {
 
   @Configuration
   @Import({
-    JpaR4Config.class,
     HapiJpaConfig.class,
     JpaBatch2Config.class,
     Batch2JobsConfig.class,
@@ -248,7 +258,8 @@ public final class HapiServer {
       server.registerProvider(systemProvider);
       var capabilities =
           new JpaCapabilityStatementProvider(server, system, settings, searchParameters, validation);
-      capabilities.setImplementationDescription("HAPI FHIR R4");
+      var version = system.getContext().getVersion().getVersion();
+      capabilities.setImplementationDescription("HAPI FHIR " + version);
       server.setServerConformanceProvider(capabilities);
       server.setPagingProvider(paging);
       return server;

@@ -1,0 +1,94 @@
+"""The table of dialects, and which one an endpoint speaks.
+
+Pure. A new server is one module here and one word in the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mappings.dialects import (
+    aidbox,
+    athena,
+    azure,
+    candle,
+    epic,
+    firely,
+    google,
+    hapi,
+    inferno,
+    medplum,
+    oracle,
+    sandbox,
+    standard,
+    uscore,
+)
+from mappings.dialects.dialect import Dialect, TopicRule
+from mappings.errors import BadInputError
+
+_MODULES = (
+    hapi,
+    medplum,
+    aidbox,
+    athena,
+    candle,
+    firely,
+    azure,
+    google,
+    epic,
+    oracle,
+    inferno,
+    sandbox,
+    uscore,
+    standard,
+)
+DIALECTS: dict[str, Dialect] = {
+    module.DIALECT.name: module.DIALECT for module in _MODULES
+}
+KNOWN_TOPICS: dict[str, TopicRule] = {
+    rule.canonical: rule for dialect in DIALECTS.values() for rule in dialect.rules
+}
+
+
+def choose_dialect(
+    profile: Mapping[str, Any], statement: Mapping[str, Any] | None = None
+) -> Dialect:
+    """Return the dialect that a profile names as ``server``, else the suggested one.
+
+    BadInputError for a name that is none.
+    """
+    name = profile.get("server")
+    if name is None:
+        return suggest_dialect(statement or {})
+    if name not in DIALECTS:
+        raise BadInputError(
+            f"[profile] server {name!r} is not known; nothing was changed; use one of "
+            f"{', '.join(sorted(DIALECTS))}."
+        )
+    return DIALECTS[str(name)]
+
+
+def suggest_dialect(statement: Mapping[str, Any]) -> Dialect:
+    """Return the dialect that a CapabilityStatement's own words suggest."""
+    software = statement.get("software")
+    implementation = statement.get("implementation")
+    words = " ".join(
+        str(part.get(key) or "")
+        for part, key in (
+            (software if isinstance(software, Mapping) else {}, "name"),
+            (statement, "publisher"),
+            (statement, "name"),
+            (
+                implementation if isinstance(implementation, Mapping) else {},
+                "description",
+            ),
+        )
+    ).lower()
+    for dialect in DIALECTS.values():
+        if any(
+            re.search(rf"\b{re.escape(word)}\b", words) for word in dialect.software
+        ):
+            return dialect
+    return standard.DIALECT

@@ -1,0 +1,127 @@
+"""There is an answer within 1.5 seconds; and what was acknowledged is there."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+
+from middleware.storage.intake import IntakeDatabase
+from tests.stages.breaking import Line
+from tests.stages.listening import SECRET, listen, post, subscribe
+from tests.stages.world import World
+
+# The limit, and what a busy machine adds to it.
+LIMIT = 1.5 + 0.4
+
+
+@pytest.fixture
+def line(database_url: str) -> Iterator[Line]:
+    with Line(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hook(world: World, line: Line) -> Iterator[FlaskClient]:
+    """The receiver, over the line."""
+    subscribe(world)
+    database = IntakeDatabase(line.url)
+    yield listen(world, database)
+    database.close()
+
+
+def timed(hook: FlaskClient, body: bytes = b"") -> tuple[int, float]:
+    began = time.monotonic()
+    answer = post(hook, body)
+    took = time.monotonic() - began
+    if answer.status_code == 503:
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json["resourceType"] == "OperationOutcome"
+    return answer.status_code, took
+
+
+def encounter(name: str) -> bytes:
+    return b'{"resourceType":"Encounter","id":"%s","meta":{"versionId":"1"}}' % (
+        name.encode()
+    )
+
+
+def kept(world: World) -> list[str]:
+    rows = world.rows("SELECT focus FROM inbox ORDER BY focus")
+    return [row["focus"] for row in rows]
+
+
+@pytest.mark.parametrize("table", ["subscription", "notification", "inbox"])
+def test_a_locked_table_is_not_waited_for(
+    hook: FlaskClient, world: World, database_url: str, table: str
+) -> None:
+    with psycopg.connect(database_url) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        status, took = timed(hook, encounter("e1"))
+    assert (status, took < LIMIT) == (503, True)
+    assert kept(world) == []
+    assert timed(hook, encounter("e1"))[0] == 200
+    assert kept(world) == ["Encounter/e1"]
+
+
+def test_a_database_that_is_frozen_is_not_waited_for(
+    hook: FlaskClient, world: World, line: Line
+) -> None:
+    assert timed(hook, encounter("e1"))[0] == 200
+    line.freeze()
+    for _ in range(2):
+        status, took = timed(hook, encounter("e2"))
+        assert (status, took < LIMIT) == (503, True)
+    line.thaw()
+    assert "Encounter/e1" in kept(world)
+    assert until_taken(hook, encounter("e2"))
+    assert kept(world) == ["Encounter/e1", "Encounter/e2"]
+
+
+def test_a_database_that_stops_and_comes_back(
+    hook: FlaskClient, world: World, line: Line
+) -> None:
+    assert timed(hook, encounter("e1"))[0] == 200
+    line.cut()
+    for _ in range(2):
+        status, took = timed(hook, encounter("e2"))
+        assert (status, took < LIMIT) == (503, True)
+    assert kept(world) == ["Encounter/e1"]
+    line.mend()
+    assert until_taken(hook, encounter("e2"))
+    assert kept(world) == ["Encounter/e1", "Encounter/e2"]
+
+
+def until_taken(hook: FlaskClient, body: bytes) -> bool:
+    """Send it again as a server does, for some seconds."""
+    return any(timed(hook, body)[0] == 200 for _ in range(8))
+
+
+def test_a_slow_upload_holds_no_answer(hook: FlaskClient, world: World) -> None:
+    app: Any = hook.application
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    head = (
+        "POST /hooks/hook-1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+        f"X-CareCue-Secret: {SECRET['X-CareCue-Secret']}\r\n\r\n{{"
+    )
+    began = time.monotonic()
+    try:
+        with socket.create_connection(("127.0.0.1", server.server_port)) as sender:
+            sender.sendall(head.encode())
+            told = sender.recv(4096)
+        took = time.monotonic() - began
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert (b" 503 " in told.splitlines()[0], took < LIMIT) == (True, True)
+    assert world.rows("SELECT 1 FROM notification") == []
