@@ -12,7 +12,7 @@ from typing import Any
 
 from mappings.errors import NotificationError
 from subscriptions.entries import EntryIndex, read_resource
-from subscriptions.focusing import Entry, read_focus
+from subscriptions.focusing import read_focus
 from subscriptions.messages import find_inner, parse_message
 from subscriptions.notification import (
     Notification,
@@ -84,7 +84,7 @@ def _write(statuses: list[Status], others: EntryIndex, form: str) -> Notificatio
     events = [
         _read_event(event, others) for status in statuses for event in status.events
     ]
-    kind = _read_type(statuses, events, others.all)
+    kind = _read_type(statuses, events, others)
     if kind is NotificationType.EVENT and not events:
         # Drafts and some servers send resources without saying which events.
         events = _read_others(others) or [NotificationEvent(None, number=first.count)]
@@ -103,11 +103,11 @@ def _write(statuses: list[Status], others: EntryIndex, form: str) -> Notificatio
 def _read_type(
     statuses: Sequence[Status],
     events: Sequence[NotificationEvent],
-    others: Sequence[Entry],
+    others: EntryIndex,
 ) -> NotificationType:
     """Return the first status's type; an event further on makes it an event."""
     told = [status.type for status in statuses]
-    if told[0] is None and (events or others):
+    if told[0] is None and (events or others.all):
         return NotificationType.EVENT
     try:
         kind = NotificationType(told[0] or "")

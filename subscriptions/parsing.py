@@ -145,7 +145,8 @@ def _parse_empty(tail: str, target: Focus | None) -> Notification:
 
 def _parse_json(content: bytes, content_type: str) -> Any:
     # Making so many objects takes longer than there is time for the answer.
-    if content.count(b"{") + content.count(b"[") > MOST_PARTS:
+    parts = content.count(b"{") + content.count(b"[")
+    if parts > MOST_PARTS:
         raise NotificationError("The body has too many parts; it was set aside")
     try:
         parsed = orjson.loads(content)
@@ -160,7 +161,7 @@ def _parse_json(content: bytes, content_type: str) -> Any:
             status=400 if fhir else 415,
             quarantine=fhir,
         ) from None
-    if _depth(parsed) > DEEPEST:
+    if parts > DEEPEST and _depth(parsed) > DEEPEST:
         raise NotificationError("The body is nested too deeply; it was set aside")
     return parsed
 
@@ -170,13 +171,12 @@ def _depth(value: Any) -> int:
     depth, level = 0, [value]
     while level and depth <= DEEPEST:
         depth += 1
-        following: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                following += item.values()
-            elif isinstance(item, list):
-                following += item
-        level = following
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if item.__class__ is dict else item)
+            if inner.__class__ is dict or inner.__class__ is list
+        ]
     return depth
 
 

@@ -14,17 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import IO, Protocol
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Blueprint, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from mappings.errors import NotificationError, StorageError
 from subscriptions.buckets import Buckets
+from subscriptions.incoming import Incoming, read_incoming
 from subscriptions.notification import Notification
 from subscriptions.parsing import parse_notification
 from subscriptions.proving import Given, Proof, is_proved
 from subscriptions.reading import Reader
 from subscriptions.receiver_answers import (
+    Answer,
     accept,
     allow,
     postpone,
@@ -58,9 +60,9 @@ _KEPT_HEADERS = (
     "lastUpdatedTime",
     "versionId",
 )
+_KEPT = {name.lower(): name for name in _KEPT_HEADERS}
 _HOOK_KEY = re.compile(r"[A-Za-z0-9_\-]{1,200}")
 _METHODS = ("POST", "PUT", "DELETE")
-_REFUSED = ("GET", "HEAD", "PATCH", "OPTIONS", "TRACE")
 _MESSAGE = "$process-message"
 
 
@@ -128,37 +130,28 @@ class _Parts:
 
 def make_receiver(
     store: ReceiverStore, clock: Clock, *, buckets: Buckets | None = None
-) -> Blueprint:
-    """Make the blueprint for ``/hooks/<key>[/<type>/<id>]``."""
-    blueprint = Blueprint("receiver", __name__, url_prefix="/hooks")
+) -> WSGIApplication:
+    """Make the WSGI application for ``/hooks/<key>[/<type>/<id>]``."""
     parts = _Parts(store, clock, Reader(), buckets or Buckets())
 
-    def receive(hook_key: str = "", tail: str = "") -> Response:
-        return _receive(parts, hook_key, tail.replace("\0", ""))
+    def receive(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
+        return _receive(parts, read_incoming(environ)).send(start)
 
-    for rule in ("/", "/<hook_key>", "/<hook_key>/", "/<hook_key>/<path:tail>"):
-        blueprint.add_url_rule(
-            rule,
-            view_func=receive,
-            methods=[*_METHODS, *_REFUSED],
-            strict_slashes=False,
-            provide_automatic_options=False,
-        )
-    return blueprint
+    return receive
 
 
-def _receive(parts: _Parts, hook_key: str, tail: str) -> Response:
+def _receive(parts: _Parts, request: Incoming) -> Answer:
     until = time.monotonic() + WORK_SECONDS
-    origin = request.headers.get("WebHook-Request-Origin")
+    origin = request.headers.get("webhook-request-origin")
     asks = request.method == "OPTIONS" and origin is not None
     if request.method not in _METHODS and not asks:
         return refuse_method()
     try:
         # A server that is answered before it has sent everything sees a broken pipe.
-        body = _read_body(parts.reader, until)
-        known = _HOOK_KEY.fullmatch(hook_key) is not None
-        registered = parts.store.find(hook_key, until) if known else None
-        if registered is None or not _is_authentic(registered, body):
+        body = _read_body(parts.reader, request, until)
+        known = _HOOK_KEY.fullmatch(request.hook_key) is not None
+        registered = parts.store.find(request.hook_key, until) if known else None
+        if registered is None or not _is_authentic(registered, request, body):
             return refuse(401, "login", "The notification was not authenticated.")
         if body is None:
             text = f"The body is larger than {LARGEST_BODY} bytes."
@@ -167,14 +160,14 @@ def _receive(parts: _Parts, hook_key: str, tail: str) -> Response:
             return postpone("throttled", "Too many at once; send it again.", 1)
         if asks:
             return allow(origin or "")
-        received = _read(parts.clock.now(), tail, body)
+        received = _read(parts.clock.now(), request, body)
         _keep(parts.store, registered, received, until)
     except NotificationError as error:
         return refuse(error.status, "invalid", error.message)
     except (StorageError, TimeoutError):
         return postpone("transient", "It cannot be kept now; send it again.")
     echo = received.notification.echo if received.notification else None
-    return accept(message=tail.strip("/") == _MESSAGE, echo=echo)
+    return accept(message=request.tail.strip("/") == _MESSAGE, echo=echo)
 
 
 def _keep(
@@ -191,28 +184,25 @@ def _keep(
         store.keep(registered, aside, until)
 
 
-def _read(now: datetime, tail: str, body: bytes) -> Received:
+def _read(now: datetime, request: Incoming, body: bytes) -> Received:
     """Parse the delivery; NotificationError when it is nothing that is kept."""
+    method, tail, headers = request.method, request.tail, request.headers
     notification, fault = None, None
     try:
-        _check_encoding()
-        notification = parse_notification(
-            request.method, tail, dict(request.headers), body
-        )
+        _check_encoding(headers)
+        notification = parse_notification(method, tail, headers, body)
     except NotificationError as error:
         if not error.quarantine:
             raise
         fault = error.message
     kept = {
-        name: request.headers[name][:500]
-        for name in _KEPT_HEADERS
-        if name in request.headers
+        name: headers[lower][:500] for lower, name in _KEPT.items() if lower in headers
     }
-    return Received(now, request.method, tail, kept, body, notification, fault)
+    return Received(now, method, tail, kept, body, notification, fault)
 
 
-def _check_encoding() -> None:
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+def _check_encoding(headers: Mapping[str, str]) -> None:
+    if headers.get("content-encoding", "identity") != "identity":
         raise NotificationError(
             "Encoded bodies are not taken; nothing was kept",
             status=415,
@@ -220,19 +210,17 @@ def _check_encoding() -> None:
         )
 
 
-def _read_body(reader: Reader, until: float) -> bytes | None:
+def _read_body(reader: Reader, request: Incoming, until: float) -> bytes | None:
     """Read the body to its end; None when it is too large.
 
     TimeoutError when it does not come in time, NotificationError when it breaks off.
     """
-    length = request.content_length
-    if not length and "Transfer-Encoding" not in request.headers:
+    if not request.has_body():
         return b""
-    try:
-        stream = request.stream
-        return reader.read(lambda: _read_whole(stream), until)
-    except RequestEntityTooLarge:
+    if request.length() > _DRAINED:
         return None
+    try:
+        return reader.read(lambda: _read_whole(request.stream()), until)
     except TimeoutError:
         raise
     except (HTTPException, OSError):
@@ -253,8 +241,10 @@ def _read_whole(stream: IO[bytes]) -> bytes | None:
     return bytes(body) if size <= LARGEST_BODY else None
 
 
-def _is_authentic(registered: Registered, body: bytes | None) -> bool:
-    given = Given(
-        lambda name: request.headers.get(name, ""), request.args.get("token", ""), body
-    )
+def _is_authentic(
+    registered: Registered, request: Incoming, body: bytes | None
+) -> bool:
+    headers = request.headers
+    token = request.token() if registered.proof == Proof.QUERY else ""
+    given = Given(lambda name: headers.get(name.lower(), ""), token, body)
     return is_proved(registered.proof, registered.secrets, given)

@@ -7,8 +7,11 @@ Grid, endpoint validation.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from wsgiref.types import StartResponse
+
 import orjson
-from flask import Response
 
 RETRY_SECONDS = 5
 JSON_TYPE = "application/fhir+json"
@@ -16,50 +19,66 @@ ACCEPTED = b'{"resourceType":"Bundle","type":"transaction-response"}'
 METHODS = "POST, PUT, DELETE"
 
 
-def accept(*, message: bool = False, echo: str | None = None) -> Response:
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON_TYPE
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def send(self, start: StartResponse) -> list[bytes]:
+        """Send it as a WSGI application does."""
+        length = ("Content-Length", str(len(self.body)))
+        told = [("Content-Type", self.content_type), length, *self.headers]
+        start(f"{self.status} {HTTPStatus(self.status).phrase}", told)
+        return [self.body]
+
+
+def accept(*, message: bool = False, echo: str | None = None) -> Answer:
     """Say that it is kept: exactly 200, FHIR JSON, a Bundle.
 
     A ``message`` is answered with an OperationOutcome, ``echo`` by sending it back.
     """
     if echo is not None:
         content = orjson.dumps({"validationResponse": echo})
-        return Response(content, status=200, content_type="application/json")
+        return Answer(200, content, "application/json")
     if message:
         return _tell(200, "information", "informational", "The message was received.")
-    return Response(ACCEPTED, status=200, content_type=JSON_TYPE)
+    return Answer(200, ACCEPTED)
 
 
-def allow(origin: str) -> Response:
+def allow(origin: str) -> Answer:
     """Answer the OPTIONS of a sender that asks for leave, at any rate."""
-    answer = accept()
-    answer.headers["WebHook-Allowed-Origin"] = origin[:200]
-    answer.headers["WebHook-Allowed-Rate"] = "*"
-    answer.headers["Allow"] = METHODS
-    return answer
+    headers = (
+        ("WebHook-Allowed-Origin", origin[:200]),
+        ("WebHook-Allowed-Rate", "*"),
+        ("Allow", METHODS),
+    )
+    return replace(accept(), headers=headers)
 
 
-def refuse(status: int, code: str, text: str) -> Response:
+def refuse(status: int, code: str, text: str) -> Answer:
     """Refuse with an OperationOutcome."""
     return _tell(status, "error", code, text)
 
 
-def refuse_method() -> Response:
+def refuse_method() -> Answer:
     """Refuse a method that no notification comes by."""
     answer = refuse(405, "not-supported", f"Notifications come by {METHODS}.")
-    answer.headers["Allow"] = METHODS
-    return answer
+    return replace(answer, headers=(("Allow", METHODS),))
 
 
-def postpone(code: str, text: str, seconds: int = RETRY_SECONDS) -> Response:
+def postpone(code: str, text: str, seconds: int = RETRY_SECONDS) -> Answer:
     """Ask for it again later: 503, which senders retry and never give up upon."""
     answer = refuse(503, code, text)
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
+    return replace(answer, headers=(("Retry-After", str(seconds)),))
 
 
-def _tell(status: int, severity: str, code: str, text: str) -> Response:
+def _tell(status: int, severity: str, code: str, text: str) -> Answer:
     outcome = {
         "resourceType": "OperationOutcome",
         "issue": [{"severity": severity, "code": code, "diagnostics": text}],
     }
-    return Response(orjson.dumps(outcome), status=status, content_type=JSON_TYPE)
+    return Answer(status, orjson.dumps(outcome))

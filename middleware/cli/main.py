@@ -12,6 +12,7 @@ import click
 
 COMMANDS = {
     "audit": "middleware.cli.admin:audit_list",
+    "bench": "middleware.cli.bench:bench",
     "console-link": "middleware.cli.admin:console_link",
     "decide": "middleware.cli.content:decide",
     "demo": "middleware.cli.demo:demo",

@@ -17,10 +17,14 @@ from middleware.storage.database import Database
 from middleware.storage.migrate import migrate
 from middleware.wiring.runtime import open_runtime
 
+# Side by side they share one flush of the database's log; more would only take turns.
+THREADS = 8
+
 
 @click.command()
 @click.option("--console-only", is_flag=True, hidden=True)
-def serve(console_only: bool) -> None:
+@click.option("--floors", is_flag=True, hidden=True)  # of `carecue bench`
+def serve(console_only: bool, floors: bool) -> None:
     """Run the web process: the public listener, and the console on its own.
 
     \b
@@ -36,7 +40,8 @@ def serve(console_only: bool) -> None:
     child = None
     if console_only:
         stop_with_parent()
-        _granian("console_app", settings.console_host, settings.console_port)
+        host, port = settings.console_host, settings.console_port
+        _granian("middleware.wiring.apps:console_app", host, port)
         return
     child = subprocess.Popen(
         [sys.executable, "-m", "middleware.cli", "serve", "--console-only"],
@@ -44,8 +49,11 @@ def serve(console_only: bool) -> None:
         stdin=subprocess.PIPE,
     )
     stop_with_parent()
+    public = "middleware.wiring.apps:public_app"
+    if floors:
+        public = "middleware.wiring.benching:floored_app"
     try:
-        _granian("public_app", settings.listen_host, settings.listen_port)
+        _granian(public, settings.listen_host, settings.listen_port)
     finally:
         child.terminate()
         child.wait(10)
@@ -53,13 +61,13 @@ def serve(console_only: bool) -> None:
 
 def _granian(factory: str, host: str, port: int) -> None:
     Granian(
-        f"middleware.wiring.apps:{factory}",
+        factory,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
         factory=True,
         workers=1,
-        blocking_threads=4,
+        blocking_threads=THREADS,
         log_enabled=False,
     ).serve()
 

@@ -16,9 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import fhirpathpy
-from fhirpathpy.models import models
-
 from mappings.codes import encounter_class, has_member, status_word
 from mappings.instants import read_bounds, read_instant
 from mappings.plan import Condition
@@ -144,6 +141,10 @@ def evidence(condition: Condition, environment: Environment) -> tuple[Resource, 
 @functools.cache
 def _compiled(expression: str) -> Callable[..., list[Any]]:
     table = {name: _entry(*entry) for name, entry in _FUNCTIONS.items()}
+    # The web process never evaluates a condition: it starts without the engine.
+    import fhirpathpy  # noqa: PLC0415
+    from fhirpathpy.models import models  # noqa: PLC0415
+
     program: Callable[..., list[Any]] = fhirpathpy.compile(
         expression, models["r4"], {"userInvocationTable": table}
     )

@@ -1,6 +1,6 @@
 """RECEIVE: keep what arrived, then say so; nothing slow and nothing clever.
 
-One transaction stores the raw delivery and one inbox row per focus; a key that is
+One statement stores the raw delivery and one inbox row per focus; a key that is
 there already is a duplicate and changes nothing. The shards are woken after the commit.
 A focus that belongs to no endpoint is held with its delivery; the others go on.
 """
@@ -12,15 +12,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from mappings.endpoint import Endpoint
 from mappings.event import FOCUS_TYPES
-from middleware.ports import Clock
+from middleware.ports import Clock, RandomIds
 from middleware.stages.homes import find_home, list_homes, write_held
-from middleware.storage import endpoints, inbox, subscriptions, tallies
-from middleware.storage.connecting import Tx
+from middleware.storage import endpoints, inbox, subscriptions
+from middleware.storage.connecting import Cursor, Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.intake import IntakeDatabase
+from middleware.storage.notifications import NewNotification, insert_notification
 from subscriptions.keys import inbox_keys
 from subscriptions.notification import (
     Notification,
@@ -32,6 +34,7 @@ from subscriptions.receiver import Received, Registered
 SILENT = (NotificationType.HANDSHAKE, NotificationType.HEARTBEAT)
 KEPT_SECONDS = 1.0
 EVERY_TYPE = "*"
+_IDS = RandomIds()
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,11 @@ class Intake:
 
     def keep(self, registered: Registered, received: Received, until: float) -> None:
         """Commit one delivery, then wake the shards; raises StorageError."""
-        now = self._ports.clock.now()
-        with self._ports.database.tx(until) as tx:
-            items = keep_notification(tx, registered, received, now)
-        for shard in sorted({item.shard for item in items}):
-            self._ports.wake("resolve", shard)
+        now = received.received_at
+        with self._ports.database.statement(until) as cursor:
+            items = keep_notification(cursor, registered, received, now)
+        for item in items:
+            self._ports.wake("resolve", item.shard)
 
 
 def register(
@@ -107,79 +110,74 @@ def register(
 
 
 def keep_notification(
-    tx: Tx, registered: Registered, received: Received, now: datetime
+    tx: Tx | Cursor,
+    registered: Registered,
+    received: Received,
+    now: datetime,
+    new_id: Callable[[], str] = _IDS.new,
 ) -> Sequence[inbox.NewItem]:
-    """Store the raw bytes and what they announce; return the new inbox items."""
+    """Store the raw bytes and what they announce; return the new inbox items.
+
+    ``new_id`` tells deliveries apart that nothing else does.
+    """
     notification = received.notification
     error = received.error or tell_homeless(registered, notification)
-    state = "stored" if error is None else "quarantined"
-    identifier = inbox.insert_notification(
-        tx,
+    items: Sequence[inbox.NewItem] = ()
+    if notification is not None:
+        items = make_items(registered, notification, received.body, new_id(), now)
+    kept = NewNotification(
         subscription_id=registered.subscription_id,
         received_at=now,
         method=received.method,
         path=received.path,
-        headers=dict(received.headers),
+        headers=received.headers,
         body=received.body,
-        type=notification.type.value if notification else None,
-        form=notification.form if notification else None,
-        state=state,
+        state="stored" if error is None else "quarantined",
         error=error,
-        topic=notification.topic if notification else None,
+        **(_tell(notification) if notification else {}),
     )
-    if notification is None:
-        return ()
-    tally = _tally(identifier, registered.subscription_id, notification, now)
-    tallies.insert_tally(tx, tally)
-    items = make_items(registered, notification, received.body, identifier, now)
-    inbox.insert_inbox(tx, items)
+    insert_notification(tx, kept, items)
     return items
 
 
-def _tally(
-    notification_id: int,
-    subscription_id: str,
-    notification: Notification,
-    now: datetime,
-) -> tallies.Tally:
-    numbers = [event.number for event in notification.events]
-    return tallies.Tally(
-        notification_id=notification_id,
-        subscription_id=subscription_id,
-        received_at=now,
-        type=notification.type.value,
-        status=notification.status,
-        count=notification.count,
-        numbers=tuple(number for number in numbers if number is not None),
-    )
+def _tell(notification: Notification) -> dict[str, Any]:
+    numbers = (event.number for event in notification.events)
+    return {
+        "type": notification.type.value,
+        "form": notification.form,
+        "topic": notification.topic,
+        "status": notification.status,
+        "count": notification.count,
+        "numbers": tuple(number for number in numbers if number is not None),
+    }
 
 
 def make_items(
     registered: Registered,
     notification: Notification,
     body: bytes,
-    identifier: int,
+    arrival: str,
     now: datetime,
 ) -> list[inbox.NewItem]:
     """Make one item per focus, or a blind one where none was named.
 
-    ``identifier`` is the id under which the delivery was kept. A focus that is
+    ``arrival`` tells the delivery from others in the same words. A focus that is
     nobody's makes none.
     """
     keys = inbox_keys(
-        registered.subscription_id, notification, body=body, arrival=str(identifier)
+        registered.subscription_id, notification, body=body, arrival=arrival
     )
     if not notification.events and notification.type not in SILENT:
-        return [_blind(registered, identifier, None, now)]
+        return [_blind(registered, arrival, None, now)]
     found: list[inbox.NewItem] = []
     for key, event in zip(keys, notification.events, strict=True):
         home = _home(registered, event)
         if home is None:
             continue
         if event.focus is None:
-            found.append(_blind(registered, identifier, event.focus_type, now))
+            found.append(_blind(registered, arrival, event.focus_type, now))
         else:
-            found.append(_item(registered, home, identifier, key, event, now))
+            found.append(_item(registered, home, key, event, now))
     return found
 
 
@@ -200,7 +198,6 @@ def _home(registered: Registered, event: NotificationEvent) -> str | None:
 def _item(
     registered: Registered,
     endpoint_id: str,
-    notification_id: int,
     key: str,
     event: NotificationEvent,
     now: datetime,
@@ -210,7 +207,7 @@ def _item(
         key=key,
         endpoint_id=endpoint_id,
         subscription_id=registered.subscription_id,
-        notification_id=notification_id,
+        notification_id=None,
         source="push",
         focus=focus,
         version=event.version,
@@ -223,7 +220,7 @@ def _item(
 
 
 def _blind(
-    registered: Registered, notification_id: int, told: str | None, now: datetime
+    registered: Registered, arrival: str, told: str | None, now: datetime
 ) -> inbox.NewItem:
     """Make the item of an event without a focus: what changed is searched.
 
@@ -233,10 +230,10 @@ def _blind(
     known = None if every else registered.resource_type
     kind = told if told in FOCUS_TYPES else known
     return inbox.NewItem(
-        key=f"{registered.subscription_id}|empty|{notification_id}|{kind}",
+        key=f"{registered.subscription_id}|empty|{arrival}|{kind}",
         endpoint_id=registered.endpoint_id,
         subscription_id=registered.subscription_id,
-        notification_id=notification_id,
+        notification_id=None,
         source="push",
         focus=None,
         version=None,

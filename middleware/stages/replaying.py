@@ -7,7 +7,7 @@ be read, or still is nobody's, stays where it is, with the present reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mappings.errors import NotificationError
@@ -65,7 +65,10 @@ def _replay(
         quarantine.retain_quarantined(tx, row.id, error.message)
         return None
     known = register(tx, subscription, endpoint, secrets=())
-    items = make_items(known, told, row.body, row.id, now)
+    items = [
+        replace(item, notification_id=row.id)
+        for item in make_items(known, told, row.body, str(row.id), now)
+    ]
     inbox.insert_inbox(tx, items)
     held = tell_homeless(known, told)
     if held is not None:

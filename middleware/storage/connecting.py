@@ -7,6 +7,7 @@ because row values are patient data.
 
 from __future__ import annotations
 
+import select
 from typing import Any, TypeAlias
 
 import orjson
@@ -18,6 +19,7 @@ from mappings.errors import StorageError
 
 Row: TypeAlias = dict[str, Any]
 Tx: TypeAlias = psycopg.Connection[Row]
+Cursor: TypeAlias = psycopg.Cursor[Row]
 
 PERMANENT_CLASSES = ("22", "23", "42")
 
@@ -62,6 +64,22 @@ def configure_connection(connection: Tx) -> None:
     connection.execute(_SESSION)
     if not connection.autocommit:
         connection.commit()
+
+
+def check_idle(connection: Tx) -> None:
+    """Raise OperationalError for a connection that has ended, as a pool wants it.
+
+    It costs no round trip: a server that ends a session says so, and then something
+    waits to be read. One that vanished without a word is found by the next statement.
+    """
+    waiting = select.poll()
+    if not connection.closed:
+        waiting.register(connection.fileno(), select.POLLIN)
+        if not waiting.poll(0):
+            return
+    # The driver has not read it yet and would take the connection for a good one.
+    connection.close()
+    raise psycopg.OperationalError("the server closed the connection")
 
 
 def storage_error(error: psycopg.Error) -> StorageError:

@@ -19,6 +19,7 @@ from middleware.ports import transaction_scope
 from middleware.storage.connecting import (
     PARAMETERS,
     Tx,
+    check_idle,
     configure_connection,
     open_connection,
     storage_error,
@@ -47,7 +48,7 @@ class Database:
             min_size=1,
             max_size=pool_size,
             configure=configure_connection,
-            check=ConnectionPool.check_connection,
+            check=check_idle,
             timeout=WAIT_SECONDS,
             open=True,
             name="carecue",

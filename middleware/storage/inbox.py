@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
-
-from psycopg.types.json import Jsonb
 
 from middleware.storage.connecting import Tx
 from middleware.storage.rows import end_rows, retry_row
@@ -57,44 +54,6 @@ class InboxItem:
     received_at: datetime
     due_at: datetime
     attempts: int
-
-
-def insert_notification(
-    tx: Tx,
-    *,
-    subscription_id: str,
-    received_at: datetime,
-    method: str,
-    path: str,
-    headers: dict[str, Any],
-    body: bytes,
-    type: str | None,  # noqa: A002 -- FHIR's word (SubscriptionStatus.type)
-    form: str | None,
-    state: str,
-    error: str | None = None,
-    topic: str | None = None,
-) -> int:
-    """Keep a delivery as it came; return its id. ``headers`` hold no secret."""
-    row = tx.execute(
-        "INSERT INTO notification (subscription_id, received_at, method, path, "
-        "headers, body, type, form, state, error, topic) VALUES (%s, %s, %s, %s, %s, "
-        "%s, %s, %s, %s, %s, %s) RETURNING id",
-        (
-            subscription_id,
-            received_at,
-            method,
-            path,
-            Jsonb(headers),
-            body,
-            type,
-            form,
-            state,
-            error,
-            topic,
-        ),
-    ).fetchone()
-    assert row is not None
-    return int(row["id"])
 
 
 def insert_inbox(tx: Tx, items: Sequence[NewItem]) -> int:

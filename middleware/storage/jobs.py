@@ -22,7 +22,7 @@ from procrastinate.exceptions import (
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
-from middleware.storage.connecting import PARAMETERS, Tx, storage_error
+from middleware.storage.connecting import PARAMETERS, Tx, check_idle, storage_error
 from middleware.storage.job_loop import run_until
 
 QUEUE = "carecue"
@@ -70,7 +70,7 @@ class Wakes:
             kwargs={"row_factory": dict_row, "autocommit": True, **PARAMETERS},
             min_size=0,
             max_size=4,
-            check=ConnectionPool.check_connection,
+            check=check_idle,
             timeout=5.0,
             open=True,
             name="carecue-wakes",

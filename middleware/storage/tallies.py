@@ -25,23 +25,6 @@ class Tally:
     numbers: tuple[int, ...]
 
 
-def insert_tally(tx: Tx, tally: Tally) -> None:
-    """Add what one delivery told."""
-    tx.execute(
-        "INSERT INTO tally (notification_id, subscription_id, received_at, type, "
-        "status, count, numbers) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (
-            tally.notification_id,
-            tally.subscription_id,
-            tally.received_at,
-            tally.type,
-            tally.status,
-            tally.count,
-            list(tally.numbers),
-        ),
-    )
-
-
 def list_tallied(tx: Tx) -> list[str]:
     """List the subscriptions that have something to count."""
     rows = tx.execute("SELECT DISTINCT subscription_id AS id FROM tally ORDER BY id")

@@ -24,6 +24,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.listen import keep_receipt, keep_reply
 from middleware.stages.receive import Intake, ReceivePorts
 from middleware.storage import endpoints
+from middleware.storage.gathering import GatheredWakes
 from middleware.storage.intake import IntakeDatabase
 from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
@@ -57,8 +58,8 @@ def make_public_app(runtime: Runtime) -> Flask:
     keys = signing_keys(runtime)
     return create_public_app(
         PublicPorts(
+            hooks=make_receiver(Intake(_receive_ports(runtime)), runtime.clock),
             blueprints=(
-                make_receiver(Intake(_receive_ports(runtime)), runtime.clock),
                 create_callbacks(_callback_ports(runtime, context)),
                 create_blueprint(_smart_ports(runtime, context, keys)),
             ),
@@ -75,7 +76,7 @@ def _receive_ports(runtime: Runtime) -> ReceivePorts:
     return ReceivePorts(
         IntakeDatabase(runtime.database.url),
         runtime.clock,
-        runtime.wakes.wake,
+        GatheredWakes(runtime.wakes.wake_all).wake,
         open_secrets,
     )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from middleware.stages.receive import Intake, ReceivePorts
 from middleware.storage import subscriptions
@@ -54,7 +53,7 @@ def listen(
     intake: IntakeDatabase,
     buckets: Buckets | None = None,
     open_secrets: Callable[[bytes], tuple[str, ...]] = read_plain,
-) -> FlaskClient:
+) -> Client:
     """A client of the receiver over this database."""
     ports = ReceivePorts(
         database=intake,
@@ -62,13 +61,11 @@ def listen(
         wake=world.context.wake,
         open_secrets=open_secrets,
     )
-    app = Flask("receiver")
     receiver = make_receiver(Intake(ports), world.clock, buckets=buckets)
-    app.register_blueprint(receiver)
-    return app.test_client()
+    return Client(receiver)
 
 
-def post(hook: FlaskClient, body: bytes, **options: Any) -> Any:
+def post(hook: Client, body: bytes, **options: Any) -> Any:
     """Post a notification with the right secret, unless ``headers`` say otherwise."""
     headers = options.pop("headers", SECRET)
     return hook.post("/hooks/hook-1", data=body, content_type=FHIR, headers=headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from mappings.errors import FhirError
 from middleware.storage.intake import IntakeDatabase
@@ -14,7 +14,7 @@ MANY = 300
 
 
 @pytest.fixture
-def hook(world: World, intake: IntakeDatabase) -> FlaskClient:
+def hook(world: World, intake: IntakeDatabase) -> Client:
     subscribe(world)
     return listen(world, intake)
 
@@ -39,7 +39,7 @@ def count_searches(world: World) -> list[str]:
     return asked
 
 
-def test_a_flood_is_one_search(hook: FlaskClient, world: World) -> None:
+def test_a_flood_is_one_search(hook: Client, world: World) -> None:
     asked = count_searches(world)
     world.fhir.put(encounter())
     for _ in range(MANY):
@@ -67,7 +67,7 @@ def test_a_flood_of_ten_thousand_is_one_search(world: World) -> None:
 
 
 def test_one_that_comes_during_the_search_is_searched_for_again(
-    hook: FlaskClient, world: World
+    hook: Client, world: World
 ) -> None:
     asked: list[str] = []
 
@@ -87,7 +87,7 @@ def test_one_that_comes_during_the_search_is_searched_for_again(
 
 
 def test_a_flood_does_not_shorten_the_pause_after_a_fault(
-    hook: FlaskClient, world: World
+    hook: Client, world: World
 ) -> None:
     asked: list[str] = []
 
@@ -105,7 +105,7 @@ def test_a_flood_does_not_shorten_the_pause_after_a_fault(
     assert (len(asked), waiting(world)) == (1, 1)
 
 
-def test_searches_of_two_types_stay_two(hook: FlaskClient, world: World) -> None:
+def test_searches_of_two_types_stay_two(hook: Client, world: World) -> None:
     post(hook, b"")
     hook.post("/hooks/hook-1/Appointment", headers={"X-CareCue-Secret": "right"})
     asked = count_searches(world)

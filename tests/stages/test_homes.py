@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from mappings.endpoint import Endpoint
 from middleware.stages.replaying import Replayed, replay_quarantined
@@ -31,7 +31,7 @@ def configure(world: World, **profile: Any) -> None:
 
 
 @pytest.fixture
-def hook(world: World, intake: IntakeDatabase) -> FlaskClient:
+def hook(world: World, intake: IntakeDatabase) -> Client:
     subscribe(world)
     return listen(world, intake)
 
@@ -67,13 +67,13 @@ HOME = ENDPOINT.fhir_base
 
 @pytest.mark.parametrize("base", [HOME, HOME.replace("127.", "127.0.0.1.127.")])
 def test_a_focus_under_our_own_base_alone_is_ours(
-    hook: FlaskClient, world: World, base: str
+    hook: Client, world: World, base: str
 ) -> None:
     assert post(hook, notification(f"{base}/Encounter/1")).status_code == 200
     assert kept(world) == (["north Encounter/1"] if base == HOME else [])
 
 
-def test_http_and_https_of_one_base_are_alike(hook: FlaskClient, world: World) -> None:
+def test_http_and_https_of_one_base_are_alike(hook: Client, world: World) -> None:
     with world.database.tx() as tx:
         home = replace(ENDPOINT, fhir_base="https://north.test/fhir")
         endpoints.update_endpoint(tx, home)
@@ -87,7 +87,7 @@ def test_http_and_https_of_one_base_are_alike(hook: FlaskClient, world: World) -
 
 
 def test_a_focus_of_nobody_is_held_and_the_others_go_on(
-    hook: FlaskClient, world: World
+    hook: Client, world: World
 ) -> None:
     configure(world)
     body = notification(
@@ -103,9 +103,7 @@ def test_a_focus_of_nobody_is_held_and_the_others_go_on(
     assert row["error"].startswith("2 of its events")
 
 
-def test_a_focus_of_another_endpoint_is_read_there(
-    hook: FlaskClient, world: World
-) -> None:
+def test_a_focus_of_another_endpoint_is_read_there(hook: Client, world: World) -> None:
     configure(world, focus_bases=[SOUTH.fhir_base, "https://nobody.test/fhir"])
     asked: list[str] = []
 
@@ -125,14 +123,14 @@ def test_a_focus_of_another_endpoint_is_read_there(
     assert asked == ["south"]
 
 
-def test_an_alias_is_our_own_base(hook: FlaskClient, world: World) -> None:
+def test_an_alias_is_our_own_base(hook: Client, world: World) -> None:
     configure(world, aliases=["http://internal:8080/fhir"])
     assert post(hook, notification("http://internal:8080/fhir/Encounter/1"))
     assert kept(world) == ["north Encounter/1"]
 
 
 def test_what_was_held_is_replayed_once_its_base_is_allowed(
-    hook: FlaskClient, world: World
+    hook: Client, world: World
 ) -> None:
     configure(world)
     body = notification("Encounter/1", "https://south.test/fhir/Encounter/3")
@@ -162,7 +160,7 @@ def replay(world: World) -> Replayed:
 
 
 def test_what_could_not_be_read_is_replayed_with_the_present_parser(
-    hook: FlaskClient, world: World
+    hook: Client, world: World
 ) -> None:
     post(hook, b"<x/>")
     with world.database.tx() as tx:
@@ -183,7 +181,7 @@ def test_what_could_not_be_read_is_replayed_with_the_present_parser(
     assert kept(world) == ["north Encounter/1"]
 
 
-def test_the_topic_is_kept_with_the_event(hook: FlaskClient, world: World) -> None:
+def test_the_topic_is_kept_with_the_event(hook: Client, world: World) -> None:
     stay = world.fhir.put(encounter())
     topic = "https://api.test/SubscriptionTopic/Encounter.check-in"
     post(hook, notification(stay, topic=topic))
@@ -210,7 +208,7 @@ def alert(**encounter: Any) -> bytes:
 
 @pytest.mark.parametrize("encounter", [{"id": "e1"}, {}])
 def test_an_alert_comes_to_the_same_inbox(
-    hook: FlaskClient, world: World, encounter: dict[str, str]
+    hook: Client, world: World, encounter: dict[str, str]
 ) -> None:
     answer = hook.post(
         "/hooks/hook-1/$process-message",
@@ -223,7 +221,7 @@ def test_an_alert_comes_to_the_same_inbox(
     assert world.one("SELECT topic FROM notification") == f"{ALERT}|notification-admit"
 
 
-def test_an_identifier_alone_is_searched_for(hook: FlaskClient, world: World) -> None:
+def test_an_identifier_alone_is_searched_for(hook: Client, world: World) -> None:
     stay = world.fhir.put(encounter())
     body = orjson.loads(notification("x"))
     event = body["entry"][0]["resource"]["notificationEvent"][0]
@@ -233,7 +231,7 @@ def test_an_identifier_alone_is_searched_for(hook: FlaskClient, world: World) ->
     assert {row["focus"] for row in world.rows("SELECT focus FROM event")} == {stay}
 
 
-def test_xml_is_set_aside_and_not_lost(hook: FlaskClient, world: World) -> None:
+def test_xml_is_set_aside_and_not_lost(hook: Client, world: World) -> None:
     body = b'<Bundle xmlns="http://hl7.org/fhir"><type value="history"/></Bundle>'
     answer = hook.post(
         "/hooks/hook-1",
@@ -261,7 +259,7 @@ def test_a_signature_counts_where_the_subscription_was_registered_so(
 
 
 def test_what_the_database_cannot_take_is_still_kept(
-    hook: FlaskClient, world: World
+    hook: Client, world: World
 ) -> None:
     body = orjson.loads(notification("Encounter/1"))
     event = body["entry"][0]["resource"]["notificationEvent"][0]

@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from flask.testing import FlaskClient
 from werkzeug.serving import make_server
+from werkzeug.test import Client
 
 from middleware.storage.intake import IntakeDatabase
 from tests.stages.breaking import Line
@@ -29,7 +29,7 @@ def line(database_url: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def hook(world: World, line: Line) -> Iterator[FlaskClient]:
+def hook(world: World, line: Line) -> Iterator[Client]:
     """The receiver, over the line."""
     subscribe(world)
     database = IntakeDatabase(line.url)
@@ -37,7 +37,7 @@ def hook(world: World, line: Line) -> Iterator[FlaskClient]:
     database.close()
 
 
-def timed(hook: FlaskClient, body: bytes = b"") -> tuple[int, float]:
+def timed(hook: Client, body: bytes = b"") -> tuple[int, float]:
     began = time.monotonic()
     answer = post(hook, body)
     took = time.monotonic() - began
@@ -60,7 +60,7 @@ def kept(world: World) -> list[str]:
 
 @pytest.mark.parametrize("table", ["subscription", "notification", "inbox"])
 def test_a_locked_table_is_not_waited_for(
-    hook: FlaskClient, world: World, database_url: str, table: str
+    hook: Client, world: World, database_url: str, table: str
 ) -> None:
     with psycopg.connect(database_url) as other:
         other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -72,7 +72,7 @@ def test_a_locked_table_is_not_waited_for(
 
 
 def test_a_database_that_is_frozen_is_not_waited_for(
-    hook: FlaskClient, world: World, line: Line
+    hook: Client, world: World, line: Line
 ) -> None:
     assert timed(hook, encounter("e1"))[0] == 200
     line.freeze()
@@ -86,7 +86,7 @@ def test_a_database_that_is_frozen_is_not_waited_for(
 
 
 def test_a_database_that_stops_and_comes_back(
-    hook: FlaskClient, world: World, line: Line
+    hook: Client, world: World, line: Line
 ) -> None:
     assert timed(hook, encounter("e1"))[0] == 200
     line.cut()
@@ -99,12 +99,12 @@ def test_a_database_that_stops_and_comes_back(
     assert kept(world) == ["Encounter/e1", "Encounter/e2"]
 
 
-def until_taken(hook: FlaskClient, body: bytes) -> bool:
+def until_taken(hook: Client, body: bytes) -> bool:
     """Send it again as a server does, for some seconds."""
     return any(timed(hook, body)[0] == 200 for _ in range(8))
 
 
-def test_a_slow_upload_holds_no_answer(hook: FlaskClient, world: World) -> None:
+def test_a_slow_upload_holds_no_answer(hook: Client, world: World) -> None:
     app: Any = hook.application
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from middleware.storage.intake import IntakeDatabase
 from subscriptions.receiver import LARGEST_BODY
@@ -20,7 +20,7 @@ BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
 
 @pytest.fixture
-def hook(world: World, intake: IntakeDatabase) -> FlaskClient:
+def hook(world: World, intake: IntakeDatabase) -> Client:
     """The receiver of a subscription whose hook is ``hook-1``."""
     subscribe(world)
     return listen(world, intake)
@@ -70,7 +70,7 @@ def notification(number: int, *focuses: str, resource: Any = None) -> bytes:
     [{}, {"X-CareCue-Secret": "wrong"}, {"Authorization": "Bearer wrong"}],
 )
 def test_a_wrong_secret_is_refused_and_nothing_is_kept(
-    hook: FlaskClient, world: World, headers: dict[str, str]
+    hook: Client, world: World, headers: dict[str, str]
 ) -> None:
     answer = post(hook, notification(1, "Encounter/stay"), headers=headers)
     assert answer.status_code == 401
@@ -78,12 +78,12 @@ def test_a_wrong_secret_is_refused_and_nothing_is_kept(
     assert world.rows("SELECT 1 FROM notification UNION ALL SELECT 1 FROM inbox") == []
 
 
-def test_an_unknown_hook_is_refused_alike(hook: FlaskClient) -> None:
+def test_an_unknown_hook_is_refused_alike(hook: Client) -> None:
     answer = hook.post("/hooks/none", data=b"{}", content_type=FHIR, headers=SECRET)
     assert answer.status_code == 401
 
 
-def test_the_secret_before_the_rotation_still_counts(hook: FlaskClient) -> None:
+def test_the_secret_before_the_rotation_still_counts(hook: Client) -> None:
     headers = {"Authorization": "Bearer old"}
     assert (
         post(hook, notification(1, "Encounter/x"), headers=headers).status_code == 200
@@ -94,7 +94,7 @@ def test_the_secret_before_the_rotation_still_counts(hook: FlaskClient) -> None:
     "body", [b'{"resourceType": "Bundle", "entry": [', b"\xff\xfe", b"[]"]
 )
 def test_malformed_json_is_set_aside_and_accepted(
-    hook: FlaskClient, world: World, body: bytes
+    hook: Client, world: World, body: bytes
 ) -> None:
     answer = post(hook, body)
     rows = world.rows("SELECT state, error, body FROM notification")
@@ -109,7 +109,7 @@ def test_malformed_json_is_set_aside_and_accepted(
 
 
 def test_broken_json_of_ours_is_quarantined_with_200(
-    hook: FlaskClient, world: World
+    hook: Client, world: World
 ) -> None:
     body = notification(1, "Encounter/stay")[:-5]
     answer = post(hook, body)
@@ -117,7 +117,7 @@ def test_broken_json_of_ours_is_quarantined_with_200(
     assert world.one("SELECT state FROM notification") == "quarantined"
 
 
-def test_an_oversized_body_is_refused(hook: FlaskClient, world: World) -> None:
+def test_an_oversized_body_is_refused(hook: Client, world: World) -> None:
     answer = post(hook, b" " * (LARGEST_BODY + 1))
     assert answer.status_code == 413
     assert world.rows("SELECT 1 FROM notification") == []
@@ -128,7 +128,7 @@ def test_an_oversized_body_is_refused(hook: FlaskClient, world: World) -> None:
     [(b"<html></html>", "text/html"), (b"a=b", "application/x-www-form-urlencoded")],
 )
 def test_what_is_not_fhir_is_refused_or_set_aside(
-    hook: FlaskClient, world: World, body: bytes, content_type: str
+    hook: Client, world: World, body: bytes, content_type: str
 ) -> None:
     answer = hook.post(
         "/hooks/hook-1", data=body, content_type=content_type, headers=SECRET
@@ -138,7 +138,7 @@ def test_what_is_not_fhir_is_refused_or_set_aside(
 
 
 def test_a_database_that_is_away_is_told_with_retry_after(
-    hook: FlaskClient, world: World, database_url: str
+    hook: Client, world: World, database_url: str
 ) -> None:
     gone = with_name(database_url, "postgres")
     with psycopg.connect(gone, autocommit=True) as connection:
@@ -160,9 +160,7 @@ def test_a_database_that_is_away_is_told_with_retry_after(
     assert hook is not None
 
 
-def test_a_focus_under_another_base_is_never_read(
-    hook: FlaskClient, world: World
-) -> None:
+def test_a_focus_under_another_base_is_never_read(hook: Client, world: World) -> None:
     body = notification(1, "Encounter/stay").replace(
         f"{ENDPOINT.fhir_base}/Encounter".encode(), b"http://evil.test/fhir/Encounter"
     )
@@ -170,7 +168,7 @@ def test_a_focus_under_another_base_is_never_read(
     assert world.rows("SELECT 1 FROM inbox WHERE focus IS NOT NULL") == []
 
 
-def test_the_answer_is_exactly_what_every_server_takes(hook: FlaskClient) -> None:
+def test_the_answer_is_exactly_what_every_server_takes(hook: Client) -> None:
     answer = post(hook, notification(1, "Encounter/stay"))
     assert answer.status_code == 200
     assert answer.content_type == FHIR
@@ -194,7 +192,7 @@ def story(world: World) -> list[tuple[str, bytes]]:
     ]
 
 
-def play(hook: FlaskClient, deliveries: list[tuple[str, bytes]]) -> None:
+def play(hook: Client, deliveries: list[tuple[str, bytes]]) -> None:
     for what, body in deliveries:
         method, _, focus = what.partition(" ")
         path = f"/hooks/hook-1/{focus}" if focus else "/hooks/hook-1"
@@ -207,7 +205,7 @@ def play(hook: FlaskClient, deliveries: list[tuple[str, bytes]]) -> None:
 @pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@17")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_same_deliveries_three_times_shuffled_are_the_same_events(
-    hook: FlaskClient, world: World, seed: int
+    hook: Client, world: World, seed: int
 ) -> None:
     told = story(world) * 3
     random.Random(seed).shuffle(told)

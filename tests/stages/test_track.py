@@ -7,30 +7,26 @@ from datetime import timedelta
 import pytest
 
 from middleware.stages.track import track_subscriptions
-from middleware.storage import subscriptions, tallies
-from tests.stages.listening import subscription
+from middleware.storage import subscriptions
+from tests.stages.listening import subscribe
 from tests.stages.world import START, World
 
 
 @pytest.fixture
 def tracked(world: World) -> World:
-    with world.database.tx() as tx:
-        subscriptions.insert_subscription(tx, subscription())
+    subscribe(world)
     return world
 
 
 def tell(world: World, number: int, *, status: str | None = None, later: int = 0):
-    tally = tallies.Tally(
-        notification_id=number,
-        subscription_id="s1",
-        received_at=START + timedelta(seconds=later),
-        type="event-notification",
-        status=status,
-        count=number,
-        numbers=(number,),
-    )
+    row = (number, "s1", START + timedelta(seconds=later), status, number, [number])
     with world.database.tx() as tx:
-        tallies.insert_tally(tx, tally)
+        tx.execute(
+            "INSERT INTO tally (notification_id, subscription_id, received_at, type, "
+            "status, count, numbers) "
+            "VALUES (%s, %s, %s, 'event-notification', %s, %s, %s)",
+            row,
+        )
 
 
 def state(world: World):

@@ -9,7 +9,6 @@ from middleware.storage.inbox import (
     advance_cursor,
     finish_inbox,
     insert_inbox,
-    insert_notification,
     kill_inbox,
     list_inbox,
     read_cursor,
@@ -19,39 +18,6 @@ from tests.conftest import NOW
 from tests.unit.storage.seeds import item, seed
 
 LATER = NOW + timedelta(minutes=1)
-
-
-def test_a_notification_is_kept_as_it_came(database):
-    body = b'\x00{"resourceType": "Bundle"'
-    with database.tx() as tx:
-        seed(tx)
-        kept = insert_notification(
-            tx,
-            subscription_id="s1",
-            received_at=NOW,
-            method="POST",
-            path="/hooks/x",
-            headers={"content-type": "application/fhir+json"},
-            body=body,
-            type=None,
-            form=None,
-            state="refused",
-            error="not JSON",
-        )
-        row = tx.execute("SELECT * FROM notification WHERE id = %s", (kept,)).fetchone()
-    assert row == {
-        "id": kept,
-        "subscription_id": "s1",
-        "received_at": NOW,
-        "method": "POST",
-        "path": "/hooks/x",
-        "headers": {"content-type": "application/fhir+json"},
-        "body": body,
-        "type": None,
-        "form": None,
-        "state": "refused",
-        "error": "not JSON",
-    }
 
 
 def test_items_with_a_known_key_are_left_out(database):

@@ -15,10 +15,10 @@ from middleware.storage.inbound import insert_inbound
 from middleware.storage.inbox import (
     finish_inbox,
     insert_inbox,
-    insert_notification,
     kill_inbox,
     list_inbox,
 )
+from middleware.storage.notifications import NewNotification, insert_notification
 from middleware.storage.nudges import get_nudge, set_nudge, upsert_nudges
 from middleware.storage.outbox import insert_outbox, keep_outbox
 from middleware.storage.overview import Overview, count_all, list_events_page
@@ -40,19 +40,21 @@ from tests.unit.storage.seeds import (
 MINUTE = timedelta(minutes=1)
 
 
-def receive(tx) -> int:
-    return insert_notification(
-        tx,
-        subscription_id="s1",
-        received_at=NOW,
-        method="POST",
-        path="/hooks/x",
-        headers={},
-        body=b"{}",
-        type="event-notification",
-        form="r4-backport",
-        state="taken",
-    )
+def receive(tx, **changes) -> int:
+    fields = {
+        "subscription_id": "s1",
+        "received_at": NOW,
+        "method": "POST",
+        "path": "/hooks/x",
+        "headers": {},
+        "body": b"{}",
+        "type": "event-notification",
+        "form": "r4-backport",
+        "state": "stored",
+    }
+    with tx.cursor() as cursor:
+        insert_notification(cursor, NewNotification(**(fields | changes)), [])
+    return tx.execute("SELECT max(id) AS id FROM notification").fetchone()["id"]
 
 
 def decide(tx, number=1, reason="due", outcome=Outcome.SEND):
@@ -237,19 +239,8 @@ def test_attention_is_grouped_by_reason(database):
 def test_a_quarantined_notification_waits_for_a_person(database):
     with database.tx() as tx:
         seed(tx, nudge=False)
-        insert_notification(
-            tx,
-            subscription_id="s1",
-            received_at=NOW,
-            method="POST",
-            path="",
-            headers={},
-            body=b"{",
-            type=None,
-            form=None,
-            state="quarantined",
-            error="not JSON",
-        )
+        aside = {"type": None, "form": None, "state": "quarantined"}
+        receive(tx, body=b"{", error="not JSON", **aside)
         found = list_attention(tx)
     (group,) = [group for group in found if group.reason == "quarantined"]
     assert [(item.kind, item.text) for item in group.items] == [("receive", "not JSON")]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import requests
-from flask import Flask
 from werkzeug.serving import make_server
 
 from middleware.clock import SystemClock
@@ -41,8 +40,7 @@ class Listener:
     def __init__(self) -> None:
         self.kept: list[tuple[str, Received]] = []
         self.changed = threading.Condition()
-        app = Flask("listener")
-        app.register_blueprint(make_receiver(self, SystemClock()))
+        app = make_receiver(self, SystemClock())
         self.server = make_server("127.0.0.1", 0, app, threaded=True)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hooks"
 

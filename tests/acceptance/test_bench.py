@@ -1,0 +1,90 @@
+"""`carecue bench ingest`: a short run says what was measured, and every row is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from middleware.cli.bench_bodies import (
+    FIRST,
+    fill,
+    full_resource_template,
+    id_only_template,
+)
+from subscriptions.parsing import parse_notification
+
+FIGURES = (
+    "requests_per_second",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "cpu_s_per_1000",
+    "process_cpu_s_per_1000",
+    "generator_cpu_s_per_1000",
+)
+
+
+ARGUMENTS = ("--json", "--seconds=0.2", "--rounds=1", "--burst=60", "--connections=4")
+
+
+@pytest.fixture
+def outcome(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+    """What a run of one round of a fifth of a second prints as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "middleware.cli", "bench", "ingest", *ARGUMENTS],
+        env={
+            **os.environ,
+            "CARECUE_DATABASE_URL": postgres_url,
+            "CARECUE_HOME": str(tmp_path),
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.demo
+def test_a_run_counts_every_row_and_prints_its_floors(outcome: dict[str, Any]) -> None:
+    for part in (outcome, outcome["large"]):
+        measured = [part, part["floors"]["route"], part["floors"]["insert"]]
+        for figures in measured:
+            assert figures["requests"] > 0
+            assert all(figures[name] >= 0 for name in FIGURES)
+            assert figures["p50_ms"] <= figures["p95_ms"] <= figures["p99_ms"]
+        assert part["cpu_to_route"] > 0
+    assert outcome["accepted"] == outcome["stored"] > 60
+    assert (outcome["missing"], outcome["doubled"], outcome["refused"]) == (0, 0, 0)
+    assert outcome["burst"]["requests"] == 60
+    assert 20 < outcome["web_process_mb"] < 200
+    assert outcome["postgresql_cpu_s_per_1000"] is not None
+
+
+@pytest.mark.parametrize(
+    ("make", "least", "most"),
+    [(id_only_template, 2_800, 3_400), (full_resource_template, 57_000, 63_000)],
+)
+def test_the_bodies_are_what_servers_send_and_each_is_new(
+    make: Any, least: int, most: int
+) -> None:
+    template = make("http://ehr.test/fhir")
+    read = []
+    for number in (FIRST, FIRST + 1):
+        body = fill(template, number)
+        assert least < len(body) < most
+        told = parse_notification("POST", "", {}, body)
+        (event,) = told.events
+        assert (told.form, told.count, event.number) == ("r4-backport", number, number)
+        assert (event.focus, event.version) == (f"Encounter/{number}", "7")
+        assert (event.resource is None) == (make is id_only_template)
+        read.append(event)
+    assert read[0] != read[1]
