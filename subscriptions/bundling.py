@@ -7,12 +7,13 @@ subscriptions.html.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mappings.errors import NotificationError
 from subscriptions.entries import EntryIndex, read_resource
-from subscriptions.focusing import read_focus
+from subscriptions.focusing import Entry, read_focus
 from subscriptions.messages import find_inner, parse_message
 from subscriptions.notification import (
     Notification,
@@ -81,9 +82,7 @@ def _write(statuses: list[Status], others: EntryIndex, form: str) -> Notificatio
         raise NotificationError(
             "The notification does not name its subscription; it was set aside"
         )
-    events = [
-        _read_event(event, others) for status in statuses for event in status.events
-    ]
+    events = _read_events(statuses, others)
     kind = _read_type(statuses, events, others)
     if kind is NotificationType.EVENT and not events:
         # Drafts and some servers send resources without saying which events.
@@ -120,9 +119,19 @@ def _read_type(
     return NotificationType.EVENT if NotificationType.EVENT.value in told else kind
 
 
-def _read_event(event: StatusEvent, others: EntryIndex) -> NotificationEvent:
+def _read_events(
+    statuses: Sequence[Status], others: EntryIndex
+) -> list[NotificationEvent]:
+    told: Counter[object] = Counter()
+    events = []
+    for event in (event for status in statuses for event in status.events):
+        events.append(_read_event(event, others.find(event.focus, told[event.focus])))
+        told[event.focus] += 1
+    return events
+
+
+def _read_event(event: StatusEvent, entry: Entry | None) -> NotificationEvent:
     focus = read_focus(event.focus)
-    entry = others.find(event.focus)
     if focus is None and entry is not None:
         focus = entry.focus
     known = entry.focus if entry is not None else None

@@ -8,6 +8,7 @@ must be allowed to create databases).
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from middleware.clock import FixedClock
@@ -117,3 +119,14 @@ def clock() -> FixedClock:
 def ids() -> CountedIds:
     """Identifiers that count up from one."""
     return CountedIds()
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """A command or runtime sets up logging for its process, which here is the tests'."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()

@@ -16,7 +16,6 @@ from typing import Any
 
 import orjson
 import requests
-from flask import Flask
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint
 from middleware.cli.demo_connect import sandbox_endpoint
@@ -27,9 +26,10 @@ from middleware.storage import endpoints, subscriptions
 from middleware.wiring.apps import _receive_ports
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, open_runtime
-from middleware.wiring.subscribing import Wanted, subscribe
+from middleware.wiring.subscribing import retire_all, settle, want
 from subscriptions.definition import Content
 from subscriptions.receiver import make_receiver
+from subscriptions.wanting import Wanted, Way
 from tests.live.rig import Listener
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -80,9 +80,18 @@ class Product:
         return f"{self.url}/hooks/{row.hook_key}"
 
     def subscribe(self, endpoint: Endpoint, topic: str, content: Content) -> None:
-        """Ask the server for a topic's notifications, as `endpoint subscribe` does."""
-        wanted = Wanted("Encounter", "backport", topic, content)
-        subscribe(self.runtime, endpoint, wanted)
+        """Want a topic's notifications, and take the controller's first turn."""
+        wanted = Wanted("Encounter", (Way("backport", topic, content=content),))
+        want(self.runtime, endpoint, [wanted], ("Encounter",))
+        settle(self.runtime, endpoint, 0, lambda row: None)
+
+    def leave(self) -> None:
+        """Want nothing any more, and take the controller's turn."""
+        with self.runtime.database.tx() as tx:
+            endpoint = endpoints.get_endpoint(tx, "ehr")
+        assert endpoint is not None
+        retire_all(self.runtime, endpoint)
+        settle(self.runtime, endpoint, 0, lambda row: None)
 
     def track(self) -> None:
         """Count what the deliveries told of their subscriptions."""
@@ -147,9 +156,7 @@ def open_product(database_url: str, home: Path) -> Iterator[Product]:
     try:
         with open_runtime(settings) as runtime:
             ports = _receive_ports(runtime)
-            app = Flask("receiver")
-            app.register_blueprint(make_receiver(Intake(ports), runtime.clock))
-            listener.serve(app)
+            listener.serve(make_receiver(Intake(ports), runtime.clock))
             yield Product(runtime, listener.url)
             listener.stop()
             ports.database.close()

@@ -10,12 +10,12 @@ from mappings.endpoint import (
     Site,
 )
 from mappings.errors import CareCueError
-from mappings.event import FOCUS_TYPES
 from middleware.cli.output import progress
 from middleware.desk.desk import Desk
 from middleware.settings import Settings
-from middleware.storage import endpoints, inbox
+from middleware.storage import endpoints
 from middleware.storage.controls import ControlRow
+from middleware.wiring.choosing import begin_polling
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
@@ -81,11 +81,10 @@ def connect_sandbox(
     with runtime.database.tx() as tx:
         if endpoints.get_endpoint(tx, endpoint.id) is None:
             endpoints.insert_endpoint(tx, endpoint, now)
-            for resource_type in FOCUS_TYPES:
-                inbox.advance_cursor(tx, endpoint.id, resource_type, now, now, None)
     _register(
         control, runtime.settings, keys.public_jwks(), app_scope(runtime, endpoint)
     )
+    begin_polling(runtime, endpoint)
     control.call(
         "PUT",
         "/sandbox/sms",

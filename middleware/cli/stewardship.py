@@ -12,6 +12,7 @@ from middleware.cli.output import fail
 from middleware.settings import read_settings
 from middleware.wiring.restoring import RestoreCheck, check_restore, mark_restore
 from middleware.wiring.runtime import open_runtime
+from middleware.wiring.signing import SigningStep, rotate_signing
 from middleware.wiring.stewarding import (
     Erased,
     Rotated,
@@ -145,31 +146,45 @@ def erase(
 
 @click.group()
 def key() -> None:
-    """Replace the key that seals secrets at rest."""
+    """Replace the key that seals secrets at rest, or the keys that sign for us."""
 
 
 @key.command()
 @click.option("--finish", is_flag=True, help="After every process was restarted.")
+@click.option("--signing", is_flag=True, help="The next step for the signing keys.")
 @click.option("--by", default="command line", help="Who does it; it is audited.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def rotate(finish: bool, by: str, as_json: bool) -> None:
+def rotate(finish: bool, signing: bool, by: str, as_json: bool) -> None:
     """Replace the sealing key in two steps, with a restart between them.
+
+    With --signing, the keys by which EHRs know us, in three steps a day apart: the new
+    ones are published, then used, then the old ones are dropped. No restart is needed.
 
     \b
     Example:
       carecue key rotate
       carecue key rotate --finish
+      carecue key rotate --signing
     """
+    rotated: Rotated | SigningStep
     try:
+        if finish and signing:
+            raise BadInputError(
+                "--finish goes with the sealing key; --signing always takes its next "
+                "step. Nothing was changed."
+            )
         with open_runtime(read_settings()) as runtime:
-            step = finish_rotation if finish else begin_rotation
-            rotated = step(runtime, by)
+            if signing:
+                rotated = rotate_signing(runtime, by)
+            else:
+                step = finish_rotation if finish else begin_rotation
+                rotated = step(runtime, by)
     except CareCueError as error:
         fail(error)
     _say(as_json, rotated)
 
 
-def _say(as_json: bool, result: Erased | RestoreCheck | Rotated) -> None:
+def _say(as_json: bool, result: Erased | RestoreCheck | Rotated | SigningStep) -> None:
     if as_json:
         click.echo(orjson.dumps(result.as_json()))
     else:

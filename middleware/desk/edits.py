@@ -20,7 +20,7 @@ from middleware.stages.decide import apply_again
 from middleware.stages.people import own_record
 from middleware.storage import audit, gate, nudges, preferences
 from middleware.storage.connecting import Tx
-from middleware.storage.decision_log import insert_decision
+from middleware.storage.decision_log import insert_nudge_decision
 
 
 class ChangedElsewhereError(CareCueError):
@@ -109,18 +109,12 @@ def save_skip(
         if nudge is None or not mine or nudge.state not in OPEN_STATES:
             return False
         nudges.set_nudge(tx, nudge.id, NudgeState.SKIPPED, "skipped-by-staff", now)
-        insert_decision(
+        insert_nudge_decision(
             tx,
+            nudge,
+            Verdict(Outcome.SKIP, "skipped-by-staff", detail=why),
             id=context.ids.new(),
-            endpoint_id=nudge.endpoint_id,
-            patient=nudge.patient,
-            event_id=nudge.event_id,
-            nudge_id=nudge.id,
             stage="desk",
-            plan=nudge.plan,
-            plan_version=nudge.plan_version,
-            action=nudge.action,
-            verdict=Verdict(Outcome.SKIP, "skipped-by-staff", detail=why),
             decided_at=now,
         )
         about = (nudge.id, {"why": why})

@@ -23,7 +23,12 @@ from middleware.sandbox.ehr_actions import (
     mark_no_show,
 )
 from middleware.sandbox.ehr_chart import Reader, list_patients, read_current_encounter
-from middleware.sandbox.ehr_page import answer_page, send_on
+from middleware.sandbox.ehr_page import (
+    answer_page,
+    send_on,
+    write_said,
+    write_short,
+)
 from middleware.sandbox.ehr_reading import Resource, write_when
 from middleware.sandbox.ehr_users import User, list_practitioners
 from middleware.sandbox.launches import Launch
@@ -254,5 +259,7 @@ def _options() -> Any:
 
 
 def register(app: Flask) -> None:
-    """Mount the pages."""
+    """Mount the pages; add the filters `said` and `short`."""
     app.register_blueprint(routes)
+    app.add_template_filter(write_said, "said")
+    app.add_template_filter(write_short, "short")

@@ -7,9 +7,15 @@ can be framed or receive a form. Source: Content Security Policy Level 3.
 from typing import Any
 
 from flask import Response, current_app, make_response, render_template
+from markupsafe import Markup
 
 from middleware.sandbox.ehr_users import read_site
 
+# Characters that turn the direction of what follows them.
+TURNING = dict.fromkeys(
+    (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)
+)
+LONGEST = 80
 # The app is on localhost, the EHR on 127.0.0.1: two sites, as in real life.
 APP_FRAMES = "http://localhost:* http://127.0.0.1:*"
 
@@ -47,6 +53,20 @@ def answer_page(
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def write_said(value: object, longest: int = LONGEST) -> Markup:
+    """Write what a chart says: shortened, and unable to turn the text around it."""
+    return Markup("<bdi>{}</bdi>").format(_cut(str(value), longest))
+
+
+def write_short(value: object) -> str:
+    """Write it where no element can stand, such as a title."""
+    return _cut(str(value).translate(TURNING), LONGEST)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def send_on(url: str) -> Response:

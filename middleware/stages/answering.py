@@ -5,14 +5,12 @@ Each step is committed before the next; no reply is ever left without a person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mappings.delivery import Delivery, DeliveryState, Message
-from mappings.endpoint import Endpoint
-from mappings.errors import ChannelError
-from mappings.preference import ConsentRecord, Who
+from mappings.delivery import Delivery, DeliveryState
+from mappings.endpoint import Endpoint, EndpointKind
 from middleware.decisions.replies import (
     HOLDING,
     Intent,
@@ -20,8 +18,9 @@ from middleware.decisions.replies import (
     classify_reply,
     reply_text,
 )
+from middleware.stages.consenting import record_answer
 from middleware.stages.context import StageContext
-from middleware.stages.handover import message_of, send
+from middleware.stages.fixed_answers import Answer, give_answer
 from middleware.stages.staff import ask_person
 from middleware.storage import (
     deliveries,
@@ -32,6 +31,11 @@ from middleware.storage import (
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
+
+NOBODY = (
+    "Somebody wrote to us and no EHR is connected, so nobody was asked and nothing was "
+    "answered; connect it and let this run again"
+)
 
 
 @dataclass(frozen=True)
@@ -47,28 +51,49 @@ class _Reply:
 def answer(
     context: StageContext, row: inbound.InboundItem, epoch: int, now: datetime
 ) -> None:
-    """Change consent, ask staff, then answer once; each step is its own commit."""
+    """Change consent and ask staff, once; then give the answer, or go on giving it."""
     with context.database.tx() as tx:
         check_epoch(tx, "listen", row.shard, epoch)
         known = {item.id: item for item in endpoints.list_endpoints(tx)}
         people = tuple(preferences.list_patients_at(tx, row.channel, row.address))
         latest = deliveries.latest_delivery_to(tx, row.channel, row.address)
         found = _Reply(row, classify_reply(row.body), people, latest)
-        _change(context, tx, known, found, now)
-        message = _prepare(context, tx, known, found, now)
-        inbound.finish_inbound(tx, row.id, ",".join(sorted(found.reply.intents)), now)
-    if message is not None:
-        _send(context, message)
-    asked = people or tuple((name, "") for name in known)
-    for shard in {shard_of(*person) for person in asked}:
+        asked = whom_to_ask(known, people)
+        if row.intent is None:
+            row = inbound.note_intent(tx, row, ",".join(sorted(found.reply.intents)))
+            _change(context, tx, found, asked, now)
+        draft = _draft(found, asked, now)
+        if draft is None and not asked:
+            inbound.kill_inbound(tx, row.id, NOBODY, now)
+        elif draft is None:
+            inbound.finish_inbound(tx, row.id, row.intent, now)
+    # Staff hear of it before the provider is waited for.
+    for shard in {shard_of(item.id, patient or "") for item, patient in asked}:
         context.wake("record", shard)
+    if draft is not None:
+        give_answer(context, Answer(row, draft, epoch), now)
+
+
+def whom_to_ask(
+    known: Mapping[str, Endpoint], people: Sequence[tuple[str, str]]
+) -> list[tuple[Endpoint, str | None]]:
+    """Return the staff to ask: of everybody at the number, or else of every EHR.
+
+    Somebody whom no chart knows may be anybody's patient. Where EHRs in production are
+    connected, nobody looks for a patient in a test or sandbox.
+    """
+    theirs = [(known[name], patient) for name, patient in people if name in known]
+    if theirs:
+        return [*theirs]
+    real = [item for item in known.values() if item.kind is EndpointKind.PRODUCTION]
+    return [(item, None) for item in real or known.values()]
 
 
 def _change(
     context: StageContext,
     tx: Tx,
-    known: Mapping[str, Endpoint],
     found: _Reply,
+    asked: Sequence[tuple[Endpoint, str | None]],
     now: datetime,
 ) -> None:
     row, reply = found.row, found.reply
@@ -76,71 +101,50 @@ def _change(
         deliveries.mark_answered(tx, found.latest.id, now)
     if Intent.START in reply.intents and Intent.STOP not in reply.intents:
         for endpoint_id in endpoints_of(tx, row.channel, row.address):
-            _permit(context, tx, endpoint_id, row)
+            record_answer(
+                context,
+                tx,
+                endpoint_id,
+                (row.channel, row.address),
+                permit=True,
+                how="reply START",
+                recorded_at=row.received_at,
+            )
     if Intent.WRONG_NUMBER in reply.intents:
         preferences.mark_bad_address(tx, row.channel, row.address, "wrong-number", now)
-    if reply.needs_person:
-        _ask(context, tx, known, found, now)
+    if not reply.needs_person:
+        return
+    for endpoint, patient in asked:
+        _ask(context, tx, found, endpoint, patient, now)
 
 
 def _ask(
     context: StageContext,
     tx: Tx,
-    known: Mapping[str, Endpoint],
     found: _Reply,
+    endpoint: Endpoint,
+    patient: str | None,
     now: datetime,
 ) -> None:
-    """Ask staff of everybody at this number; of a stranger's words as well."""
-    row, reply = found.row, found.reply
-    if not found.people and known:
-        first = next(iter(known.values()))
-        ask_person(
-            context,
-            tx,
-            first,
-            None,
-            shard=shard_of(first.id, ""),
-            priority="stat",
-            reason="reply",
-            text=(
-                f"From {row.address} ({row.channel}), to which no message went: "
-                f"{row.body}"
-            ),
-            now=now,
-            key=f"reply|{row.id}",
+    """Ask staff about somebody at this number; of a stranger's words as well."""
+    row, holds = found.row, found.reply.intents & HOLDING
+    text = f"The patient's {row.channel} reply needs a person: {row.body}"
+    if patient is None:
+        holds = frozenset()
+        text = (
+            f"From {row.address} ({row.channel}), to which no message went: {row.body}"
         )
-    for endpoint_id, patient in found.people:
-        ask_person(
-            context,
-            tx,
-            known[endpoint_id],
-            patient,
-            shard=shard_of(endpoint_id, patient),
-            priority="stat",
-            reason="reply-needs-person" if reply.intents & HOLDING else "reply",
-            text=f"The patient's {row.channel} reply needs a person: {row.body}",
-            now=now,
-            key=f"reply|{row.id}|{endpoint_id}|{patient}",
-        )
-
-
-def _permit(
-    context: StageContext, tx: Tx, endpoint_id: str, row: inbound.InboundItem
-) -> None:
-    preferences.insert_consent(
+    ask_person(
+        context,
         tx,
-        ConsentRecord(
-            id=context.ids.new(),
-            endpoint_id=endpoint_id,
-            patient=None,
-            system=row.channel,
-            value=row.address,
-            topic="*",
-            permit=True,
-            who=Who.PATIENT,
-            how="reply START",
-            recorded_at=row.received_at,
-        ),
+        endpoint,
+        patient,
+        shard=shard_of(endpoint.id, patient or ""),
+        priority="stat",
+        reason="reply-needs-person" if holds else "reply",
+        text=text,
+        now=now,
+        key=f"reply|{row.id}|{endpoint.id}|{patient or ''}",
     )
 
 
@@ -151,27 +155,25 @@ def endpoints_of(tx: Tx, channel: str, address: str) -> list[str]:
     return sorted(named) or [item.id for item in endpoints.list_endpoints(tx)]
 
 
-def _prepare(
-    context: StageContext,
-    tx: Tx,
-    known: Mapping[str, Endpoint],
-    found: _Reply,
-    now: datetime,
-) -> Message | None:
-    """Mark the one answer ``sending``; the row's own id makes it once."""
+def _draft(
+    found: _Reply, asked: Sequence[tuple[Endpoint, str | None]], now: datetime
+) -> Delivery | None:
+    """Write the one answer, in the name of whoever wrote last; None where none fits."""
     row, latest = found.row, found.latest
-    if not known:
+    if not asked:
         return None
-    endpoint_id = latest.endpoint_id if latest else next(iter(known))
+    known = {endpoint.id: endpoint for endpoint, _ in asked}
+    ours = latest if latest is not None and latest.endpoint_id in known else None
+    endpoint = known[ours.endpoint_id] if ours else asked[0][0]
     language = latest.language if latest else "en"
-    text = reply_text(found.reply, known[endpoint_id].site, language)
+    text = reply_text(found.reply, endpoint.site, language)
     if text is None:
         return None
-    delivery = Delivery(
-        id=f"reply-{row.id}",
+    return Delivery(
+        id="",
         nudge_id=None,
-        endpoint_id=endpoint_id,
-        patient=latest.patient if latest else "",
+        endpoint_id=endpoint.id,
+        patient=ours.patient if ours else "",
         channel=row.channel,
         address=row.address,
         language=language,
@@ -181,29 +183,3 @@ def _prepare(
         provider_id=None,
         sending_at=now,
     )
-    deliveries.insert_delivery(tx, delivery, "reply")
-    return message_of(context, delivery)
-
-
-def _send(context: StageContext, message: Message) -> None:
-    try:
-        receipt = send(context, message)
-    except ChannelError as error:
-        state = DeliveryState.UNKNOWN if error.maybe_sent else DeliveryState.FAILED
-        with context.database.tx() as tx:
-            deliveries.set_delivery(
-                tx,
-                message.delivery_id,
-                state,
-                reason=error.reason,
-                error=error.message,
-            )
-        return
-    with context.database.tx() as tx:
-        deliveries.set_delivery(
-            tx,
-            message.delivery_id,
-            receipt.state,
-            provider_id=receipt.provider_id,
-            sent_at=context.clock.now(),
-        )

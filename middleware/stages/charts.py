@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from mappings.chart import Chart
-from mappings.errors import FhirError, MergedError
+from mappings.errors import CareCueError, FhirError, MergedError
 from mappings.merge import replaced_records
 from mappings.plan import Library
 from mappings.reference import of_another, reference_of
@@ -18,6 +18,8 @@ from middleware.decisions.prefetch import data_queries
 from middleware.ports import FhirApi, SearchResult
 
 PASSING = frozenset({"transient", "throttled", "timeout", "lock-error", "exception"})
+SILENT = frozenset({"transient", "throttled", "timeout"})
+_SILENT_STATUS = frozenset({401, 429, 502, 503, 504})
 
 
 def fetch_chart(
@@ -102,6 +104,17 @@ def _only(answer: SearchResult, reference: str) -> dict[str, Any]:
 def is_passing(answer: SearchResult) -> bool:
     """Tell whether a part failed for a reason that time may lift."""
     return bool(_codes_of(answer) & PASSING)
+
+
+def is_silent(error: CareCueError) -> bool:
+    """Tell whether the server itself is away, whichever patient it was asked for."""
+    if not isinstance(error, FhirError):
+        return False
+    if error.status is not None:
+        return error.status in _SILENT_STATUS
+    issues = (error.outcome or {}).get("issue", ())
+    codes = {str(issue.get("code")) for issue in issues}
+    return not error.permanent and (not codes or bool(codes & SILENT))
 
 
 def _status_of(answer: SearchResult) -> int | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mappings.endpoint import Endpoint
 from mappings.plan import Library
 from middleware.ports import Channel, Clock, FhirApi, Ids
+from middleware.stages.lanes import Lanes
 from middleware.storage.database import Database
 
 
@@ -17,6 +18,7 @@ class StageContext:
 
     ``wake`` says after a commit that (stage, shard) has work; it is a hint and never
     raises. ``status_base`` is the public URL under which providers report receipts.
+    ``lanes`` is what all steps of this process share about channels and EHRs.
     """
 
     database: Database
@@ -27,3 +29,4 @@ class StageContext:
     channels: Mapping[str, Channel]
     library: Callable[[Endpoint], Library]
     status_base: str
+    lanes: Lanes = field(default_factory=Lanes)

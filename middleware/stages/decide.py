@@ -227,17 +227,12 @@ def apply_again(
     if not changed:
         return
     nudges.set_nudge(tx, nudge.id, state, verdict.reason, now, due_at=due)
-    decision_log.insert_decision(
+    decision_log.insert_nudge_decision(
         tx,
+        nudge,
+        verdict,
         id=context.ids.new(),
-        endpoint_id=nudge.endpoint_id,
-        patient=nudge.patient,
-        event_id=event_id,
-        nudge_id=nudge.id,
         stage="decide",
-        plan=nudge.plan,
-        plan_version=nudge.plan_version,
-        action=nudge.action,
-        verdict=verdict,
         decided_at=now,
+        event_id=event_id,
     )

@@ -4,47 +4,50 @@ The order is the safety: the chart is read outside any transaction; one transact
 locks the contact point and the patient, checks everything again and marks the delivery
 ``sending``; only after that commit is the channel called. A denial committed before
 that commit always wins, and a delivery found ``sending`` is never sent again blindly.
+
+Patients go side by side, each one's messages in their order; a channel that is full or
+shut leaves its rows for later and holds up no other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from mappings.chart import Chart
 from mappings.delivery import Delivery, DeliveryState, Message
-from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
-from mappings.nudge import Nudge, NudgeState, Outcome, Verdict
+from mappings.nudge import NudgeState, Outcome, Verdict
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
-from middleware.stages.decide import ask_task
 from middleware.stages.handover import hand_over, message_of, settle_orphans
-from middleware.stages.merging import Reading, fetch_surviving, store_merges
+from middleware.stages.lanes import Place
+from middleware.stages.merging import Reading, store_merges
 from middleware.stages.people import own_record
+from middleware.stages.rereading import read_again
+from middleware.stages.side_by_side import work_side_by_side
 from middleware.stages.steps_due import announce_step
-from middleware.storage import decision_log, deliveries, endpoints, nudges, settling
+from middleware.stages.verdicts import (
+    Gate,
+    conclude,
+    lock_unchanged,
+    record,
+    route_of,
+    settle,
+    unchanged,
+)
+from middleware.storage import deliveries, endpoints, nudges
 from middleware.storage import gate as locks
 from middleware.storage.connecting import Tx
 from middleware.storage.shards import check_epoch
 
-BATCH = 20
+# Enough for several channels: what waits for a full one stands first in the list.
+BATCH = 200
 FRESH = timedelta(seconds=60)
 EHR_RETRY = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(hours=1)
 FAULT_RETRY = timedelta(hours=1)
-LOOK_AGAIN = timedelta(hours=4)
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One nudge on its way through the gate."""
-
-    context: StageContext
-    endpoint: Endpoint
-    nudge: Nudge
-    epoch: int
 
 
 def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
@@ -53,28 +56,56 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     with context.database.tx() as tx:
         due = nudges.list_due_nudges(tx, shard, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
+    patients: dict[tuple[str, str], list[Gate]] = {}
     for nudge in due:
         gate = Gate(context, known[nudge.endpoint_id], nudge, epoch)
-        run, postpone = partial(_look, gate, now), partial(_postpone, gate, now)
-        message = attempt("deliver", run, postpone)
-        if message is not None:
-            hand_over(context, gate.endpoint, nudge, message)
-    return len(due)
+        patients.setdefault((nudge.endpoint_id, nudge.patient), []).append(gate)
+    work = partial(_deliver, now)
+    return work_side_by_side(context.lanes, patients.values(), _lane, work)
 
 
-def _look(gate: Gate, now: datetime) -> Message | None:
+def _lane(gate: Gate) -> str:
+    """Return the channel that it was planned for; "" where none is known."""
+    return gate.nudge.channel or ""
+
+
+def _deliver(now: datetime, gate: Gate, place: Place) -> bool:
+    """Look at one nudge, send it if it may go; False where its lane is full."""
+    run, postpone = partial(_look, gate, place, now), partial(_postpone, gate, now)
+    message = attempt("deliver", run, postpone)
+    if message is not None:
+        hand_over(gate.context, gate.endpoint, gate.nudge, message)
+    return not place.refused
+
+
+def _look(gate: Gate, place: Place, now: datetime) -> Message | None:
     """Return the message when it may go out now and is marked ``sending``."""
+    context, nudge = gate.context, gate.nudge
+    if nudge.state is NudgeState.HELD and nudge.reason == "channel-down":
+        until = context.lanes.is_shut(_lane(gate), now)
+        if until is not None:
+            # It was read when it came to be held: the EHR is spared.
+            settle(gate, Verdict(Outcome.HOLD, "channel-down", until=until), now)
+            return None
     chart = _read(gate, now)
     if chart is None:
         return None
-    library = gate.context.library(gate.endpoint)
-    nudge = gate.nudge
-    announce_step(gate.context, library, nudge, chart, gate.epoch, now)
-    with gate.context.database.tx() as tx:
+    library = context.library(gate.endpoint)
+    announce_step(context, library, nudge, chart, gate.epoch, now)
+    with context.database.tx() as tx:
         own = own_record(tx, nudge.endpoint_id, nudge.patient, chart, now)
     first = decide_nudge(nudge, chart, own, library, gate.endpoint, now, at_send=True)
     if first.verdict.outcome is not Outcome.SEND:
-        _settle(gate, first, now)
+        settle(gate, first.verdict, now, route=first)
+        return None
+    assert first.channel is not None
+    if not place.move(first.channel):
+        _plan_for(gate, first, now)
+        return None
+    until = context.lanes.admit(first.channel, now)
+    if until is not None:
+        shut = Verdict(Outcome.HOLD, "channel-down", first.verdict.facts, until=until)
+        settle(gate, shut, now, route=first)
         return None
     return _pass_gate(gate, chart, first)
 
@@ -82,26 +113,21 @@ def _look(gate: Gate, now: datetime) -> Message | None:
 def _postpone(gate: Gate, now: datetime, error: CareCueError) -> None:
     """Hold what cannot be looked at; past its time it is cancelled."""
     verdict = Verdict(Outcome.HOLD, "plan-unknown", until=now + FAULT_RETRY)
-    with gate.context.database.tx() as tx:
-        if _lock_unchanged(gate, tx):
-            _hold(gate, tx, verdict, now, error=error.message)
+    settle(gate, verdict, now, error=error.message)
 
 
 def _read(gate: Gate, now: datetime) -> Chart | None:
     """Read the chart again; where that fails, hold the nudge and say so."""
-    nudge = gate.nudge
-    library = gate.context.library(gate.endpoint)
     try:
-        api = gate.context.fhir(gate.endpoint)
-        found = fetch_surviving(api, library, nudge.patient, now, focus=nudge.focus)
+        found = read_again(gate.context, gate.endpoint, gate.nudge, now)
         return found.chart if not _went_over(gate, found, now) else None
     except CareCueError as error:
         gone = isinstance(error, FhirError) and error.status in (404, 410)
         reason = "patient-unknown" if gone else "ehr-unreachable"
-        verdict = Verdict(Outcome.HOLD, reason, until=now + EHR_RETRY)
-        with gate.context.database.tx() as tx:
-            if _lock_unchanged(gate, tx):
-                _hold(gate, tx, verdict, now, error=error.message)
+        asked = error.retry_after if isinstance(error, FhirError) else None
+        wait = timedelta(seconds=asked) if asked else EHR_RETRY
+        verdict = Verdict(Outcome.HOLD, reason, until=now + min(wait, LONGEST_WAIT))
+        settle(gate, verdict, now, error=error.message)
         return None
 
 
@@ -117,24 +143,14 @@ def _went_over(gate: Gate, found: Reading, now: datetime) -> bool:
     return found.patient != gate.nudge.patient
 
 
-def _lock_unchanged(gate: Gate, tx: Tx) -> bool:
-    """Lock the patient; False when the nudge was changed since it was listed.
-
-    DECIDE and staff change open nudges while the chart is read; what they did stands.
-    """
+def _plan_for(gate: Gate, candidate: Candidate, now: datetime) -> None:
+    """Leave it due, in the lane of the channel that it now goes by."""
     nudge = gate.nudge
-    check_epoch(tx, "deliver", nudge.shard, gate.epoch)
-    locks.lock_patient(tx, nudge.endpoint_id, nudge.patient)
-    return _unchanged(nudge, tx)
-
-
-def _unchanged(nudge: Nudge, tx: Tx) -> bool:
-    present = nudges.get_nudge(tx, nudge.id)
-    return present is not None and (
-        present.state,
-        present.due_at,
-        present.patient,
-    ) == (nudge.state, nudge.due_at, nudge.patient)
+    with gate.context.database.tx() as tx:
+        if lock_unchanged(gate, tx):
+            nudges.set_nudge(
+                tx, nudge.id, nudge.state, nudge.reason, now, **route_of(candidate)
+            )
 
 
 def _pass_gate(gate: Gate, chart: Chart, first: Candidate) -> Message | None:
@@ -151,7 +167,7 @@ def _pass_gate(gate: Gate, chart: Chart, first: Candidate) -> Message | None:
             system=first.channel,
             value=first.address,
         )
-        if not _unchanged(nudge, tx):
+        if not unchanged(nudge, tx):
             return None
         present = context.clock.now()
         own = own_record(tx, nudge.endpoint_id, nudge.patient, chart, present)
@@ -168,7 +184,7 @@ def _pass_gate(gate: Gate, chart: Chart, first: Candidate) -> Message | None:
         if last.verdict.outcome is Outcome.SEND and present - chart.read_at > FRESH:
             last = _stale(last, present)
         if last.verdict.outcome is not Outcome.SEND:
-            _conclude(gate, tx, last, present)
+            conclude(gate, tx, last.verdict, present, route=last)
             return None
         return _mark_sending(gate, tx, last, present)
 
@@ -204,78 +220,7 @@ def _mark_sending(gate: Gate, tx: Tx, candidate: Candidate, now: datetime) -> Me
         "due",
         now,
         attempts=nudge.attempts + 1,
-        channel=candidate.channel,
-        address=candidate.address,
-        language=candidate.language,
+        **route_of(candidate),
     )
-    _record(gate, tx, candidate.verdict, now)
+    record(gate, tx, candidate.verdict, now)
     return message_of(context, delivery)
-
-
-def _settle(gate: Gate, candidate: Candidate, now: datetime) -> None:
-    with gate.context.database.tx() as tx:
-        if _lock_unchanged(gate, tx):
-            _conclude(gate, tx, candidate, now)
-
-
-def _conclude(gate: Gate, tx: Tx, candidate: Candidate, now: datetime) -> None:
-    """Hold or end a nudge that may not go out now."""
-    verdict, nudge = candidate.verdict, gate.nudge
-    if verdict.outcome is Outcome.HOLD:
-        _hold(gate, tx, verdict, now)
-        return
-    state = (
-        NudgeState.FAILED if verdict.outcome is Outcome.FAIL else NudgeState.CANCELLED
-    )
-    nudges.set_nudge(tx, nudge.id, state, verdict.reason, now)
-    _record(gate, tx, verdict, now)
-    if verdict.reason == "record-inactive" and candidate.task is not None:
-        ask_task(
-            gate.context,
-            tx,
-            gate.endpoint,
-            nudge.patient,
-            nudge.shard,
-            candidate.task,
-            now,
-        )
-
-
-def _hold(
-    gate: Gate, tx: Tx, verdict: Verdict, now: datetime, *, error: str | None = None
-) -> None:
-    """Keep it until there is reason to look again; past its time it is cancelled."""
-    nudge = gate.nudge
-    again = verdict.until or now + LOOK_AGAIN
-    if now >= nudge.expires_at:
-        held_for = nudge.reason if nudge.state is NudgeState.HELD else verdict.reason
-        settling.end_held(tx, nudge.id, "window-passed", held_for, now)
-        _record(gate, tx, Verdict(Outcome.CANCEL, "window-passed", verdict.facts), now)
-        return
-    due = min(max(again, now + timedelta(seconds=1)), nudge.expires_at)
-    if verdict.reason == "not-yet":
-        nudges.set_nudge(tx, nudge.id, NudgeState.PLANNED, "due", now, due_at=due)
-        return
-    nudges.set_nudge(
-        tx, nudge.id, NudgeState.HELD, verdict.reason, now, due_at=due, error=error
-    )
-    if nudge.reason != verdict.reason:
-        _record(gate, tx, verdict, now)
-
-
-def _record(gate: Gate, tx: Tx, verdict: Verdict, now: datetime) -> None:
-    nudge = gate.nudge
-    decision_log.insert_decision(
-        tx,
-        id=gate.context.ids.new(),
-        endpoint_id=nudge.endpoint_id,
-        patient=nudge.patient,
-        event_id=nudge.event_id,
-        nudge_id=nudge.id,
-        stage="deliver",
-        plan=nudge.plan,
-        plan_version=nudge.plan_version,
-        action=nudge.action,
-        verdict=verdict,
-        decided_at=now,
-    )

@@ -15,19 +15,15 @@ from mappings.delivery import Delivery, DeliveryState, Message, Receipt
 from mappings.endpoint import Endpoint
 from mappings.errors import ChannelError
 from mappings.nudge import Nudge, NudgeState
-from mappings.preference import ConsentRecord, Who
 from middleware.decisions.retries import next_attempt
+from middleware.stages.consenting import record_answer
 from middleware.stages.context import StageContext
-from middleware.stages.staff import ask_person
+from middleware.stages.unknown import leave_to_person
 from middleware.storage import deliveries, nudges, orphans, outbox, preferences
 from middleware.storage.connecting import Tx
 from middleware.storage.shards import check_epoch
 
 BAD_ADDRESS = ("address-invalid", "address-unreachable")
-UNKNOWN_TEXT = (
-    "A message may or may not have reached the patient. It will not be sent again by "
-    "itself. Check with the patient before sending anything."
-)
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +44,25 @@ def hand_over(
 
 def send(context: StageContext, message: Message) -> Receipt:
     """Call the channel once; raises ChannelError, whatever went wrong in it."""
+    lanes, name = context.lanes, message.channel
+    try:
+        receipt = _call(context, message)
+    except ChannelError as error:
+        if error.reason != "not-allow-listed":
+            fault = error.maybe_sent or error.reason == "channel-down"
+            lanes.note(
+                name,
+                context.clock.now(),
+                about=message.address,
+                fault=fault,
+                retry_after=error.retry_after,
+            )
+        raise
+    lanes.note(name, context.clock.now(), about=message.address, fault=False)
+    return receipt
+
+
+def _call(context: StageContext, message: Message) -> Receipt:
     channel = context.channels.get(message.channel)
     if channel is None:
         raise ChannelError(
@@ -163,19 +178,7 @@ def _unknown(
     deliveries.set_delivery(
         tx, delivery_id, DeliveryState.UNKNOWN, reason="delivery-unknown"
     )
-    nudges.set_nudge(tx, nudge.id, NudgeState.FAILED, "delivery-unknown", now)
-    ask_person(
-        context,
-        tx,
-        endpoint,
-        nudge.patient,
-        nudge_id=nudge.id,
-        shard=nudge.shard,
-        priority="urgent",
-        reason="delivery-unknown",
-        text=UNKNOWN_TEXT,
-        now=now,
-    )
+    leave_to_person(context, tx, endpoint, nudge, now)
 
 
 def _refused(
@@ -259,27 +262,14 @@ def _learn(
         )
         return True
     if error.reason == "opted-out":
-        deny(context, tx, endpoint.id, message.channel, message.address, "provider")
+        record_answer(
+            context,
+            tx,
+            endpoint.id,
+            (message.channel, message.address),
+            permit=False,
+            how="provider",
+            recorded_at=now,
+        )
         return True
     return False
-
-
-def deny(
-    context: StageContext, tx: Tx, endpoint_id: str, system: str, value: str, how: str
-) -> None:
-    """Record a denial for a contact point; it covers every chart that bears it."""
-    preferences.insert_consent(
-        tx,
-        ConsentRecord(
-            id=context.ids.new(),
-            endpoint_id=endpoint_id,
-            patient=None,
-            system=system,
-            value=value,
-            topic="*",
-            permit=False,
-            who=Who.PATIENT,
-            how=how,
-            recorded_at=context.clock.now(),
-        ),
-    )

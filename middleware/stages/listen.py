@@ -16,9 +16,8 @@ from middleware.decisions.replies import Intent, classify_reply
 from middleware.decisions.retries import next_attempt
 from middleware.stages.answering import answer, endpoints_of
 from middleware.stages.attempting import attempt
+from middleware.stages.consenting import record_answer
 from middleware.stages.context import StageContext
-from middleware.stages.handover import deny
-from middleware.stages.orphans import settle_answers
 from middleware.stages.receipts import apply_receipt
 from middleware.storage import (
     inbound,
@@ -54,7 +53,15 @@ def keep_reply(
         )
         if fresh and Intent.STOP in reply.intents:
             for endpoint_id in endpoints_of(tx, channel, address):
-                deny(context, tx, endpoint_id, channel, address, "reply STOP")
+                record_answer(
+                    context,
+                    tx,
+                    endpoint_id,
+                    (channel, address),
+                    permit=False,
+                    how="reply STOP",
+                    recorded_at=now,
+                )
     if fresh:
         context.wake("listen", shard)
     return fresh
@@ -89,7 +96,6 @@ def keep_receipt(
 
 def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     """Work off replies and receipts; return how many rows were handled."""
-    settle_answers(context, shard, epoch, now)
     with context.database.tx() as tx:
         rows = inbound.list_inbound(tx, shard, now, BATCH)
     for row in rows:

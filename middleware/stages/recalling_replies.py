@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mappings.endpoint import Endpoint
-from mappings.preference import ConsentRecord, Who
 from middleware.channels.listing import ProviderText
 from middleware.decisions.replies import HOLDING, Intent, Reply, classify_reply
+from middleware.stages.answering import whom_to_ask
+from middleware.stages.consenting import record_answer
 from middleware.stages.context import StageContext
 from middleware.stages.staff import ask_person
 from middleware.storage import inbound, preferences, restoring
@@ -43,10 +44,7 @@ def recall_reply(
     if not fresh:
         return None
     restoring.finish_inbound_by_key(tx, key, ",".join(sorted(reply.intents)), now)
-    stop, start = Intent.STOP in reply.intents, Intent.START in reply.intents
-    if stop or start:
-        for endpoint_id in sorted({name for name, _ in people}) or sorted(known):
-            _answer_consent(context, tx, endpoint_id, text, permit=not stop)
+    _change_consent(context, tx, known, people, text, reply)
     if Intent.WRONG_NUMBER in reply.intents:
         preferences.mark_bad_address(tx, "sms", text.address, "wrong-number", now)
     if reply.needs_person:
@@ -54,30 +52,28 @@ def recall_reply(
     return reply
 
 
-def _answer_consent(
+def _change_consent(
     context: StageContext,
     tx: Tx,
-    endpoint_id: str,
+    known: Mapping[str, Endpoint],
+    people: list[tuple[str, str]],
     text: ProviderText,
-    *,
-    permit: bool,
+    reply: Reply,
 ) -> None:
-    word = "START" if permit else "STOP"
-    preferences.insert_consent(
-        tx,
-        ConsentRecord(
-            id=context.ids.new(),
-            endpoint_id=endpoint_id,
-            patient=None,
-            system="sms",
-            value=text.address,
-            topic="*",
-            permit=permit,
-            who=Who.PATIENT,
+    stop, start = Intent.STOP in reply.intents, Intent.START in reply.intents
+    if not stop and not start:
+        return
+    word = "STOP" if stop else "START"
+    for endpoint_id in sorted({name for name, _ in people}) or sorted(known):
+        record_answer(
+            context,
+            tx,
+            endpoint_id,
+            ("sms", text.address),
+            permit=not stop,
             how=f"reply {word}, found at the provider after a restore",
             recorded_at=text.at,
-        ),
-    )
+        )
 
 
 def _ask(
@@ -88,13 +84,13 @@ def _ask(
     people: list[tuple[str, str]],
     reply: Reply,
 ) -> None:
-    for endpoint_id, patient in people:
+    for endpoint, patient in whom_to_ask(known, people):
         ask_person(
             context,
             tx,
-            known[endpoint_id],
+            endpoint,
             patient,
-            shard=shard_of(endpoint_id, patient),
+            shard=shard_of(endpoint.id, patient or ""),
             priority="urgent",
             reason="reply-needs-person" if reply.intents & HOLDING else "reply",
             text=(
@@ -102,5 +98,5 @@ def _ask(
                 f"dealt with already: {text.text}"
             ),
             now=context.clock.now(),
-            key=f"restored-reply|{text.provider_id}|{endpoint_id}|{patient}",
+            key=f"restored-reply|{text.provider_id}|{endpoint.id}|{patient or ''}",
         )

@@ -21,7 +21,7 @@ from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.replies import Intent, Reply, reply_text
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
-from middleware.stages.staff import ask_person
+from middleware.stages.unknown import leave_to_person
 from middleware.storage import deliveries, events, nudges, restoring
 from middleware.storage.connecting import Tx
 
@@ -235,27 +235,15 @@ def _end(
     elif same is not None:
         nudges.set_nudge(tx, same.nudge.id, NudgeState.SENT, "due", now)
     for item in doubtful:
-        leave_to_person(context, tx, endpoint, item.nudge, now)
+        leave_forgotten(context, tx, endpoint, item.nudge, now)
 
 
-def leave_to_person(
+def leave_forgotten(
     context: StageContext, tx: Tx, endpoint: Endpoint, nudge: Nudge, now: datetime
 ) -> None:
-    """End a nudge that may have been sent: never blindly again, a person looks."""
-    nudges.set_nudge(tx, nudge.id, NudgeState.FAILED, "delivery-unknown", now)
-    ask_person(
-        context,
-        tx,
-        endpoint,
-        nudge.patient,
-        nudge_id=nudge.id,
-        shard=nudge.shard,
-        priority="urgent",
-        reason="delivery-unknown",
-        text=MAYBE_SENT,
-        now=now,
-        key=f"restored|{nudge.id}",
-    )
+    """End a nudge that may have been sent before the restore: a person looks."""
+    key = f"restored|{nudge.id}"
+    leave_to_person(context, tx, endpoint, nudge, now, text=MAYBE_SENT, key=key)
 
 
 def _stood(consent: ConsentRecord, since: datetime) -> bool:

@@ -97,6 +97,19 @@ class Database:
             else:
                 self._idle_locks.append(connection)
 
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[Tx]:
+        """Lend a connection outside the pool, in autocommit, for one read.
+
+        For what is read while a transaction is open: a second connection of the same
+        pool, wanted by every thread that has a first one, might never come.
+        """
+        try:
+            with self.lock_connection() as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise storage_error(error) from None
+
     def ping(self) -> None:
         """Ask the server for an answer; raises StorageError without one."""
         with self.tx() as tx:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from mappings.nudge import Fact, Outcome, Verdict
+from mappings.nudge import Fact, Nudge, Outcome, Verdict
 from middleware.storage.connecting import Row, Tx
 
 _COLUMNS = (
@@ -57,7 +57,7 @@ def insert_decision(
     verdict: Verdict,
     decided_at: datetime,
 ) -> None:
-    """Add a decision; ``stage`` is decide or deliver."""
+    """Add a decision; ``stage`` is decide, deliver or desk."""
     row = DecisionRow(
         id,
         endpoint_id,
@@ -90,6 +90,33 @@ def _written(row: DecisionRow) -> dict[str, Any]:
         "detail": verdict.detail,
     }
     return {**vars(row), "verdict": None, **own}
+
+
+def insert_nudge_decision(
+    tx: Tx,
+    nudge: Nudge,
+    verdict: Verdict,
+    *,
+    id: str,  # noqa: A002 -- the column's name
+    stage: str,
+    decided_at: datetime,
+    event_id: str | None = None,
+) -> None:
+    """Add what was decided on a nudge; ``event_id`` is another event than its own."""
+    insert_decision(
+        tx,
+        id=id,
+        endpoint_id=nudge.endpoint_id,
+        patient=nudge.patient,
+        event_id=event_id or nudge.event_id,
+        nudge_id=nudge.id,
+        stage=stage,
+        plan=nudge.plan,
+        plan_version=nudge.plan_version,
+        action=nudge.action,
+        verdict=verdict,
+        decided_at=decided_at,
+    )
 
 
 def list_decisions(

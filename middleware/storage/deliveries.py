@@ -20,9 +20,9 @@ __all__ = [
     "get_delivery",
     "insert_delivery",
     "latest_delivery_to",
+    "list_deliveries",
     "list_nudge_deliveries",
     "list_sent",
-    "list_stuck_deliveries",
     "lock_gate",
     "mark_answered",
     "set_delivery",
@@ -139,13 +139,10 @@ def list_nudge_deliveries(tx: Tx, nudge_id: str) -> list[Delivery]:
     return _list(tx, "nudge_id = %(id)s ORDER BY sending_at, id", {"id": nudge_id})
 
 
-def list_stuck_deliveries(tx: Tx, before: datetime) -> list[Delivery]:
-    """List what began to be sent before that instant and never came to an end."""
-    return _list(
-        tx,
-        "state = 'sending' AND sending_at < %(before)s ORDER BY sending_at, id",
-        {"before": before},
-    )
+def list_deliveries(tx: Tx, ids: Sequence[str]) -> list[Delivery]:
+    """List those of these ids that exist, in the order of ``ids``."""
+    found = _list(tx, "id = ANY(%(ids)s)", {"ids": list(ids)})
+    return sorted(found, key=lambda delivery: ids.index(delivery.id))
 
 
 def list_sent(

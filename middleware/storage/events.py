@@ -139,16 +139,6 @@ def kill_event(tx: Tx, event_id: str, error: str, now: datetime) -> None:
     end_rows(tx, "event", [event_id], "dead", now, error=error)
 
 
-def count_events(tx: Tx, endpoint_id: str | None = None) -> int:
-    """Count the events, of one endpoint or of all."""
-    row = tx.execute(
-        "SELECT count(*) AS total FROM event "
-        "WHERE %(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s",
-        {"endpoint": endpoint_id},
-    ).fetchone()
-    return int(row["total"]) if row else 0
-
-
 def _read(row: Row) -> Event:
     values = {name: value for name, value in row.items() if name != "chart"}
     return Event(**{**values, "kind": EventKind(values["kind"])})

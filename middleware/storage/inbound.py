@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -88,16 +88,10 @@ def get_inbound(tx: Tx, item_id: int) -> InboundItem | None:
     return InboundItem(**row) if row else None
 
 
-def list_replies_from(
-    tx: Tx, channel: str, address: str, since: datetime
-) -> list[InboundItem]:
-    """List the replies from one address since an instant, oldest first."""
-    rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM inbound WHERE channel = %s AND address = %s "  # noqa: S608
-        "AND source = 'reply' AND received_at >= %s ORDER BY id",
-        (channel, address, since),
-    )
-    return [InboundItem(**row) for row in rows]
+def note_intent(tx: Tx, item: InboundItem, intent: str) -> InboundItem:
+    """Keep what a reply was taken to mean: from then on its effects are done."""
+    tx.execute("UPDATE inbound SET intent = %s WHERE id = %s", (intent, item.id))
+    return replace(item, intent=intent)
 
 
 def finish_inbound(tx: Tx, item_id: int, intent: str | None, now: datetime) -> None:

@@ -91,15 +91,6 @@ def take_launch_state(tx: Tx, state_hash: str) -> LaunchRow | None:
     return row if used.rowcount == 1 else None
 
 
-def list_launches(tx: Tx, limit: int) -> list[LaunchRow]:
-    """List the launches, the newest first."""
-    rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM launch ORDER BY created_at DESC, id LIMIT %s",  # noqa: S608
-        (limit,),
-    )
-    return [LaunchRow(**row) for row in rows]
-
-
 def delete_expired_launches(tx: Tx, before: datetime) -> int:
     """Remove launches that expired before an instant; return how many."""
     return tx.execute("DELETE FROM launch WHERE expires_at < %s", (before,)).rowcount

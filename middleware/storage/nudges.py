@@ -83,18 +83,6 @@ def list_open_nudges(tx: Tx, endpoint_id: str, *patients: str) -> list[Nudge]:
     )
 
 
-def list_patient_nudges(
-    tx: Tx, endpoint_id: str, patient: str, limit: int
-) -> list[Nudge]:
-    """List a patient's nudges in any state, the newest first."""
-    return _list(
-        tx,
-        "endpoint_id = %(endpoint)s AND patient = %(patient)s "
-        "ORDER BY created_at DESC, seq DESC LIMIT %(limit)s",
-        {"endpoint": endpoint_id, "patient": patient, "limit": limit},
-    )
-
-
 def list_event_nudges(tx: Tx, event_id: str) -> list[Nudge]:
     """List what came of one event."""
     return _list(tx, "event_id = %(event)s ORDER BY seq", {"event": event_id})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mappings.delivery import Delivery
 from mappings.endpoint import Endpoint
 from mappings.nudge import Nudge, NudgeState
@@ -9,6 +11,17 @@ from middleware.storage.connecting import Tx
 from middleware.storage.deliveries import get_delivery
 from middleware.storage.endpoints import get_endpoint
 from middleware.storage.nudges import get_nudge
+
+
+def list_orphan_shards(tx: Tx, before: datetime) -> list[int]:
+    """List the shards of messages that began to be sent before and never ended."""
+    rows = tx.execute(
+        "SELECT DISTINCT n.shard FROM delivery AS d JOIN nudge AS n "
+        "ON n.id = d.nudge_id WHERE d.state = 'sending' AND d.sending_at < %s "
+        "ORDER BY n.shard",
+        (before,),
+    )
+    return [int(row["shard"]) for row in rows]
 
 
 def list_orphans(tx: Tx, shard: int) -> list[tuple[Endpoint, Nudge, Delivery]]:

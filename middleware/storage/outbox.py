@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,16 +69,6 @@ def list_outbox(tx: Tx, shard: int, now: datetime, limit: int) -> list[OutboxIte
     return [OutboxItem(**row) for row in rows]
 
 
-def list_patient_outbox(tx: Tx, endpoint_id: str, patient: str) -> list[OutboxItem]:
-    """List everything written or to be written for a patient, oldest first."""
-    rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM outbox WHERE endpoint_id = %s AND patient = %s "  # noqa: S608
-        "ORDER BY seq",
-        (endpoint_id, patient),
-    )
-    return [OutboxItem(**row) for row in rows]
-
-
 def find_outbox(tx: Tx, key: str) -> OutboxItem | None:
     """Return the item of a key, to learn its reference at the EHR."""
     row = tx.execute(
@@ -113,13 +102,3 @@ def retry_outbox(tx: Tx, item_id: str, due_at: datetime, error: str) -> None:
 def kill_outbox(tx: Tx, item_id: str, error: str, now: datetime) -> None:
     """Give an item up: a dead letter that a person sees."""
     end_rows(tx, "outbox", [item_id], "dead", now, error=error)
-
-
-def count_waiting_outbox(tx: Tx, keys: Sequence[str]) -> int:
-    """Count which of these keys are still to be written."""
-    row = tx.execute(
-        "SELECT count(*) AS total FROM outbox WHERE key = ANY(%s) "
-        "AND state = 'waiting'",
-        (list(keys),),
-    ).fetchone()
-    return int(row["total"]) if row else 0

@@ -98,13 +98,17 @@ def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
 
 
 def list_patients_at(tx: Tx, system: str, value: str) -> list[tuple[str, str]]:
-    """List (endpoint id, ``Patient/id``) of all whom we know at this contact point."""
+    """List (endpoint id, ``Patient/id``) of all whom we know at this contact point.
+
+    Also those to whom nothing went yet: a planned or held message names its address.
+    """
     rows = tx.execute(
         "SELECT endpoint_id, patient FROM consent "
         "WHERE system = %(system)s AND value = %(value)s AND patient IS NOT NULL "
         "UNION SELECT endpoint_id, patient FROM delivery "
         "WHERE channel = %(system)s AND address = %(value)s AND patient <> '' "
-        "ORDER BY 1, 2",
+        "UNION SELECT endpoint_id, patient FROM nudge "
+        "WHERE channel = %(system)s AND address = %(value)s ORDER BY 1, 2",
         {"system": system, "value": value},
     )
     return [(row["endpoint_id"], row["patient"]) for row in rows]

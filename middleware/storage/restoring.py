@@ -194,20 +194,6 @@ def list_open(tx: Tx, shard: int) -> list[Nudge]:
     )
 
 
-def list_people_at(tx: Tx, channel: str, address: str) -> list[tuple[str, str]]:
-    """List (endpoint id, ``Patient/id``) of all who have to do with an address."""
-    rows = tx.execute(
-        "SELECT endpoint_id, patient FROM consent "
-        "WHERE system = %(channel)s AND value = %(address)s AND patient <> '' "
-        "UNION SELECT endpoint_id, patient FROM delivery "
-        "WHERE channel = %(channel)s AND address = %(address)s AND patient <> '' "
-        "UNION SELECT endpoint_id, patient FROM nudge "
-        "WHERE channel = %(channel)s AND address = %(address)s ORDER BY 1, 2",
-        {"channel": channel, "address": address},
-    )
-    return [(row["endpoint_id"], row["patient"]) for row in rows]
-
-
 def finish_inbound_by_key(tx: Tx, key: str, intent: str, now: datetime) -> None:
     """Mark a reply that was found again as done: it is not answered twice."""
     tx.execute(

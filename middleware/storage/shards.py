@@ -121,12 +121,6 @@ def check_epoch(tx: Tx, stage: str, shard: int, epoch: int) -> None:
         raise FencedError(stage, shard)
 
 
-def list_due_shards(tx: Tx, stage: str, now: datetime) -> list[int]:
-    """List the shards of one stage that have rows due at ``now``, held or not."""
-    rows = tx.execute(_due_of(stage), {"now": now}).fetchall()
-    return sorted(row["shard"] for row in rows)
-
-
 def list_idle_due(tx: Tx, now: datetime) -> list[tuple[str, int]]:
     """List (stage, shard) with rows due at ``now`` that nobody holds.
 

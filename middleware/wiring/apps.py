@@ -16,7 +16,6 @@ from middleware.desk.launches import LaunchBook
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
-from middleware.fhir.keys import SigningKeys
 from middleware.fhir.reach import read_reach
 from middleware.ports import FhirApi
 from middleware.settings import read_settings
@@ -30,12 +29,8 @@ from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
 from middleware.wiring.console import create_console
 from middleware.wiring.pipeline import stage_context
-from middleware.wiring.runtime import (
-    Runtime,
-    database_fault,
-    make_runtime,
-    signing_keys,
-)
+from middleware.wiring.runtime import Runtime, database_fault, make_runtime
+from middleware.wiring.signing import KeyRing
 from smart_app.app import create_blueprint
 from smart_app.ports import SmartPorts
 from subscriptions.receiver import make_receiver
@@ -55,7 +50,7 @@ def console_app() -> Flask:
 def make_public_app(runtime: Runtime) -> Flask:
     """Compose receiver, callbacks, SMART app, keys and health."""
     context = stage_context(runtime)
-    keys = signing_keys(runtime)
+    keys = KeyRing(runtime)
     return create_public_app(
         PublicPorts(
             hooks=make_receiver(Intake(_receive_ports(runtime)), runtime.clock),
@@ -63,7 +58,7 @@ def make_public_app(runtime: Runtime) -> Flask:
                 create_callbacks(_callback_ports(runtime, context)),
                 create_blueprint(_smart_ports(runtime, context, keys)),
             ),
-            public_jwks=keys.public_jwks,
+            public_jwks=lambda: keys().public_jwks(),
             ready=lambda: database_fault(runtime),
         )
     )
@@ -117,9 +112,7 @@ def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:
     )
 
 
-def _smart_ports(
-    runtime: Runtime, context: StageContext, keys: SigningKeys
-) -> SmartPorts:
+def _smart_ports(runtime: Runtime, context: StageContext, keys: KeyRing) -> SmartPorts:
     def known() -> list[Endpoint]:
         with runtime.database.tx() as tx:
             return endpoints.list_endpoints(tx)
@@ -144,7 +137,7 @@ def _smart_ports(
         fhir=_person_clients(runtime, known),
         discover=_discover,
         fetch_keys=fetch_keys,
-        signing_key=keys.signing_key,
+        signing_key=lambda algorithm: keys().signing_key(algorithm),
         client_secret=client_secret,
         desk=Desk(context),
         public_url=runtime.settings.public_url,

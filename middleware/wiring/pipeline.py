@@ -13,12 +13,12 @@ from mappings.plan import Library
 from middleware.channels.registry import ChannelParts, open_channels
 from middleware.fhir.client import FhirClient
 from middleware.fhir.connecting import open_client
-from middleware.fhir.keys import SigningKeys
 from middleware.ports import FhirApi
 from middleware.stages import decide, deliver, listen, record, resolve
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
-from middleware.wiring.runtime import Runtime, signing_keys
+from middleware.wiring.runtime import Runtime
+from middleware.wiring.signing import KeyRing
 from middleware.worker import Step
 
 STEPS = {
@@ -31,19 +31,27 @@ STEPS = {
 
 
 def fhir_factory(runtime: Runtime) -> Callable[[Endpoint], FhirApi]:
-    """Return what makes, and keeps, one client per endpoint."""
+    """Return what makes, and keeps, one client per endpoint.
+
+    A change of how the endpoint is reached counts at once, new signing keys within a
+    minute; the client that is replaced is closed.
+    """
     lock = threading.Lock()
-    clients: dict[tuple[object, ...], FhirClient] = {}
-    keys: list[SigningKeys] = []
+    clients: dict[str, tuple[tuple[object, ...], FhirClient]] = {}
+    keys = KeyRing(runtime)
 
     def make(endpoint: Endpoint) -> FhirApi:
-        name = (endpoint.id, endpoint.fhir_base, endpoint.backend)
+        present = keys()
+        way = (endpoint.fhir_base, endpoint.backend, endpoint.profile, present)
         with lock:
-            if name not in clients:
-                if not keys:
-                    keys.append(signing_keys(runtime))
-                clients[name] = open_client(endpoint, keys[0], runtime.clock)
-            return clients[name]
+            known = clients.get(endpoint.id)
+            if known is not None and known[0] == way:
+                return known[1]
+            client = open_client(endpoint, present, runtime.clock)
+            clients[endpoint.id] = (way, client)
+        if known is not None:
+            known[1].close()
+        return client
 
     return make
 

@@ -20,12 +20,19 @@ from middleware.stages.handover import settle_orphans
 from middleware.stages.recalling_replies import recall_reply
 from middleware.stages.recollecting import (
     Planned,
-    leave_to_person,
+    leave_forgotten,
     list_planned,
     recall_communication,
     recall_text,
 )
-from middleware.storage import audit, endpoints, marks, restoring, shards
+from middleware.storage import (
+    audit,
+    endpoints,
+    marks,
+    preferences,
+    restoring,
+    shards,
+)
 from middleware.storage.ids import SHARDS, shard_of
 from middleware.storage.restoring import RestoreMark
 from middleware.wiring.generations import check_generation, note_generation
@@ -140,7 +147,7 @@ class _Check:
     def _replies(self, incoming: Sequence[ProviderText]) -> None:
         for text in incoming:
             with self.context.database.tx() as tx:
-                people = restoring.list_people_at(tx, "sms", text.address)
+                people = preferences.list_patients_at(tx, "sms", text.address)
                 reply = recall_reply(self.context, tx, self.known, text, people)
             if reply is not None:
                 self.findings.counts["replies_recalled"] += 1
@@ -210,7 +217,7 @@ class _Check:
         with self.context.database.tx() as tx:
             for name, text in sent.items():
                 if not restoring.knows_text(tx, name):
-                    people = restoring.list_people_at(tx, "sms", text.address)
+                    people = preferences.list_patients_at(tx, "sms", text.address)
                     found[name] = {one for one in people if one[0] in self.known}
         return found
 
@@ -260,7 +267,7 @@ class _Check:
         if item.candidate.channel == "email" and could_go:
             with self.context.database.tx() as tx:
                 endpoint = self.known[nudge.endpoint_id]
-                leave_to_person(self.context, tx, endpoint, nudge, now)
+                leave_forgotten(self.context, tx, endpoint, nudge, now)
             self.findings.counts["left_to_people"] += 1
         elif item.first_due <= now:
             self.held.append(nudge.id)

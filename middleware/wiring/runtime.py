@@ -17,6 +17,7 @@ from middleware.log import configure_logging
 from middleware.ports import Clock, Ids, RandomIds
 from middleware.sealing import Sealer, create_key_file, read_keys
 from middleware.settings import Settings
+from middleware.stages.lanes import PLACES
 from middleware.storage import clock as stored_clock
 from middleware.storage import marks
 from middleware.storage.database import Database
@@ -64,9 +65,9 @@ def make_runtime(settings: Settings, *, checked: bool = True) -> Runtime:
     path = settings.secret_key_path
     if not path.exists():
         create_key_file(path)
-    database = Database(
-        settings.database_url, pool_size=settings.worker_concurrency * 3 + 4
-    )
+    # Threads hold a connection for moments only: one for each place of a lane is ample.
+    pool_size = settings.worker_concurrency * 3 + 4 + PLACES
+    database = Database(settings.database_url, pool_size=pool_size)
     if checked:
         check_schema(database)
     return Runtime(
@@ -96,7 +97,7 @@ def _clock(settings: Settings, database: Database) -> Clock:
         return SystemClock()
 
     def offset() -> timedelta:
-        with database.tx() as tx:
+        with database.beside() as tx:
             return stored_clock.read_offset(tx)
 
     return MovableClock(offset)

@@ -23,7 +23,7 @@ from middleware.sandbox.app import Options
 from middleware.sandbox.server import Running
 from middleware.sealing import create_key_file
 from middleware.settings import environment_of, read_settings
-from middleware.storage import inbox, preferences
+from middleware.storage import inbound, inbox, preferences
 from middleware.storage.ids import shard_of
 from middleware.wiring.runtime import make_runtime
 from middleware.wiring.sandbox_control import SandboxControl
@@ -177,6 +177,21 @@ class Line:
         self.runtime.wakes.close()
         self.runtime.database.close()
         self.running.stop()
+
+    def reply(self, text: str) -> None:
+        """Let the patient answer, as the provider's webhook would store it."""
+        with self.runtime.database.tx() as tx:
+            inbound.insert_inbound(
+                tx,
+                key="sms:IN1:reply",
+                channel="sms",
+                source="reply",
+                address=NUMBER,
+                body=text,
+                detail={},
+                received_at=self.runtime.clock.now(),
+                shard=shard_of("sms", NUMBER),
+            )
 
     # --- looking -----------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import click
 import orjson
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from middleware.cli.main import main
@@ -34,15 +32,7 @@ def commands(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:
             yield (*before, name)
 
 
-@pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    """A command sets up logging for its process, which here is the tests'."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from middleware.storage import gate
 from tests.acceptance.line import NUMBER, PATIENT, Line
@@ -16,15 +14,7 @@ from tests.acceptance.line import NUMBER, PATIENT, Line
 SMS = "/Messages.json"
 
 
-@pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    """Opening a runtime sets up logging for its process, which here is the tests'."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.fixture
@@ -124,6 +114,32 @@ def test_killed_while_the_record_is_written(line: Line) -> None:
     kill_while_held(line, "POST", "/fhir/Communication", after=True)
     assert line.in_ehr("Communication") == 1
     finish(line)
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_killed_while_it_answers_a_reply(line: Line, after: bool) -> None:
+    finish(line)
+    line.kill()
+    line.holding.arm("POST", SMS, after=after)
+    line.reply("my chest hurts")
+    line.start_worker()
+    line.wait_for_hold()
+    line.kill()
+    line.holding.let_go()
+    assert line.count("SELECT count(*) AS n FROM inbound WHERE state = 'waiting'") == 1
+    line.start_worker()
+    answered = (
+        "SELECT count(*) AS n FROM delivery WHERE topic = 'reply' AND state <> 'unknown' "
+        "AND state <> 'sending'"
+    )
+    line.wait_for("the answer", lambda: line.count(answered) == 1)
+    texts = line.texts()
+    assert len(texts) == 2
+    assert sum("911" in str(text) for text in texts) >= 1
+    waiting = (
+        "SELECT count(*) AS n FROM inbound WHERE source = 'reply' AND state <> 'done'"
+    )
+    assert line.count(waiting) == 0
 
 
 def test_two_workers_and_one_killed_send_once(line: Line) -> None:

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from middleware.storage.audit import list_audit
-from middleware.storage.launches import list_launches
 from tests.browser.conftest import fill
 
 pytestmark = pytest.mark.browser
@@ -84,7 +83,8 @@ def test_two_charts_side_by_side_never_mix(browser, site):
         inner.goto(inner.url)
         assert name in frame.locator(".banner strong").inner_text()
     with site.runtime.database.tx() as tx:
-        assert len({row.patient for row in list_launches(tx, 9)}) == 2
+        patients = tx.execute("SELECT DISTINCT patient FROM launch").fetchall()
+    assert len(patients) == 2
 
 
 @pytest.mark.parametrize("width", [320, 600])

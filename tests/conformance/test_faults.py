@@ -83,6 +83,17 @@ def test_what_overtakes_does_not_hide_what_was_before(
     assert standing(product) == ("active", 2)
 
 
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@17")
+def test_versions_that_come_together_are_all_told_of(
+    product: Product, server: FhirServer
+) -> None:
+    events = [server.happen(visit("e1")) for _ in range(3)]
+    server.tell(events[0])
+    server.tell(*events)
+
+    assert [row["version"] for row in product.told()] == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize("number", [1, 7])
 def test_a_wrong_number_hides_no_event(
     product: Product, server: FhirServer, number: int

@@ -122,3 +122,25 @@ def test_a_handshake_before_the_answer_to_the_create_finds_its_hook(
 
     assert server.status == "active"
     assert [row["type"] for row in product.kept()] == ["handshake"]
+
+
+def test_a_refused_heartbeat_is_asked_for_no_more(product: Product, serve: Any) -> None:
+    server = begin(product, serve, takes_heartbeat=False)
+
+    tries = [body for method, _, body in server.calls if method == "POST"]
+    assert [len(body["channel"]["extension"]) for body in tries] == [3, 2]
+    assert subscription_faults(tries[-1]) == []
+    assert server.shake_hands().status == 200
+    assert len(product.rows("SELECT 1 FROM subscription")) == 1
+
+
+def test_a_server_that_only_creates_does_not_keep_us_from_leaving(
+    product: Product, serve: Any
+) -> None:
+    server = begin(product, serve)
+    server.shake_hands()
+    product.leave()
+
+    assert ("DELETE", "/fhir/Subscription/1") in [call[:2] for call in server.calls]
+    # It goes on sending, as it never took the deletion.
+    assert server.tell(server.happen(ENCOUNTER)).status == 200

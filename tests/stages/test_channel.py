@@ -11,7 +11,7 @@ from mappings.delivery import Receipt
 from mappings.errors import ChannelError
 from middleware.ports import require_no_transaction
 from middleware.stages.orphans import wake_orphans
-from middleware.storage import deliveries as stored
+from middleware.storage import orphans
 from tests.stages.world import CHECK_IN, MAIL, NUMBER, World
 
 AWAY = ChannelError("the provider answered 503", reason="channel-down")
@@ -236,4 +236,4 @@ def test_no_network_is_asked_inside_a_transaction(due: World) -> None:
     due.run()
     assert due.state() == "sent: due"
     with due.database.tx() as tx:
-        assert stored.list_stuck_deliveries(tx, due.clock.now()) == []
+        assert orphans.list_orphan_shards(tx, due.clock.now()) == []

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from mappings.endpoint import Endpoint, EndpointKind
 from mappings.errors import ChannelError
-from middleware.stages.orphans import wake_orphans
-from tests.stages.world import CHECK_IN, MAIL, NUMBER, ROSA, World, patient
+from middleware.storage import endpoints
+from middleware.storage.restoring import RestoreMark, put_restore_mark
+from tests.stages.world import (
+    CHECK_IN,
+    ENDPOINT,
+    MAIL,
+    NUMBER,
+    ROSA,
+    World,
+    patient,
+)
+
+AWAY = ChannelError("503", reason="channel-down")
+UNSURE = ChannelError("no answer", reason="delivery-unknown", maybe_sent=True)
 
 
 @pytest.fixture
@@ -199,7 +213,9 @@ def test_two_people_at_one_number_are_both_looked_at(told: World) -> None:
     assert {row["patient"] for row in rows} == {ROSA, "Patient/twin"}
 
 
-def crash_while_answering(told: World, *, stored_there: bool) -> None:
+def crash_while_answering(
+    told: World, *, stored_there: bool, text: str = "what now"
+) -> None:
     class Killed(BaseException):
         """As a kill."""
 
@@ -208,41 +224,194 @@ def crash_while_answering(told: World, *, stored_there: bool) -> None:
             told.sms.sent.append(message)
         raise Killed
 
-    told.reply("what now")
+    told.reply(text)
     told.sms.on_send = die
     with pytest.raises(Killed):
         told.run("listen")
     told.sms.on_send = lambda message: None
 
 
+def answers(told: World) -> list[str]:
+    """The states of the hand-overs of an answer, in their order."""
+    rows = told.rows(
+        "SELECT state FROM delivery WHERE topic = 'reply' ORDER BY sending_at, id"
+    )
+    return [row["state"] for row in rows]
+
+
+@pytest.mark.parametrize("text", ["my chest hurts", "STOP", "HELP"])
 @pytest.mark.parametrize("stored_there", [True, False])
-def test_a_worker_that_died_while_answering(told: World, stored_there: bool) -> None:
-    crash_while_answering(told, stored_there=stored_there)
+def test_after_a_kill_the_answer_has_arrived_once(
+    told: World, stored_there: bool, text: str
+) -> None:
+    crash_while_answering(told, stored_there=stored_there, text=text)
+    tasks = told.tasks()
     told.sms.finds = ["look"]
     told.clock.instant += timedelta(minutes=1)
-    told.wakes.clear()
-    wake_orphans(told.context)
-    ((stage, shard),) = told.wakes
-    assert stage == "listen"
-    told.step(stage, shard)
     told.run()
-    state = told.one("SELECT state FROM delivery WHERE topic = 'reply'")
-    assert state == ("sent" if stored_there else "unknown")
-    assert len(told.sms.sent) == int(stored_there)
-    expected = [("reply", "stat")]
-    if not stored_there:
-        expected.append(("delivery-unknown", "urgent"))
-    assert sorted(told.tasks()) == sorted(expected)
+    assert answers(told) == (["sent"] if stored_there else ["unknown", "sent"])
+    assert len(told.sms.sent) == 1
+    assert told.tasks() == tasks
+    told.wait(hours=5)
+    assert len(told.sms.sent) == 1
 
 
-def test_a_provider_that_is_away_leaves_the_answer_failed_and_the_person_told(
+@pytest.mark.parametrize("cannot_say", [None, UNSURE, ValueError("nonsense")])
+def test_a_provider_that_cannot_say_is_given_the_answer_once_more(
+    told: World, cannot_say: Any
+) -> None:
+    crash_while_answering(told, stored_there=True)
+    told.sms.finds = [cannot_say]
+    told.run()
+    assert answers(told) == ["unknown", "sent"]
+    assert len({message.text for message in told.sms.sent}) == 1
+    assert len(told.sms.sent) == 2
+
+
+def test_an_answer_is_not_given_a_third_time_and_a_person_is_asked(
     told: World,
 ) -> None:
-    told.sms.answers = [ChannelError("503", reason="channel-down")]
+    crash_while_answering(told, stored_there=True)
+    told.sms.answers = [UNSURE]
+    told.run()
+    for _ in range(8):
+        told.wait(minutes=20)
+    assert answers(told) == ["unknown", "unknown"]
+    assert len(told.sms.sent) == 2
+    assert sorted(told.tasks()) == [("delivery-unknown", "urgent"), ("reply", "stat")]
+    assert told.one("SELECT count(*) FROM inbound WHERE state = 'waiting'") == 0
+
+
+def test_what_a_reply_changes_is_changed_once_however_often_it_is_answered(
+    told: World,
+) -> None:
+    crash_while_answering(told, stored_there=False, text="START, my chest hurts")
+    crashed = told.rows("SELECT id FROM consent ORDER BY id")
+    told.sms.answers = [AWAY, AWAY]
+    told.run()
+    told.wait(minutes=1)
+    told.wait(minutes=10)
+    assert answers(told)[-1] == "sent"
+    assert told.rows("SELECT id FROM consent ORDER BY id") == crashed
+    assert told.tasks() == [("reply-needs-person", "stat")]
+
+
+def test_a_provider_that_is_away_gets_the_answer_when_it_is_back(told: World) -> None:
+    told.sms.answers = [AWAY, AWAY]
     told.reply("what now")
     told.run()
-    assert told.one("SELECT state FROM delivery WHERE topic = 'reply'") == "failed"
+    assert answers(told) == ["failed"]
     assert told.tasks() == [("reply", "stat")]
+    told.wait(minutes=1)
+    told.wait(minutes=5)
+    assert answers(told) == ["failed", "failed", "sent"]
+    assert len(told.sms.sent) == 1
+
+
+def test_an_answer_that_comes_hours_late_is_left_to_a_person(told: World) -> None:
+    told.sms.answers = [AWAY] * 20
+    told.reply("what now")
+    for _ in range(12):
+        told.wait(hours=1)
+    assert told.sms.sent == []
+    assert set(answers(told)) == {"failed"}
+    assert sorted(told.tasks()) == [("delivery-unknown", "urgent"), ("reply", "stat")]
+
+
+def test_a_refusal_for_good_is_not_tried_again(told: World) -> None:
+    told.sms.answers = [
+        ChannelError("21610", reason="opted-out", permanent=True),
+    ]
+    told.reply("STOP")
+    told.run()
+    told.wait(hours=1)
+    assert answers(told) == ["failed"]
+    assert told.sms.sent == []
+
+
+def test_a_restored_database_does_not_answer_a_second_time(told: World) -> None:
+    """The reply stood unanswered in the backup; the provider has the answer."""
+    told.reply("what now")
+    told.run()
+    with told.database.tx() as tx:
+        tx.execute("DELETE FROM delivery WHERE topic = 'reply'")
+        tx.execute("UPDATE inbound SET state = 'waiting', intent = NULL")
+        told.clock.instant += timedelta(minutes=30)
+        now = told.clock.now()
+        put_restore_mark(tx, RestoreMark(now, now - timedelta(hours=2), "test"))
+    told.sms.finds = ["look"]
+    told.run("listen")
+    assert answers(told) == ["sent"]
+    assert len(told.sms.sent) == 1
+    told.clock.instant += timedelta(minutes=1)
+    told.reply("are you there")
+    told.run("listen")
+    assert len(told.sms.sent) == 2
+
+
+SOUTH = replace(
+    ENDPOINT, id="south", name="South", site=replace(ENDPOINT.site, name="Southside")
+)
+
+
+def connect(world: World, *more: Endpoint) -> None:
+    with world.database.tx() as tx:
+        for endpoint in more:
+            base = f"http://127.0.0.1:9/{endpoint.id}"
+            stored = replace(endpoint, fhir_base=base)
+            endpoints.insert_endpoint(tx, stored, world.clock.now())
+
+
+def asked(world: World) -> list[tuple[str, str | None]]:
+    rows = world.rows(
+        "SELECT endpoint_id, patient FROM staff_task WHERE id LIKE 'task-reply|%%' "
+        "ORDER BY 1, 2"
+    )
+    return [(row["endpoint_id"], row["patient"]) for row in rows]
+
+
+def test_a_reply_goes_to_the_ehr_whose_patient_has_the_number(world: World) -> None:
+    """Nothing went there yet: only the planned message names the number."""
+    connect(world, replace(ENDPOINT, id="earlier"), SOUTH)
+    world.discharge()
+    world.run()
+    assert world.state() == "planned: due"
+    with world.database.tx() as tx:
+        tx.execute("DELETE FROM consent")
+    world.reply("I cannot breathe")
+    world.run()
+    assert asked(world) == [("north", ROSA)]
+    assert "Northside" in world.sms.sent[-1].text
+
+
+def test_a_stranger_is_told_to_every_ehr(world: World) -> None:
+    connect(world, SOUTH)
+    with world.database.tx() as tx:
+        tx.execute("DELETE FROM consent")
+    world.reply("I cannot breathe")
+    world.run()
+    assert asked(world) == [("north", None), ("south", None)]
+    assert len(world.sms.sent) == 1
+
+
+def test_a_stranger_is_nobody_in_a_sandbox_beside_production(world: World) -> None:
+    connect(world, replace(SOUTH, kind=EndpointKind.PRODUCTION))
+    with world.database.tx() as tx:
+        tx.execute("DELETE FROM consent")
+    world.reply("I cannot breathe")
+    world.run()
+    assert asked(world) == [("south", None)]
+    (answer,) = world.sms.sent
+    assert "Southside" in answer.text
+
+
+def test_a_reply_without_any_ehr_stays_for_a_person(world: World) -> None:
+    with world.database.tx() as tx:
+        tx.execute("DELETE FROM poll_cursor")
+        tx.execute("DELETE FROM endpoint")
+    world.reply("it hurts")
+    world.run("listen")
+    assert world.one("SELECT state FROM inbound") == "dead"
 
 
 def test_a_paused_patient_still_gets_the_emergency_text(told: World) -> None:

@@ -22,7 +22,7 @@ from middleware.sandbox.server import Running
 from middleware.sealing import Sealer
 from middleware.settings import Settings
 from middleware.stages.reconcile import poll_endpoints
-from middleware.storage import audit, nudges, records, restoring, tasks
+from middleware.storage import audit, records, restoring, tasks
 from middleware.storage.database import Database
 from middleware.storage.jobs import Wakes
 from middleware.storage.shards import hold, list_idle_due
@@ -174,8 +174,14 @@ def forgotten(clinic: Clinic, url: str, *, without: str = "") -> Counter:
 
 def states(runtime: Runtime, patient: str) -> dict[tuple[str, str], tuple[str, str]]:
     with runtime.database.tx() as tx:
-        found = nudges.list_patient_nudges(tx, "sandbox", f"Patient/{patient}", 50)
-    return {(n.plan.rpartition("/")[2], n.action): (n.state, n.reason) for n in found}
+        found = tx.execute(
+            "SELECT plan, action, state, reason FROM nudge WHERE patient = %s",
+            (f"Patient/{patient}",),
+        ).fetchall()
+    return {
+        (row["plan"].rpartition("/")[2], row["action"]): (row["state"], row["reason"])
+        for row in found
+    }
 
 
 def test_restored_copy_is_noticed_held_and_reconciled(

@@ -341,8 +341,8 @@ class World:
     def drain(self, name: str) -> int:
         """One step of a stage over every shard that has something due."""
         with self.database.tx() as tx:
-            due = shards.list_due_shards(tx, name, self.clock.now())
-        return sum(self.step(name, shard) for shard in due)
+            due = shards.list_idle_due(tx, self.clock.now())
+        return sum(self.step(stage, shard) for stage, shard in due if stage == name)
 
     def step(self, name: str, shard: int) -> int:
         """One step of one shard, as its holder."""

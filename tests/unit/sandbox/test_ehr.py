@@ -94,6 +94,19 @@ def test_names_are_escaped(rig: Rig):
         assert "&lt;img" in page
 
 
+def test_a_long_name_that_turns_its_direction_stays_in_its_place(rig: Rig):
+    name = "\u202egnorts" + "x" * 5000
+    rig.store.create("Patient", {"name": [{"text": name}]}, "odd")
+    rig.store.create(
+        "Condition", {"subject": {"reference": "Patient/odd"}, "code": {"text": name}}
+    )
+    for path in ("/ehr/", "/ehr/patient/odd", "/ehr/patient/odd/app/app"):
+        page = rig.http.get(path).text
+        assert "x" * 200 not in page
+        assert "<bdi>\u202egnorts" in page
+        assert page.count("\u202e") == page.count("<bdi>\u202e")
+
+
 def test_launch_makes_a_new_frame_each_time(rig: Rig):
     launches = set()
     for _ in range(2):

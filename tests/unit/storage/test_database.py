@@ -33,6 +33,15 @@ def test_tx_rolls_back_when_anything_raises(database):
         assert tx.execute("SELECT count(*) AS n FROM mark").fetchone() == {"n": 0}
 
 
+def test_a_read_beside_needs_no_place_in_a_pool_that_is_full(database_url):
+    opened = Database(database_url, pool_size=1)
+    with opened.tx(), opened.beside() as beside:
+        assert beside.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+    with pytest.raises(StorageError), opened.beside() as beside:
+        beside.execute("SELECT nothing")
+    opened.close()
+
+
 def test_network_inside_a_transaction_is_refused(database):
     with database.tx(), pytest.raises(RuntimeError, match="a read inside a database"):
         require_no_transaction("a read")

@@ -18,7 +18,6 @@ from middleware.storage.deliveries import (
     latest_delivery_to,
     list_nudge_deliveries,
     list_sent,
-    list_stuck_deliveries,
     lock_gate,
     mark_answered,
     set_delivery,
@@ -74,15 +73,6 @@ def test_an_unknown_delivery_may_still_turn_out_delivered(database):
         seed(tx, delivery=True)
         assert set_delivery(tx, "d1", DeliveryState.UNKNOWN, reason="delivery-unknown")
         assert set_delivery(tx, "d1", DeliveryState.DELIVERED, delivered_at=LATER)
-
-
-def test_a_delivery_that_never_ended_is_stuck(database):
-    with database.tx() as tx:
-        seed(tx, delivery=True)
-        assert list_stuck_deliveries(tx, NOW) == []
-        assert list_stuck_deliveries(tx, LATER) == [DELIVERY]
-        set_delivery(tx, "d1", DeliveryState.SENT)
-        assert list_stuck_deliveries(tx, LATER) == []
 
 
 def test_only_messages_that_may_have_arrived_count(database):

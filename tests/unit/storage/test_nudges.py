@@ -14,7 +14,6 @@ from middleware.storage.nudges import (
     list_due_nudges,
     list_event_nudges,
     list_open_nudges,
-    list_patient_nudges,
     set_nudge,
     upsert_nudges,
 )
@@ -38,7 +37,7 @@ def test_the_same_nudge_again_changes_nothing(database):
         seed(tx)
         again = replace(NUDGE, id="n2", reason="paused", title="Other")
         assert upsert_nudges(tx, [again], NOW) == {NUDGE.key: "n1"}
-        assert list_patient_nudges(tx, "e1", PATIENT, 10) == [NUDGE]
+        assert list_open_nudges(tx, "e1", PATIENT) == [NUDGE]
 
 
 def test_an_open_nudge_moves_with_its_occasion(database):

@@ -143,6 +143,20 @@ def test_several_events_keep_their_order() -> None:
     ]
 
 
+def test_events_of_one_resource_keep_their_versions() -> None:
+    events = [r4_event(number) for number in ("6", "7", "8")]
+    entries = [
+        entry(response={"etag": 'W/"3"'}),
+        entry(method="DELETE", response={"status": "204", "etag": 'W/"4"'}),
+    ]
+    found = parse(bundle(r4_status("event-notification", *events), *entries)).events
+    assert [(e.number, e.version, e.interaction) for e in found] == [
+        (6, "3", "update"),
+        (7, "4", "delete"),
+        (8, "4", "delete"),
+    ]
+
+
 def test_a_deletion_is_told_by_its_entry() -> None:
     body = bundle(
         r4_status("event-notification", r4_event()),

@@ -1,0 +1,38 @@
+"""What somebody at a number or address answered: yes or no to all messages there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mappings.preference import ConsentRecord, Who
+from middleware.stages.context import StageContext
+from middleware.storage import preferences
+from middleware.storage.connecting import Tx
+
+
+def record_answer(
+    context: StageContext,
+    tx: Tx,
+    endpoint_id: str,
+    point: tuple[str, str],
+    *,
+    permit: bool,
+    how: str,
+    recorded_at: datetime,
+) -> None:
+    """Record it for (system, value); it covers every chart that bears it."""
+    preferences.insert_consent(
+        tx,
+        ConsentRecord(
+            id=context.ids.new(),
+            endpoint_id=endpoint_id,
+            patient=None,
+            system=point[0],
+            value=point[1],
+            topic="*",
+            permit=permit,
+            who=Who.PATIENT,
+            how=how,
+            recorded_at=recorded_at,
+        ),
+    )
