@@ -92,12 +92,12 @@ class Worker:
             end = time.monotonic() + self._drain_seconds
             while done := step(shard, held.epoch):
                 handled += done
-                if time.monotonic() >= end:
+                if time.monotonic() >= end or not self._work_left(stage, shard):
                     break
         return handled
 
     def _work_left(self, stage: str, shard: int) -> bool:
-        with self._database.tx() as tx:
+        with self._database.beside() as tx:
             return has_due(tx, stage, shard, self._clock.now())
 
 

@@ -49,7 +49,13 @@ _ENDPOINT = Endpoint(
     fhir_base=BASE,
     backend=BackendClient(),
     app=AppClient(),
-    site=Site(name="Benchmark", phone="", booking_url="", zone="UTC"),
+    site=Site(
+        name="Benchmark",
+        phone="(312) 555-0100",
+        booking_url="https://bench.example.org/book",
+        zone="America/Chicago",
+    ),
+    allow_list=("*",),
 )
 
 

@@ -6,7 +6,8 @@ with its facts, and plans, moves or cancels nudges in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -47,7 +48,7 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     """Decide what is due in this shard; return how many events were handled."""
     with context.database.tx() as tx:
         waiting = events.list_events(tx, shard, now, BATCH)
-        known = {row.id: row for row in endpoints.list_endpoints(tx)}
+        known = {row.id: row for row in endpoints.list_endpoints(tx)} if waiting else {}
     woken: set[str] = set()
     for group in _groups(waiting):
         endpoint = known[group[0][0].endpoint_id]
@@ -60,21 +61,18 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     return len(waiting)
 
 
-def _groups(waiting: Sequence[Read]) -> Iterator[list[Read]]:
+def _groups(waiting: Sequence[Read]) -> list[list[Read]]:
     """Split into groups of one endpoint in which each patient stands once.
 
     What follows on a patient sees what came of the patient's event before.
     """
-    group: list[Read] = []
+    groups: dict[tuple[str, int], list[Read]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
     for event, chart in waiting:
-        first = group[0][0] if group else event
-        seen = {other.patient for other, _ in group}
-        if event.endpoint_id != first.endpoint_id or event.patient in seen:
-            yield group
-            group = []
-        group.append((event, chart))
-    if group:
-        yield group
+        person = (event.endpoint_id, event.patient)
+        groups.setdefault((event.endpoint_id, seen[person]), []).append((event, chart))
+        seen[person] += 1
+    return list(groups.values())
 
 
 def _decide(
@@ -101,7 +99,12 @@ def _decide(
         store_candidates(context, tx, decided, now)
         events.finish_event(tx, [item.event.id for item in decided], now)
         asked = [_ask(context, tx, endpoint, item, now) for item in decided]
-    planned = any(item.candidates or item.again for item in decided)
+    # What is due later is woken by the tick.
+    planned = any(
+        candidate.due_at <= now
+        for item in decided
+        for candidate in (*item.candidates, *(again for _, again in item.again))
+    )
     woken = {"deliver": planned, "record": any(asked)}
     return {stage for stage, wanted in woken.items() if wanted}
 

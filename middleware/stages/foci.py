@@ -65,8 +65,6 @@ class FociWork:
         )
         news = [item for group in groups for item in group or ()]
         known = self._ahead(context, news)
-        if known is None:
-            return
         read = partial(self._read, context, now, known)
         told = self._each(news, lambda item: item.focus, read)
         store = partial(self._store, context, shard, epoch, now)
@@ -167,8 +165,8 @@ class FociWork:
 
     def _ahead(
         self, context: StageContext, news: Sequence[News]
-    ) -> dict[str, SearchResult] | None:
-        """Read the charts of all at once; where nothing answers, all are postponed."""
+    ) -> dict[str, SearchResult]:
+        """Read the charts of all at once; where that fails, each is read alone."""
         library = context.library(self.endpoint)
         queries = [
             query
@@ -179,10 +177,8 @@ class FociWork:
         wanted = list(dict.fromkeys(queries))
         try:
             answers = self.api.fetch_many(wanted) if wanted else ()
-        except FhirError as error:
-            for item in news:
-                self.postpone(item.focus, error)
-            return None
+        except FhirError:
+            return {}
         return dict(zip(wanted, answers, strict=True))
 
     def _read(

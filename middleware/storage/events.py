@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -64,7 +64,7 @@ def list_focus_states(
 
 def put_focus_states(tx: Tx, endpoint_id: str, states: Sequence[FocusState]) -> None:
     """Remember foci as they are now."""
-    rows = [{"endpoint_id": endpoint_id, **asdict(state)} for state in states]
+    rows = [{"endpoint_id": endpoint_id, **vars(state)} for state in states]
     if rows:
         tx.execute(_REMEMBER, (orjson.dumps(rows).decode(),))
 
@@ -95,7 +95,7 @@ def insert_events(tx: Tx, fresh: Sequence[NewEvent], due_at: datetime) -> int:
     if not fresh:
         return 0
     rows = [
-        {**asdict(item.event), "inbox_id": item.inbox_id, "source": item.source}
+        {**vars(item.event), "inbox_id": item.inbox_id, "source": item.source}
         for item in fresh
     ]
     charts = [orjson.dumps(item.chart.as_json()) for item in fresh]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +59,7 @@ def upsert_nudges(tx: Tx, nudges: Sequence[Nudge], now: datetime) -> dict[str, s
 
 
 def _written(nudge: Nudge, now: datetime) -> dict[str, Any]:
-    return {**asdict(nudge), "done_at": now if nudge.state.value in _ENDED else None}
+    return {**vars(nudge), "done_at": now if nudge.state.value in _ENDED else None}
 
 
 def list_due_nudges(tx: Tx, shard: int, now: datetime, limit: int) -> list[Nudge]:

@@ -83,17 +83,23 @@ def read_owns(
     replaced = list_replaced(tx, endpoint_id, patients)
     asked = _Asked(endpoint_id, patients, replaced, addresses)
     values = asked.values()
-    switches = tuple(Switch(**row) for row in tx.execute(_SWITCHES))
+    # Sent at once, answered in one round trip; the last one waits for them all.
+    with tx.pipeline():
+        switched = tx.execute(_SWITCHES)
+        said = tx.execute(_PREFERENCES, values)
+        consented = tx.execute(_CONSENTS, values)
+        asking = tx.execute(_WAITING, values)
+        returned = tx.execute(_BAD, values)
+        told = list_sent(tx, endpoint_id, asked.records, since)
+    switches = tuple(Switch(**row) for row in switched)
     unchecked = read_mark(tx, RESTORE_UNCHECKED) is not None
-    said = tx.execute(_PREFERENCES, values).fetchall()
-    consents = tx.execute(_CONSENTS, values).fetchall()
-    sent = list_sent(tx, endpoint_id, asked.records, since)
-    tasks = tx.execute(_WAITING, values).fetchall()
-    bad = {(row["system"], row["value"]) for row in tx.execute(_BAD, values)}
+    preferences, consents = said.fetchall(), consented.fetchall()
+    tasks = asking.fetchall()
+    bad = {(row["system"], row["value"]) for row in returned}
     return {
         patient: OwnRecord(
             preferences=tuple(
-                _preference(row) for row in said if row["patient"] == patient
+                _preference(row) for row in preferences if row["patient"] == patient
             ),
             consents=tuple(
                 ConsentRecord(**{**row, "who": Who(row["who"])})
@@ -101,7 +107,7 @@ def read_owns(
                 if _consents_to(row, asked, patient)
             ),
             sent=tuple(
-                item for record, item in sent if record in asked.records_of(patient)
+                item for record, item in told if record in asked.records_of(patient)
             ),
             switches=switches,
             replies_waiting=_count_waiting(tasks, asked, patient),
