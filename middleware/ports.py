@@ -11,7 +11,7 @@ import secrets
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -57,12 +57,14 @@ class SearchResult:
     """Resources that a search returned.
 
     ``complete`` is False when a page is missing or was refused; ``outcomes`` holds the
-    OperationOutcomes that came along.
+    OperationOutcomes that came along; ``server_time`` is what the server's clock showed
+    (its Date header), None where it was not told.
     """
 
     resources: tuple[dict[str, Any], ...]
     complete: bool = True
     outcomes: tuple[dict[str, Any], ...] = ()
+    server_time: datetime | None = field(default=None, compare=False)
 
 
 class FhirApi(Protocol):

@@ -31,6 +31,26 @@ def inbox_keys(
     )
 
 
+def event_digests(notification: Notification, *, body: bytes) -> tuple[str, ...]:
+    """Return one short digest per numbered event: what the number stands for.
+
+    Of the event where anything tells it from others about its focus, else of the
+    body: a number that means another event is never taken for the same.
+    """
+    return tuple(
+        _digest(event) or hashlib.sha256(body).hexdigest()[:12]
+        for event in notification.events
+        if event.number is not None
+    )
+
+
+def _digest(event: NotificationEvent) -> str | None:
+    if not (event.event_id or event.version or event.timestamp):
+        return None
+    told = (event.event_id, event.focus, event.version, event.timestamp)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+
+
 def _tell(event: NotificationEvent, index: int, digest: str, arrival: str) -> str:
     if event.event_id:
         return f"id|{event.event_id}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import requests
@@ -18,7 +20,7 @@ from middleware.fhir.addresses import Reference, read_base, read_query, read_ref
 from middleware.fhir.batch import Batches, Part
 from middleware.fhir.bounded import make_session
 from middleware.fhir.bundles import names, read_history, read_searchset, read_single
-from middleware.fhir.faults import Answer, is_serious, write_outcome
+from middleware.fhir.faults import Answer, is_serious, read_date, write_outcome
 from middleware.fhir.operations import ask_operation
 from middleware.fhir.paging import collect_pages
 from middleware.fhir.reach import read_reach
@@ -72,7 +74,8 @@ class FhirClient:
         ReferenceRefusedError when it lies outside the base.
         """
         wanted = read_reference(self.base_url, reference)
-        resource = self._get(str(wanted), f"a read of {wanted.type}")
+        url, what = f"{self.base_url}/{wanted}", f"a read of {wanted.type}"
+        resource, _ = self._get(url, what)
         if not names(resource, wanted):
             raise FhirError(
                 f"The FHIR server answered a read of {wanted.type} with another "
@@ -190,15 +193,12 @@ class FhirClient:
         url, what = f"{self.base_url}/{target}", f"a delete of {target.type}"
         self._transport.exchange(Request("DELETE", url, what, repeatable=True))
 
-    def _get(self, path: str, what: str) -> dict[str, Any]:
-        return self._get_url(f"{self.base_url}/{path}", what)
-
-    def _get_url(self, url: str, what: str) -> dict[str, Any]:
-        request = Request("GET", url, what, repeatable=True)
-        body = self._transport.exchange(request).body
-        if body is None:
+    def _get(self, url: str, what: str) -> tuple[dict[str, Any], datetime | None]:
+        """Return the body and what the server's clock showed."""
+        answer = self._transport.exchange(Request("GET", url, what, repeatable=True))
+        if answer.body is None:
             raise FhirError(f"The FHIR server's answer to {what} is empty", status=200)
-        return body
+        return answer.body, read_date(answer.headers.get("Date") or "")
 
     def _collect(
         self,
@@ -209,16 +209,17 @@ class FhirClient:
         limit: int | None = None,
     ) -> SearchResult:
         what = f"a search of {query.partition('?')[0].partition('/')[0]}"
+        server_time = None
         if first is None:
-            first = self._get(query, what)
+            first, server_time = self._get(f"{self.base_url}/{query}", what)
         pages = collect_pages(
             self.base_url,
             f"{self.base_url}/{query}",
             first,
-            lambda url: self._get_url(url, what),
+            lambda url: self._get(url, what)[0],
             limit=limit or self._limits.pages,
         )
-        return read(pages)
+        return replace(read(pages), server_time=server_time)
 
     def _fetch_some(self, queries: Sequence[str]) -> list[SearchResult]:
         parts = self._batches.fetch_parts(queries) if len(queries) > 1 else None

@@ -102,14 +102,15 @@ def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     value = (headers.get("Retry-After") or "").strip()
     if value.isascii() and value.isdigit():
         return float(min(int(value[:9]), 86400))
-    instant = _read_date(value)
+    instant = read_date(value)
     if instant is None:
         return None
-    start = _read_date(headers.get("Date") or "") or now
+    start = read_date(headers.get("Date") or "") or now
     return min(max((instant - start).total_seconds(), 0.0), 86400.0)
 
 
-def _read_date(value: str) -> datetime | None:
+def read_date(value: str) -> datetime | None:
+    """Return the instant of an HTTP date (RFC 9110 section 5.6.7); None for none."""
     try:
         instant = parsedate_to_datetime(value)
     except (TypeError, ValueError):

@@ -23,7 +23,7 @@ from middleware.storage.connecting import Cursor, Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.intake import IntakeDatabase
 from middleware.storage.notifications import NewNotification, insert_notification
-from subscriptions.keys import inbox_keys
+from subscriptions.keys import event_digests, inbox_keys
 from subscriptions.notification import (
     Notification,
     NotificationEvent,
@@ -31,7 +31,12 @@ from subscriptions.notification import (
 )
 from subscriptions.receiver import Received, Registered
 
-SILENT = (NotificationType.HANDSHAKE, NotificationType.HEARTBEAT)
+SILENT = (
+    NotificationType.HANDSHAKE,
+    NotificationType.HEARTBEAT,
+    NotificationType.QUERY_STATUS,
+    NotificationType.QUERY_EVENT,
+)
 KEPT_SECONDS = 1.0
 EVERY_TYPE = "*"
 _IDS = RandomIds()
@@ -134,13 +139,13 @@ def keep_notification(
         body=received.body,
         state="stored" if error is None else "quarantined",
         error=error,
-        **(_tell(notification) if notification else {}),
+        **(_tell(notification, received.body) if notification else {}),
     )
     insert_notification(tx, kept, items)
     return items
 
 
-def _tell(notification: Notification) -> dict[str, Any]:
+def _tell(notification: Notification, body: bytes) -> dict[str, Any]:
     numbers = (event.number for event in notification.events)
     return {
         "type": notification.type.value,
@@ -149,6 +154,7 @@ def _tell(notification: Notification) -> dict[str, Any]:
         "status": notification.status,
         "count": notification.count,
         "numbers": tuple(number for number in numbers if number is not None),
+        "digests": event_digests(notification, body=body),
     }
 
 

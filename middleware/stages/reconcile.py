@@ -2,36 +2,50 @@
 
 What a poll finds enters the same inbox as what was pushed; what is already known
 changes nothing. The cursor moves only after the last page was read, and only by the
-server's own timestamps: its clock need not be ours.
+server's own timestamps: its clock need not be ours, and may be set back.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+
+import orjson
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
 from mappings.event import FOCUS_TYPES
-from mappings.instants import read_instant, write_instant
-from middleware.ports import FhirApi
+from mappings.instants import find_instant, write_instant
+from middleware.ports import FhirApi, SearchResult
+from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
-from middleware.storage import endpoints, inbox
+from middleware.storage import completeness, endpoints, inbox
 from middleware.storage.ids import shard_of
 
 OVERLAP = timedelta(seconds=120)
 TICK = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A Date header that is further from the server's timestamps is another clock's.
+LONGEST_STEP = timedelta(days=1)
+_DATE_UNIT = timedelta(seconds=1)
+# Answers of servers that cannot search by _lastUpdated; some have a history of types.
+_UNSEARCHABLE = {400, 404, 405, 422, 501}
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What a poll found, where the cursor may move, and why it must stay."""
+    """What a poll found, where the cursor may move, and why it must stay.
+
+    ``back`` says that the server's clock was set back, and the cursor follows it.
+    """
 
     items: tuple[inbox.NewItem, ...]
     since: datetime | None
     fault: str | None = None
+    back: bool = False
 
 
 def poll_endpoints(context: StageContext) -> None:
@@ -68,23 +82,72 @@ def _fetch_newest(api: FhirApi, resource_type: str) -> datetime | None:
 
 def _poll(context: StageContext, endpoint: Endpoint, resource_type: str) -> None:
     now = context.clock.now()
+    failed: list[CareCueError] = []
+    api = attempt("reconcile", partial(context.fhir, endpoint), failed.append)
+    if api is None:
+        fault = Changed((), None, failed[0].message)
+        _store(context, endpoint, resource_type, fault, now)
+        return
+    read_changes(context, api, endpoint, resource_type, "poll", now)
+    with context.database.tx() as tx:
+        completeness.judge_found(tx, endpoint.id, resource_type, now)
+
+
+def read_changes(
+    context: StageContext,
+    api: FhirApi,
+    endpoint: Endpoint,
+    resource_type: str,
+    source: str,
+    now: datetime,
+) -> str | None:
+    """Read what changed into the inbox and move the cursor; return why not, if so.
+
+    Before there is a cursor that only notes where the server stands.
+    """
+    failed: list[CareCueError] = []
+    read = partial(_read, context, api, endpoint, resource_type, source, now)
+    found = attempt("reconcile", read, failed.append)
+    found = found or Changed((), None, failed[0].message)
+    _store(context, endpoint, resource_type, found, now)
+    return found.fault
+
+
+def _read(
+    context: StageContext,
+    api: FhirApi,
+    endpoint: Endpoint,
+    resource_type: str,
+    source: str,
+    now: datetime,
+) -> Changed:
+    with context.database.tx() as tx:
+        begun = inbox.read_cursor(tx, endpoint.id, resource_type) is not None
+    if not begun:
+        return Changed((), fetch_beginning(api, resource_type))
+    return fetch_changed(context, api, endpoint, resource_type, source, now)
+
+
+def _store(
+    context: StageContext,
+    endpoint: Endpoint,
+    resource_type: str,
+    found: Changed,
+    now: datetime,
+) -> None:
     with context.database.tx() as tx:
         cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
-    since = cursor.since if cursor else EPOCH
-    try:
-        api = context.fhir(endpoint)
-        if cursor is None:
-            found = Changed((), fetch_beginning(api, resource_type))
-        else:
-            found = fetch_changed(context, api, endpoint, resource_type, "poll", now)
-    except CareCueError as error:
-        if cursor is None:
+        if cursor is None and found.fault is not None:
             return
-        found = Changed((), None, error.message)
-    with context.database.tx() as tx:
         inbox.insert_inbox(tx, found.items)
         inbox.advance_cursor(
-            tx, endpoint.id, resource_type, found.since or since, now, found.fault
+            tx,
+            endpoint.id,
+            resource_type,
+            found.since or (cursor.since if cursor else EPOCH),
+            now,
+            found.fault,
+            back=found.back,
         )
     for shard in {item.shard for item in found.items}:
         context.wake("resolve", shard)
@@ -100,28 +163,95 @@ def fetch_changed(
 ) -> Changed:
     """Search one type for what changed since its cursor, to the last page.
 
-    ``source`` is poll, or empty for a notification that named no focus; before there
-    is a cursor that is what changed last. Raises FhirError; pages that are missing
-    leave the cursor where it is.
+    ``source`` is poll, recovery, or empty for a notification that named no focus;
+    before there is a cursor that is what changed last. Raises FhirError; pages that
+    are missing leave the cursor where it is.
     """
     with context.database.tx() as tx:
         cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
     since = cursor.since if cursor else _fetch_newest(api, resource_type)
     if since is None:
         return Changed((), None)
-    start = write_instant(since - OVERLAP)
-    result = api.fetch_search(
-        f"{resource_type}?_lastUpdated=ge{start}&_sort=_lastUpdated&_count=200"
-    )
-    items = tuple(
-        _item(endpoint, resource, source, now)
+    start = since - OVERLAP
+    result = _fetch_since(api, resource_type, start)
+    earlier = _find_earlier(api, resource_type, result, cursor, now)
+    if earlier is not None:
+        start = min(start, earlier - OVERLAP)
+        result = _fetch_since(api, resource_type, start)
+    resources = [
+        resource
         for resource in result.resources
-        if resource.get("resourceType") == resource_type and resource.get("id")
-    )
+        if resource.get("resourceType") == resource_type
+        and resource.get("id")
+        and _is_since(resource, start - OVERLAP)
+    ]
+    items = tuple(_item(endpoint, resource, source, now) for resource in resources)
     if not result.complete:
         return Changed(items, None, "a page of the search could not be read")
-    seen = [_last_updated(resource) for resource in result.resources]
-    return Changed(items, max([moment for moment in seen if moment], default=since))
+    seen = [moment for moment in map(_last_updated, resources) if moment]
+    newest = max(seen, default=since if earlier is None else earlier)
+    return Changed(items, _limit(newest, result.server_time), None, earlier is not None)
+
+
+def _fetch_since(api: FhirApi, resource_type: str, start: datetime) -> SearchResult:
+    """Search by _lastUpdated, or read the type's history where that is refused."""
+    told = write_instant(start)
+    query = f"{resource_type}?_lastUpdated=ge{told}&_sort=_lastUpdated&_count=200"
+    try:
+        return api.fetch_search(query)
+    except FhirError as error:
+        if error.status not in _UNSEARCHABLE:
+            raise
+        refused = error
+    try:
+        return api.fetch_search(f"{resource_type}/_history?_since={told}&_count=200")
+    except FhirError:
+        raise refused from None
+
+
+def _find_earlier(
+    api: FhirApi,
+    resource_type: str,
+    result: SearchResult,
+    cursor: inbox.PollCursor | None,
+    now: datetime,
+) -> datetime | None:
+    """Return from when to read where the server's clock stands before the cursor.
+
+    A version that was written since the last read then bears at least the server's
+    time less what passed since. Without a Date header the newest version there is
+    tells. None where the clock was not set back.
+    """
+    if cursor is None:
+        return None
+    shown = result.server_time
+    if shown is not None:
+        behind = cursor.since - OVERLAP - shown
+        if not timedelta(0) < behind <= LONGEST_STEP:
+            return None
+        return shown - max(now - (cursor.read_at or now), timedelta(0))
+    if result.resources or not result.complete or cursor.since == EPOCH:
+        return None
+    newest = _fetch_newest(api, resource_type)
+    if newest is None or newest + TICK + OVERLAP >= cursor.since:
+        return None
+    return newest
+
+
+def _limit(newest: datetime, shown: datetime | None) -> datetime:
+    """Keep the cursor from running ahead of the server's clock with a version of then.
+
+    The Date header has whole seconds.
+    """
+    if shown is None or newest - shown > LONGEST_STEP + OVERLAP:
+        return newest
+    return min(newest, shown + _DATE_UNIT)
+
+
+def _is_since(resource: dict[str, Any], start: datetime) -> bool:
+    """Tell whether a resource changed since; one without a time may have."""
+    moment = _last_updated(resource)
+    return moment is None or moment >= start
 
 
 def _item(
@@ -130,8 +260,9 @@ def _item(
     focus = f"{resource['resourceType']}/{resource['id']}"
     meta = resource.get("meta") or {}
     version = str(meta.get("versionId") or meta.get("lastUpdated") or "")
+    known = version or hashlib.sha256(orjson.dumps(resource)).hexdigest()[:32]
     return inbox.NewItem(
-        key=f"{endpoint.id}|{focus}|{version}",
+        key=f"{endpoint.id}|{focus}|{known}",
         endpoint_id=endpoint.id,
         subscription_id=None,
         notification_id=None,
@@ -140,12 +271,12 @@ def _item(
         version=version or None,
         event_number=None,
         resource_type=str(resource["resourceType"]),
-        interaction="update",
+        interaction="delete" if resource.get("_deleted") else "update",
         shard=shard_of(endpoint.id, focus),
         received_at=now,
     )
 
 
 def _last_updated(resource: dict[str, Any]) -> datetime | None:
-    text = (resource.get("meta") or {}).get("lastUpdated")
-    return read_instant(text).astimezone(UTC) if text else None
+    moment = find_instant((resource.get("meta") or {}).get("lastUpdated"))
+    return moment.astimezone(UTC) if moment else None

@@ -18,7 +18,8 @@ from middleware.storage.rows import end_rows, retry_row
 class NewItem:
     """A focus that may have changed; without ``focus``, criteria to read again.
 
-    ``source`` is push or poll, ``focus`` is ``Type/id``.
+    ``source`` is push, poll, recovery, or empty (a push that named no focus, and a
+    search); ``focus`` is ``Type/id``.
     """
 
     key: str
@@ -106,20 +107,24 @@ def kill_inbox(tx: Tx, item_id: int, error: str, now: datetime) -> None:
 
 @dataclass(frozen=True)
 class PollCursor:
-    """How far the poll of one resource type at one endpoint has read."""
+    """How far the poll of one resource type at one endpoint has read.
+
+    ``read_at`` is when a search was last read to its end, ``polled_at`` the last try.
+    """
 
     endpoint_id: str
     resource_type: str
     since: datetime
     polled_at: datetime | None
     error: str | None
+    read_at: datetime | None
 
 
 def read_cursor(tx: Tx, endpoint_id: str, resource_type: str) -> PollCursor | None:
     """Return the poll cursor; None before the first poll."""
     row = tx.execute(
-        "SELECT endpoint_id, resource_type, since, polled_at, error FROM poll_cursor "
-        "WHERE endpoint_id = %s AND resource_type = %s",
+        "SELECT endpoint_id, resource_type, since, polled_at, error, read_at "
+        "FROM poll_cursor WHERE endpoint_id = %s AND resource_type = %s",
         (endpoint_id, resource_type),
     ).fetchone()
     return PollCursor(**row) if row else None
@@ -132,20 +137,28 @@ def advance_cursor(
     since: datetime,
     polled_at: datetime,
     error: str | None = None,
+    *,
+    back: bool = False,
 ) -> None:
-    """Record a poll; ``since`` never goes back, and stays where an error is told."""
+    """Record a poll; ``since`` stays where an error is told.
+
+    It goes back only when ``back`` says that the server's clock did.
+    """
     tx.execute(
         "INSERT INTO poll_cursor AS c (endpoint_id, resource_type, since, polled_at, "
-        "error) VALUES (%(endpoint)s, %(type)s, %(since)s, %(polled)s, %(error)s) "
+        "error, read_at) VALUES (%(endpoint)s, %(type)s, %(since)s, %(polled)s, "
+        "%(error)s, CASE WHEN %(error)s::text IS NULL THEN %(polled)s::timestamptz END) "
         "ON CONFLICT (endpoint_id, resource_type) DO UPDATE SET "
         "polled_at = excluded.polled_at, error = excluded.error, "
-        "since = CASE WHEN excluded.error IS NULL "
-        "THEN greatest(c.since, excluded.since) ELSE c.since END",
+        "read_at = coalesce(excluded.read_at, c.read_at), "
+        "since = CASE WHEN excluded.error IS NOT NULL THEN c.since "
+        "WHEN %(back)s THEN excluded.since ELSE greatest(c.since, excluded.since) END",
         {
             "endpoint": endpoint_id,
             "type": resource_type,
             "since": since,
             "polled": polled_at,
             "error": error,
+            "back": back,
         },
     )

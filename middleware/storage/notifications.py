@@ -36,9 +36,9 @@ WITH kept AS (
     RETURNING id, subscription_id, received_at, type
 ), told AS (
     INSERT INTO tally (notification_id, subscription_id, received_at, type, status,
-        count, numbers)
+        count, numbers, digests)
     SELECT id, subscription_id, received_at, type, %(status)s::text,
-        %(count)s::bigint, %(numbers)s::bigint[] FROM kept WHERE type IS NOT NULL
+        %(count)s::bigint, %(numbers)s::bigint[], %(digests)s::text[] FROM kept WHERE type IS NOT NULL
 )
 INSERT INTO inbox ({_NAMES}, subscription_id, notification_id, received_at, due_at)
 SELECT {_NAMES}, subscription_id, id, received_at, received_at
@@ -59,7 +59,8 @@ class NewNotification:
     """One notification as it came; ``headers`` hold no secret.
 
     ``type`` is None when it is set aside, ``error`` then says why. ``status``,
-    ``count`` and ``numbers`` are what it told of its subscription.
+    ``count`` and ``numbers`` are what it told of its subscription, ``digests`` one in
+    hexadecimal for each number.
     """
 
     subscription_id: str
@@ -76,6 +77,7 @@ class NewNotification:
     status: str | None = None
     count: int | None = None
     numbers: tuple[int, ...] = ()
+    digests: tuple[str, ...] = ()
 
 
 def insert_notification(
@@ -91,6 +93,7 @@ def insert_notification(
         "headers": orjson.dumps(notification.headers).decode(),
         # As text: the driver writes a list many times slower.
         "numbers": f"{{{','.join(map(str, notification.numbers))}}}",
+        "digests": f"{{{','.join(notification.digests)}}}",
     }
     for name in _TYPES:
         many = [getattr(item, name) for item in items]

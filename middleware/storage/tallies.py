@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from middleware.storage.connecting import Tx
+from middleware.storage.connecting import Row, Tx
 
 
 @dataclass(frozen=True)
 class Tally:
     """One delivery: its type, the Subscription.status it claims, and its numbers.
 
-    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own.
+    ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own, ``digests``
+    one for each of them.
     """
 
     notification_id: int
@@ -23,6 +24,7 @@ class Tally:
     status: str | None
     count: int | None
     numbers: tuple[int, ...]
+    digests: tuple[str, ...] = ()
 
 
 def list_tallied(tx: Tx) -> list[str]:
@@ -45,8 +47,14 @@ def take_tallies(tx: Tx, subscription_id: str, limit: int) -> Sequence[Tally]:
     rows = tx.execute(
         "DELETE FROM tally WHERE notification_id IN (SELECT notification_id FROM tally "
         "WHERE subscription_id = %s ORDER BY notification_id LIMIT %s) RETURNING "
-        "notification_id, subscription_id, received_at, type, status, count, numbers",
+        "notification_id, subscription_id, received_at, type, status, count, numbers, "
+        "digests",
         (subscription_id, limit),
     ).fetchall()
-    found = [Tally(**{**row, "numbers": tuple(row["numbers"])}) for row in rows]
+    found = [_read(row) for row in rows]
     return sorted(found, key=lambda tally: tally.notification_id)
+
+
+def _read(row: Row) -> Tally:
+    arrays = {name: tuple(row[name]) for name in ("numbers", "digests")}
+    return Tally(**{**row, **arrays})

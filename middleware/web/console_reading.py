@@ -14,6 +14,7 @@ from middleware.web.endpoint_row import numbered, subscription_word
 from middleware.web.event_page import EventPage, read_event
 from middleware.web.holding import list_targets
 from middleware.web.overview_page import read_overview
+from middleware.web.subscription_row import say_numbers, say_trouble
 
 PAGE = 50
 AUDITED = 200
@@ -66,6 +67,8 @@ def _add_overview(app: Flask, ports: ConsolePorts, plans: words.PlanWords) -> No
             plans=plans,
             subscription_word=subscription_word,
             numbered=numbered,
+            say_numbers=say_numbers,
+            say_trouble=say_trouble,
             forms=words.FORMS,
         )
 

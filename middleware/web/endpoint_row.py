@@ -1,4 +1,4 @@
-"""One endpoint as the console's table shows it: five named checks and when."""
+"""One endpoint as the console's table shows it: six named checks and when."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from datetime import datetime, timedelta
 
 from mappings.endpoint import Endpoint
 from mappings.event import FOCUS_TYPES
-from middleware.storage import controls, inbox, subscriptions
+from middleware.storage import (
+    completeness,
+    conditions,
+    controls,
+    inbox,
+    subscriptions,
+)
 from middleware.storage.connecting import Tx
 from middleware.storage.console_reading import EndpointWork
 from middleware.storage.controls import ControlRow
 from middleware.storage.subscriptions import SubscriptionRow
+from middleware.web.subscription_row import list_pushed_types, say_share
 from middleware.web.words import count
 from subscriptions.case import Action
 from subscriptions.memory import load_memory
@@ -34,7 +41,9 @@ class EndpointRow:
     """One endpoint with its checks.
 
     ``last_poll`` is of the type that was read longest ago, ``poll_error`` its fault;
-    ``alerts`` are Subscriptions that need a person, with the controller's sentence.
+    ``alerts`` are Subscriptions that need a person, with the controller's sentence;
+    ``share`` is what push delivered of all that was found in seven days; ``unread``
+    counts the subscriptions whose misses could not be read again yet.
     """
 
     id: str
@@ -45,6 +54,7 @@ class EndpointRow:
     word: str
     read: Check
     push: Check
+    share: Check
     events: Check
     messages: Check
     record: Check
@@ -53,6 +63,7 @@ class EndpointRow:
     poll_error: str | None
     event_count: int
     alerts: tuple[str, ...] = ()
+    unread: int = 0
 
 
 def read_row(
@@ -68,7 +79,8 @@ def read_row(
     wanted = controls.list_controls(tx, endpoint.id)
     polled = {row.id for row in wanted if load_memory(row.memory).action == Action.POLL}
     push = _push([row for row in mine if row.id not in polled])
-    tone, word = _status(read, push)
+    share = _share(tx, endpoint.id, mine, now)
+    tone, word = _status(read, push, share)
     return EndpointRow(
         id=endpoint.id,
         name=endpoint.name,
@@ -78,6 +90,7 @@ def read_row(
         word=word,
         read=read,
         push=push,
+        share=share,
         events=_bad(work.dead, "stop", "given up", f"{work.events:,} worked off"),
         messages=_bad(work.failed, "warn", "failed", "None failed"),
         record=_bad(work.kept, "warn", "refused", f"{work.recorded:,} written"),
@@ -87,11 +100,8 @@ def read_row(
         last_poll=last_poll,
         poll_error=error,
         event_count=work.events,
-        alerts=tuple(
-            f"{row.resource_type}: {load_memory(row.memory).reason}"
-            for row in wanted
-            if load_memory(row.memory).alert
-        ),
+        alerts=_alerts(wanted),
+        unread=_unread(tx, endpoint.id),
     )
 
 
@@ -117,17 +127,47 @@ def _push(rows: list[SubscriptionRow]) -> Check:
     return Check("ok", f"{len(rows)} of {len(rows)} heard")
 
 
+def _alerts(wanted: list[ControlRow]) -> tuple[str, ...]:
+    return tuple(
+        f"{row.resource_type}: {load_memory(row.memory).reason}"
+        for row in wanted
+        if load_memory(row.memory).alert
+    )
+
+
+def _unread(tx: Tx, endpoint_id: str) -> int:
+    watched = conditions.list_watched(tx, endpoint_id)
+    return sum(item.condition.error is not None for item in watched)
+
+
+def _share(
+    tx: Tx, endpoint_id: str, rows: list[SubscriptionRow], now: datetime
+) -> Check:
+    """Judge the types that have a subscription: only there push could deliver."""
+    types = list_pushed_types(rows)
+    shares = completeness.read_shares(tx, now).items()
+    mine = [
+        share
+        for (owner, name), share in shares
+        if owner == endpoint_id and name in types
+    ]
+    whole = completeness.Share(
+        sum(share.found for share in mine), sum(share.pushed for share in mine)
+    )
+    return Check(*say_share(whole, subscribed=bool(rows)))
+
+
 def _bad(number: int, tone: str, word: str, fine: str) -> Check:
     return Check(tone, f"{number:,} {word}") if number else Check("ok", fine)
 
 
-def _status(read: Check, push: Check) -> tuple[str, str]:
+def _status(read: Check, push: Check, share: Check) -> tuple[str, str]:
     if read.tone == "stop":
         return "stop", "Cannot read"
     if read.tone == "warn":
         return "warn", read.said
-    if push.tone in ("warn", "off"):
-        return "ok", "Healthy, polling"
+    if push.tone in ("warn", "off") or share.tone == "warn":
+        return "ok", "Healthy, polling only"
     return "ok", "Healthy"
 
 

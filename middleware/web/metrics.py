@@ -6,8 +6,17 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from mappings.event import FOCUS_TYPES
-from middleware.storage import endpoints, inbox, overview, story, subscriptions
+from middleware.storage import (
+    completeness,
+    conditions,
+    endpoints,
+    inbox,
+    overview,
+    story,
+    subscriptions,
+)
 from middleware.storage.connecting import Tx
+from middleware.web.subscription_row import list_pushed_types
 
 Labels = Mapping[str, str]
 Samples = list[tuple[Labels, float]]
@@ -15,7 +24,7 @@ Samples = list[tuple[Labels, float]]
 
 def write_metrics(tx: Tx, now: datetime) -> str:
     """Return all metrics as text."""
-    return "\n".join([*_counts(tx), *_states(tx), *_ages(tx, now), ""])
+    return "\n".join([*_counts(tx), *_states(tx), *_ages(tx, now), *_push(tx, now), ""])
 
 
 def _counts(tx: Tx) -> Iterator[str]:
@@ -82,6 +91,38 @@ def _ages(tx: Tx, now: datetime) -> Iterator[str]:
         "worker_tick_age_seconds",
         "Since a worker last ticked",
         [({}, (now - tick).total_seconds())] if tick else [],
+    )
+
+
+def _push(tx: Tx, now: datetime) -> Iterator[str]:
+    pushed = {
+        (endpoint.id, name)
+        for endpoint in endpoints.list_endpoints(tx)
+        for name in list_pushed_types(subscriptions.list_subscriptions(tx, endpoint.id))
+    }
+    yield from _gauge(
+        "push_completeness",
+        "Share of the versions found in seven days that push had delivered",
+        [
+            ({"endpoint": endpoint, "type": name}, share.ratio)
+            for (endpoint, name), share in sorted(
+                completeness.read_shares(tx, now).items()
+            )
+            if share.ratio is not None and (endpoint, name) in pushed
+        ],
+    )
+    troubled: dict[tuple[str, str], int] = {}
+    for row in conditions.list_watched(tx):
+        if row.condition.trouble is not None:
+            key = (row.endpoint_id, row.condition.trouble.value)
+            troubled[key] = troubled.get(key, 0) + 1
+    yield from _gauge(
+        "subscription_troubles",
+        "Subscriptions that may have missed something, by trouble",
+        [
+            ({"endpoint": endpoint, "trouble": name}, total)
+            for (endpoint, name), total in sorted(troubled.items())
+        ],
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mappings.event import NOTES
+from middleware.storage import conditions as standing
 from middleware.storage import console_reading as reading
 from middleware.storage import (
     controls,
@@ -25,6 +26,7 @@ from middleware.storage.switches import SwitchRow
 from middleware.web.endpoint_row import EndpointRow, controlled, read_row
 from middleware.web.problems import INCOMPLETE, Problem, Sight, find_problems
 from middleware.web.words import PlanWords, ago, count
+from subscriptions.recovery import Condition
 
 BACKLOG = 1000
 TICK = "janitor"
@@ -59,7 +61,8 @@ class Counts:
 class Page:
     """Everything on the first page; ``problems`` has the worst first.
 
-    ``sentences`` say by subscription what its controller does.
+    ``sentences`` say by subscription what its controller does; ``conditions`` are the
+    subscriptions' by id.
     """
 
     problems: tuple[Problem, ...]
@@ -68,6 +71,7 @@ class Page:
     endpoints: tuple[EndpointRow, ...]
     subscriptions: tuple[SubscriptionRow, ...]
     sentences: Mapping[str, str]
+    conditions: Mapping[str, Condition]
     counts: Counts
     switches: tuple[SwitchRow, ...]
 
@@ -106,6 +110,7 @@ def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
         endpoints=rows,
         subscriptions=tuple(mine),
         sentences={row.id: controlled(row) for row in controls.list_controls(tx)},
+        conditions={row.id: row.condition for row in standing.list_watched(tx)},
         counts=counts,
         switches=holds,
     )

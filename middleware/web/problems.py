@@ -203,15 +203,7 @@ def _lesser(sight: Sight) -> Iterator[Problem]:
                 f"{row.name} was last read {ago(row.last_poll, sight.now)}.",
                 "Events that its notifications miss are found late.",
             )
-        for sentence in row.alerts:
-            yield Problem("warn", row.name, f"{row.name}, {sentence}", SAFE)
-        if row.push.tone == "warn" and not row.alerts:
-            yield Problem(
-                "warn",
-                row.name,
-                f"{row.name} has switched notifications off: {row.push.said}.",
-                "Nothing is lost: the regular read finds its events, a little later.",
-            )
+        yield from _missed(row)
         yield from _passed_over(row, sight)
     if sight.holds and not sight.all_held:
         yield Problem(
@@ -229,4 +221,34 @@ def _lesser(sight: Sight) -> Iterator[Problem]:
             f"{count(rest, 'task')} {'waits' if rest == 1 else 'wait'} for staff.",
             "A person does these; no message takes their place.",
             Act(f"See {count(rest, 'task')}", f"{ATTENTION}#wait"),
+        )
+
+
+def _missed(row: EndpointRow) -> Iterator[Problem]:
+    """List what notifications leave out; the regular read finds it."""
+    for sentence in row.alerts:
+        yield Problem("warn", row.name, f"{row.name}, {sentence}", SAFE)
+    if row.push.tone == "warn" and not row.alerts:
+        yield Problem(
+            "warn",
+            row.name,
+            f"{row.name} has switched notifications off: {row.push.said}.",
+            "Nothing is lost: the regular read finds its events, a little later.",
+        )
+    if row.share.tone == "warn":
+        yield Problem(
+            "warn",
+            row.name,
+            f"{row.name} pushes nothing though it is subscribed to: it is polled only.",
+            "Nothing is lost: the regular read finds its events, a little later. "
+            "Ask the EHR's team whether its deliveries reach this address.",
+        )
+    if row.unread:
+        yield Problem(
+            "warn",
+            row.name,
+            f"What {count(row.unread, 'subscription')} of {row.name} may have "
+            "missed could not be read again yet.",
+            "It is tried again every minute and nothing is passed over. The reason "
+            "is in the table of subscriptions.",
         )

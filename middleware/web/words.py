@@ -43,6 +43,8 @@ CHANNELS = {"sms": "text", "email": "email", "screen": "screen"}
 ARRIVALS = {
     "push": "The EHR's notification",
     "poll": "Found by the regular read of the chart",
+    "recovery": "Found by reading again what a subscription had missed",
+    "empty": "The EHR's notification without a focus, and a search",
     "r4-backport": "The EHR's notification (R4 backport)",
     "r4b": "The EHR's notification (R4B)",
     "r5": "The EHR's notification (R5)",

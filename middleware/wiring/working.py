@@ -11,6 +11,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.control import control_subscriptions
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
+from middleware.stages.recover import recover_subscriptions
 from middleware.stages.settled import read_ended_tasks
 from middleware.stages.track import track_subscriptions
 from middleware.storage import login_links
@@ -26,6 +27,7 @@ from middleware.worker import Worker
 
 CONTROL_EVERY = timedelta(seconds=5)
 TRACK_EVERY = timedelta(seconds=1)
+RECOVER_EVERY = timedelta(seconds=2)
 ORPHANS_EVERY = timedelta(seconds=2)
 GENERATION_EVERY = timedelta(minutes=1)
 RETENTION_EVERY = timedelta(days=1)
@@ -55,6 +57,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
         Periodic("track", TRACK_EVERY, lambda: _track(context)),
         Periodic("control", CONTROL_EVERY, lambda: control_subscriptions(ports)),
+        Periodic("recover", RECOVER_EVERY, lambda: _recover(context)),
         Periodic("tasks", poll_every, lambda: _close_tasks(context)),
         Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
@@ -73,6 +76,10 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
 
 def _track(context: StageContext) -> None:
     track_subscriptions(context)
+
+
+def _recover(context: StageContext) -> None:
+    recover_subscriptions(context)
 
 
 def _close_tasks(context: StageContext) -> None:

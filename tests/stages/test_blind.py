@@ -32,7 +32,7 @@ def count_searches(world: World) -> list[str]:
     asked: list[str] = []
 
     def note(verb: str, what: str) -> None:
-        if verb == "search" and "_lastUpdated" in what:
+        if verb == "search" and "_lastUpdated=ge" in what:
             asked.append(what)
 
     world.fhir.fault = note
@@ -72,7 +72,7 @@ def test_one_that_comes_during_the_search_is_searched_for_again(
     asked: list[str] = []
 
     def interrupt(verb: str, what: str) -> None:
-        if verb == "search" and "_lastUpdated" in what:
+        if verb == "search" and "_lastUpdated=ge" in what:
             asked.append(what)
             if len(asked) == 1:
                 assert post(hook, b"").status_code == 200

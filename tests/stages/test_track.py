@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from middleware.stages.track import track_subscriptions
-from middleware.storage import subscriptions
+from middleware.storage import conditions, subscriptions
+from subscriptions.numbering import Hole, Mode
 from tests.stages.listening import subscribe
 from tests.stages.world import START, World
 
@@ -18,14 +19,22 @@ def tracked(world: World) -> World:
     return world
 
 
-def tell(world: World, number: int, *, status: str | None = None, later: int = 0):
-    row = (number, "s1", START + timedelta(seconds=later), status, number, [number])
+def tell(world: World, number: int, *, later: int = 0, **changes):
+    row = {
+        "id": number,
+        "at": START + timedelta(seconds=later),
+        "status": None,
+        "type": "event-notification",
+        "count": number,
+        "numbers": [number],
+        "digests": [f"d{number}"],
+    }
     with world.database.tx() as tx:
         tx.execute(
             "INSERT INTO tally (notification_id, subscription_id, received_at, type, "
-            "status, count, numbers) "
-            "VALUES (%s, %s, %s, 'event-notification', %s, %s, %s)",
-            row,
+            "status, count, numbers, digests) VALUES (%(id)s, 's1', %(at)s, %(type)s, "
+            "%(status)s, %(count)s, %(numbers)s, %(digests)s)",
+            row | changes,
         )
 
 
@@ -62,3 +71,61 @@ def test_subscription_that_another_counts_is_left_to_it(tracked):
         assert track_subscriptions(tracked.context) == 0
 
     assert track_subscriptions(tracked.context) == 1
+
+
+def condition(world: World):
+    with world.database.tx() as tx:
+        (watched,) = conditions.list_watched(tx)
+    return watched.condition
+
+
+def test_numbers_are_counted_over_many_turns(tracked):
+    for number in (1, 2, 5):
+        tell(tracked, number, later=number)
+        track_subscriptions(tracked.context)
+    tell(tracked, 4, later=6)
+    track_subscriptions(tracked.context)
+
+    known = condition(tracked).numbering
+    assert known.mode is Mode.MONOTONIC
+    assert known.holes == (Hole(3, 3, START + timedelta(seconds=5)),)
+    assert dict(known.recent)[4] == "d4"
+
+
+@pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@81")
+@pytest.mark.parametrize("status", ["error", "off"])
+def test_error_and_off_become_the_subscriptions_trouble(tracked, status):
+    tell(tracked, 1, type="heartbeat", numbers=[], digests=[], status=status, later=3)
+    tell(tracked, 2, status=status, later=9)
+
+    track_subscriptions(tracked.context)
+
+    known = condition(tracked)
+    assert (known.trouble, known.trouble_at) == (status, START + timedelta(seconds=3))
+
+
+def test_answers_to_our_own_questions_are_no_sign(tracked):
+    tell(tracked, 1, type="query-event", count=4)
+
+    track_subscriptions(tracked.context)
+
+    assert state(tracked)[2] is None
+    assert condition(tracked).last_sign == START
+    assert condition(tracked).numbering.highest == 4
+
+
+def test_hours_with_a_delivery_are_remembered_for_four_weeks(tracked):
+    tell(tracked, 1, later=60)
+    tell(tracked, 2, later=120)
+    tell(tracked, 3, later=3600)
+    track_subscriptions(tracked.context)
+    with tracked.database.tx() as tx:
+        heard = conditions.list_heard(tx)
+    assert heard == {"s1": {START, START + timedelta(hours=1)}}
+
+    tracked.clock.instant += timedelta(days=30)
+    tell(tracked, 4, later=30 * 86400)
+    track_subscriptions(tracked.context)
+    with tracked.database.tx() as tx:
+        heard = conditions.list_heard(tx)
+    assert heard == {"s1": {START + timedelta(days=30)}}

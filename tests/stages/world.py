@@ -154,6 +154,12 @@ class ScriptedFhir:
         versions = self.versions[name]
         return SearchResult(tuple(versions) if name != query else (versions[-1],))
 
+    def fetch_operation(
+        self, path: str, parameters: Sequence[Mapping[str, Any]] = ()
+    ) -> Resource:
+        self._check("operation", path)
+        raise FhirError("answered 404", status=404, permanent=True)
+
     def send_create(
         self,
         resource: Resource,

@@ -83,10 +83,14 @@ def test_the_poll_cursor_goes_ahead_and_waits_where_a_poll_failed(database):
         advance_cursor(tx, "e1", "Encounter", NOW, NOW)
         advance_cursor(tx, "e1", "Encounter", LATER, LATER, "503")
         assert read_cursor(tx, "e1", "Encounter") == PollCursor(
-            "e1", "Encounter", NOW, LATER, "503"
+            "e1", "Encounter", NOW, LATER, "503", read_at=NOW
         )
         advance_cursor(tx, "e1", "Encounter", LATER, LATER)
         advance_cursor(tx, "e1", "Encounter", NOW, LATER)
         assert read_cursor(tx, "e1", "Encounter") == PollCursor(
-            "e1", "Encounter", LATER, LATER, None
+            "e1", "Encounter", LATER, LATER, None, read_at=LATER
         )
+        advance_cursor(tx, "e1", "Encounter", NOW, LATER, "503", back=True)
+        assert read_cursor(tx, "e1", "Encounter").since == LATER
+        advance_cursor(tx, "e1", "Encounter", NOW, LATER, back=True)
+        assert read_cursor(tx, "e1", "Encounter").since == NOW

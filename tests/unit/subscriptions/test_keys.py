@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from subscriptions.keys import inbox_keys
+from subscriptions.keys import event_digests, inbox_keys
 from subscriptions.notification import (
     Notification,
     NotificationEvent,
@@ -90,3 +91,24 @@ def test_a_long_id_makes_a_short_key() -> None:
     two = NotificationEvent(None, event_id="x" * 4999 + "y")
     assert len(keys(one)[0]) < 400
     assert keys(one) != keys(two)
+
+
+def test_a_number_is_known_by_its_event_however_it_is_sent_again() -> None:
+    told = NotificationEvent("Encounter/e1", version="3", number=7)
+    first, again = (
+        event_digests(Notification(NotificationType.EVENT, "r5", (told,)), body=body)
+        for body in (b"first", b"again")
+    )
+    assert first == again
+    other = replace(told, version="4")
+    whole = Notification(NotificationType.EVENT, "r5", (told, other))
+    assert len(set(event_digests(whole, body=b"first"))) == 2
+
+
+def test_a_number_of_an_event_that_nothing_tells_is_known_by_the_body() -> None:
+    bare = NotificationEvent("Encounter/e1", number=7)
+    unnumbered = NotificationEvent("Encounter/e1")
+    whole = Notification(NotificationType.EVENT, "r5", (bare, unnumbered))
+    first, again = (event_digests(whole, body=body) for body in (b"first", b"again"))
+    assert len(first) == len(again) == 1
+    assert first != again
