@@ -56,6 +56,17 @@ def test_an_open_nudge_moves_with_its_occasion(database):
         assert list_due_nudges(tx, SHARD, DUE, 10) == []
 
 
+def test_a_key_that_comes_twice_at_once_is_one_nudge_as_it_came_last(database):
+    later = replace(NUDGE, id="n2", due_at=DUE + timedelta(days=1))
+    other = replace(NUDGE, id="n3", key="k3")
+    with database.tx() as tx:
+        seed(tx, nudge=False)
+        ids = upsert_nudges(tx, [NUDGE, other, later], NOW)
+        assert ids == {NUDGE.key: "n1", "k3": "n3"}
+        opened = list_open_nudges(tx, "e1", PATIENT)
+    assert opened == [other, replace(later, id="n1")]
+
+
 @pytest.mark.parametrize("state", ["sending", "sent", "failed", "skipped", "cancelled"])
 def test_a_nudge_that_is_not_open_is_left_alone(database, state):
     ended = replace(NUDGE, state=NudgeState(state))
