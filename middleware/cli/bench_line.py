@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -72,9 +72,36 @@ class Line:
         ``rate`` is in notifications per second, 0 as fast as they are taken. Raises
         CareCueError when work is left after ``patience`` seconds.
         """
+        load = self._load(count, rate, patience)
+        before, began = self._used(), time.perf_counter()
+        outcome = None
+        with _sender(load, self.rig.children.logs) as sender:
+            seen = _Watch(self, load, began)
+            while not seen.is_over(ended=outcome is not None):
+                if outcome is None and sender.poll() is not None:
+                    outcome = _outcome(sender, self.rig.children.logs)
+                    seen.forget(outcome)
+                if time.perf_counter() > began + patience:
+                    raise CareCueError(
+                        f"Work was left after {patience:.0f} s; nothing is lost, this "
+                        "machine is too slow for so much; try less"
+                    )
+                self.rig.children.check()
+        assert outcome is not None
+        used = self._used()
+        self._note(load, outcome)
+        cost = {name: used[name] - before[name] for name in used}
+        return Passage(
+            outcome,
+            seconds=seen.last - began,
+            latencies=seen.latencies(outcome.turns),
+            cpu_seconds={**cost, "generator": outcome.cpu_seconds},
+        )
+
+    def _load(self, count: int, rate: float, patience: float) -> Load:
         rig = self.rig
         first, rig.made = FIRST + rig.made, rig.made + count
-        load = Load(
+        return Load(
             port=rig.runtime.settings.listen_port,
             path=HOOK,
             secret=rig.secret,
@@ -86,30 +113,11 @@ class Line:
             connections=rig.connections,
             rate=rate,
         )
-        before, began = self._used(), time.perf_counter()
-        with _sender(load, rig.children.logs) as sender:
-            seen = _Watch(self, load, began)
-            while not seen.is_over(ended=sender.poll() is not None):
-                if time.perf_counter() > began + patience:
-                    raise CareCueError(
-                        f"Work was left after {patience:.0f} s; nothing is lost, this "
-                        "machine is too slow for so much; try less"
-                    )
-                rig.children.check()
-            outcome = _outcome(sender, rig.children.logs)
-        used = self._used()
-        passage = Passage(outcome, seen.last - began)
-        passage.latencies = [
-            seen.at[load.first + place] - turn
-            for place, turn in enumerate(outcome.turns)
-            if load.first + place in seen.at
-        ]
-        passage.cpu_seconds = {name: used[name] - before[name] for name in used}
-        passage.cpu_seconds["generator"] = outcome.cpu_seconds
-        rig.refused += len(outcome.refused)
+
+    def _note(self, load: Load, outcome: Outcome) -> None:
+        self.rig.refused += len(outcome.refused)
         numbers = range(load.first, load.first + outcome.sent)
-        rig.accepted += sorted(set(numbers).difference(outcome.refused))
-        return passage
+        self.rig.accepted += sorted(set(numbers).difference(outcome.refused))
 
     def list_wrong(self) -> list[int]:
         """Return the answered notifications without exactly the effects of their focus."""
@@ -169,6 +177,21 @@ class _Watch:
                 self.at[number] = self.last
                 del self._waiting[number]
         return False
+
+    def forget(self, outcome: Outcome) -> None:
+        """Wait no more for what was refused, or never sent."""
+        unsent = range(
+            self._load.first + outcome.sent, self._load.first + self._load.count
+        )
+        for number in (*outcome.refused, *unsent):
+            self._waiting.pop(number, None)
+
+    def latencies(self, turns: Sequence[float]) -> list[float]:
+        """Return the seconds from each one's turn to when it was seen decided."""
+        numbered = enumerate(turns, self._load.first)
+        return [
+            self.at[number] - turn for number, turn in numbered if number in self.at
+        ]
 
     def _count(self) -> int:
         with self._database.tx() as tx:

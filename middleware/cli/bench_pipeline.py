@@ -85,10 +85,15 @@ def pipeline(
         raise SystemExit(1)
 
 
-@click.command(hidden=True)
+@click.command()
 @click.argument("port", type=int)
 def ehr(port: int) -> None:
-    """Serve the benchmark's EHR."""
+    """Serve the benchmark's EHR alone, on this port of this machine.
+
+    \b
+    Example:
+      carecue bench ehr 8085
+    """
     serve_ehr(port)
 
 

@@ -157,11 +157,7 @@ def open_rig(home: Path, connections: int, *, ehr: bool = False) -> Iterator[Rig
     With ``ehr`` the endpoint's base is a port of this machine, where nothing serves yet.
     """
     with contextlib.ExitStack() as stack:
-        url = read_settings().database_url
-        if url is None:
-            url = stack.enter_context(_embedded(home / "postgres"))
-        name = f"carecue_bench_{os.getpid()}"
-        url = stack.enter_context(benching.own_database(url, name))
+        url = stack.enter_context(_own_database(home))
         ports = choose_ports(home, None, usual=False)
         settings = read_settings(
             home=home,
@@ -171,9 +167,6 @@ def open_rig(home: Path, connections: int, *, ehr: bool = False) -> Iterator[Rig
             console_port=ports.console,
             movable_clock=False,
         )
-        database = Database(url)
-        migrate(database)
-        database.close()
         runtime = stack.enter_context(open_runtime(settings))
         secret = RandomIds().secret()
         base = ehr_base(ports.sandbox) if ehr else BASE
@@ -199,6 +192,21 @@ def open_rig(home: Path, connections: int, *, ehr: bool = False) -> Iterator[Rig
 def ehr_base(port: int) -> str:
     """Return the FHIR base of an EHR on this machine."""
     return f"http://127.0.0.1:{port}/fhir"
+
+
+@contextlib.contextmanager
+def _own_database(home: Path) -> Iterator[str]:
+    """Make a database with our schema, on the server named or on an embedded one."""
+    with contextlib.ExitStack() as stack:
+        url = read_settings().database_url
+        if url is None:
+            url = stack.enter_context(_embedded(home / "postgres"))
+        name = f"carecue_bench_{os.getpid()}"
+        url = stack.enter_context(benching.own_database(url, name))
+        database = Database(url)
+        migrate(database)
+        database.close()
+        yield url
 
 
 @contextlib.contextmanager

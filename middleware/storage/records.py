@@ -5,7 +5,7 @@ Several patients are read as one is, by the same few statements.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -98,14 +98,8 @@ def read_owns(
     bad = {(row["system"], row["value"]) for row in returned}
     return {
         patient: OwnRecord(
-            preferences=tuple(
-                _preference(row) for row in preferences if row["patient"] == patient
-            ),
-            consents=tuple(
-                ConsentRecord(**{**row, "who": Who(row["who"])})
-                for row in consents
-                if _consents_to(row, asked, patient)
-            ),
+            preferences=tuple(map(_preference, _rows_of(preferences, patient))),
+            consents=tuple(_consents_to(consents, asked, patient)),
             sent=tuple(
                 item for record, item in told if record in asked.records_of(patient)
             ),
@@ -119,9 +113,18 @@ def read_owns(
     }
 
 
-def _consents_to(row: Row, asked: _Asked, patient: str) -> bool:
-    own = (row["endpoint_id"], row["patient"]) == (asked.endpoint_id, patient)
-    return own or (row["system"], row["value"]) in asked.addresses[patient]
+def _rows_of(rows: Iterable[Row], patient: str) -> Iterator[Row]:
+    return (row for row in rows if row["patient"] == patient)
+
+
+def _consents_to(
+    rows: Iterable[Row], asked: _Asked, patient: str
+) -> Iterator[ConsentRecord]:
+    """Yield what the patient said, and what anybody said of one of the addresses."""
+    for row in rows:
+        own = (row["endpoint_id"], row["patient"]) == (asked.endpoint_id, patient)
+        if own or (row["system"], row["value"]) in asked.addresses[patient]:
+            yield ConsentRecord(**{**row, "who": Who(row["who"])})
 
 
 def _count_waiting(tasks: Sequence[Row], asked: _Asked, patient: str) -> int:
