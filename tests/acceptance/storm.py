@@ -35,7 +35,8 @@ from middleware.storage.embedded import Embedded
 from middleware.storage.migrate import migrate
 from middleware.wiring.runtime import make_runtime
 from middleware.wiring.sandbox_control import SandboxControl
-from middleware.wiring.subscribing import Wanted, subscribe
+from middleware.wiring.subscribing import settle, want
+from subscriptions.wanting import Wanted, Way
 from tests.acceptance.line import _afternoon, _patient, _stay
 from tests.acceptance.relay import Rates, Relay
 from tests.acceptance.test_demo import free_ports
@@ -104,11 +105,9 @@ class Storm:
         for name in ("web", "worker-0", "worker-1"):
             self._run(name)
         self._wait("the web process", self._web_answers)
-        subscribe(
-            self.runtime,
-            self.endpoint,
-            Wanted("Encounter", "backport", f"{TOPICS}/encounter-change", "id-only"),
-        )
+        way = Way("backport", f"{TOPICS}/encounter-change", "id-only")
+        want(self.runtime, self.endpoint, [Wanted("Encounter", (way,))], ("Encounter",))
+        settle(self.runtime, self.endpoint, PATIENCE, lambda row: None)
         self.control.call("PUT", "/sandbox/faults", {**FAULTS, "seed": self._seed})
 
     def stop(self) -> None:
