@@ -92,7 +92,7 @@ class Worker:
             end = time.monotonic() + self._drain_seconds
             while done := step(shard, held.epoch):
                 handled += done
-                if time.monotonic() >= end or not self._work_left(stage, shard):
+                if time.monotonic() >= end:
                     break
         return handled
 

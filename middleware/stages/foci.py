@@ -177,7 +177,7 @@ class FociWork:
         wanted = list(dict.fromkeys(queries))
         try:
             answers = self.api.fetch_many(wanted) if wanted else ()
-        except FhirError:
+        except CareCueError:
             return {}
         return dict(zip(wanted, answers, strict=True))
 

@@ -37,7 +37,7 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
             check_epoch(tx, "resolve", shard, epoch)
             blind.merge_blind(tx, shard, now)
             items = inbox.list_inbox(tx, shard, now, BATCH)
-        known = {row.id: row for row in endpoints.list_endpoints(tx)}
+        known = {row.id: row for row in endpoints.list_endpoints(tx)} if items else {}
     for endpoint_id in dict.fromkeys(item.endpoint_id for item in items):
         mine = [item for item in items if item.endpoint_id == endpoint_id]
         endpoint = known[endpoint_id]
