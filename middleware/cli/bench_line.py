@@ -116,6 +116,9 @@ class Line:
 
     def _note(self, load: Load, outcome: Outcome) -> None:
         self.rig.refused += len(outcome.refused)
+        for status, times in outcome.statuses.items():
+            known = self.rig.statuses.get(status, 0)
+            self.rig.statuses[status] = known + times
         numbers = range(load.first, load.first + outcome.sent)
         self.rig.accepted += sorted(set(numbers).difference(outcome.refused))
 

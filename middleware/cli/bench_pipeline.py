@@ -117,6 +117,7 @@ def _measure(line: Line, rate: float, paced: int, burst: int) -> dict[str, Any]:
         "wrong": len(wrong),
         "first_wrong": line.describe(wrong[0]) if wrong else None,
         "refused": line.rig.refused,
+        "statuses": line.rig.statuses,
         "waiting": waiting,
         "dead": dead,
         "postgresql": line.rig.server.version,
