@@ -61,12 +61,23 @@ SELECT 1 FROM (
 LIMIT 1
 """
 
+# Deliveries that told of the patient: also those that led to no event, came again or
+# were set aside. The latter two are known only by what they say.
+_TOLD = f"""
+SELECT i.notification_id FROM inbox AS i WHERE i.endpoint_id = %(endpoint)s
+   AND (i.focus = %(patient)s
+        OR i.focus IN (SELECT focus FROM event WHERE {_MINE})
+        OR i.focus IN (SELECT reference FROM focus_state WHERE {_MINE}))
+UNION SELECT n.id FROM notification AS n JOIN subscription AS s ON s.id = n.subscription_id
+ WHERE s.endpoint_id = %(endpoint)s
+   AND (position(convert_to(%(patient)s || '"', 'UTF8') IN n.body) > 0
+        OR position(convert_to(%(patient)s || '/', 'UTF8') IN n.body) > 0)
+"""
+
 # In this order: a row's links are used before they go.
 _ERASED = {
     "notifications": "UPDATE notification SET body = '', headers = '{}' WHERE body <> '' "
-    "AND id IN (SELECT i.notification_id FROM inbox AS i JOIN event AS e "
-    "ON e.inbox_id = i.id WHERE e.endpoint_id = %(endpoint)s "
-    "AND e.patient = %(patient)s)",
+    f"AND id IN ({_TOLD})",
     "charts": "UPDATE event SET chart = %(chart)s, error = NULL, state = CASE state "
     "WHEN 'waiting' THEN 'done' ELSE state END, done_at = coalesce(done_at, %(now)s) "
     f"WHERE {_MINE} AND chart IS DISTINCT FROM %(chart)s",
@@ -93,6 +104,8 @@ _ERASED = {
     f"WHEN 'object' THEN value - 'why' ELSE value END WHERE {_MINE}",
     "permissions": f"DELETE FROM consent WHERE {_MINE} AND permit",
     "launches": f"DELETE FROM launch WHERE {_MINE}",
+    "numbers": "DELETE FROM contact_point WHERE bad_reason IS NULL AND (system, value) "
+    "IN (SELECT * FROM unnest(%(systems)s::text[], %(values)s::text[]))",
     "name": "UPDATE patient_lock SET name = NULL, seen_at = NULL "
     f"WHERE {_MINE} AND name IS NOT NULL",
 }
@@ -110,9 +123,12 @@ def export_patient(tx: Tx, endpoint_id: str, patient: str) -> dict[str, Any]:
         "systems": [system for system, _ in points],
         "values": [value for _, value in points],
     }
-    row = tx.execute(f"SELECT name FROM patient_lock WHERE {_MINE}", values).fetchone()
+    row = tx.execute(
+        f"SELECT name, merged_into FROM patient_lock WHERE {_MINE}", values
+    ).fetchone()
     found: dict[str, Any] = {
         "name": row["name"] if row else None,
+        "merged_into": row["merged_into"] if row else None,
         "contact_points": [{"system": name, "value": value} for name, value in points],
         "events": [_event(item) for item in tx.execute(_EVENTS, values)],
     }

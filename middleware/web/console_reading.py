@@ -10,7 +10,7 @@ from middleware.storage import console_reading as reading
 from middleware.web import attention_page, words
 from middleware.web.console_ports import ConsolePorts
 from middleware.web.console_shell import notice, show
-from middleware.web.endpoint_row import numbered, subscription_word
+from middleware.web.endpoint_row import subscription_word
 from middleware.web.event_page import EventPage, read_event
 from middleware.web.holding import list_targets
 from middleware.web.overview_page import read_overview
@@ -66,7 +66,6 @@ def _add_overview(app: Flask, ports: ConsolePorts, plans: words.PlanWords) -> No
             movable=ports.forward is not None,
             plans=plans,
             subscription_word=subscription_word,
-            numbered=numbered,
             say_numbers=say_numbers,
             say_trouble=say_trouble,
             forms=words.FORMS,

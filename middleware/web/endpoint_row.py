@@ -19,7 +19,6 @@ from middleware.storage.console_reading import EndpointWork
 from middleware.storage.controls import ControlRow
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.web.subscription_row import list_pushed_types, say_share
-from middleware.web.words import count
 from subscriptions.case import Action
 from subscriptions.memory import load_memory
 
@@ -91,7 +90,7 @@ def read_row(
         read=read,
         push=push,
         share=share,
-        events=_bad(work.dead, "stop", "given up", f"{work.events:,} worked off"),
+        events=_bad(work.dead, "stop", "given up", f"{work.events:,} handled"),
         messages=_bad(work.failed, "warn", "failed", "None failed"),
         record=_bad(work.kept, "warn", "refused", f"{work.recorded:,} written"),
         last_notification=max(
@@ -175,16 +174,11 @@ def subscription_word(row: SubscriptionRow) -> tuple[str, str]:
     """Return the tone and word of one subscription."""
     if row.status in BROKEN:
         return "warn", row.status.capitalize()
+    if row.status == "requested":
+        return "info", "Asked for, not active yet"
     if row.last_seen_at is None:
-        return "info", "Waiting for the first notification"
+        return "info", "Nothing heard yet"
     return "ok", "Active"
-
-
-def numbered(row: SubscriptionRow) -> str:
-    """Return the last event number, where this form has numbers."""
-    if row.last_number is None:
-        return "not numbered" if row.form == "criteria" else "none yet"
-    return count(row.last_number, "event")
 
 
 def controlled(row: ControlRow) -> str:

@@ -44,9 +44,12 @@ def list_pushed_types(rows: Iterable[SubscriptionRow]) -> frozenset[str]:
     return types if types <= set(FOCUS_TYPES) else frozenset(FOCUS_TYPES)
 
 
-def say_numbers(condition: Condition) -> str:
-    """Return how the server numbers, and what that is good for."""
-    return f"{NUMBERS[condition.numbering.mode]}."
+def say_numbers(row: SubscriptionRow, condition: Condition) -> str:
+    """Return how many events the server counted, and what its numbers are good for."""
+    mode = Mode.ABSENT if row.form == "criteria" else condition.numbering.mode
+    if row.last_number is None:
+        return "None yet." if mode is Mode.UNKNOWN else f"{NUMBERS[mode]}."
+    return f"{count(row.last_number, 'event')}. {NUMBERS[mode]}."
 
 
 def say_trouble(condition: Condition, now: datetime) -> str | None:

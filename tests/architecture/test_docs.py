@@ -99,3 +99,15 @@ def test_links_to_files_of_the_project_are_whole(page: Path) -> None:
     local = [target.partition("#")[0] for target in targets if "://" not in target]
 
     assert [name for name in local if name and not (page.parent / name).exists()] == []
+
+
+def test_decisions_have_numbers_of_their_own_and_carry_them_in_their_headings() -> None:
+    pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    numbers = [page.name[:4] for page in pages]
+
+    assert len(set(numbers)) == len(numbers)
+    assert [
+        page.name
+        for page, number in zip(pages, numbers, strict=True)
+        if not page.read_text().startswith(f"# {number}: ")
+    ] == []

@@ -174,6 +174,71 @@ def test_erase_leaves_no_word_of_the_patient_but_the_denial(database):
     assert (known.id, known.text, known.address) == ("d1", "", "")
 
 
+def keep_delivery(tx, body, focus=None, state="accepted"):
+    """Store one raw delivery; with the inbox row of its focus, where it has one."""
+    row = tx.execute(
+        "INSERT INTO notification (subscription_id, received_at, method, path, headers, "
+        "body, state) VALUES ('s1', %s, 'POST', '/hooks/k', '{}', %s, %s) RETURNING id",
+        (NOW, body, state),
+    ).fetchone()
+    if focus:
+        tx.execute(
+            "INSERT INTO inbox (key, endpoint_id, notification_id, source, focus, shard, "
+            "received_at, due_at, note) VALUES (%s, 'e1', %s, 'push', %s, 0, %s, %s, "
+            "'too-long-ago')",
+            (focus, row["id"], focus, NOW, NOW),
+        )
+
+
+def test_erase_empties_deliveries_that_led_to_no_event_or_were_set_aside(database):
+    with database.tx() as tx:
+        fill(tx)
+        tx.execute(
+            "INSERT INTO focus_state VALUES ('e1', 'Encounter/old', '1', 'finished', "
+            "'f', %s, %s)",
+            (NOW, PATIENT),
+        )
+        keep_delivery(tx, b"old stay", "Encounter/old")
+        keep_delivery(tx, b"the record itself", PATIENT)
+        keep_delivery(
+            tx, b'{"reference": "%s"} aside' % PATIENT.encode(), None, "quarantined"
+        )
+        keep_delivery(tx, b'{"reference": "%s2"} other' % PATIENT.encode())
+        counts = stewarding.erase_patient(tx, "e1", PATIENT, "admin", NOW)
+        left = tx.execute("SELECT body FROM notification WHERE body <> ''").fetchall()
+
+    assert counts["notifications"] == 3
+    assert [bytes(row["body"]).split()[-1] for row in left] == [b"other"]
+
+
+def test_erase_forgets_a_number_but_not_that_it_is_wrong(database):
+    with database.tx() as tx:
+        fill(tx)
+        tx.execute(
+            "INSERT INTO contact_point (system, value) VALUES ('sms', %s) "
+            "ON CONFLICT DO NOTHING",
+            (NUMBER,),
+        )
+        erased = stewarding.erase_patient(tx, "e1", PATIENT, "admin", NOW)
+        rows = tx.execute("SELECT value FROM contact_point").fetchall()
+        fill_again = ("sms", NUMBER, "wrong-number", NOW)
+        tx.execute("INSERT INTO contact_point VALUES (%s, %s, %s, %s)", fill_again)
+        stewarding.erase_patient(tx, "e1", PATIENT, "admin", NOW)
+        kept = tx.execute("SELECT bad_reason FROM contact_point").fetchall()
+
+    assert (erased["numbers"], rows) == (1, [])
+    assert [row["bad_reason"] for row in kept] == ["wrong-number"]
+
+
+def test_export_says_into_which_record_it_was_merged(database):
+    with database.tx() as tx:
+        fill(tx)
+        tx.execute("UPDATE patient_lock SET merged_into = %s", (OTHER,))
+        found = stewarding.export_patient(tx, "e1", PATIENT)
+
+    assert found["merged_into"] == OTHER
+
+
 def test_erase_keeps_replies_from_a_number_that_others_share(database):
     with database.tx() as tx:
         fill(tx)

@@ -11,6 +11,7 @@ from mappings.event import FOCUS_TYPES
 from middleware.storage import conditions
 from middleware.storage.completeness import Share
 from middleware.storage.subscriptions import insert_subscription
+from middleware.web.endpoint_row import subscription_word
 from middleware.web.subscription_row import (
     NUMBERS,
     TROUBLES,
@@ -68,7 +69,31 @@ def test_a_subscription_of_no_single_type_may_push_all() -> None:
 
 def test_no_trouble_says_nothing() -> None:
     assert say_trouble(CONDITION, NOW) is None
-    assert say_numbers(CONDITION) == "How it is numbered is not known yet."
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "number", "said"),
+    [
+        ("criteria", Mode.UNKNOWN, None, "Not numbered, so numbers show no gap."),
+        ("backport", Mode.UNKNOWN, None, "None yet."),
+        ("backport", Mode.ZERO, None, "Always numbered zero, so numbers show no gap."),
+        (
+            "r5",
+            Mode.MONOTONIC,
+            7,
+            "7 events. Numbered on and on, so a gap is seen.",
+        ),
+    ],
+)
+def test_numbers_are_one_sentence_on_what_they_show(form, mode, number, said) -> None:
+    row = replace(SUBSCRIPTION, form=form, last_number=number)
+    assert say_numbers(row, replace(CONDITION, numbering=Numbering(mode))) == said
+
+
+def test_a_subscription_that_is_only_asked_for_is_not_called_active() -> None:
+    heard = replace(SUBSCRIPTION, status="requested", last_seen_at=NOW)
+    assert subscription_word(heard) == ("info", "Asked for, not active yet")
+    assert subscription_word(replace(heard, status="active")) == ("ok", "Active")
 
 
 @pytest.mark.parametrize(
