@@ -97,7 +97,7 @@ class Worker:
         return handled
 
     def _work_left(self, stage: str, shard: int) -> bool:
-        with self._database.tx() as tx:
+        with self._database.beside() as tx:
             return has_due(tx, stage, shard, self._clock.now())
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from mappings.errors import CareCueError
 from middleware.cli.bench_figures import Figures, cheapest
+from middleware.cli.bench_pipeline import ehr, pipeline
 from middleware.cli.bench_rig import HOOK, Rig, open_rig
 from middleware.cli.output import fail, progress
 
@@ -177,3 +178,7 @@ def _print_row(name: str, figures: dict[str, Any]) -> None:
         f"{figures['p95_ms']:>8.2f}{figures['p99_ms']:>8.2f}"
         f"{figures['cpu_s_per_1000']:>12.3f}"
     )
+
+
+bench.add_command(pipeline)
+bench.add_command(ehr)

@@ -12,14 +12,16 @@ import orjson
 
 MARK = "0000000000"
 FIRST = 1_000_000_000
+# What a number's last digit makes its focus.
+MIX = (*5 * ("Appointment",), *3 * ("Encounter",), *2 * ("CarePlan",))
 _IG = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 _SNOMED = "http://snomed.info/sct"
 
 
-def id_only_template(base: str) -> tuple[bytes, ...]:
-    """Return a backport R4 Bundle of about 3 KB that names an Encounter by id."""
+def id_only_template(base: str, kind: str = "Encounter") -> tuple[bytes, ...]:
+    """Return a backport R4 Bundle of about 3 KB that names a focus by id."""
     named = [
-        f"Encounter/{MARK}",
+        f"{kind}/{MARK}",
         f"Patient/p{MARK}",
         "Practitioner/attending-4711",
         "Location/ward-7-west",

@@ -57,9 +57,9 @@ def figures_of(outcome: Outcome, used: Used) -> Figures:
         requests=outcome.sent,
         refused=outcome.sent - outcome.statuses.get("200", 0),
         requests_per_second=round(sent / outcome.seconds, 1),
-        p50_ms=_percentile(ordered, 50),
-        p95_ms=_percentile(ordered, 95),
-        p99_ms=_percentile(ordered, 99),
+        p50_ms=percentile(ordered, 50),
+        p95_ms=percentile(ordered, 95),
+        p99_ms=percentile(ordered, 99),
         cpu_s_per_1000=round((used.process + (postgresql or 0)) * 1000 / sent, 4),
         process_cpu_s_per_1000=round(used.process * 1000 / sent, 4),
         postgresql_cpu_s_per_1000=(
@@ -74,7 +74,7 @@ def cheapest(rounds: Sequence[Figures]) -> Figures:
     return min(rounds, key=lambda figures: figures.cpu_s_per_1000)
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float:
+def percentile(ordered: Sequence[float], percent: int) -> float:
     """Return a percentile in milliseconds, the nearest rank."""
     rank = -(-len(ordered) * percent // 100)
     return round(ordered[max(rank, 1) - 1] * 1000, 2)

@@ -7,23 +7,32 @@ stdin and prints one on stdout.
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import selectors
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import orjson
 
 from middleware.cli.bench_bodies import (
+    MIX,
     fill,
     full_resource_template,
     id_only_template,
 )
 
 SILENCE_SECONDS = 20.0
-TEMPLATES = {"3kb": id_only_template, "60kb": full_resource_template}
+# Each number takes the next template of its size.
+TEMPLATES: dict[str, tuple[Callable[[str], tuple[bytes, ...]], ...]] = {
+    "3kb": (id_only_template,),
+    "60kb": (full_resource_template,),
+    "mixed": tuple(partial(id_only_template, kind=kind) for kind in MIX),
+}
 _SEND_BUFFER = 512 * 1024
 _LENGTH = b"content-length: "
 
@@ -32,7 +41,8 @@ _LENGTH = b"content-length: "
 class Load:
     """What is posted where: ``count`` requests at most, for ``seconds`` at most.
 
-    ``first`` is the number of the first body; each has its own.
+    ``first`` is the number of the first body; each has its own. With a ``rate`` (per
+    second) each is sent when its turn comes, whatever became of those before.
     """
 
     port: int
@@ -44,6 +54,7 @@ class Load:
     count: int
     seconds: float
     connections: int
+    rate: float = 0.0
 
 
 @dataclass
@@ -51,7 +62,8 @@ class Outcome:
     """What came of it: ``refused`` are the numbers that were not answered 200.
 
     ``latencies`` are in seconds, ``cpu_seconds`` the load's own, ``statuses`` how
-    often each status came (0: the connection broke).
+    often each status came (0: the connection broke). ``turns`` are when each was to be
+    sent, by the system's monotonic clock, where there is a rate.
     """
 
     sent: int = 0
@@ -60,6 +72,7 @@ class Outcome:
     latencies: list[float] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
+    turns: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -77,15 +90,12 @@ class _Posting:
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._template = TEMPLATES[load.size](load.base)
-        size = len(fill(self._template, load.first))
-        self._head = (
-            f"POST {load.path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n"
-            f"X-CareCue-Secret: {load.secret}\r\nUser-Agent: carecue-bench\r\n"
-            f"Content-Type: application/fhir+json\r\nContent-Length: {size}\r\n\r\n"
-        ).encode()
+        templates = [make(load.base) for make in TEMPLATES[load.size]]
+        self._bodies = [(_head(load, template), template) for template in templates]
+        self._idle: list[_Line] = []
         self._selector = selectors.DefaultSelector()
         self._busy = 0
+        self._began = 0.0
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -96,15 +106,19 @@ class _Posting:
             )
         used = _cpu()
         began = time.perf_counter()
-        until = began + self._load.seconds
+        self._began, until = began, began + self._load.seconds
         for key in list(self._selector.get_map().values()):
             self._next(key.data, until)
-        while self._busy:
-            ready = self._selector.select(SILENCE_SECONDS)
-            if not ready:
+        while self._busy or self._idle:
+            wait = self._turn() - time.perf_counter() if self._idle else SILENCE_SECONDS
+            ready = self._selector.select(max(wait, 0.0))
+            if not ready and not self._idle:
                 raise SystemExit(f"no answer came for {SILENCE_SECONDS:.0f} s")
             for key, _ in ready:
                 self._read(key.data, until)
+            idle, self._idle = self._idle, []
+            for line in idle:
+                self._next(line, until)
         self.outcome.seconds = time.perf_counter() - began
         self.outcome.cpu_seconds = _cpu() - used
         return self.outcome
@@ -117,16 +131,29 @@ class _Posting:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         return opened
 
+    def _turn(self) -> float:
+        """Return when the next one is to be sent."""
+        return self._began + self.outcome.sent / self._load.rate
+
     def _next(self, line: _Line, until: float) -> None:
         line.since = time.perf_counter()
         if self.outcome.sent >= self._load.count or line.since >= until:
             line.number = -1
             return
+        if self._load.rate:
+            turn = self._turn()
+            if line.since < turn:
+                line.number = -1
+                self._idle.append(line)
+                return
+            line.since = turn
+            self.outcome.turns.append(turn)
         line.number = self._load.first + self.outcome.sent
         self.outcome.sent += 1
         self._busy += 1
         try:
-            line.socket.sendall(self._head + fill(self._template, line.number))
+            head, template = self._bodies[line.number % len(self._bodies)]
+            line.socket.sendall(head + fill(template, line.number))
         except OSError:
             self._broken(line, until)
 
@@ -145,7 +172,8 @@ class _Posting:
 
     def _broken(self, line: _Line, until: float) -> None:
         """Take the connection's end for a refusal, and go on with another one."""
-        self._selector.unregister(line.socket)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(line.socket)
         line.socket.close()
         if line.number < 0:
             return
@@ -160,6 +188,15 @@ class _Posting:
         line.answer = b""
         self._busy -= 1
         self._next(line, until)
+
+
+def _head(load: Load, template: tuple[bytes, ...]) -> bytes:
+    size = len(fill(template, load.first))
+    return (
+        f"POST {load.path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n"
+        f"X-CareCue-Secret: {load.secret}\r\nUser-Agent: carecue-bench\r\n"
+        f"Content-Type: application/fhir+json\r\nContent-Length: {size}\r\n\r\n"
+    ).encode()
 
 
 def _is_whole(answer: bytes) -> bool:

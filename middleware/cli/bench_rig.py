@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -49,7 +49,13 @@ _ENDPOINT = Endpoint(
     fhir_base=BASE,
     backend=BackendClient(),
     app=AppClient(),
-    site=Site(name="Benchmark", phone="", booking_url="", zone="UTC"),
+    site=Site(
+        name="Benchmark",
+        phone="(312) 555-0100",
+        booking_url="https://bench.example.org/book",
+        zone="America/Chicago",
+    ),
+    allow_list=("*",),
 )
 
 
@@ -63,6 +69,9 @@ class Rig:
     postgresql: Meter | None
     secret: str
     connections: int
+    children: Children
+    environment: dict[str, str]
+    ehr_port: int
     made: int = 0
     accepted: list[int] = field(default_factory=list)
     refused: int = 0
@@ -95,7 +104,7 @@ class Rig:
 
     def insert(self, size: str, seconds: float) -> Figures:
         """Insert the rows of as many deliveries as go into the time, plainly."""
-        template = TEMPLATES[size](BASE)
+        template = TEMPLATES[size][0](BASE)
         now = self.runtime.clock.now()
         outcome = Outcome()
         with self.runtime.database.listen_connection() as connection:
@@ -114,7 +123,7 @@ class Rig:
 
     def length(self, size: str) -> int:
         """Return the bytes of one body."""
-        return len(fill(TEMPLATES[size](BASE), FIRST))
+        return len(fill(TEMPLATES[size][0](BASE), FIRST))
 
     def count_stored(self) -> tuple[int, int, int]:
         """Count what was answered 200: stored once, missing, doubled."""
@@ -142,14 +151,13 @@ def _run(load: Load) -> Outcome:
 
 
 @contextlib.contextmanager
-def open_rig(home: Path, connections: int) -> Iterator[Rig]:
-    """Start everything under a folder; stop it, and drop the database, at the end."""
+def open_rig(home: Path, connections: int, *, ehr: bool = False) -> Iterator[Rig]:
+    """Start everything under a folder; stop it, and drop the database, at the end.
+
+    With ``ehr`` the endpoint's base is a port of this machine, where nothing serves yet.
+    """
     with contextlib.ExitStack() as stack:
-        url = read_settings().database_url
-        if url is None:
-            url = stack.enter_context(_embedded(home / "postgres"))
-        name = f"carecue_bench_{os.getpid()}"
-        url = stack.enter_context(benching.own_database(url, name))
+        url = stack.enter_context(_own_database(home))
         ports = choose_ports(home, None, usual=False)
         settings = read_settings(
             home=home,
@@ -159,12 +167,10 @@ def open_rig(home: Path, connections: int) -> Iterator[Rig]:
             console_port=ports.console,
             movable_clock=False,
         )
-        database = Database(url)
-        migrate(database)
-        database.close()
         runtime = stack.enter_context(open_runtime(settings))
         secret = RandomIds().secret()
-        server = _register(runtime, secret)
+        base = ehr_base(ports.sandbox) if ehr else BASE
+        server = _register(runtime, secret, base)
         children = Children(home)
         stack.callback(children.stop)
         environment = {**clean_environment(), **environment_of(settings)}
@@ -177,7 +183,30 @@ def open_rig(home: Path, connections: int) -> Iterator[Rig]:
             postgresql=postmaster_meter(server.backend_pid),
             secret=secret,
             connections=connections,
+            children=children,
+            environment=environment,
+            ehr_port=ports.sandbox,
         )
+
+
+def ehr_base(port: int) -> str:
+    """Return the FHIR base of an EHR on this machine."""
+    return f"http://127.0.0.1:{port}/fhir"
+
+
+@contextlib.contextmanager
+def _own_database(home: Path) -> Iterator[str]:
+    """Make a database with our schema, on the server named or on an embedded one."""
+    with contextlib.ExitStack() as stack:
+        url = read_settings().database_url
+        if url is None:
+            url = stack.enter_context(_embedded(home / "postgres"))
+        name = f"carecue_bench_{os.getpid()}"
+        url = stack.enter_context(benching.own_database(url, name))
+        database = Database(url)
+        migrate(database)
+        database.close()
+        yield url
 
 
 @contextlib.contextmanager
@@ -189,11 +218,11 @@ def _embedded(home: Path) -> Iterator[str]:
         server.stop()
 
 
-def _register(runtime: Runtime, secret: str) -> benching.Server:
+def _register(runtime: Runtime, secret: str, base: str) -> benching.Server:
     """Store an endpoint with a hook, and one more subscription for the floor."""
     now = runtime.clock.now()
     with runtime.database.tx() as tx:
-        endpoints.insert_endpoint(tx, _ENDPOINT, now)
+        endpoints.insert_endpoint(tx, replace(_ENDPOINT, fhir_base=base), now)
         for name in (HOOKED, FLOOR):
             subscriptions.insert_subscription(
                 tx,

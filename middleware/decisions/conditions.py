@@ -39,6 +39,10 @@ DONE_PATHS = (
     "recordedDate",
 )
 _VARIABLE = re.compile(r"%([A-Za-z]+)")
+# Variables, literals and operators: no path, and no function but not().
+_WORDS_ONLY = re.compile(
+    r"%[A-Za-z]+|'[^'\\]*'|\b(?:in|and|or|not|true|false)\b|[\s()|=!.]"
+)
 _LIST_TAIL = re.compile(r"\.(?:exists|empty)\(\)$")
 
 
@@ -116,12 +120,32 @@ def mentioned(expression: str) -> frozenset[str]:
 
 
 def _run(expression: str, environment: Environment) -> list[Any]:
+    names = _words_of(expression)
+    words = tuple(environment.variables.get(name) for name in names)
+    if names and all(type(word) is str for word in words):
+        return list(_run_on_words(expression, names, words))
     token = _current.set(environment)
     try:
         result = _compiled(expression)(environment.focus, dict(environment.variables))
     finally:
         _current.reset(token)
     return list(result)
+
+
+@functools.cache
+def _words_of(expression: str) -> tuple[str, ...]:
+    """Return the variables of an expression that looks at nothing else, else none."""
+    closed = not _WORDS_ONLY.sub("", expression)
+    return tuple(sorted(mentioned(expression))) if closed else ()
+
+
+@functools.lru_cache(maxsize=1024)
+def _run_on_words(
+    expression: str, names: tuple[str, ...], words: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """Evaluate what depends on a few words alone, such as a status, once for all."""
+    variables = dict(zip(names, words, strict=True))
+    return tuple(_compiled(expression)({}, variables))
 
 
 def evidence(condition: Condition, environment: Environment) -> tuple[Resource, ...]:

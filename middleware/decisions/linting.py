@@ -171,5 +171,7 @@ def find_faults(
 
 
 def _plain(text: str) -> str:
+    if text.isascii():
+        return text
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(part for part in decomposed if not unicodedata.combining(part))

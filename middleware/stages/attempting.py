@@ -6,13 +6,15 @@ and a shard that was taken over end the whole batch instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from mappings.errors import CareCueError, StorageError
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
@@ -43,3 +45,24 @@ def attempt(
             )
         )
     return None
+
+
+def attempt_together(
+    stage: str,
+    rows: Sequence[R],
+    run: Callable[[Sequence[R]], T],
+    postpone: Callable[[R, CareCueError], None],
+) -> list[T | None]:
+    """Work on rows at once; where that fails, on each alone, and return what came of it.
+
+    ``run`` keeps nothing when it raises, so the row that breaks goes by itself.
+    """
+    if len(rows) > 1:
+        try:
+            return [run(rows)]
+        except StorageError as error:
+            if not error.permanent:
+                raise
+        except Exception as error:  # noqa: BLE001 -- which row it was shows below
+            _log.info("rows go one by one", stage=stage, error=type(error).__name__)
+    return [attempt(stage, partial(run, [row]), partial(postpone, row)) for row in rows]

@@ -5,6 +5,7 @@ Network only; the caller holds no transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,27 +23,36 @@ _SILENT_STATUS = frozenset({401, 429, 502, 503, 504})
 
 
 def fetch_chart(
-    api: FhirApi, library: Library, patient: str, now: datetime, *, focus: str = ""
+    api: FhirApi,
+    library: Library,
+    patient: str,
+    now: datetime,
+    *,
+    focus: str = "",
+    known: Mapping[str, SearchResult] | None = None,
 ) -> Chart:
     """Read the patient and everything that the plans of ``library`` ask for.
 
     ``focus`` (``Type/id``) is read by itself as well, so that the truth about it is
     never a search index's. Raises FhirError (404 when the patient does not exist);
-    other parts that fail are named in ``Chart.incomplete``.
+    other parts that fail are named in ``Chart.incomplete``. ``known`` are answers that
+    were read just now, together with those of other charts.
     """
-    queries = [query for query in data_queries(library, patient) if query != patient]
-    singles = [focus] if focus and not focus.startswith("Patient/") else []
-    answers = api.fetch_many([patient, *singles, *queries])
-    person = _only(answers[0], patient)
+    wanted = chart_queries(library, patient, focus)
+    if known is None or not known.keys() >= set(wanted):
+        known = dict(zip(wanted, api.fetch_many(wanted), strict=True))
+    singles = [focus] if focus in wanted and focus != patient else []
+    person = _only(known[patient], patient)
     found: dict[str, dict[str, Any]] = {}
     incomplete: set[str] = set()
-    for query, answer in zip([*singles, *queries], answers[1:], strict=True):
+    for query in wanted[1:]:
+        answer = known[query]
         if not answer.complete and query not in singles:
             incomplete.add(query.partition("?")[0])
         for resource in answer.resources:
             if query in singles or not of_another(resource, patient):
                 _keep(found, resource, own=query in singles)
-    if singles and not answers[1].complete and focus not in found:
+    if singles and not known[focus].complete and focus not in found:
         incomplete.add(focus.partition("/")[0])
     return Chart(
         patient=person,
@@ -50,6 +60,13 @@ def fetch_chart(
         read_at=now,
         incomplete=tuple(sorted(incomplete)),
     )
+
+
+def chart_queries(library: Library, patient: str, focus: str) -> list[str]:
+    """Return the reads and searches that a chart is made of, the patient first."""
+    queries = [query for query in data_queries(library, patient) if query != patient]
+    singles = [focus] if focus and not focus.startswith("Patient/") else []
+    return [patient, *singles, *queries]
 
 
 def _keep(

@@ -18,14 +18,14 @@ from mappings.reference import version_of
 from middleware.decisions.preference import is_deceased
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
-from middleware.stages.foci import store_event
 from middleware.stages.merging import (
     Reading,
     fetch_surviving,
     gone_record,
     store_merges,
 )
-from middleware.storage import inbox, merging, nudges
+from middleware.stages.news import new_event
+from middleware.storage import events, inbox, merging, nudges
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 
@@ -56,7 +56,9 @@ class PersonWork:
                 if planned and not reading.merges and _is_closed(reading, now):
                     event = self._event(context, reading)
                     readings = {reading.patient: reading}
-                    store_event(tx, event, self.items, readings, now)
+                    events.insert_events(
+                        tx, [new_event(event, self.items, readings)], now
+                    )
                     woken.add(("decide", event.shard))
             inbox.finish_inbox(tx, [item.id for item in self.items], now)
         for stage, number in sorted(woken):

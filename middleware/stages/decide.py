@@ -6,6 +6,7 @@ with its facts, and plans, moves or cancels nudges in one transaction.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -23,23 +24,18 @@ from middleware.decisions.deciding import (
     decide_nudge,
 )
 from middleware.decisions.retries import next_attempt
-from middleware.stages.attempting import attempt
+from middleware.stages.attempting import attempt_together
 from middleware.stages.context import StageContext
 from middleware.stages.merging import read_again
-from middleware.stages.people import own_record
+from middleware.stages.people import own_records
+from middleware.stages.planning import Decided, store_candidates
 from middleware.stages.staff import ask_person
 from middleware.stages.undoing import ask_about_told, let_go_on
-from middleware.storage import (
-    decision_log,
-    endpoints,
-    events,
-    nudges,
-    people,
-    settling,
-)
+from middleware.storage import decision_log, endpoints, events, nudges, people
 from middleware.storage.connecting import Tx
-from middleware.storage.gate import lock_patient
 from middleware.storage.shards import check_epoch
+
+Read = tuple[Event, Chart]
 
 BATCH = 20
 UNDECIDED = (
@@ -52,81 +48,121 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     """Decide what is due in this shard; return how many events were handled."""
     with context.database.tx() as tx:
         waiting = events.list_events(tx, shard, now, BATCH)
-        known = {row.id: row for row in endpoints.list_endpoints(tx)}
+        known = {row.id: row for row in endpoints.list_endpoints(tx)} if waiting else {}
     woken: set[str] = set()
-    for event, chart in waiting:
-        endpoint = known[event.endpoint_id]
-        run = partial(_decide, context, endpoint, event, chart, epoch, now)
-        postpone = partial(_postpone, context, endpoint, event, epoch, now)
-        woken |= attempt("decide", run, postpone) or {"record"}
+    for group in _groups(waiting):
+        endpoint = known[group[0][0].endpoint_id]
+        run = partial(_decide, context, endpoint, shard, epoch, now)
+        postpone = partial(_postpone, context, endpoint, epoch, now)
+        for stages in attempt_together("decide", group, run, postpone):
+            woken |= stages or {"record"}
     for stage in sorted(woken):
         context.wake(stage, shard)
     return len(waiting)
 
 
+def _groups(waiting: Sequence[Read]) -> list[list[Read]]:
+    """Split into groups of one endpoint in which each patient stands once.
+
+    What follows on a patient sees what came of the patient's event before.
+    """
+    groups: dict[tuple[str, int], list[Read]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for event, chart in waiting:
+        person = (event.endpoint_id, event.patient)
+        groups.setdefault((event.endpoint_id, seen[person]), []).append((event, chart))
+        seen[person] += 1
+    return list(groups.values())
+
+
 def _decide(
     context: StageContext,
     endpoint: Endpoint,
-    event: Event,
-    chart: Chart,
+    shard: int,
     epoch: int,
     now: datetime,
+    group: Sequence[Read],
 ) -> set[str]:
-    library = context.library(endpoint)
+    names = {event.patient: human_name(chart.patient)[0] for event, chart in group}
     with context.database.tx() as tx:
-        check_epoch(tx, "decide", event.shard, epoch)
+        check_epoch(tx, "decide", shard, epoch)
         # The gate takes it too: what it marked sending is not open any more.
-        if lock_patient(tx, endpoint.id, event.patient) is not None:
-            read_again(tx, endpoint, event, now)
-            return set()
-        own = own_record(tx, endpoint.id, event.patient, chart, now)
-        candidates = [
-            candidate
-            for item in (event, *let_go_on(tx, endpoint, event, chart, now))
-            for candidate in decide_event(item, chart, own, library, endpoint, now)
-        ]
-        open_nudges = nudges.list_open_nudges(tx, endpoint.id, event.patient)
-        again = [
-            (nudge, decide_nudge(nudge, chart, own, library, endpoint, now))
-            for nudge in open_nudges
-        ]
-        _apply_open(context, tx, endpoint, event, again, now)
-        for candidate in candidates:
-            _apply_new(context, tx, endpoint, event, candidate, now)
-        people.remember_patient(
-            tx, endpoint.id, event.patient, human_name(chart.patient)[0], now
-        )
-        events.finish_event(tx, [event.id], now)
-        told = ask_about_told(context, tx, endpoint, event, now)
-    woken = _wakes(candidates, [candidate for _, candidate in again])
-    return woken | ({"record"} if told else set())
+        living = people.lock_people(tx, endpoint.id, names, now)
+        for event, _ in group:
+            if event.patient not in living:
+                read_again(tx, endpoint, event, now)
+        reads = [read for read in group if read[0].patient in living]
+        decided = _weigh(context, tx, endpoint, reads, now)
+        for item in decided:
+            for nudge, candidate in item.again:
+                apply_again(context, tx, item.event.id, nudge, candidate, now)
+        store_candidates(context, tx, decided, now)
+        events.finish_event(tx, [item.event.id for item in decided], now)
+        asked = [_ask(context, tx, endpoint, item, now) for item in decided]
+    # What is due later is woken by the tick.
+    planned = any(
+        candidate.due_at <= now
+        for item in decided
+        for candidate in (*item.candidates, *(again for _, again in item.again))
+    )
+    woken = {"deliver": planned, "record": any(asked)}
+    return {stage for stage, wanted in woken.items() if wanted}
 
 
-def _apply_open(
+def _weigh(
     context: StageContext,
     tx: Tx,
     endpoint: Endpoint,
-    event: Event,
-    again: Sequence[tuple[Nudge, Candidate]],
+    reads: Sequence[Read],
     now: datetime,
-) -> None:
-    """Change what was planned before, and ask for what only a person can do."""
-    patient, shard = event.patient, event.shard
-    for nudge, candidate in again:
-        apply_again(context, tx, event.id, nudge, candidate, now)
+) -> list[Decided]:
+    """Decide each event, and look again at what was planned for its patient."""
+    if not reads:
+        return []
+    library = context.library(endpoint)
+    charts = {event.patient: chart for event, chart in reads}
+    own = own_records(tx, endpoint.id, charts, now)
+    opened: dict[str, list[Nudge]] = {}
+    for nudge in nudges.list_open_nudges(tx, endpoint.id, *charts):
+        opened.setdefault(nudge.patient, []).append(nudge)
+    found: list[Decided] = []
+    for event, chart in reads:
+        parts = (chart, own[event.patient], library, endpoint, now)
+        candidates = [
+            candidate
+            for item in (event, *let_go_on(tx, endpoint, event, chart, now))
+            for candidate in decide_event(item, *parts)
+        ]
+        again = [
+            (nudge, decide_nudge(nudge, *parts))
+            for nudge in opened.get(event.patient, ())
+        ]
+        found.append(Decided(event, candidates, again))
+    return found
+
+
+def _ask(
+    context: StageContext, tx: Tx, endpoint: Endpoint, item: Decided, now: datetime
+) -> bool:
+    """Ask for what only a person can do; tell whether anything was asked."""
+    event, asked = item.event, False
+    for candidate in (*(one for _, one in item.again), *item.candidates):
         if candidate.task is not None:
-            ask_task(context, tx, endpoint, patient, shard, candidate.task, now)
+            task, asked = candidate.task, True
+            ask_task(context, tx, endpoint, event.patient, event.shard, task, now)
+    return ask_about_told(context, tx, endpoint, event, now) or asked
 
 
 def _postpone(
     context: StageContext,
     endpoint: Endpoint,
-    event: Event,
     epoch: int,
     now: datetime,
+    read: Read,
     error: CareCueError,
 ) -> None:
     """Try an event again later; at the end a person is asked."""
+    event, _ = read
     due = None if error.permanent else next_attempt(event.attempts, now)
     with context.database.tx() as tx:
         check_epoch(tx, "decide", event.shard, epoch)
@@ -146,12 +182,6 @@ def _postpone(
             now=now,
             key=f"undecided|{event.focus}",
         )
-
-
-def _wakes(*groups: Sequence[Candidate]) -> set[str]:
-    found = {"deliver"} if any(groups) else set()
-    tasks = any(item.task for group in groups for item in group)
-    return found | ({"record"} if tasks else set())
 
 
 def ask_task(
@@ -176,73 +206,6 @@ def ask_task(
         now=now,
         due_at=task.due_at,
         key=f"{endpoint.id}|{task.key}",
-    )
-
-
-def _apply_new(
-    context: StageContext,
-    tx: Tx,
-    endpoint: Endpoint,
-    event: Event,
-    candidate: Candidate,
-    now: datetime,
-) -> None:
-    """Store the verdict on a new candidate and, where it is due, its nudge."""
-    nudge_id = None
-    lasting = candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD)
-    if lasting and candidate.kind == "message":
-        nudge = nudge_of(context.ids.new(), event, candidate, now)
-        nudges.upsert_nudge(tx, nudge, now)
-        nudge_id = settling.get_nudge_id(tx, nudge.key)
-    if candidate.task is not None:
-        ask_task(context, tx, endpoint, event.patient, event.shard, candidate.task, now)
-    decision_log.insert_decision(
-        tx,
-        id=context.ids.new(),
-        endpoint_id=endpoint.id,
-        patient=event.patient,
-        event_id=event.id,
-        nudge_id=nudge_id,
-        stage="decide",
-        plan=candidate.plan.url,
-        plan_version=candidate.plan.version,
-        action=candidate.action.id,
-        verdict=candidate.verdict,
-        decided_at=now,
-    )
-
-
-def nudge_of(
-    identifier: str, event: Event, candidate: Candidate, now: datetime
-) -> Nudge:
-    """Make the nudge that a candidate asks for."""
-    held = candidate.verdict.outcome is Outcome.HOLD
-    return Nudge(
-        id=identifier,
-        key=f"{event.endpoint_id}|{candidate.key}",
-        endpoint_id=event.endpoint_id,
-        event_id=event.id,
-        patient=event.patient,
-        shard=event.shard,
-        plan=candidate.plan.url,
-        plan_version=candidate.plan.version,
-        action=candidate.action.id,
-        topic=candidate.plan.topic,
-        focus=candidate.focus,
-        occasion=candidate.occasion,
-        recipient=candidate.recipient,
-        state=NudgeState.HELD if held else NudgeState.PLANNED,
-        reason=candidate.verdict.reason,
-        due_at=candidate.due_at,
-        expires_at=candidate.expires_at,
-        created_at=now,
-        channel=candidate.channel,
-        address=candidate.address,
-        language=candidate.language,
-        title=candidate.title,
-        why=candidate.why,
-        stops=candidate.stops,
-        priority=candidate.plan.priority,
     )
 
 

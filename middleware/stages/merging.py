@@ -6,7 +6,7 @@ message goes, or when the EHR tells of a Patient. None is searched for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from mappings.errors import FhirError, MergedError
 from mappings.event import Event
 from mappings.merge import ELSEWHERE, merged_into, replaced_records
 from mappings.plan import Library
-from middleware.ports import FhirApi
+from middleware.ports import FhirApi, SearchResult
 from middleware.stages.charts import fetch_chart
 from middleware.storage import events, inbox, merging
 from middleware.storage.connecting import Tx
@@ -44,7 +44,13 @@ class Reading:
 
 
 def fetch_surviving(
-    api: FhirApi, library: Library, patient: str, now: datetime, *, focus: str = ""
+    api: FhirApi,
+    library: Library,
+    patient: str,
+    now: datetime,
+    *,
+    focus: str = "",
+    known: Mapping[str, SearchResult] | None = None,
 ) -> Reading:
     """Read a patient's chart, or that of the record that the patient's was merged into.
 
@@ -55,7 +61,7 @@ def fetch_surviving(
     merges: tuple[Merge, ...] = ()
     for _ in range(HOPS):
         try:
-            chart = fetch_chart(api, library, patient, now, focus=focus)
+            chart = fetch_chart(api, library, patient, now, focus=focus, known=known)
             into = merged_into(chart.patient, api.base_url)
             found.append(_reading(patient, chart, merges, api.base_url))
         except MergedError as error:

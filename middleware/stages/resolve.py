@@ -20,7 +20,8 @@ from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
 from middleware.stages.closing import PersonWork
 from middleware.stages.context import StageContext
-from middleware.stages.foci import FocusWork
+from middleware.stages.foci import FociWork
+from middleware.stages.news import Focus
 from middleware.stages.reconcile import fetch_changed
 from middleware.storage import blind, endpoints, inbox
 from middleware.storage.shards import check_epoch
@@ -36,12 +37,12 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
             check_epoch(tx, "resolve", shard, epoch)
             blind.merge_blind(tx, shard, now)
             items = inbox.list_inbox(tx, shard, now, BATCH)
-        known = {row.id: row for row in endpoints.list_endpoints(tx)}
+        known = {row.id: row for row in endpoints.list_endpoints(tx)} if items else {}
     for endpoint_id in dict.fromkeys(item.endpoint_id for item in items):
         mine = [item for item in items if item.endpoint_id == endpoint_id]
         endpoint = known[endpoint_id]
         run = partial(_resolve_endpoint, context, endpoint, mine, shard, epoch, now)
-        attempt("resolve", run, partial(_postpone, context, mine, shard, epoch, now))
+        attempt("resolve", run, partial(_postpone, context, shard, epoch, now, mine))
     return len(items)
 
 
@@ -61,19 +62,22 @@ def _resolve_endpoint(
             foci.setdefault(item.focus, []).append(item)
     for resource_type in dict.fromkeys(item.resource_type for item in searches):
         group = [item for item in searches if item.resource_type == resource_type]
-        work = _Expand(api, endpoint, resource_type, group)
-        _guard(context, group, shard, epoch, now, work)
+        expand = _Expand(api, endpoint, resource_type, group)
+        _guard(context, group, shard, epoch, now, expand)
     wanted = [name for name in foci if name.partition("/")[0] in FOCUS_TYPES]
     histories = api.fetch_many([f"{name}/_history" for name in wanted])
-    answers = dict(zip(wanted, histories, strict=True))
+    read = [
+        Focus(name, foci[name], history)
+        for name, history in zip(wanted, histories, strict=True)
+    ]
+    postpone = partial(_postpone, context, shard, epoch, now)
+    work = FociWork(api, endpoint, read, lambda one, error: postpone(one.items, error))
+    work.run(context, shard, epoch, now)
     for name, group in foci.items():
-        if name in answers:
-            focus = FocusWork(api, endpoint, name, group, answers[name])
-            _guard(context, group, shard, epoch, now, focus)
-        elif name.startswith("Patient/"):
+        if name.startswith("Patient/"):
             person = PersonWork(api, endpoint, name, group)
             _guard(context, group, shard, epoch, now, person)
-        else:
+        elif name not in wanted:
             _guard(context, group, shard, epoch, now, _Foreign(group))
 
 
@@ -83,11 +87,11 @@ def _guard(
     shard: int,
     epoch: int,
     now: datetime,
-    work: _Expand | FocusWork | PersonWork | _Foreign,
+    work: _Expand | PersonWork | _Foreign,
 ) -> None:
     """Run one piece of work; a fault postpones its rows and nobody else's."""
     run = partial(work.run, context, shard, epoch, now)
-    attempt("resolve", run, partial(_postpone, context, items, shard, epoch, now))
+    attempt("resolve", run, partial(_postpone, context, shard, epoch, now, items))
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,10 @@ class _Foreign:
 
 def _postpone(
     context: StageContext,
-    items: Sequence[inbox.InboxItem],
     shard: int,
     epoch: int,
     now: datetime,
+    items: Sequence[inbox.InboxItem],
     error: CareCueError,
 ) -> None:
     with context.database.tx() as tx:

@@ -20,6 +20,14 @@ LEFT JOIN inbox AS i ON i.notification_id = n.id AND i.source = 'push'
 WHERE n.subscription_id = %s AND n.state = 'stored'
 GROUP BY i.focus
 """
+_EFFECTS = """
+SELECT e.focus, e.kinds, coalesce(n.steps, '{}') AS steps
+  FROM (SELECT focus, array_agg(kind ORDER BY kind) AS kinds FROM event
+         WHERE endpoint_id = %(endpoint)s GROUP BY focus) AS e
+  LEFT JOIN (SELECT focus, array_agg(action || ' ' || state ORDER BY action, state)
+               AS steps FROM nudge WHERE endpoint_id = %(endpoint)s GROUP BY focus) AS n
+ USING (focus)
+"""
 
 
 @dataclass(frozen=True)
@@ -104,3 +112,47 @@ def count_stored(
         found.count(0),
         sum(1 for focus, rows in stored.items() if focus and rows > 1),
     )
+
+
+def permit_email(
+    tx: Tx, endpoint_id: str, first: int, count: int, now: datetime
+) -> None:
+    """Record that the benchmark's patients of these numbers permit e-mails."""
+    tx.execute(
+        "INSERT INTO consent (id, endpoint_id, patient, system, value, topic, permit, "
+        "who, how, recorded_at) SELECT 'bench-' || n, %(endpoint)s, 'Patient/p' || n, "
+        "'email', 'p' || n || '@bench.example.org', '*', true, 'patient', 'paper', "
+        "%(now)s FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n",
+        {
+            "endpoint": endpoint_id,
+            "now": now,
+            "first": first,
+            "last": first + count - 1,
+        },
+    )
+
+
+def list_decided(tx: Tx, keys: Sequence[str]) -> set[str]:
+    """Return those of these events that are decided."""
+    rows = tx.execute(
+        "SELECT key FROM event WHERE key = ANY(%s) AND state = 'done'", (list(keys),)
+    )
+    return {row["key"] for row in rows}
+
+
+def count_open(tx: Tx) -> tuple[int, int]:
+    """Count the rows before DELIVER that wait, and those that were given up."""
+    row = tx.execute(
+        "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, "
+        "count(*) FILTER (WHERE state = 'dead') AS dead FROM "
+        "(SELECT state FROM inbox WHERE state IN ('waiting', 'dead') UNION ALL "
+        "SELECT state FROM event WHERE state IN ('waiting', 'dead')) AS work"
+    ).fetchone()
+    assert row is not None
+    return int(row["waiting"]), int(row["dead"])
+
+
+def list_effects(tx: Tx, endpoint_id: str) -> dict[str, tuple[list[str], list[str]]]:
+    """Return, by focus, the kinds of its events and the steps and states of its nudges."""
+    rows = tx.execute(_EFFECTS, {"endpoint": endpoint_id})
+    return {row["focus"]: (row["kinds"], row["steps"]) for row in rows}

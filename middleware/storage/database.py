@@ -84,7 +84,7 @@ class Database:
         """
         with self._guard:
             connection = self._idle_locks.pop() if self._idle_locks else None
-        if connection is None or not _answers(connection):
+        if connection is None or not _is_alive(connection):
             connection = self.listen_connection()
         try:
             yield connection
@@ -125,10 +125,9 @@ class Database:
         self._pool.close()
 
 
-def _answers(connection: Tx) -> bool:
+def _is_alive(connection: Tx) -> bool:
     try:
-        connection.execute("SELECT 1")
+        check_idle(connection)
     except psycopg.Error:
-        connection.close()
         return False
     return True

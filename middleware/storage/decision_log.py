@@ -5,10 +5,12 @@ Rows are added and never changed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from psycopg.types.json import Jsonb
+import orjson
 
 from mappings.nudge import Fact, Nudge, Outcome, Verdict
 from middleware.storage.connecting import Row, Tx
@@ -17,6 +19,10 @@ _COLUMNS = (
     "id, endpoint_id, patient, event_id, nudge_id, stage, plan, plan_version, action, "
     "outcome, reason, facts, detail, decided_at"
 )
+_INSERT = f"""
+INSERT INTO decision ({_COLUMNS})
+SELECT {_COLUMNS} FROM json_populate_recordset(NULL::decision, %s)
+"""  # noqa: S608 -- constants
 
 
 @dataclass(frozen=True)
@@ -52,26 +58,38 @@ def insert_decision(
     decided_at: datetime,
 ) -> None:
     """Add a decision; ``stage`` is decide, deliver or desk."""
-    tx.execute(
-        f"INSERT INTO decision ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, "  # noqa: S608 -- a constant
-        "%s, %s, %s, %s, %s, %s)",
-        (
-            id,
-            endpoint_id,
-            patient,
-            event_id,
-            nudge_id,
-            stage,
-            plan,
-            plan_version,
-            action,
-            verdict.outcome.value,
-            verdict.reason,
-            Jsonb([fact.as_json() for fact in verdict.facts]),
-            verdict.detail,
-            decided_at,
-        ),
+    row = DecisionRow(
+        id,
+        endpoint_id,
+        patient,
+        event_id,
+        nudge_id,
+        stage,
+        plan,
+        plan_version,
+        action,
+        verdict,
+        decided_at,
     )
+    insert_decisions(tx, [row])
+
+
+def insert_decisions(tx: Tx, decisions: Sequence[DecisionRow]) -> None:
+    """Add decisions, in this order."""
+    rows = [_written(decision) for decision in decisions]
+    if rows:
+        tx.execute(_INSERT, (orjson.dumps(rows).decode(),))
+
+
+def _written(row: DecisionRow) -> dict[str, Any]:
+    verdict = row.verdict
+    own = {
+        "outcome": verdict.outcome.value,
+        "reason": verdict.reason,
+        "facts": [fact.as_json() for fact in verdict.facts],
+        "detail": verdict.detail,
+    }
+    return {**vars(row), "verdict": None, **own}
 
 
 def insert_nudge_decision(

@@ -147,20 +147,20 @@ def list_deliveries(tx: Tx, ids: Sequence[str]) -> list[Delivery]:
 
 def list_sent(
     tx: Tx, endpoint_id: str, patients: Sequence[str], since: datetime
-) -> tuple[SentMessage, ...]:
-    """List what counts against the limits of one person's records, oldest first.
+) -> list[tuple[str, SentMessage]]:
+    """List what counts against the limits, by patient's record, oldest first.
 
     A delivery that may have arrived counts; a failed one does not, nor does a fixed
     answer to a reply.
     """
     rows = tx.execute(
-        "SELECT coalesce(sent_at, sending_at) AS sent_at, topic, channel, "
+        "SELECT patient, coalesce(sent_at, sending_at) AS sent_at, topic, channel, "
         "answered_at IS NOT NULL AS answered FROM delivery "
         "WHERE endpoint_id = %s AND patient = ANY(%s) AND sending_at >= %s "
         "AND state <> 'failed' AND topic <> 'reply' ORDER BY sending_at, id",
         (endpoint_id, list(patients), since),
     )
-    return tuple(SentMessage(**row) for row in rows)
+    return [(row.pop("patient"), SentMessage(**row)) for row in rows]
 
 
 def _first(tx: Tx, where: str, values: dict[str, Any]) -> Delivery | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -17,36 +18,55 @@ _COLUMNS = (
     "received_at, attempts, chart"
 )
 
+_INSERT = """
+INSERT INTO event (id, key, endpoint_id, kind, patient, shard, focus, focus_version,
+                   occurred_at, received_at, inbox_id, source, chart, due_at)
+SELECT e.id, e.key, e.endpoint_id, e.kind, e.patient, e.shard, e.focus, e.focus_version,
+       e.occurred_at, e.received_at, e.inbox_id, e.source, c.chart, %(due_at)s
+  FROM json_populate_recordset(NULL::event, %(rows)s) WITH ORDINALITY AS e
+  JOIN unnest(%(charts)b::bytea[]) WITH ORDINALITY AS c (chart, place)
+    ON c.place = e.ordinality
+ ORDER BY c.place
+    ON CONFLICT (key) DO NOTHING
+"""
+_REMEMBER = """
+INSERT INTO focus_state (endpoint_id, reference, version, status, fingerprint,
+                         last_updated, patient)
+SELECT endpoint_id, reference, version, status, fingerprint, last_updated, patient
+  FROM json_populate_recordset(NULL::focus_state, %s)
+    ON CONFLICT (endpoint_id, reference) DO UPDATE SET version = excluded.version,
+       status = excluded.status, fingerprint = excluded.fingerprint,
+       last_updated = excluded.last_updated, patient = excluded.patient
+"""
 
-def get_focus_state(tx: Tx, endpoint_id: str, reference: str) -> FocusState | None:
-    """Return what is remembered of a focus (``Type/id``)."""
-    row = tx.execute(
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event with where it came from and the chart that it is decided on."""
+
+    event: Event
+    source: str
+    inbox_id: int | None
+    chart: Chart
+
+
+def list_focus_states(
+    tx: Tx, endpoint_id: str, references: Sequence[str]
+) -> dict[str, FocusState]:
+    """Return what is remembered of these foci (``Type/id``), of those that are known."""
+    rows = tx.execute(
         "SELECT reference, version, status, fingerprint, last_updated, patient "
-        "FROM focus_state "
-        "WHERE endpoint_id = %s AND reference = %s",
-        (endpoint_id, reference),
-    ).fetchone()
-    return FocusState(**row) if row else None
-
-
-def put_focus_state(tx: Tx, endpoint_id: str, state: FocusState) -> None:
-    """Remember a focus as it is now."""
-    tx.execute(
-        "INSERT INTO focus_state (endpoint_id, reference, version, status, "
-        "fingerprint, last_updated, patient) VALUES (%s, %s, %s, %s, %s, %s, %s) "
-        "ON CONFLICT (endpoint_id, reference) DO UPDATE SET version = excluded.version, "
-        "status = excluded.status, fingerprint = excluded.fingerprint, "
-        "last_updated = excluded.last_updated, patient = excluded.patient",
-        (
-            endpoint_id,
-            state.reference,
-            state.version,
-            state.status,
-            state.fingerprint,
-            state.last_updated,
-            state.patient,
-        ),
+        "FROM focus_state WHERE endpoint_id = %s AND reference = ANY(%s)",
+        (endpoint_id, list(references)),
     )
+    return {row["reference"]: FocusState(**row) for row in rows}
+
+
+def put_focus_states(tx: Tx, endpoint_id: str, states: Sequence[FocusState]) -> None:
+    """Remember foci as they are now."""
+    rows = [{"endpoint_id": endpoint_id, **vars(state)} for state in states]
+    if rows:
+        tx.execute(_REMEMBER, (orjson.dumps(rows).decode(),))
 
 
 def forget_focus(tx: Tx, endpoint_id: str, reference: str) -> None:
@@ -67,29 +87,20 @@ def insert_event(
     due_at: datetime,
 ) -> bool:
     """Add an event for DECIDE; False when its key exists already."""
-    inserted = tx.execute(
-        "INSERT INTO event (id, key, endpoint_id, kind, patient, shard, focus, "
-        "focus_version, occurred_at, received_at, inbox_id, source, chart, due_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-        "ON CONFLICT (key) DO NOTHING",
-        (
-            event.id,
-            event.key,
-            event.endpoint_id,
-            event.kind.value,
-            event.patient,
-            event.shard,
-            event.focus,
-            event.focus_version,
-            event.occurred_at,
-            event.received_at,
-            inbox_id,
-            source,
-            orjson.dumps(chart.as_json()),
-            due_at,
-        ),
-    )
-    return inserted.rowcount == 1
+    return insert_events(tx, [NewEvent(event, source, inbox_id, chart)], due_at) == 1
+
+
+def insert_events(tx: Tx, fresh: Sequence[NewEvent], due_at: datetime) -> int:
+    """Add events for DECIDE, each key once; return how many are new."""
+    if not fresh:
+        return 0
+    rows = [
+        {**vars(item.event), "inbox_id": item.inbox_id, "source": item.source}
+        for item in fresh
+    ]
+    charts = [orjson.dumps(item.chart.as_json()) for item in fresh]
+    values = {"rows": orjson.dumps(rows).decode(), "charts": charts, "due_at": due_at}
+    return tx.execute(_INSERT, values).rowcount
 
 
 def list_events(

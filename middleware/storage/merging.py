@@ -7,6 +7,7 @@ is the survivor's from now on, and nobody is told twice of one visit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from middleware.storage.audit import insert_audit
@@ -154,11 +155,16 @@ def find_survivors(
     return {row["patient"]: row["merged_into"] for row in rows}
 
 
-def list_replaced(tx: Tx, endpoint_id: str, patient: str) -> list[str]:
-    """List the records that were merged into this one."""
+def list_replaced(
+    tx: Tx, endpoint_id: str, patients: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the records that were merged into these, of those that have some."""
     rows = tx.execute(
-        "SELECT patient FROM patient_lock WHERE endpoint_id = %s AND merged_into = %s "
-        "ORDER BY patient",
-        (endpoint_id, patient),
+        "SELECT merged_into, patient FROM patient_lock "
+        "WHERE endpoint_id = %s AND merged_into = ANY(%s) ORDER BY patient",
+        (endpoint_id, list(patients)),
     )
-    return [row["patient"] for row in rows]
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["merged_into"], []).append(row["patient"])
+    return found

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg.types.json import Jsonb
+import orjson
 
 from mappings.nudge import REVIVABLE, Nudge, NudgeState
 from middleware.storage.connecting import Row, Tx
@@ -16,40 +16,50 @@ COLUMNS = (
     "focus, occasion, recipient, state, reason, due_at, expires_at, created_at, "
     "attempts, channel, address, language, title, why, stops, priority, detail"
 )
-_VALUES = ", ".join(f"%({name.strip()})s" for name in COLUMNS.split(","))
 _ENDED = ("sent", "failed", "skipped", "cancelled")
+_REVIVABLE = sorted(REVIVABLE)
+_UPSERT = f"""
+INSERT INTO nudge ({COLUMNS}, done_at)
+SELECT {COLUMNS}, done_at FROM json_populate_recordset(NULL::nudge, %(rows)s)
+    ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at,
+       expires_at = excluded.expires_at, detail = excluded.detail,
+       state = excluded.state, reason = excluded.reason, title = excluded.title,
+       why = excluded.why, stops = excluded.stops, done_at = excluded.done_at
+ WHERE (nudge.state IN ('planned', 'held')
+        AND nudge.due_at IS DISTINCT FROM excluded.due_at)
+    OR (nudge.state = 'cancelled' AND nudge.reason = ANY(%(revivable)s)
+        AND NOT EXISTS (SELECT FROM delivery WHERE delivery.nudge_id = nudge.id
+                           AND delivery.state <> 'failed'))
+RETURNING key, id
+"""  # noqa: S608 -- constants
 
 
-def upsert_nudge(tx: Tx, nudge: Nudge, now: datetime) -> bool:
-    """Add a nudge; True when its key is new.
+def upsert_nudges(tx: Tx, nudges: Sequence[Nudge], now: datetime) -> dict[str, str]:
+    """Add nudges; return the id that stands for each key.
 
-    Where the key exists and is still open, a changed due time moves it (with its
+    Where a key exists and is still open, a changed due time moves it (with its
     expiry, detail and words). One that was cancelled for a reason that may cease to be
     (:data:`mappings.nudge.REVIVABLE`) and never handed to a channel is opened again;
     any other ended one is left as it is.
     """
-    values = {
-        **asdict(nudge),
-        "state": nudge.state.value,
-        "detail": Jsonb(nudge.detail),
-        "done_at": now if nudge.state.value in _ENDED else None,
-        "revivable": sorted(REVIVABLE),
-    }
-    row = tx.execute(
-        f"INSERT INTO nudge ({COLUMNS}, done_at) VALUES ({_VALUES}, %(done_at)s) "  # noqa: S608 -- constants
-        "ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at, "
-        "expires_at = excluded.expires_at, detail = excluded.detail, "
-        "state = excluded.state, reason = excluded.reason, title = excluded.title, "
-        "why = excluded.why, stops = excluded.stops, done_at = excluded.done_at "
-        "WHERE (nudge.state IN ('planned', 'held') "
-        "AND nudge.due_at IS DISTINCT FROM excluded.due_at) "
-        "OR (nudge.state = 'cancelled' AND nudge.reason = ANY(%(revivable)s) "
-        "AND NOT EXISTS (SELECT FROM delivery WHERE delivery.nudge_id = nudge.id "
-        "AND delivery.state <> 'failed')) "
-        "RETURNING (xmax = 0) AS inserted",
-        values,
-    ).fetchone()
-    return bool(row and row["inserted"])
+    found: dict[str, str] = {}
+    waiting = list(nudges)
+    while waiting:
+        # One statement may touch a row once; a key's second nudge comes after it.
+        first = {nudge.key: nudge for nudge in reversed(waiting)}
+        rows = [_written(nudge, now) for nudge in first.values()]
+        values = {"rows": orjson.dumps(rows[::-1]).decode(), "revivable": _REVIVABLE}
+        found |= {row["key"]: row["id"] for row in tx.execute(_UPSERT, values)}
+        waiting = [nudge for nudge in waiting if nudge is not first[nudge.key]]
+    kept = sorted({nudge.key for nudge in nudges} - found.keys())
+    if kept:
+        known = tx.execute("SELECT key, id FROM nudge WHERE key = ANY(%s)", (kept,))
+        found |= {row["key"]: row["id"] for row in known}
+    return found
+
+
+def _written(nudge: Nudge, now: datetime) -> dict[str, Any]:
+    return {**vars(nudge), "done_at": now if nudge.state.value in _ENDED else None}
 
 
 def list_due_nudges(tx: Tx, shard: int, now: datetime, limit: int) -> list[Nudge]:
@@ -62,13 +72,13 @@ def list_due_nudges(tx: Tx, shard: int, now: datetime, limit: int) -> list[Nudge
     )
 
 
-def list_open_nudges(tx: Tx, endpoint_id: str, patient: str) -> list[Nudge]:
-    """List a patient's planned and held nudges, the next first."""
+def list_open_nudges(tx: Tx, endpoint_id: str, *patients: str) -> list[Nudge]:
+    """List the patients' planned and held nudges, the next first."""
     return _list(
         tx,
-        "endpoint_id = %(endpoint)s AND patient = %(patient)s "
+        "endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s) "
         "AND state IN ('planned', 'held') ORDER BY due_at, seq",
-        {"endpoint": endpoint_id, "patient": patient},
+        {"endpoint": endpoint_id, "patients": list(patients)},
     )
 
 

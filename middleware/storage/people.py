@@ -1,20 +1,41 @@
-"""The name that pages show for a patient."""
+"""The patients of a group of events: locked, and with the name that pages show."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 
+# The row of a merged record is locked and left as it is, and not returned.
+_LOCK = """
+INSERT INTO patient_lock (endpoint_id, patient, name, shard, seen_at)
+SELECT %s, p.patient, p.name, p.shard, %s
+  FROM unnest(%s::text[], %s::text[], %s::smallint[]) AS p (patient, name, shard)
+    ON CONFLICT (endpoint_id, patient) DO UPDATE SET name = excluded.name,
+       seen_at = excluded.seen_at
+ WHERE patient_lock.merged_into IS NULL RETURNING patient
+"""
 
-def remember_patient(
-    tx: Tx, endpoint_id: str, patient: str, name: str, now: datetime
-) -> None:
-    """Keep the patient's name for pages, and when the chart was last read."""
-    tx.execute(
-        "INSERT INTO patient_lock (endpoint_id, patient, name, shard, seen_at) "
-        "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (endpoint_id, patient) "
-        "DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at",
-        (endpoint_id, patient, name, shard_of(endpoint_id, patient), now),
+
+def lock_people(
+    tx: Tx, endpoint_id: str, names: Mapping[str, str], now: datetime
+) -> set[str]:
+    """Lock these patients as the gate does; return those whose record lives on.
+
+    ``names`` are what pages show; they are kept, and that the chart was read ``now``.
+    All are locked in one order, whoever else locks several.
+    """
+    patients = sorted(names)
+    rows = tx.execute(
+        _LOCK,
+        (
+            endpoint_id,
+            now,
+            patients,
+            [names[patient] for patient in patients],
+            [shard_of(endpoint_id, patient) for patient in patients],
+        ),
     )
+    return {row["patient"] for row in rows}

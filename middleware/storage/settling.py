@@ -18,12 +18,6 @@ def end_held(tx: Tx, nudge_id: str, reason: str, held_for: str, now: datetime) -
     )
 
 
-def get_nudge_id(tx: Tx, key: str) -> str | None:
-    """Return the id of the nudge that has this key."""
-    row = tx.execute("SELECT id FROM nudge WHERE key = %s", (key,)).fetchone()
-    return str(row["id"]) if row else None
-
-
 def fail_delivered(tx: Tx, nudge_id: str | None, reason: str, now: datetime) -> None:
     """Mark a sent nudge failed after the provider could not deliver it."""
     tx.execute(

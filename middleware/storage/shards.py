@@ -28,8 +28,12 @@ STAGE_TABLES = {
     "listen": ("inbound", "state = 'waiting'"),
 }
 
+# The lock is tried once, before any row is looked at; without it no row is written.
+# The time limit is this statement's alone.
 _TAKE = """
-INSERT INTO shard (stage, number, epoch) VALUES (%(stage)s, %(shard)s, 1)
+INSERT INTO shard (stage, number, epoch)
+SELECT %(stage)s, %(shard)s, 1 WHERE set_config('lock_timeout', '500ms', true) <> ''
+   AND pg_try_advisory_lock(%(class)s, %(shard)s)
 ON CONFLICT (stage, number) DO UPDATE SET epoch = shard.epoch + 1 RETURNING epoch
 """
 
@@ -77,15 +81,8 @@ def _take(
     connection: Tx, key: dict[str, int], stage: str, shard: int
 ) -> ShardHold | None:
     try:
-        row = connection.execute(
-            "SELECT pg_try_advisory_lock(%(class)s, %(shard)s) AS taken", key
-        ).fetchone()
-        if row is None or not row["taken"]:
-            return None
-        with connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '500ms'")
-            taken = connection.execute(_TAKE, {"stage": stage, "shard": shard})
-            epoch = taken.fetchone()
+        taken = connection.execute(_TAKE, {"stage": stage, "shard": shard, **key})
+        epoch = taken.fetchone()
     except psycopg.errors.LockNotAvailable:
         _release(connection, key)
         return None

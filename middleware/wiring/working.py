@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 from middleware.clock import SystemClock
@@ -14,6 +15,7 @@ from middleware.stages.recover import recover_subscriptions
 from middleware.stages.settled import read_ended_tasks
 from middleware.stages.track import track_subscriptions
 from middleware.storage import login_links
+from middleware.storage.gathering import GatheredWakes
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
 from middleware.wiring.listening import Listeners, socket_ports
@@ -39,7 +41,8 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
     """
     check_generation(runtime)
     note_generation(runtime)
-    context = stage_context(runtime)
+    wakes = GatheredWakes(runtime.wakes.wake_all)
+    context = replace(stage_context(runtime), wake=wakes.wake)
     worker = Worker(
         runtime.database,
         runtime.wakes,
@@ -68,6 +71,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
     finally:
         ticker.stop()
         listeners.stop()
+        wakes.close()
 
 
 def _track(context: StageContext) -> None:

@@ -88,3 +88,41 @@ def test_the_bodies_are_what_servers_send_and_each_is_new(
         assert (event.resource is None) == (make is id_only_template)
         read.append(event)
     assert read[0] != read[1]
+
+
+@pytest.fixture
+def passage(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+    """What a short run of the whole line prints as JSON."""
+    arguments = ("--json", "--rate=20", "--seconds=2", "--burst=40", "--workers=1")
+    done = subprocess.run(
+        [sys.executable, "-m", "middleware.cli", "bench", "pipeline", *arguments],
+        env={
+            **os.environ,
+            "CARECUE_DATABASE_URL": postgres_url,
+            "CARECUE_HOME": str(tmp_path),
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.demo
+def test_a_passage_plans_every_message_once_and_says_what_it_cost(
+    passage: dict[str, Any],
+) -> None:
+    assert passage["answered"] == 100 + passage["notifications"] + 40
+    left = [passage[name] for name in ("wrong", "refused", "waiting", "dead")]
+    assert left == [0, 0, 0, 0]
+    assert passage["taken_per_second"] < 20
+    assert 0 < passage["p50_ms"] <= passage["p95_ms"] <= passage["p99_ms"]
+    for part in (passage, passage["burst"]):
+        cost = part["cpu_ms_per_event"]
+        assert set(cost) == {"web", "workers", "postgresql", "ehr", "generator", "all"}
+        assert cost["workers"] > 0
+        assert part["events_per_second"] > 0
+    assert passage["burst"]["events"] == 52

@@ -85,7 +85,7 @@ def _past(context, endpoint, now) -> None:
                 channel=channel,
                 title=title,
             )
-            nudges.upsert_nudge(tx, nudge, at)
+            nudges.upsert_nudges(tx, [nudge], at)
             _sent(tx, nudge, at, answered)
 
 

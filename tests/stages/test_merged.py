@@ -9,7 +9,7 @@ import pytest
 
 from mappings.errors import FhirError
 from mappings.preference import Who
-from middleware.storage import gate, merging, preferences
+from middleware.storage import gate, merging, preferences, records
 from tests.stages.world import (
     CHECK_IN,
     ENDPOINT,
@@ -248,7 +248,7 @@ def test_messages_to_both_records_count_against_one_limit(twin: World) -> None:
     merge(twin)
     tell(twin)
     with twin.database.tx() as tx:
-        own = preferences.read_own(tx, ENDPOINT.id, RO, [], START - timedelta(days=7))
+        own = records.read_own(tx, ENDPOINT.id, RO, [], START - timedelta(days=7))
     assert len(own.sent) == 1
     assert own.replaced == (ROSA,)
 

@@ -22,7 +22,7 @@ from middleware.sandbox.server import Running
 from middleware.sealing import Sealer
 from middleware.settings import Settings
 from middleware.stages.reconcile import poll_endpoints
-from middleware.storage import audit, preferences, restoring, tasks
+from middleware.storage import audit, records, restoring, tasks
 from middleware.storage.database import Database
 from middleware.storage.jobs import Wakes
 from middleware.storage.shards import hold, list_idle_due
@@ -198,7 +198,7 @@ def test_restored_copy_is_noticed_held_and_reconciled(
         early = check_restore(runtime, "admin", patience=0)
         assert (early.complete, len(early.faults)) == (False, 1)
         with runtime.database.tx() as tx:
-            own = preferences.read_own(
+            own = records.read_own(
                 tx, "sandbox", "Patient/dana", [("sms", DANA)], clinic.clock.now()
             )
         assert own.restore_unchecked is True
@@ -252,7 +252,7 @@ def test_what_only_the_provider_knows_is_matched_and_an_email_goes_to_a_person(
         )
         with runtime.database.tx() as tx:
             waiting = tasks.list_open_tasks(tx, patient="Patient/james")
-            own = preferences.read_own(
+            own = records.read_own(
                 tx,
                 "sandbox",
                 "Patient/linda",

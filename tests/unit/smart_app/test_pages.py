@@ -13,7 +13,7 @@ from mappings.preference import ConsentRecord, Who
 from middleware.desk.launches import LaunchBook
 from middleware.storage import events, nudges, preferences
 from middleware.storage.audit import list_audit
-from middleware.storage.preferences import read_own
+from middleware.storage.records import read_own
 from tests.unit.smart_app.conftest import FRAME, PUBLIC, make_nudge
 
 OURS = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
@@ -69,7 +69,7 @@ def plan(rig, **changes):
         events.insert_event(
             tx, event, source="push", inbox_id=None, chart=chart, due_at=now
         )
-        nudges.upsert_nudge(tx, nudge, now)
+        nudges.upsert_nudges(tx, [nudge], now)
     return nudge
 
 

@@ -17,7 +17,7 @@ from middleware.storage.endpoints import insert_endpoint
 from middleware.storage.events import insert_event
 from middleware.storage.ids import shard_of
 from middleware.storage.inbox import NewItem
-from middleware.storage.nudges import upsert_nudge
+from middleware.storage.nudges import upsert_nudges
 from middleware.storage.subscriptions import SubscriptionRow, insert_subscription
 from tests.conftest import NOW
 
@@ -138,6 +138,6 @@ def seed(tx: Tx, *, nudge: bool = True, delivery: bool = False) -> None:
     insert_subscription(tx, SUBSCRIPTION)
     insert_event(tx, EVENT, source="push", inbox_id=None, chart=CHART, due_at=NOW)
     if nudge:
-        upsert_nudge(tx, NUDGE, NOW)
+        upsert_nudges(tx, [NUDGE], NOW)
     if delivery:
         insert_delivery(tx, DELIVERY, "post-discharge")

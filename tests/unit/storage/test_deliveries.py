@@ -87,7 +87,9 @@ def test_only_messages_that_may_have_arrived_count(database):
         mark_answered(tx, "d1", LATER)
         found = list_sent(tx, "e1", [PATIENT], NOW - timedelta(days=7))
         assert get_delivery(tx, "d2") == answer
-    assert found == (SentMessage(NOW, "post-discharge", "sms", answered=True),)
+    assert found == [
+        (PATIENT, SentMessage(NOW, "post-discharge", "sms", answered=True))
+    ]
 
 
 def test_a_reply_answers_the_newest_message_to_its_address(database):

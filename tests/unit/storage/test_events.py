@@ -11,11 +11,11 @@ from middleware.storage.decision_log import DecisionRow, insert_decision, list_d
 from middleware.storage.events import (
     finish_event,
     get_event,
-    get_focus_state,
     insert_event,
     kill_event,
     list_events,
-    put_focus_state,
+    list_focus_states,
+    put_focus_states,
     retry_event,
 )
 from tests.conftest import NOW
@@ -74,10 +74,11 @@ def test_a_focus_state_is_replaced(database):
     second = FocusState("Encounter/1", "2", "discharged", "x", LATER, PATIENT)
     with database.tx() as tx:
         seed(tx)
-        assert get_focus_state(tx, "e1", "Encounter/1") is None
-        put_focus_state(tx, "e1", first)
-        put_focus_state(tx, "e1", second)
-        assert get_focus_state(tx, "e1", "Encounter/1") == second
+        assert list_focus_states(tx, "e1", ["Encounter/1"]) == {}
+        put_focus_states(tx, "e1", [first])
+        put_focus_states(tx, "e1", [second])
+        found = list_focus_states(tx, "e1", ["Encounter/1", "Encounter/2"])
+        assert found == {"Encounter/1": second}
 
 
 def test_decisions_keep_the_verdict_and_its_facts(database):

@@ -15,7 +15,7 @@ from middleware.storage.nudges import (
     list_event_nudges,
     list_open_nudges,
     set_nudge,
-    upsert_nudge,
+    upsert_nudges,
 )
 from tests.conftest import NOW
 from tests.unit.storage.seeds import DELIVERY, NUDGE, PATIENT, SHARD, seed
@@ -26,7 +26,7 @@ DUE = NUDGE.due_at
 def test_a_nudge_comes_back_as_it_was(database):
     with database.tx() as tx:
         seed(tx, nudge=False)
-        assert upsert_nudge(tx, NUDGE, NOW)
+        assert upsert_nudges(tx, [NUDGE], NOW) == {NUDGE.key: "n1"}
         assert get_nudge(tx, "n1") == NUDGE
         assert get_nudge(tx, "n2") is None
         assert list_event_nudges(tx, "ev1") == [NUDGE]
@@ -36,7 +36,7 @@ def test_the_same_nudge_again_changes_nothing(database):
     with database.tx() as tx:
         seed(tx)
         again = replace(NUDGE, id="n2", reason="paused", title="Other")
-        assert not upsert_nudge(tx, again, NOW)
+        assert upsert_nudges(tx, [again], NOW) == {NUDGE.key: "n1"}
         assert list_open_nudges(tx, "e1", PATIENT) == [NUDGE]
 
 
@@ -51,9 +51,20 @@ def test_an_open_nudge_moves_with_its_occasion(database):
     )
     with database.tx() as tx:
         seed(tx)
-        assert not upsert_nudge(tx, moved, NOW)
+        assert upsert_nudges(tx, [moved], NOW) == {NUDGE.key: "n1"}
         assert get_nudge(tx, "n1") == replace(moved, id="n1")
         assert list_due_nudges(tx, SHARD, DUE, 10) == []
+
+
+def test_a_key_that_comes_twice_at_once_is_one_nudge_as_it_came_last(database):
+    later = replace(NUDGE, id="n2", due_at=DUE + timedelta(days=1))
+    other = replace(NUDGE, id="n3", key="k3")
+    with database.tx() as tx:
+        seed(tx, nudge=False)
+        ids = upsert_nudges(tx, [NUDGE, other, later], NOW)
+        assert ids == {NUDGE.key: "n1", "k3": "n3"}
+        opened = list_open_nudges(tx, "e1", PATIENT)
+    assert opened == [other, replace(later, id="n1")]
 
 
 @pytest.mark.parametrize("state", ["sending", "sent", "failed", "skipped", "cancelled"])
@@ -61,8 +72,8 @@ def test_a_nudge_that_is_not_open_is_left_alone(database, state):
     ended = replace(NUDGE, state=NudgeState(state))
     with database.tx() as tx:
         seed(tx, nudge=False)
-        upsert_nudge(tx, ended, NOW)
-        upsert_nudge(tx, replace(NUDGE, due_at=DUE + timedelta(days=1)), NOW)
+        upsert_nudges(tx, [ended], NOW)
+        upsert_nudges(tx, [replace(NUDGE, due_at=DUE + timedelta(days=1))], NOW)
         assert get_nudge(tx, "n1") == ended
         assert list_open_nudges(tx, "e1", PATIENT) == []
 
@@ -74,7 +85,7 @@ def test_due_nudges_are_listed_by_time_then_urgency(database):
     with database.tx() as tx:
         seed(tx)
         for nudge in (urgent, early, later):
-            upsert_nudge(tx, nudge, NOW)
+            upsert_nudges(tx, [nudge], NOW)
         found = list_due_nudges(tx, SHARD, DUE, 10)
         assert [nudge.id for nudge in found] == ["n3", "n2", "n1"]
         assert [n.id for n in list_due_nudges(tx, SHARD, DUE, 1)] == ["n3"]
@@ -133,7 +144,7 @@ def test_a_cancelled_nudge_opens_again_only_where_its_reason_has_gone(
         if delivered:
             insert_delivery(tx, replace(DELIVERY, nudge_id="n1"), NUDGE.topic)
 
-        upsert_nudge(tx, replace(NUDGE, id="n9"), NOW)
+        upsert_nudges(tx, [replace(NUDGE, id="n9")], NOW)
 
         found = get_nudge(tx, "n1")
     assert found is not None

@@ -19,7 +19,7 @@ from middleware.storage.inbox import (
     list_inbox,
 )
 from middleware.storage.notifications import NewNotification, insert_notification
-from middleware.storage.nudges import get_nudge, set_nudge, upsert_nudge
+from middleware.storage.nudges import get_nudge, set_nudge, upsert_nudges
 from middleware.storage.outbox import insert_outbox, keep_outbox
 from middleware.storage.overview import Overview, count_all, list_events_page
 from middleware.storage.switches import set_switch
@@ -102,7 +102,9 @@ def test_everything_is_counted(database):
         insert_inbox(tx, [item(1), item(2)])
         kill_inbox(tx, list_inbox(tx, 7, NOW, 1)[0].id, "x", NOW)
         decide(tx)
-        upsert_nudge(tx, replace(NUDGE, id="n2", key="k2", state=NudgeState.HELD), NOW)
+        upsert_nudges(
+            tx, [replace(NUDGE, id="n2", key="k2", state=NudgeState.HELD)], NOW
+        )
         set_nudge(tx, "n1", NudgeState.SENT, "due", NOW)
         for number in (1, 2):
             insert_outbox(
@@ -175,7 +177,7 @@ def test_a_timeline_tells_every_step_in_order(database):
         insert_event(
             tx, EVENT, source="push", inbox_id=taken.id, chart=CHART, due_at=NOW
         )
-        upsert_nudge(tx, NUDGE, NOW)
+        upsert_nudges(tx, [NUDGE], NOW)
         decide(tx)
         insert_delivery(tx, replace(DELIVERY, sending_at=sent_at), "post-discharge")
         set_delivery(
@@ -208,11 +210,7 @@ def test_attention_is_grouped_by_reason(database):
     with database.tx() as tx:
         seed(tx)
         for number in (2, 3):
-            upsert_nudge(
-                tx,
-                replace(NUDGE, id=f"n{number}", key=f"k{number}"),
-                NOW,
-            )
+            upsert_nudges(tx, [replace(NUDGE, id=f"n{number}", key=f"k{number}")], NOW)
             set_nudge(tx, f"n{number}", NudgeState.HELD, "paused", NOW)
         kill_event(tx, "ev1", "the chart cannot be read", NOW)
         add_task(tx)

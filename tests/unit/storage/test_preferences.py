@@ -26,8 +26,8 @@ from middleware.storage.preferences import (
     insert_preference,
     list_patients_at,
     mark_bad_address,
-    read_own,
 )
+from middleware.storage.records import read_own
 from middleware.storage.switches import list_switches, release_switch, set_switch
 from middleware.storage.tasks import finish_task, insert_task, list_open_tasks
 from tests.conftest import NOW

@@ -12,7 +12,7 @@ from middleware.storage.clock import move_clock, next_due, read_offset
 from middleware.storage.database import Database
 from middleware.storage.ids import SHARDS, shard_of
 from middleware.storage.inbox import finish_inbox, insert_inbox, list_inbox
-from middleware.storage.nudges import upsert_nudge
+from middleware.storage.nudges import upsert_nudges
 from middleware.storage.shards import (
     check_epoch,
     has_due,
@@ -168,7 +168,7 @@ def test_next_due_is_the_earliest_open_row_and_never_in_the_past(database):
         assert next_due(tx, NOW + timedelta(hours=1)) == NOW + timedelta(hours=1)
         tx.execute("UPDATE event SET state = 'done'")
         assert next_due(tx, NOW) is None
-        upsert_nudge(tx, NUDGE, NOW)
+        upsert_nudges(tx, [NUDGE], NOW)
         assert next_due(tx, NOW) == NOW + timedelta(hours=2)
 
 

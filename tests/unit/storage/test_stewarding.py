@@ -22,6 +22,7 @@ from middleware.storage import (
     outbox,
     people,
     preferences,
+    records,
     retention,
     sealed,
     stewarding,
@@ -55,7 +56,7 @@ def fill(tx):
     deliveries.insert_delivery(
         tx, replace(DELIVERY, state=DeliveryState.DELIVERED, provider_id="SM1"), "t"
     )
-    people.remember_patient(tx, "e1", PATIENT, "Rosa Vega", NOW)
+    people.lock_people(tx, "e1", {PATIENT: "Rosa Vega"}, NOW)
     inbound.insert_inbound(
         tx,
         key="sms:SM9:reply",
@@ -162,7 +163,7 @@ def test_erase_leaves_no_word_of_the_patient_but_the_denial(database):
     assert counts["denials_kept"] == 1
     assert [word for word in SECRETS if word in text] == [NUMBER]
     with database.tx() as tx:
-        own = preferences.read_own(tx, "e1", PATIENT, [("sms", NUMBER)], NOW)
+        own = records.read_own(tx, "e1", PATIENT, [("sms", NUMBER)], NOW)
         nudge = nudges.get_nudge(tx, "n1")
         known = deliveries.find_delivery(tx, "sms", "SM1")
     assert [item.permit for item in own.consents] == [False]

@@ -1,0 +1,100 @@
+"""What was decided, put into rows: one nudge per key, and every verdict with its facts.
+
+The rows of a group of events go in a few statements, however many events there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mappings.event import Event
+from mappings.nudge import Nudge, NudgeState, Outcome
+from middleware.decisions.deciding import Candidate
+from middleware.stages.context import StageContext
+from middleware.storage.connecting import Tx
+from middleware.storage.decision_log import DecisionRow, insert_decisions
+from middleware.storage.nudges import upsert_nudges
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What came of one event: new candidates, and what was planned before, again."""
+
+    event: Event
+    candidates: Sequence[Candidate]
+    again: Sequence[tuple[Nudge, Candidate]]
+
+
+def store_candidates(
+    context: StageContext, tx: Tx, decided: Sequence[Decided], now: datetime
+) -> None:
+    """Store the verdict on each new candidate and, where it is due, its nudge."""
+    made = [
+        (item.event, candidate, _nudge(context, item.event, candidate, now))
+        for item in decided
+        for candidate in item.candidates
+    ]
+    nudges = [nudge for _, _, nudge in made if nudge is not None]
+    known = upsert_nudges(tx, nudges, now) if nudges else {}
+    rows = [
+        DecisionRow(
+            id=context.ids.new(),
+            endpoint_id=event.endpoint_id,
+            patient=event.patient,
+            event_id=event.id,
+            nudge_id=known[nudge.key] if nudge is not None else None,
+            stage="decide",
+            plan=candidate.plan.url,
+            plan_version=candidate.plan.version,
+            action=candidate.action.id,
+            verdict=candidate.verdict,
+            decided_at=now,
+        )
+        for event, candidate, nudge in made
+    ]
+    insert_decisions(tx, rows)
+
+
+def _nudge(
+    context: StageContext, event: Event, candidate: Candidate, now: datetime
+) -> Nudge | None:
+    lasting = candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD)
+    if not lasting or candidate.kind != "message":
+        return None
+    return nudge_of(context.ids.new(), event, candidate, now)
+
+
+def nudge_of(
+    identifier: str, event: Event, candidate: Candidate, now: datetime
+) -> Nudge:
+    """Make the nudge that a candidate asks for."""
+    held = candidate.verdict.outcome is Outcome.HOLD
+    return Nudge(
+        id=identifier,
+        key=f"{event.endpoint_id}|{candidate.key}",
+        endpoint_id=event.endpoint_id,
+        event_id=event.id,
+        patient=event.patient,
+        shard=event.shard,
+        plan=candidate.plan.url,
+        plan_version=candidate.plan.version,
+        action=candidate.action.id,
+        topic=candidate.plan.topic,
+        focus=candidate.focus,
+        occasion=candidate.occasion,
+        recipient=candidate.recipient,
+        state=NudgeState.HELD if held else NudgeState.PLANNED,
+        reason=candidate.verdict.reason,
+        due_at=candidate.due_at,
+        expires_at=candidate.expires_at,
+        created_at=now,
+        channel=candidate.channel,
+        address=candidate.address,
+        language=candidate.language,
+        title=candidate.title,
+        why=candidate.why,
+        stops=candidate.stops,
+        priority=candidate.plan.priority,
+    )

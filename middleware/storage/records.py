@@ -1,0 +1,186 @@
+"""What our own store knows of patients: everything that decides about a message.
+
+Several patients are read as one is, by the same few statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mappings.preference import (
+    ConsentRecord,
+    OwnRecord,
+    PreferenceRecord,
+    Switch,
+    Who,
+)
+from middleware.storage.connecting import Row, Tx
+from middleware.storage.deliveries import list_sent
+from middleware.storage.marks import RESTORE_UNCHECKED, read_mark
+from middleware.storage.merging import list_replaced
+from middleware.storage.tasks import HOLDING_REASON
+
+Address = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Whom a reading is about; addresses are (system, value)."""
+
+    endpoint_id: str
+    patients: list[str]
+    replaced: dict[str, list[str]]
+    addresses: Mapping[str, Collection[Address]]
+
+    @property
+    def records(self) -> list[str]:
+        """Return the patients with the records that were merged into theirs."""
+        older = [name for names in self.replaced.values() for name in names]
+        return [*self.patients, *older]
+
+    def records_of(self, patient: str) -> set[str]:
+        """Return the records of one of them."""
+        return {patient, *self.replaced.get(patient, ())}
+
+    def values(self) -> dict[str, object]:
+        """Return what the statements are given."""
+        known = sorted({item for group in self.addresses.values() for item in group})
+        return {
+            "endpoint": self.endpoint_id,
+            "patients": self.patients,
+            "records": self.records,
+            "systems": [system for system, _ in known],
+            "values": [value for _, value in known],
+            "reason": HOLDING_REASON,
+        }
+
+
+def read_own(
+    tx: Tx,
+    endpoint_id: str,
+    patient: str,
+    addresses: Sequence[Address],
+    since: datetime,
+) -> OwnRecord:
+    """Read everything of ours that decides about one patient, in one transaction.
+
+    ``addresses`` are (system, value); their consents count whoever gave them.
+    ``since`` is the earliest message that still counts against the limits.
+    """
+    return read_owns(tx, endpoint_id, {patient: addresses}, since)[patient]
+
+
+def read_owns(
+    tx: Tx,
+    endpoint_id: str,
+    addresses: Mapping[str, Collection[Address]],
+    since: datetime,
+) -> dict[str, OwnRecord]:
+    """Read the same of several patients, whose addresses are given, each apart."""
+    patients = sorted(addresses)
+    replaced = list_replaced(tx, endpoint_id, patients)
+    asked = _Asked(endpoint_id, patients, replaced, addresses)
+    values = asked.values()
+    # Sent at once, answered in one round trip; the last one waits for them all.
+    with tx.pipeline():
+        switched = tx.execute(_SWITCHES)
+        said = tx.execute(_PREFERENCES, values)
+        consented = tx.execute(_CONSENTS, values)
+        asking = tx.execute(_WAITING, values)
+        returned = tx.execute(_BAD, values)
+        told = list_sent(tx, endpoint_id, asked.records, since)
+    switches = tuple(Switch(**row) for row in switched)
+    unchecked = read_mark(tx, RESTORE_UNCHECKED) is not None
+    preferences, consents = said.fetchall(), consented.fetchall()
+    tasks = asking.fetchall()
+    bad = {(row["system"], row["value"]) for row in returned}
+    return {
+        patient: OwnRecord(
+            preferences=tuple(map(_preference, _rows_of(preferences, patient))),
+            consents=tuple(_consents_to(consents, asked, patient)),
+            sent=tuple(
+                item for record, item in told if record in asked.records_of(patient)
+            ),
+            switches=switches,
+            replies_waiting=_count_waiting(tasks, asked, patient),
+            bad_addresses=frozenset(bad & set(addresses[patient])),
+            restore_unchecked=unchecked,
+            replaced=tuple(replaced.get(patient, ())),
+        )
+        for patient in patients
+    }
+
+
+def _rows_of(rows: Iterable[Row], patient: str) -> Iterator[Row]:
+    return (row for row in rows if row["patient"] == patient)
+
+
+def _consents_to(
+    rows: Iterable[Row], asked: _Asked, patient: str
+) -> Iterator[ConsentRecord]:
+    """Yield what the patient said, and what anybody said of one of the addresses."""
+    for row in rows:
+        own = (row["endpoint_id"], row["patient"]) == (asked.endpoint_id, patient)
+        if own or (row["system"], row["value"]) in asked.addresses[patient]:
+            yield ConsentRecord(**{**row, "who": Who(row["who"])})
+
+
+def _count_waiting(tasks: Sequence[Row], asked: _Asked, patient: str) -> int:
+    """Count open tasks about this patient, or about a reply from one of the addresses.
+
+    A shared number tells nobody whose symptoms these are: all who bear it wait.
+    """
+    records = asked.records_of(patient)
+    return len(
+        {
+            row["id"]
+            for row in tasks
+            if (row["endpoint_id"] == asked.endpoint_id and row["patient"] in records)
+            or (row["channel"], row["address"]) in asked.addresses[patient]
+        }
+    )
+
+
+def _preference(row: Row) -> PreferenceRecord:
+    rest = {name: value for name, value in row.items() if name != "patient"}
+    return PreferenceRecord(**{**rest, "who": Who(row["who"])})
+
+
+_SWITCHES = (
+    "SELECT scope, target, reason FROM switch WHERE released_at IS NULL "
+    "ORDER BY set_at, id"
+)
+# The newest of each (name, who), oldest first; who wins is decided later.
+_PREFERENCES = """
+SELECT patient, name, value, who, how, recorded_at, recorded_by FROM (
+    SELECT DISTINCT ON (patient, name, who) * FROM preference
+     WHERE endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s)
+     ORDER BY patient, name, who, seq DESC) AS newest ORDER BY seq
+"""
+_CONSENTS = """
+SELECT id, endpoint_id, patient, system, value, topic, permit, who, how, recorded_at,
+       recorded_by
+  FROM consent
+ WHERE (endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s))
+    OR (system, value) IN
+       (SELECT * FROM unnest(%(systems)s::text[], %(values)s::text[]))
+ ORDER BY seq
+"""
+_WAITING = """
+SELECT t.id, t.endpoint_id, t.patient, b.channel, b.address
+  FROM staff_task AS t LEFT JOIN (
+       SELECT i.id::text AS id, i.channel, i.address FROM inbound AS i
+         JOIN unnest(%(systems)s::text[], %(values)s::text[]) AS a (system, value)
+           ON a.system = i.channel AND a.value = i.address) AS b
+    ON split_part(t.id, '|', 1) = 'task-reply' AND b.id = split_part(t.id, '|', 2)
+ WHERE t.state = 'requested' AND t.reason = %(reason)s
+   AND (b.id IS NOT NULL
+        OR (t.endpoint_id = %(endpoint)s AND t.patient = ANY(%(records)s)))
+"""
+_BAD = """
+SELECT c.system, c.value FROM contact_point AS c
+  JOIN unnest(%(systems)s::text[], %(values)s::text[]) AS a (system, value)
+ USING (system, value) WHERE c.bad_reason IS NOT NULL
+"""

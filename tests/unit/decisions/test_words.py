@@ -1,0 +1,53 @@
+"""What depends on a few words alone is evaluated once, and on nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mappings.plan import Condition
+from middleware.decisions.conditions import Environment, evaluate
+from tests.conftest import NOW
+
+
+def holds(
+    expression: str, focus: dict[str, Any] | None = None, **variables: Any
+) -> bool | None:
+    environment = Environment(focus or {}, variables, {}, NOW)
+    return evaluate(Condition(expression, "not-applicable", "It is so."), environment)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "%status = 'discharged'",
+        "%status in ('discharged'|'on-leave')",
+        "(%status in ('planned'|'admitted')).not()",
+        "%status != 'admitted' and %status != %other",
+    ],
+)
+def test_words_give_the_same_answer_again_and_other_words_another(
+    expression: str,
+) -> None:
+    answers = [
+        holds(expression, status=status, other="x")
+        for status in ("discharged", "admitted", "discharged", "admitted")
+    ]
+    assert answers == [True, False, True, False]
+
+
+def test_what_looks_at_the_focus_too_is_evaluated_for_each() -> None:
+    expression = "status = %status"
+    assert holds(expression, {"status": "booked"}, status="booked") is True
+    assert holds(expression, {"status": "fulfilled"}, status="booked") is False
+
+
+def test_values_that_are_no_words_are_evaluated_as_they_are() -> None:
+    expression = "'IMP' in %inpatient"
+    assert holds(expression, inpatient=["IMP", "ACUTE"]) is True
+    assert holds(expression, inpatient=["AMB"]) is False
+
+
+def test_a_variable_that_is_missing_is_unknown() -> None:
+    assert holds("%status = 'discharged'") is None
