@@ -28,6 +28,7 @@ TAKEN = NewNotification(
     status="active",
     count=7,
     numbers=(6, 7),
+    digests=("a6", "b7"),
 )
 ASIDE = replace(
     TAKEN, state="quarantined", type=None, form=None, topic=None, error="not JSON"
@@ -79,6 +80,7 @@ def test_it_is_kept_as_it_came_with_its_tally(database):
             "status": "active",
             "count": 7,
             "numbers": [6, 7],
+            "digests": ["a6", "b7"],
         }
     ]
 
