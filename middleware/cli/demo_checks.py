@@ -12,11 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mappings.event import FOCUS_TYPES
+from middleware.decisions.reach import told_instant
+from middleware.decisions.versions import EPOCH
 from middleware.ports import FhirApi
 from middleware.storage import story as stored
 from middleware.storage.database import Database
 from middleware.wiring.story import Story
 
+PAST = timedelta(days=90)
 TOLERANCE = timedelta(minutes=15)
 HEADER = "X-CareCue-Delivery"
 
@@ -37,7 +40,7 @@ def count_story(
     with database.tx() as tx:
         rows = stored.list_story(tx)
         counts = stored.count_story_rows(tx)
-    lost = sorted(_transitions(ehr) - rows.events)
+    lost = sorted(_transitions(ehr, story.start - PAST) - rows.events)
     matched, strangers = _match(_received(phones), rows)
     messages = [pair for pair in matched if pair[1].nudge_key is not None]
     keys = Counter(row.nudge_key for _, row in messages)
@@ -81,8 +84,11 @@ def _match(
     return pairs, len(received) - len(pairs)
 
 
-def _transitions(ehr: FhirApi) -> set[tuple[str, str]]:
-    """Return (reference, version) of every status change in the EHR's history."""
+def _transitions(ehr: FhirApi, since: datetime) -> set[tuple[str, str]]:
+    """Return (reference, version) of every status change in the EHR's history.
+
+    Versions that tell of something before ``since`` are left out: the past is no news.
+    """
     found: set[tuple[str, str]] = set()
     for kind in FOCUS_TYPES:
         for resource in ehr.fetch_search(f"{kind}?_count=200").resources:
@@ -90,7 +96,9 @@ def _transitions(ehr: FhirApi) -> set[tuple[str, str]]:
             before: tuple[Any, ...] | None = None
             for version in ehr.fetch_history(reference):
                 now = (version.get("status"), version.get("start"))
-                if before is None or now != before:
+                told = told_instant(version, EPOCH, seen=False)
+                past = told is not None and told < since
+                if (before is None or now != before) and not past:
                     found.add((reference, str(version["meta"]["versionId"])))
                 before = now
     return found

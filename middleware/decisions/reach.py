@@ -23,7 +23,7 @@ from middleware.decisions.versions import EPOCH
 SLACK = timedelta(days=1)
 # Business days are counted over weekends and holidays.
 HOLIDAYS = timedelta(days=10)
-_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_DAY = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 
 
 def told_instant(version: Resource, stored: datetime, *, seen: bool) -> datetime | None:

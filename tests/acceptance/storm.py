@@ -40,7 +40,6 @@ from subscriptions.wanting import Wanted, Way
 from tests.acceptance.line import _afternoon, _patient, _stay
 from tests.acceptance.relay import Rates, Relay
 from tests.acceptance.test_demo import free_ports
-from tests.conftest import FAST
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -58,7 +57,8 @@ class Storm:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self._pause = threading.Event()
         self._closing = contextlib.ExitStack()
-        self._postgres = Embedded(home / "pg", settings=FAST)
+        # What was committed outlives PostgreSQL, though not the machine.
+        self._postgres = Embedded(home / "pg", settings={"fsync": "off"})
         names = ("web", "console", "ehr", "smtp")
         ports = dict(zip(names, range(free_ports(), 65536), strict=False))
         self._ports = ports
@@ -278,7 +278,27 @@ class Storm:
             )
             return len({row["patient"] for row in rows}) == len(patients)
 
-        self._wait(f"the check-ins of {len(names)} patients", ended)
+        try:
+            self._wait(f"the check-ins of {len(names)} patients", ended)
+        except AssertionError as error:
+            raise AssertionError(f"{self._standing(patients)}\n{error}") from None
+
+    def _standing(self, patients: list[str]) -> str:
+        """Say how far each stage has come with these patients."""
+        foci = [f"Encounter/{name.rpartition('/')[2]}-stay" for name in patients]
+        found = [
+            self.rows(f"SELECT {columns} FROM {table} WHERE {key} = ANY(%s)", values)
+            for table, columns, key, values in (
+                ("inbox", "focus, source, state, due_at, error", "focus", foci),
+                ("event", "patient, kind, state, due_at, error", "patient", patients),
+                ("nudge", "patient, state, reason, due_at", "patient", patients),
+            )
+        ]
+        lines = [
+            f"now {datetime.now(UTC)}",
+            *(str(row) for many in found for row in many),
+        ]
+        return "\n".join(lines)
 
     def texts(self) -> dict[str, int]:
         """Return how many texts each number received."""

@@ -54,6 +54,23 @@ def told(resource: dict[str, Any], *, seen: bool = False) -> datetime | None:
         (
             {
                 "resourceType": "CarePlan",
+                "period": {"start": "2020-02-03"},
+                "activity": [
+                    {
+                        "detail": {
+                            "scheduledPeriod": {
+                                "start": "2022-05-31T09:00:00-05:00",
+                                "end": "2022-06-01T17:00:00-05:00",
+                            }
+                        }
+                    },
+                ],
+            },
+            "2022-06-02",
+        ),
+        (
+            {
+                "resourceType": "CarePlan",
                 "activity": [{"plannedActivityReference": {"reference": "Task/1"}}],
             },
             "now",
