@@ -36,18 +36,6 @@ pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.fixture
-def carecue(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a command against the test's database, as its environment says."""
-    monkeypatch.setenv("CARECUE_DATABASE_URL", database_url)
-    monkeypatch.setenv("CARECUE_HOME", str(tmp_path))
-
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(main, list(arguments))
-
-    return run
-
-
-@pytest.fixture
 def told(database: Database, clock: FixedClock, ids: Any) -> World:
     """Rosa was discharged and got her check-in."""
     world = World(database, clock, ids)

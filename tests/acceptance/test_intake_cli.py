@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,8 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
-import structlog
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from middleware.cli.main import main
 from middleware.clock import FixedClock
 from middleware.sealing import Sealer, read_keys
 from middleware.storage.database import Database
@@ -23,28 +20,7 @@ from middleware.storage.intake import IntakeDatabase
 from tests.stages.listening import listen, subscribe
 from tests.stages.world import START, World
 
-
-@pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    """A command sets up logging for its process, which here is the tests'."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def carecue(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a command against the test's database; its last line as JSON."""
-    monkeypatch.setenv("CARECUE_DATABASE_URL", database_url)
-    monkeypatch.setenv("CARECUE_HOME", str(tmp_path))
-
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(main, list(arguments))
-
-    return run
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ prints its seed, and the same seed gives the same points.
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import tempfile
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.acceptance.storm import Storm, number_of
 
@@ -68,9 +66,7 @@ def points(seed: int, count: int) -> list[Point]:
 
 
 @pytest.fixture
-def storm() -> Iterator[Storm]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def storm(own_logging: None) -> Iterator[Storm]:
     with tempfile.TemporaryDirectory(prefix="carecue-") as folder:
         opened = Storm(Path(folder), SEED)
         try:
@@ -78,9 +74,6 @@ def storm() -> Iterator[Storm]:
             yield opened
         finally:
             opened.stop()
-            root.handlers[:] = handlers
-            root.setLevel(level)
-            structlog.reset_defaults()
 
 
 def weather(storm: Storm, point: Point) -> None:
