@@ -1,24 +1,35 @@
 """One PlanDefinition (type eca-rule) into one :class:`Plan`.
 
-The conventions beside R4 itself are a handful of extensions under our namespace:
-anchor, window, why and stops-if on an action; occasion, priority and counts on the
-plan; and the condition kind ``stop``.
+An action that holds actions is a group: its triggers, conditions, inputs and extensions
+are those of each step in it. A step with ``relatedAction`` is due that long after (or
+before) the step that it names. The conventions beside R4 itself are a handful of
+extensions under our namespace: anchor, window, why and stops-if on an action; occasion,
+priority, counts, bundle, default-on and sensitive on the plan; and the condition kind
+``stop``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mappings.errors import ContentError
 from mappings.event import EventKind
 from mappings.nudge import REASONS
 from mappings.plan import NS, Condition, Plan, PlanAction, Timing
-from mappings.resource import Resource, codings_of, extension_value, list_of
+from mappings.resource import (
+    Resource,
+    codings_of,
+    dict_of,
+    extension_value,
+    list_of,
+)
 
 SD = f"{NS}/StructureDefinition/"
 ANCHORS = ("event", "focus-start", "activity-due", "business-day")
 OCCASIONS = ("focus", "start", "activity", "year")
+SENSITIVE = ("staff", "generic")
+INHERITED = ("trigger", "condition", "input", "extension")
 HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0, "wk": 168.0}
 
 ValueSets = Mapping[str, frozenset[tuple[str, str]]]
@@ -31,15 +42,11 @@ def read_plan(
     name = f"PlanDefinition {resource.get('id')}"
     if ("eca-rule") not in {code for _, code in codings_of(resource.get("type"))}:
         raise ContentError(f"{name} is not of type eca-rule")
-    actions = list_of(resource.get("action"))
+    actions = list(_steps(list_of(resource.get("action"))))
     triggers = [item for action in actions for item in list_of(action.get("trigger"))]
     topics = codings_of(resource.get("topic"))
     if not actions or not triggers or not topics or not resource.get("version"):
         raise ContentError(f"{name} lacks a version, topic, action or trigger")
-    occasion = str(extension_value(resource, f"{SD}occasion") or "focus")
-    if occasion not in OCCASIONS:
-        raise ContentError(f"{name} has an unknown occasion {occasion!r}")
-    counts = extension_value(resource, f"{SD}counts")
     priority = extension_value(resource, f"{SD}priority")
     return Plan(
         url=str(resource.get("url")),
@@ -48,19 +55,53 @@ def read_plan(
         title=str(resource.get("title") or resource.get("id")),
         topic=topics[0][1],
         triggers=tuple(dict.fromkeys(_trigger(name, item) for item in triggers)),
-        actions=tuple(_action(name, item, definitions) for item in actions),
+        actions=_actions(name, actions, definitions),
         data=tuple(dict.fromkeys(_data(name, actions, value_sets))),
         priority=int(priority) if priority is not None else 50,
-        counts=counts is not False,
+        counts=extension_value(resource, f"{SD}counts") is not False,
         effective_end=(resource.get("effectivePeriod") or {}).get("end"),
-        occasion=occasion,
-        trigger_conditions={
-            str(item.get("name")): _condition(name, item["condition"])
-            for item in triggers
-            if item.get("condition")
-        },
+        occasion=_word(name, resource, "occasion", OCCASIONS),
+        trigger_conditions=_trigger_conditions(name, triggers),
+        bundle=str(extension_value(resource, f"{SD}bundle") or ""),
+        default_on=extension_value(resource, f"{SD}default-on") is not False,
+        sensitive=_word(name, resource, "sensitive", SENSITIVE),
         resource=resource,
     )
+
+
+def _word(name: str, element: Resource, extension: str, known: Sequence[str]) -> str:
+    """Return an extension's code, its first known word where there is none."""
+    word = str(extension_value(element, f"{SD}{extension}") or known[0])
+    if word not in known:
+        raise ContentError(f"{name} has an unknown {extension} {word!r}")
+    return word
+
+
+def _trigger_conditions(
+    name: str, triggers: Iterable[Resource]
+) -> dict[str, Condition]:
+    return {
+        str(item.get("name")): _condition(name, item["condition"])
+        for item in triggers
+        if item.get("condition")
+    }
+
+
+def _steps(actions: Iterable[Resource]) -> Iterator[Resource]:
+    """Yield the steps; each carries what the groups around it say, theirs first.
+
+    A step's own extension replaces its group's of the same name.
+    """
+    for action in actions:
+        inner = list_of(action.get("action"))
+        if not inner:
+            yield action
+            continue
+        shared = {name: list_of(action.get(name)) for name in INHERITED}
+        for step in _steps(inner):
+            both = {n: [*shared[n], *list_of(step.get(n))] for n in INHERITED}
+            both["extension"] = [*list_of(step.get("extension")), *shared["extension"]]
+            yield {**step, **both}
 
 
 def _trigger(name: str, trigger: Resource) -> str:
@@ -70,8 +111,24 @@ def _trigger(name: str, trigger: Resource) -> str:
     return kind
 
 
+def _actions(
+    name: str, actions: Iterable[Resource], definitions: Mapping[str, Resource]
+) -> tuple[PlanAction, ...]:
+    """Read the steps in their order; a step may relate to one that comes before it."""
+    known: dict[str, PlanAction] = {}
+    for item in actions:
+        step = _action(name, item, definitions, known)
+        if step.id in known:
+            raise ContentError(f"{name} has two actions {step.id!r}")
+        known[step.id] = step
+    return tuple(known.values())
+
+
 def _action(
-    name: str, action: Resource, definitions: Mapping[str, Resource]
+    name: str,
+    action: Resource,
+    definitions: Mapping[str, Resource],
+    known: Mapping[str, PlanAction],
 ) -> PlanAction:
     where = f"{name}, action {action.get('id')}"
     url = str(action.get("definitionCanonical") or "").split("|")[0]
@@ -83,7 +140,7 @@ def _action(
         id=str(action.get("id")),
         title=str(action.get("title") or action.get("id")),
         kind="task" if definition.get("kind") == "Task" else "message",
-        timing=_timing(where, action),
+        timing=_timing(where, action, known),
         conditions=_conditions(where, conditions, "applicability"),
         stops=_conditions(where, conditions, "stop"),
         definition=url,
@@ -91,7 +148,14 @@ def _action(
         stops_if=str(extension_value(action, f"{SD}stops-if") or ""),
         priority=str(definition.get("priority") or "routine"),
         text=str(definition.get("description") or ""),
+        owner=_owner(definition),
     )
+
+
+def _owner(definition: Resource) -> str:
+    roles = (item.get("role") for item in list_of(definition.get("participant")))
+    found = (dict_of(role) for role in roles)
+    return next((str(role["text"]) for role in found if role.get("text")), "")
 
 
 def _conditions(
@@ -114,16 +178,39 @@ def _condition(where: str, expression: Resource) -> Condition:
     return Condition(str(text), reason, str(expression.get("description") or ""))
 
 
-def _timing(where: str, action: Resource) -> Timing:
-    anchor = str(extension_value(action, f"{SD}anchor") or "event")
-    if anchor not in ANCHORS:
-        raise ContentError(f"{where}: unknown anchor {anchor!r}")
+def _timing(where: str, action: Resource, known: Mapping[str, PlanAction]) -> Timing:
+    related = list_of(action.get("relatedAction"))
+    if related:
+        return _related_timing(where, action, related[0], known)
+    anchor = _word(where, action, "anchor", ANCHORS)
+    offset = _hours(where, action.get("timingDuration") or {})
+    return Timing(anchor, offset, _window(where, action))
+
+
+def _related_timing(
+    where: str, action: Resource, related: Resource, known: Mapping[str, PlanAction]
+) -> Timing:
+    """Read ``relatedAction``: after-* or before-* a step that stands before it."""
+    before = known.get(str(related.get("actionId")))
+    if before is None:
+        raise ContentError(
+            f"{where}: it relates to {related.get('actionId')!r}, which is no step "
+            "before it"
+        )
+    side = str(related.get("relationship")).partition("-")[0]
+    if side not in ("after", "before"):
+        raise ContentError(f"{where}: a relatedAction must lie before or after")
+    offset = _hours(where, related.get("offsetDuration") or {})
+    timing = before.timing
+    hours = timing.offset_hours + (offset if side == "after" else -offset)
+    return Timing(timing.anchor, hours, _window(where, action))
+
+
+def _window(where: str, action: Resource) -> float:
     window = extension_value(action, f"{SD}window")
     if not isinstance(window, dict):
         raise ContentError(f"{where}: no window says until when it may be sent")
-    return Timing(
-        anchor, _hours(where, action.get("timingDuration") or {}), _hours(where, window)
-    )
+    return _hours(where, window)
 
 
 def _hours(where: str, duration: Mapping[str, Any]) -> float:

@@ -1,8 +1,9 @@
 """The clinical event: something that happened to a patient, in one vocabulary.
 
 An event is a *transition* between two versions of an Encounter, Appointment or
-CarePlan, a care plan step whose day has come, or the end of a patient's record; R4 and
-R5 status words are read into the same kinds.
+CarePlan, a care plan step whose day has come, the beginning or end of a patient's
+record, or the day on which a patient's whole chart is looked at again; R4 and R5 status
+words are read into the same kinds.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class EventKind(StrEnum):
     RESOURCE_DELETED = "resource-deleted"
     RESOURCE_MOVED = "resource-moved"
     PATIENT_CLOSED = "patient-closed"
+    PATIENT_ADDED = "patient-added"
+    PATIENT_REVIEW = "patient-review"
 
 
 # What starts the same plans: a late disposition, or a care plan step whose day came.

@@ -44,7 +44,8 @@ class Timing:
 class PlanAction:
     """One step of a plan. ``kind`` message or task (a staff Task).
 
-    A task's ``priority`` is a FHIR request priority and ``text`` what staff are asked.
+    A task's ``priority`` is a FHIR request priority, ``text`` what staff are asked and
+    ``owner`` the role that is asked (ActivityDefinition.participant.role).
     """
 
     id: str
@@ -58,18 +59,25 @@ class PlanAction:
     stops_if: str
     priority: str = "routine"
     text: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A versioned plan.
 
-    ``url`` and ``version`` identify it; lower ``priority`` is more urgent; ``data`` are the resource types it needs, as search queries with
-    ``{patient}``; ``counts`` False exempts it from the weekly limit.
+    ``url`` and ``version`` identify it; lower ``priority`` is more urgent; ``data`` are
+    the resource types it needs, as search queries with ``{patient}``; ``counts`` False
+    exempts it from the weekly limit.
 
     ``occasion`` says what tells two messages of one plan apart: focus (one per focus),
     start (one per start of a visit), activity (one per care plan step and day) or year
     (one per patient and year). ``trigger_conditions`` hold for one trigger only.
+
+    Plans of one ``bundle`` whose steps fall together go out as one message.
+    ``default_on`` False leaves the plan off until the site switches it on. ``sensitive``
+    says what a sensitive matter turns a message into: staff (a person decides) or
+    generic (the wording that reveals nothing).
     """
 
     url: str
@@ -85,6 +93,9 @@ class Plan:
     effective_end: str | None = None
     occasion: str = "focus"
     trigger_conditions: dict[str, Condition] = field(default_factory=dict)
+    bundle: str = ""
+    default_on: bool = True
+    sensitive: str = "staff"
     resource: dict[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -38,6 +38,8 @@ EVENTS: Mapping[EventKind, str] = {
     EventKind.RESOURCE_DELETED: "Deleted in the chart",
     EventKind.RESOURCE_MOVED: "Moved to another chart",
     EventKind.PATIENT_CLOSED: "Record closed",
+    EventKind.PATIENT_ADDED: "New patient",
+    EventKind.PATIENT_REVIEW: "Whole chart looked at again",
 }
 CHANNELS = {"sms": "text", "email": "email", "screen": "screen"}
 ARRIVALS = {

@@ -24,9 +24,10 @@ def _name(resource: dict[str, Any]) -> str:
 def test_every_file_is_valid_r4(resource: dict[str, Any]) -> None:
     as_r4 = copy.deepcopy(resource)
     for action in as_r4.get("action", ()):
-        # The condition kind `stop` belongs to R4's value set action-condition-kind.
-        kinds = {item["kind"] for item in action["condition"]}
-        assert kinds <= {"applicability", "start", "stop"}
+        for step in (action, *action.get("action", ())):
+            # The condition kind `stop` belongs to R4's action-condition-kind.
+            kinds = {item["kind"] for item in step.get("condition", ())}
+            assert kinds <= {"applicability", "start", "stop"}
     model = get_fhir_model_class(resource["resourceType"])
     assert model.model_validate(as_r4).get_resource_type() == resource["resourceType"]
     element = fhirelementfactory.FHIRElementFactory.instantiate(
@@ -183,3 +184,64 @@ def test_searches_are_narrowed_to_codes() -> None:
     ]
     assert "&code=" in colorectal.data[0]
     assert colorectal.data[-1] == "Condition?patient={patient}"
+
+
+def journey() -> list[dict[str, Any]]:
+    """Return the shipped content with the no-show plan as a group of two steps."""
+    content = copy.deepcopy(list(shipped_resources()))
+    plan = next(item for item in content if item["id"] == "no-show")
+    first, second = plan["action"]
+    shared = ("trigger", "input")
+    group = {name: first[name] for name in shared}
+    group["condition"] = [first["condition"][0]]
+    group["extension"] = list(first["extension"])
+    first["condition"] = first["condition"][1:]
+    second["relatedAction"] = [
+        {
+            "actionId": first["id"],
+            "relationship": "after-end",
+            "offsetDuration": {"value": 2, "code": "d"},
+        }
+    ]
+    second["extension"] = [
+        item for item in second["extension"] if not item["url"].endswith("anchor")
+    ]
+    for step in (first, second):
+        for name in shared:
+            del step[name]
+    plan["action"] = [{"id": "group", "action": [first, second], **group}]
+    return content
+
+
+def test_a_group_shares_its_trigger_and_conditions_with_its_steps() -> None:
+    plan = next(item for item in read_library(journey()).plans if item.id == "no-show")
+    shipped = next(item for item in load_shipped().plans if item.id == "no-show")
+    assert plan.triggers == shipped.triggers
+    assert plan.actions[0].conditions == shipped.actions[0].conditions
+    assert plan.actions[0].timing == shipped.actions[0].timing
+    first, second = plan.actions
+    assert second.conditions[0] == first.conditions[0]
+    assert second.why == shipped.actions[1].why, "a step's own words come first"
+
+
+def test_a_related_step_is_due_after_the_one_it_names() -> None:
+    plan = next(item for item in read_library(journey()).plans if item.id == "no-show")
+    first, second = (item.timing for item in plan.actions)
+    assert second.anchor == first.anchor == "event"
+    assert second.offset_hours == first.offset_hours + 48
+    assert second.window_hours == 24
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"actionId": "nowhere"}, "no step before it"),
+        ({"relationship": "concurrent"}, "before or after"),
+    ],
+)
+def test_a_related_step_must_be_placed(change: dict[str, str], fault: str) -> None:
+    content = journey()
+    plan = next(item for item in content if item["id"] == "no-show")
+    plan["action"][0]["action"][1]["relatedAction"][0].update(change)
+    with pytest.raises(ContentError, match=fault):
+        read_library(content)
