@@ -36,7 +36,7 @@ def read_endpoint_file(text: str) -> Endpoint:
             fhir_base=_base(_text(raw, "fhir_base")),
             backend=_part(BackendClient, raw.get("backend", {}), "backend"),
             app=_part(AppClient, raw.get("app", {}), "app"),
-            site=_site(raw.get("site", {})),
+            site=read_site(raw.get("site", {})),
             allow_list=tuple(raw.get("allow_list", ())),
             profile=_profile(raw.get("profile", {})),
         )
@@ -87,7 +87,8 @@ def _part(kind: type[T], raw: dict[str, Any], name: str) -> T:
         raise BadInputError(f"[{name}] is not complete: {error}.") from None
 
 
-def _site(raw: dict[str, Any]) -> Site:
+def read_site(raw: dict[str, Any]) -> Site:
+    """Read a site's settings; raises BadInputError that names the field at fault."""
     site = _part(Site, raw, "site")
     try:
         ZoneInfo(site.zone)

@@ -14,7 +14,7 @@ COMMANDS = {
     "audit": "middleware.cli.admin:audit_list",
     "bench": "middleware.cli.bench:bench",
     "console-link": "middleware.cli.admin:console_link",
-    "decide": "middleware.cli.content:decide",
+    "decide": "middleware.cli.deciding:decide",
     "demo": "middleware.cli.demo:demo",
     "endpoint": "middleware.cli.endpoints:endpoint",
     "events": "middleware.cli.events:events",

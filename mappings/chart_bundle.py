@@ -1,0 +1,105 @@
+"""One patient's chart out of a FHIR Bundle of any type, as it lies in a file.
+
+References by ``fullUrl`` (``urn:uuid`` in transactions and documents, R4
+bundle.html#references) are read as ``Type/id``; of several versions the newest counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from mappings.chart import Chart
+from mappings.errors import BadInputError
+from mappings.instants import find_instant
+from mappings.reference import focus_patient, of_another, reference_of
+from mappings.resource import Resource, dict_of, list_of
+
+DELETED = "_deleted"
+
+
+def read_bundle_chart(bundle: Any, focus: str, now: datetime) -> Chart:
+    """Return the chart of the patient that ``focus`` (``Type/id``) is about.
+
+    Raises BadInputError when it is no Bundle, lacks the focus or lacks its patient.
+    """
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise BadInputError("The file is not a FHIR Bundle.")
+    named = {reference_of(item): item for item in _newest(_resources(bundle))}
+    if focus not in named:
+        raise BadInputError(f"The Bundle has no {focus}.")
+    patient = focus_patient(named[focus])
+    if patient is None:
+        raise BadInputError(f"{focus} does not say which patient it is about.")
+    if patient not in named:
+        raise BadInputError(f"The Bundle has no {patient}, whom {focus} is about.")
+    others = (item for name, item in named.items() if name != patient)
+    return Chart(
+        patient=named[patient],
+        resources=tuple(item for item in others if not of_another(item, patient)),
+        read_at=now,
+    )
+
+
+def _resources(bundle: Resource) -> Iterator[Resource]:
+    """Yield what the entries carry, with references made relative."""
+    entries = [item for item in list_of(bundle.get("entry")) if isinstance(item, dict)]
+    names = dict(_full_urls(entries))
+    for entry in entries:
+        resource = entry.get("resource")
+        url = str(entry.get("fullUrl") or "")
+        method = str(dict_of(entry.get("request")).get("method"))
+        if isinstance(resource, dict) and resource.get("resourceType"):
+            if resource["resourceType"] == "Bundle":
+                yield from _resources(resource)
+                continue
+            identified = {**resource, "id": resource.get("id") or _tail(url)}
+            yield dict_of(_relative(identified, names))
+        elif method == "DELETE":
+            kind, _, identifier = "/".join(url.rsplit("/", 2)[-2:]).partition("/")
+            yield {"resourceType": kind, "id": identifier, DELETED: True}
+
+
+def _full_urls(entries: Iterable[Resource]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        url, resource = entry.get("fullUrl"), entry.get("resource")
+        if isinstance(url, str) and isinstance(resource, dict):
+            identifier = resource.get("id") or _tail(url)
+            yield url, f"{resource.get('resourceType')}/{identifier}"
+
+
+def _tail(url: str) -> str:
+    return url.replace(":", "/").rsplit("/", 1)[-1]
+
+
+def _relative(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_relative(item, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: _relative(item, names) for name, item in value.items()}
+    target = found.get("reference")
+    if isinstance(target, str) and target in names:
+        found["reference"] = names[target]
+    return found
+
+
+def _newest(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """Yield one version of each resource: the newest, else the first that stands."""
+    found: dict[str, Resource] = {}
+    for resource in resources:
+        known = found.setdefault(reference_of(resource), resource)
+        if _age(resource) > _age(known):
+            found[reference_of(resource)] = resource
+    yield from found.values()
+
+
+def _age(resource: Resource) -> tuple[int, float]:
+    meta = dict_of(resource.get("meta"))
+    version = str(meta.get("versionId") or "")
+    updated = find_instant(meta.get("lastUpdated"))
+    return (
+        int(version) if version.isdecimal() and len(version) < 19 else -1,
+        updated.timestamp() if updated is not None else 0.0,
+    )

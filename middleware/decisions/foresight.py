@@ -1,0 +1,89 @@
+"""What becomes of planned messages when nothing changes: each is looked at in its turn.
+
+A message that goes counts against the limits of those after it, as it would in fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from mappings.chart import Chart
+from mappings.endpoint import Endpoint
+from mappings.nudge import Nudge, NudgeState, Outcome
+from mappings.plan import Library
+from mappings.preference import OwnRecord, SentMessage
+from middleware.decisions.candidate import Candidate
+from middleware.decisions.deciding import decide_nudge
+
+
+def foresee(
+    candidates: Iterable[Candidate],
+    chart: Chart,
+    own: OwnRecord,
+    library: Library,
+    endpoint: Endpoint,
+) -> Iterator[Candidate]:
+    """Yield each candidate as it will stand at its own time, the earliest first.
+
+    The chart stays as it is. What is not to be sent is handed on as it is; a message
+    that the limits hold at its time comes out as HOLD with the next time to look.
+    """
+    waiting = [item for item in candidates if _goes(item)]
+    yield from (item for item in candidates if not _goes(item))
+    for item in sorted(waiting, key=lambda one: (one.due_at, one.plan.priority)):
+        found = look_ahead(item, chart, own, library, endpoint)
+        if _goes(found):
+            own = with_sent(own, found, item.due_at)
+        yield found
+
+
+def look_ahead(
+    item: Candidate,
+    chart: Chart,
+    own: OwnRecord,
+    library: Library,
+    endpoint: Endpoint,
+) -> Candidate:
+    """Return the candidate as the gate will see it at its own time."""
+    later = replace(chart, read_at=item.due_at)
+    found = decide_nudge(
+        _nudge(item, endpoint), later, own, library, endpoint, item.due_at, at_send=True
+    )
+    until = found.verdict.until
+    due = item.due_at if _goes(found) else until or found.due_at
+    return replace(found, due_at=due, occasion=item.occasion)
+
+
+def with_sent(own: OwnRecord, item: Candidate, at: datetime) -> OwnRecord:
+    """Return the record in which this message was sent too."""
+    message = SentMessage(at, item.plan.topic, item.channel or "")
+    return replace(own, sent=(*own.sent, message))
+
+
+def _goes(item: Candidate) -> bool:
+    return item.kind == "message" and item.verdict.outcome is Outcome.SEND
+
+
+def _nudge(item: Candidate, endpoint: Endpoint) -> Nudge:
+    return Nudge(
+        id=item.key,
+        key=item.key,
+        endpoint_id=endpoint.id,
+        event_id="",
+        patient=item.recipient,
+        shard=0,
+        plan=item.plan.url,
+        plan_version=item.plan.version,
+        action=item.action.id,
+        topic=item.plan.topic,
+        focus=item.focus,
+        occasion=item.occasion,
+        recipient=item.recipient,
+        state=NudgeState.PLANNED,
+        reason=item.verdict.reason,
+        due_at=item.due_at,
+        expires_at=item.expires_at,
+        created_at=item.due_at,
+    )
