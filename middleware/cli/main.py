@@ -22,6 +22,7 @@ COMMANDS = {
     "hold": "middleware.cli.admin:hold",
     "hook": "middleware.cli.hooks:hook",
     "key": "middleware.cli.stewardship:key",
+    "ledger": "middleware.cli.ledger:ledger",
     "migrate": "middleware.cli.service:migrate_command",
     "patient": "middleware.cli.stewardship:patient",
     "plan": "middleware.cli.content:plan",

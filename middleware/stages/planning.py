@@ -1,11 +1,12 @@
 """What was decided, put into rows: one nudge per key, and every verdict with its facts.
 
-The rows of a group of events go in a few statements, however many events there are.
+The rows of a group of events go in a few statements, however many events there are. A
+step that does not apply is counted and leaves no row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,10 @@ from middleware.decisions.deciding import Candidate
 from middleware.stages.context import StageContext
 from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import DecisionRow, insert_decisions
+from middleware.storage.ledger import count_candidates
 from middleware.storage.nudges import upsert_nudges
+
+Made = tuple[Event, Candidate, Nudge | None]
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,14 @@ def store_candidates(
     context: StageContext, tx: Tx, decided: Sequence[Decided], now: datetime
 ) -> None:
     """Store the verdict on each new candidate and, where it is due, its nudge."""
-    made = [
+    made: list[Made] = [
         (item.event, candidate, _nudge(context, item.event, candidate, now))
         for item in decided
         for candidate in item.candidates
     ]
     nudges = [nudge for _, _, nudge in made if nudge is not None]
     known = upsert_nudges(tx, nudges, now) if nudges else {}
+    _count(tx, made, known, now)
     rows = [
         DecisionRow(
             id=context.ids.new(),
@@ -53,8 +58,25 @@ def store_candidates(
             decided_at=now,
         )
         for event, candidate, nudge in made
+        if candidate.verdict.outcome is not Outcome.NOT_DUE
     ]
     insert_decisions(tx, rows)
+
+
+def _count(
+    tx: Tx, made: Sequence[Made], known: Mapping[str, str], now: datetime
+) -> None:
+    """Count the candidates; one that another event made before is none anew."""
+    counts: dict[tuple[str, int], dict[str, tuple[int, int]]] = {}
+    for event, candidate, nudge in made:
+        if nudge is not None and known[nudge.key] != nudge.id:
+            continue
+        plans = counts.setdefault((event.endpoint_id, event.shard), {})
+        every, idle = plans.get(candidate.plan.url, (0, 0))
+        idle += candidate.verdict.outcome is Outcome.NOT_DUE
+        plans[candidate.plan.url] = (every + 1, idle)
+    for (endpoint_id, shard), plans in sorted(counts.items()):
+        count_candidates(tx, endpoint_id, shard, plans, now)
 
 
 def _nudge(
