@@ -19,6 +19,7 @@ COMMANDS = {
     "endpoint": "middleware.cli.endpoints:endpoint",
     "events": "middleware.cli.events:events",
     "explain": "middleware.cli.admin:explain",
+    "forecast": "middleware.cli.forecast:forecast_command",
     "hold": "middleware.cli.admin:hold",
     "hook": "middleware.cli.hooks:hook",
     "key": "middleware.cli.stewardship:key",

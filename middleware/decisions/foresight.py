@@ -11,11 +11,13 @@ from datetime import datetime
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.nudge import Nudge, NudgeState, Outcome
+from mappings.event import Event, EventKind
+from mappings.nudge import Nudge, Outcome
 from mappings.plan import Library
 from mappings.preference import OwnRecord, SentMessage
 from middleware.decisions.candidate import Candidate
 from middleware.decisions.deciding import decide_nudge
+from middleware.decisions.planned import nudge_of
 
 
 def foresee(
@@ -67,23 +69,16 @@ def _goes(item: Candidate) -> bool:
 
 
 def _nudge(item: Candidate, endpoint: Endpoint) -> Nudge:
-    return Nudge(
-        id=item.key,
-        key=item.key,
+    event = Event(
+        id="",
+        key="",
         endpoint_id=endpoint.id,
-        event_id="",
+        kind=EventKind.PATIENT_REVIEW,
         patient=item.recipient,
         shard=0,
-        plan=item.plan.url,
-        plan_version=item.plan.version,
-        action=item.action.id,
-        topic=item.plan.topic,
         focus=item.focus,
-        occasion=item.occasion,
-        recipient=item.recipient,
-        state=NudgeState.PLANNED,
-        reason=item.verdict.reason,
-        due_at=item.due_at,
-        expires_at=item.expires_at,
-        created_at=item.due_at,
+        focus_version="",
+        occurred_at=item.due_at,
+        received_at=item.due_at,
     )
+    return nudge_of(item.key, event, item, item.due_at)

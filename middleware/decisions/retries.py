@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 FIRST = timedelta(seconds=30)
 LONGEST = timedelta(hours=6)
 MOST = 10
+# How long a held message rests where nothing says when to look at it again.
+LOOK_AGAIN = timedelta(hours=4)
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime | None:

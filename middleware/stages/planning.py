@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mappings.event import Event
-from mappings.nudge import Nudge, NudgeState, Outcome
+from mappings.nudge import Nudge, Outcome
 from middleware.decisions.deciding import Candidate
+from middleware.decisions.planned import nudge_of
 from middleware.stages.context import StageContext
 from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import DecisionRow, insert_decisions
@@ -86,37 +87,3 @@ def _nudge(
     if not lasting or candidate.kind != "message":
         return None
     return nudge_of(context.ids.new(), event, candidate, now)
-
-
-def nudge_of(
-    identifier: str, event: Event, candidate: Candidate, now: datetime
-) -> Nudge:
-    """Make the nudge that a candidate asks for."""
-    held = candidate.verdict.outcome is Outcome.HOLD
-    return Nudge(
-        id=identifier,
-        key=f"{event.endpoint_id}|{candidate.key}",
-        endpoint_id=event.endpoint_id,
-        event_id=event.id,
-        patient=event.patient,
-        shard=event.shard,
-        plan=candidate.plan.url,
-        plan_version=candidate.plan.version,
-        action=candidate.action.id,
-        topic=candidate.plan.topic,
-        focus=candidate.focus,
-        occasion=candidate.occasion,
-        recipient=candidate.recipient,
-        state=NudgeState.HELD if held else NudgeState.PLANNED,
-        reason=candidate.verdict.reason,
-        due_at=candidate.due_at,
-        expires_at=candidate.expires_at,
-        created_at=now,
-        channel=candidate.channel,
-        address=candidate.address,
-        language=candidate.language,
-        title=candidate.title,
-        why=candidate.why,
-        stops=candidate.stops,
-        priority=candidate.plan.priority,
-    )

@@ -12,14 +12,13 @@ from typing import TypedDict
 from mappings.endpoint import Endpoint
 from mappings.nudge import Nudge, NudgeState, Outcome, Verdict
 from middleware.decisions.deciding import Candidate
+from middleware.decisions.retries import LOOK_AGAIN
 from middleware.stages.context import StageContext
 from middleware.stages.decide import ask_task
 from middleware.storage import decision_log, nudges, settling
 from middleware.storage import gate as locks
 from middleware.storage.connecting import Tx
 from middleware.storage.shards import check_epoch
-
-LOOK_AGAIN = timedelta(hours=4)
 
 
 @dataclass(frozen=True)

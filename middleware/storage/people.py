@@ -39,3 +39,11 @@ def lock_people(
         ),
     )
     return {row["patient"] for row in rows}
+
+
+def list_homes(tx: Tx, patient: str) -> list[str]:
+    """List the ids of the endpoints in which a ``Patient/id`` is known."""
+    rows = tx.execute(
+        "SELECT endpoint_id FROM patient_lock WHERE patient = %s ORDER BY 1", (patient,)
+    )
+    return [row["endpoint_id"] for row in rows]

@@ -1,0 +1,149 @@
+"""The forecast: what a patient will be sent when nothing else happens.
+
+Each message is looked at when its time comes, as DELIVER would; the days on which the
+whole chart is looked at, and the care plan steps that are due, bring new ones, as DECIDE
+would. With a chart that stays as it is, this is what then happens.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from mappings.chart import Chart
+from mappings.endpoint import Endpoint
+from mappings.event import Event, EventKind
+from mappings.nudge import Nudge, Outcome, Verdict
+from mappings.plan import Library
+from mappings.preference import OwnRecord
+from mappings.reference import reference_of
+from middleware.decisions.candidate import Candidate
+from middleware.decisions.deciding import decide_event, decide_nudge
+from middleware.decisions.foresight import with_sent
+from middleware.decisions.matching import find_action
+from middleware.decisions.planned import nudge_of
+from middleware.decisions.retries import LOOK_AGAIN
+
+SOON = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class World:
+    """What stays as it is while the forecast is made."""
+
+    chart: Chart
+    library: Library
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True)
+class Coming:
+    """One message at its time: sent then, or ended for the reason of its verdict."""
+
+    at: datetime
+    nudge: Nudge
+    candidate: Candidate
+
+
+@dataclass
+class _Line:
+    """What waits for its time, and whatever was planned or sent so far."""
+
+    world: World
+    own: OwnRecord
+    keys: set[str]
+    heap: list[tuple[datetime, int, int, Nudge | Event]] = field(default_factory=list)
+    count: Iterator[int] = field(default_factory=itertools.count)
+
+    def wait(self, at: datetime, rank: int, item: Nudge | Event) -> None:
+        heapq.heappush(self.heap, (at, rank, next(self.count), item))
+
+
+def forecast(
+    world: World,
+    own: OwnRecord,
+    planned: Iterable[Nudge],
+    now: datetime,
+    until: datetime,
+    *,
+    reviews: Sequence[datetime] = (),
+) -> Iterator[Coming]:
+    """Yield what is sent or ends between ``now`` and ``until``, in its order.
+
+    ``planned`` are the open nudges of the patient, ``reviews`` the instants at which
+    the whole chart is looked at.
+    """
+    known = list(planned)
+    line = _Line(world, own, {nudge.key for nudge in known})
+    for nudge in known:
+        line.wait(max(nudge.due_at, now), nudge.priority, nudge)
+    for at in reviews:
+        line.wait(max(at, now), -1, _event(world, EventKind.PATIENT_REVIEW, at))
+    while line.heap and line.heap[0][0] < until:
+        at, _, _, item = heapq.heappop(line.heap)
+        if isinstance(item, Event):
+            _plan(line, item, at)
+        else:
+            yield from _look(line, item, at)
+
+
+def _look(line: _Line, nudge: Nudge, at: datetime) -> Iterator[Coming]:
+    """Look at one message in its turn; what is held waits for its next."""
+    world = line.world
+    _announce(line, nudge, at)
+    chart = replace(world.chart, read_at=at)
+    parts = (chart, line.own, world.library, world.endpoint, at)
+    found = decide_nudge(nudge, *parts, at_send=True)
+    verdict = found.verdict
+    if verdict.outcome is Outcome.HOLD:
+        if at < nudge.expires_at:
+            again = max(verdict.until or at + LOOK_AGAIN, at + SOON)
+            line.wait(min(again, nudge.expires_at), nudge.priority, nudge)
+            return
+        late = Verdict(
+            Outcome.CANCEL, "window-passed", verdict.facts, detail=verdict.reason
+        )
+        found = found.with_verdict(late)
+    if verdict.outcome is Outcome.SEND:
+        line.own = with_sent(line.own, found, at)
+    yield Coming(at, nudge, found)
+
+
+def _plan(line: _Line, event: Event, at: datetime) -> None:
+    """Plan what an event asks for, as far as it is not planned already."""
+    world = line.world
+    chart = replace(world.chart, read_at=at)
+    parts = (chart, line.own, world.library, world.endpoint, at)
+    for item in decide_event(event, *parts):
+        lasting = item.verdict.outcome in (Outcome.SEND, Outcome.HOLD)
+        nudge = nudge_of(item.key, event, item, at)
+        if lasting and item.kind == "message" and nudge.key not in line.keys:
+            line.keys.add(nudge.key)
+            line.wait(max(nudge.due_at, at), nudge.priority, nudge)
+
+
+def _announce(line: _Line, nudge: Nudge, at: datetime) -> None:
+    """Look at the whole care plan again when one of its steps is due."""
+    found = find_action(line.world.library, nudge.plan, nudge.action)
+    if found is not None and found[0].occasion == "activity":
+        kind = EventKind.CAREPLAN_ACTIVITY_DUE
+        _plan(line, _event(line.world, kind, at, focus=nudge.focus), at)
+
+
+def _event(world: World, kind: EventKind, at: datetime, *, focus: str = "") -> Event:
+    patient = reference_of(world.chart.patient)
+    return Event(
+        id="forecast",
+        key="forecast",
+        endpoint_id=world.endpoint.id,
+        kind=kind,
+        patient=patient,
+        shard=0,
+        focus=focus or patient,
+        focus_version="",
+        occurred_at=at,
+        received_at=at,
+    )
