@@ -23,6 +23,7 @@ from middleware.decisions.deciding import (
     decide_event,
     decide_nudge,
 )
+from middleware.decisions.joining import join_candidates
 from middleware.decisions.retries import next_attempt
 from middleware.stages.attempting import attempt_together
 from middleware.stages.context import StageContext
@@ -137,7 +138,10 @@ def _weigh(
             (nudge, decide_nudge(nudge, *parts))
             for nudge in opened.get(event.patient, ())
         ]
-        found.append(Decided(event, candidates, again))
+        joined = join_candidates([*candidates, *(one for _, one in again)])
+        fresh, planned = joined[: len(candidates)], joined[len(candidates) :]
+        pairs = [(nudge, one) for (nudge, _), one in zip(again, planned, strict=True)]
+        found.append(Decided(event, fresh, pairs))
     return found
 
 
