@@ -29,7 +29,7 @@ from middleware.stages.attempting import attempt_together
 from middleware.stages.context import StageContext
 from middleware.stages.merging import read_again
 from middleware.stages.people import own_records
-from middleware.stages.planning import Decided, store_candidates
+from middleware.stages.planning import Decided, keep_times, store_candidates
 from middleware.stages.staff import ask_person
 from middleware.stages.undoing import ask_about_told, let_go_on
 from middleware.storage import decision_log, endpoints, events, nudges, people
@@ -138,6 +138,7 @@ def _weigh(
             (nudge, decide_nudge(nudge, *parts))
             for nudge in opened.get(event.patient, ())
         ]
+        candidates = keep_times(event, candidates, opened.get(event.patient, ()))
         joined = join_candidates([*candidates, *(one for _, one in again)])
         fresh, planned = joined[: len(candidates)], joined[len(candidates) :]
         pairs = [(nudge, one) for (nudge, _), one in zip(again, planned, strict=True)]
