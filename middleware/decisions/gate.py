@@ -133,7 +133,7 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
     )
     if verdict is not None:
         return verdict
-    if is_off(step.plan, case.endpoint.site, case.now.date()):
+    if is_off(step.plan, case.endpoint.site, case.now):
         return Verdict(Outcome.CANCEL, "plan-off")
     if step.plan.occasion == "activity" and step.activity is None:
         return Verdict(Outcome.CANCEL, "care-plan-ended")
@@ -178,7 +178,7 @@ def _gaps(step: Step) -> tuple[Step, ...]:
 
 def _is_closed(step: Step) -> bool:
     site, own = step.case.endpoint.site, step.case.own
-    if step.focus is None or is_off(step.plan, site, step.case.now.date()):
+    if step.focus is None or is_off(step.plan, site, step.case.now):
         return True
     held = check_switches(step.plan, own, step.case.endpoint)
     return (held or _conditions(step, None)) is not None

@@ -96,15 +96,15 @@ def open_gaps(step: Step, closed: Callable[[Step], bool]) -> tuple[Step, ...]:
     place = _place(step.plan, step.action)
     if place is None:
         return ()
-    found = (_beside(step, plan, place) for plan in step.case.library.plans)
+    beside = step.case.library.bundles.get(step.plan.bundle, ())
+    found = (_beside(step, plan, place) for plan in beside)
     return tuple(item for item in found if item is not None and _is_open(item, closed))
 
 
 def _beside(step: Step, plan: Plan, place: int) -> Step | None:
     """Return the same step of another plan of the bundle, about the same patient."""
     mine = step.plan
-    other = plan.bundle == mine.bundle and plan.id != mine.id
-    if not other or not set(plan.triggers) & set(mine.triggers):
+    if plan.id == mine.id or not set(plan.triggers) & set(mine.triggers):
         return None
     if place >= len(plan.actions) or plan.actions[place].kind != "message":
         return None
