@@ -15,6 +15,7 @@ from typing import Any
 
 from mappings.errors import ContentError
 from mappings.event import EventKind
+from mappings.instants import find_instant
 from mappings.nudge import REASONS
 from mappings.plan import NS, Condition, Plan, PlanAction, Timing
 from mappings.resource import (
@@ -59,7 +60,8 @@ def read_plan(
         data=tuple(dict.fromkeys(_data(name, actions, value_sets))),
         priority=int(priority) if priority is not None else 50,
         counts=extension_value(resource, f"{SD}counts") is not False,
-        effective_end=(resource.get("effectivePeriod") or {}).get("end"),
+        effective_start=_bound(name, resource, "start"),
+        effective_end=_bound(name, resource, "end"),
         occasion=_word(name, resource, "occasion", OCCASIONS),
         trigger_conditions=_trigger_conditions(name, triggers),
         bundle=str(extension_value(resource, f"{SD}bundle") or ""),
@@ -67,6 +69,14 @@ def read_plan(
         sensitive=_word(name, resource, "sensitive", SENSITIVE),
         resource=resource,
     )
+
+
+def _bound(name: str, resource: Resource, side: str) -> str | None:
+    """Return one end of the period in which a plan is in force."""
+    text = dict_of(resource.get("effectivePeriod")).get(side)
+    if text is not None and find_instant(text) is None:
+        raise ContentError(f"{name}: effectivePeriod.{side} {text!r} is no date")
+    return None if text is None else str(text)
 
 
 def _word(name: str, element: Resource, extension: str, known: Sequence[str]) -> str:

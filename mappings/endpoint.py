@@ -54,7 +54,9 @@ class Site:
 
     ``window`` is (first, last) local hour of the day for messages, the last exclusive;
     ``reviewers`` maps a BCP-47 language to the person who approved its wordings.
-    ``holidays`` is an ISO country or country-subdivision code.
+    ``holidays`` is an ISO country or country-subdivision code. ``plans_on`` names the
+    plans that are off unless a site wants them. ``review_days`` is how often every
+    patient's whole chart is looked at; 0 looks at nobody's by itself.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Site:
     max_per_week: int = 3
     organization: str | None = None
     plans_off: tuple[str, ...] = ()
+    plans_on: tuple[str, ...] = ()
+    review_days: float = 7
     disposition_map: dict[str, str] = field(default_factory=dict)
 
 

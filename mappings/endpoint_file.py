@@ -90,6 +90,9 @@ def _part(kind: type[T], raw: dict[str, Any], name: str) -> T:
 def read_site(raw: dict[str, Any]) -> Site:
     """Read a site's settings; raises BadInputError that names the field at fault."""
     site = _part(Site, raw, "site")
+    days = site.review_days
+    if isinstance(days, bool) or not isinstance(days, int | float) or days < 0:
+        raise BadInputError("[site] review_days must be a number of days, 0 for never.")
     try:
         ZoneInfo(site.zone)
     except (ZoneInfoNotFoundError, ValueError):

@@ -107,6 +107,7 @@ REASONS: dict[str, Reason] = _table(
     ("care-plan-ended", _C, "The care plan has ended or changed."),
     ("window-passed", _C, "Its time has passed; late messages are not sent."),
     ("superseded", _C, "A newer message takes its place."),
+    ("joined", _C, "It goes out together with another message."),
     ("plan-off", _C, "The plan is switched off."),
     ("disposition-died", _C, "The hospital stay ended in death."),
     ("disposition-hospice", _C, "The patient went to hospice care."),
@@ -124,7 +125,8 @@ REASONS: dict[str, Reason] = _table(
 )
 
 # Ends that were true when they were reached and may cease to be: a visit booked again
-# at its old time, a stay finished anew. The same message may then be planned again.
+# at its old time, a stay finished anew, a message that went along with another one.
+# The same message may then be planned again.
 REVIVABLE = frozenset(
     {
         "appointment-cancelled",
@@ -133,6 +135,7 @@ REVIVABLE = frozenset(
         "disposition-facility",
         "disposition-other",
         "event-undone",
+        "joined",
         "plan-off",
         "readmitted",
     }

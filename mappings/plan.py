@@ -5,6 +5,8 @@ Reading lives in :mod:`mappings.content`; evaluating in ``middleware.decisions``
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +92,7 @@ class Plan:
     data: tuple[str, ...]
     priority: int
     counts: bool = True
+    effective_start: str | None = None
     effective_end: str | None = None
     occasion: str = "focus"
     trigger_conditions: dict[str, Condition] = field(default_factory=dict)
@@ -113,9 +116,37 @@ class Wording:
 
 @dataclass(frozen=True)
 class Library:
-    """All active content of a site."""
+    """All active content of a site; plans most urgent first."""
 
     plans: tuple[Plan, ...]
     wordings: tuple[Wording, ...]
     value_sets: dict[str, frozenset[tuple[str, str]]]
     dispositions: dict[tuple[str, str], str]
+
+    @functools.cached_property
+    def triggered(self) -> Mapping[str, tuple[Plan, ...]]:
+        """Return the plans by the kind of event that starts them, in their order."""
+        found: dict[str, list[Plan]] = {}
+        for plan in self.plans:
+            for kind in plan.triggers:
+                found.setdefault(kind, []).append(plan)
+        return {kind: tuple(plans) for kind, plans in found.items()}
+
+    @functools.cached_property
+    def steps(self) -> Mapping[tuple[str, str], tuple[Plan, PlanAction]]:
+        """Return the steps by (url or id of the plan, id of the action)."""
+        return {
+            (name, action.id): (plan, action)
+            for plan in reversed(self.plans)
+            for name in (plan.id, plan.url)
+            for action in plan.actions
+        }
+
+    @functools.cached_property
+    def bundles(self) -> Mapping[str, tuple[Plan, ...]]:
+        """Return the plans whose steps may go out together, by bundle."""
+        found: dict[str, list[Plan]] = {}
+        for plan in self.plans:
+            if plan.bundle:
+                found.setdefault(plan.bundle, []).append(plan)
+        return {name: tuple(plans) for name, plans in found.items()}

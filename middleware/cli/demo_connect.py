@@ -65,6 +65,8 @@ def sandbox_endpoint(base_url: str, zone: str) -> Endpoint:
             zone=zone,
             reviewers={"es": "Lucía Ferrer (synthetic reviewer)"},
             organization="Organization/northside",
+            # The story tells what follows from what happens, and counts it exactly.
+            review_days=0,
         ),
         allow_list=("*",),
         profile={"vendor": "sandbox"},

@@ -35,6 +35,9 @@ _SAMPLE_SITE = Site(
 # A Wednesday in September: among the longest days to write in either language.
 _SAMPLE_MOMENT = datetime(2026, 9, 30, 17, 30, tzinfo=UTC)
 
+# One gap, few (some languages have a form for them) and many.
+_SAMPLE_COUNTS = (1, 2, 3, 12)
+
 
 def check_library(library: Library) -> tuple[str, ...]:
     """Return every fault of the content, in a stable order."""
@@ -96,11 +99,15 @@ def _sentence_faults(where: str, action: PlanAction) -> Iterator[str]:
 def _wording_faults(wording: Wording) -> Iterator[str]:
     name = wording.definition.rsplit("/", 1)[-1]
     where = f"{name}, {wording.channel}, {wording.language}"
-    values = variables(
-        _SAMPLE_SITE,
-        "Maximiliana",
-        wording.language,
-        _SAMPLE_MOMENT,
-        _SAMPLE_SITE.zone,
-    )
-    yield from (f"{where}: {fault}" for fault in check_wording(wording, values))
+    faults: dict[str, None] = {}
+    for count in _SAMPLE_COUNTS:
+        values = variables(
+            _SAMPLE_SITE,
+            "Maximiliana",
+            wording.language,
+            _SAMPLE_MOMENT,
+            _SAMPLE_SITE.zone,
+            count=count,
+        )
+        faults |= dict.fromkeys(check_wording(wording, values))
+    yield from (f"{where}: {fault}" for fault in faults)

@@ -20,7 +20,8 @@ from middleware.decisions.timing import Hours, shared_days, within_legal
 class Case:
     """One patient at one instant. ``zones`` falls back to the site's for planning.
 
-    ``environments`` are those that conditions were evaluated in, by what they are about.
+    ``environments`` are those that conditions were evaluated in, by what they are about;
+    ``open_gaps`` remembers which steps of a bundle apply.
     """
 
     chart: Chart
@@ -31,6 +32,9 @@ class Case:
     profile: EngagementProfile
     zones: tuple[str, ...]
     environments: dict[tuple[object, ...], Environment] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    open_gaps: dict[tuple[object, ...], bool] = field(
         default_factory=dict, compare=False, repr=False
     )
 

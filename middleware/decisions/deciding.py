@@ -32,6 +32,7 @@ from middleware.decisions.focus import (
     occasions,
 )
 from middleware.decisions.gate import judge
+from middleware.decisions.joining import join_candidates
 from middleware.decisions.matching import find_action, match_plans
 from middleware.decisions.timing import due_instant
 
@@ -47,6 +48,8 @@ def decide_event(
     now: datetime,
 ) -> tuple[Candidate, ...]:
     """Return every matching plan's steps, also those that do not apply, with why.
+
+    Steps of one bundle that fall together are one message; the most urgent leads.
 
     A focus that is not in the chart gives CANCEL (gone) or HOLD (unread).
     """
@@ -70,7 +73,7 @@ def decide_event(
                 trigger=trigger,
             )
             found.extend(_candidate(event, step) for step in _steps(blank))
-    return tuple(found)
+    return join_candidates(found)
 
 
 def _steps(blank: Step) -> Iterator[Step]:

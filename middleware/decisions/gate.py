@@ -19,6 +19,7 @@ from middleware.decisions.conditions import Answer, Environment, answer, evidenc
 from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus
+from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.matching import is_off
 from middleware.decisions.routing import Route, choose_route
 from middleware.decisions.safety import (
@@ -77,7 +78,7 @@ def _finish(
 ) -> Candidate:
     facts = merge_facts(verdict.facts, _base_facts(step), route.facts if route else ())
     if verdict.outcome is Outcome.SEND and step.action.kind == "message":
-        facts = merge_facts(facts, _personal_facts(step))
+        facts = merge_facts(facts, _personal_facts(step), gap_facts(_gaps(step)))
         if step.case.now >= expires:
             verdict = Verdict(Outcome.CANCEL, "window-passed")
     complete = replace(verdict, facts=facts)
@@ -132,7 +133,7 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
     )
     if verdict is not None:
         return verdict
-    if is_off(step.plan, case.endpoint.site, case.now.date()):
+    if is_off(step.plan, case.endpoint.site, case.now):
         return Verdict(Outcome.CANCEL, "plan-off")
     if step.plan.occasion == "activity" and step.activity is None:
         return Verdict(Outcome.CANCEL, "care-plan-ended")
@@ -168,6 +169,19 @@ def _refusal(condition: Condition, environment: Environment, *, stops: bool) -> 
         tuple(facts),
         detail=f"{prefix}{condition.sentence}",
     )
+
+
+def _gaps(step: Step) -> tuple[Step, ...]:
+    """Return the other gaps of its bundle that a message about this one tells of."""
+    return open_gaps(step, _is_closed)
+
+
+def _is_closed(step: Step) -> bool:
+    site, own = step.case.endpoint.site, step.case.own
+    if step.focus is None or is_off(step.plan, site, step.case.now):
+        return True
+    held = check_switches(step.plan, own, step.case.endpoint)
+    return (held or _conditions(step, None)) is not None
 
 
 def _environment(step: Step) -> Environment:
@@ -250,5 +264,6 @@ def _words(step: Step, channel: str, language: str) -> Words:
         language,
         step.activity.day if step.activity else moment,
         case.zone,
+        count=1 + len(_gaps(step)),
     )
     return write_words(case.library, step.action.definition, channel, language, values)

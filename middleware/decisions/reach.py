@@ -64,7 +64,7 @@ def reach(library: Library, kind: EventKind) -> timedelta:
     What starts no plan itself reaches as far as any plan: it may end what is planned.
     """
     kind = DECIDED_AS.get(kind, kind)
-    started = [plan for plan in library.plans if kind.value in plan.triggers]
+    started = library.triggered.get(kind.value)
     spans = list(_spans(started or library.plans))
     return max(spans, default=timedelta(0)) + SLACK
 

@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time
 from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mappings.endpoint import Site
 from mappings.plan import Library, Wording
 from middleware.decisions.linting import find_faults, fold_to_gsm, is_gsm
 
-VARIABLES = ("given", "clinic", "phone", "link", "day", "time")
+VARIABLES = ("given", "clinic", "phone", "link", "day", "time", "count")
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,21 @@ def write_words(
 
 
 def check_wording(wording: Wording, values: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what is wrong with a wording filled in with sample values."""
-    return _fill(wording, values, wording.channel).faults
+    """Return what is wrong with a wording filled in with sample values.
+
+    A variable that it would ask for in another case counts too.
+    """
+    faults = _fill(wording, values, wording.channel).faults
+    if faults:
+        return faults
+    asked = asked_for(wording.subject) | asked_for(wording.text)
+    unknown = sorted(asked - set(VARIABLES))
+    return tuple(f"there is no variable {name!r}" for name in unknown)
+
+
+def asked_for(template: str) -> frozenset[str]:
+    """Return the variables that a template may ask for, whatever their values."""
+    return frozenset(find_undeclared_variables(_environment().parse(template)))
 
 
 def _fill(wording: Wording, values: Mapping[str, str], channel: str) -> Words:
@@ -125,11 +139,18 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 def variables(
-    site: Site, given: str, language: str, moment: datetime | date | None, zone: str
+    site: Site,
+    given: str,
+    language: str,
+    moment: datetime | date | None,
+    zone: str,
+    *,
+    count: int = 1,
 ) -> dict[str, str]:
     """Return the values of the fixed variables in the patient's language and zone.
 
-    ``moment`` is a visit's start (day and time) or a step's day (day alone).
+    ``moment`` is a visit's start (day and time) or a step's day (day alone); ``count``
+    how many things are due that one message tells of.
     """
     values = {
         "given": plain_name(given),
@@ -138,6 +159,7 @@ def variables(
         "link": site.booking_url,
         "day": "",
         "time": "",
+        "count": str(count),
     }
     if isinstance(moment, datetime):
         local = moment.astimezone(ZoneInfo(zone))

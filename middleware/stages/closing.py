@@ -1,7 +1,8 @@
 """What an EHR tells of a Patient: a merge, a death, a record that was closed.
 
 Only patients whom we know are read, and only an end matters: everything else is read
-again before a message goes. So a feed of every Patient costs next to nothing.
+again before a message goes. So a feed of every Patient costs next to nothing. A patient
+whose turn for a review has come is read here too.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ from middleware.stages.merging import (
     store_merges,
 )
 from middleware.stages.news import new_event
-from middleware.storage import events, inbox, merging, nudges
+from middleware.storage import events, inbox, merging, nudges, reviews
+from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
+
+CLOSED = EventKind.PATIENT_CLOSED
+TURNS = (EventKind.PATIENT_ADDED, EventKind.PATIENT_REVIEW)
 
 
 @dataclass(frozen=True)
@@ -45,21 +50,25 @@ class PersonWork:
             known = merging.find_survivors(tx, self.endpoint.id, {self.name})
             planned = nudges.list_open_nudges(tx, self.endpoint.id, self.name)
         woken: set[tuple[str, int]] = set()
-        reading = self._read(context, now) if self.name in known else None
-        parted = reading is not None and self._is_parted(reading, known[self.name])
+        wanted = self.name in known or self._turns()
+        reading = self._read(context, now) if wanted else None
+        survivor = known.get(self.name)
+        parted = reading is not None and self._is_parted(reading, survivor)
         with context.database.tx() as tx:
             check_epoch(tx, "resolve", shard, epoch)
             if reading is not None:
                 if parted:
                     merging.part_patients(tx, self.endpoint.id, self.name)
                 woken = store_merges(tx, self.endpoint, [reading], now)
-                if planned and not reading.merges and _is_closed(reading, now):
-                    event = self._event(context, reading)
-                    readings = {reading.patient: reading}
-                    events.insert_events(
-                        tx, [new_event(event, self.items, readings)], now
-                    )
-                    woken.add(("decide", event.shard))
+                closed = bool(reading.merges) or _is_closed(reading, now)
+                if closed:
+                    reviews.end_reviews(tx, self.endpoint.id, self.name)
+                if reading.merges:
+                    reviews.note_known(tx, self.endpoint.id, [reading.patient], now)
+                if closed and planned and not reading.merges:
+                    woken |= self._store(tx, context, reading, CLOSED, now)
+                for kind in self._turns() if not closed else ():
+                    woken |= self._store(tx, context, reading, kind, now)
             inbox.finish_inbox(tx, [item.id for item in self.items], now)
         for stage, number in sorted(woken):
             context.wake(stage, number)
@@ -80,12 +89,35 @@ class PersonWork:
         other = self.api.fetch(survivor)
         return self.name not in replaced_records(other, self.api.base_url)
 
-    def _event(self, context: StageContext, reading: Reading) -> Event:
+    def _turns(self) -> list[EventKind]:
+        """Return what the review asks for: each kind once, a new patient first."""
+        asked = {item.interaction for item in self.items if item.source == "review"}
+        return [kind for kind in TURNS if kind.value in asked]
+
+    def _store(
+        self,
+        tx: Tx,
+        context: StageContext,
+        reading: Reading,
+        kind: EventKind,
+        now: datetime,
+    ) -> set[tuple[str, int]]:
+        event = self._event(context, reading, kind)
+        readings = {reading.patient: reading}
+        events.insert_events(tx, [new_event(event, self.items, readings)], now)
+        return {("decide", event.shard)}
+
+    def _event(self, context: StageContext, reading: Reading, kind: EventKind) -> Event:
         version = str(version_of(reading.chart.patient) or reading.chart.read_at)
-        kind, first = EventKind.PATIENT_CLOSED, self.items[0]
+        first = next(
+            (item for item in self.items if item.interaction == kind.value),
+            self.items[0],
+        )
+        cause = {CLOSED: version, EventKind.PATIENT_ADDED: "first"}
+        turn = cause.get(kind, first.received_at.isoformat())
         return Event(
             id=context.ids.new(),
-            key=f"{self.endpoint.id}|{self.name}|{version}|{kind.value}|{self.name}",
+            key=f"{self.endpoint.id}|{self.name}|{turn}|{kind.value}|{self.name}",
             endpoint_id=self.endpoint.id,
             kind=kind,
             patient=self.name,

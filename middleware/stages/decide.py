@@ -23,12 +23,13 @@ from middleware.decisions.deciding import (
     decide_event,
     decide_nudge,
 )
+from middleware.decisions.joining import join_candidates
 from middleware.decisions.retries import next_attempt
 from middleware.stages.attempting import attempt_together
 from middleware.stages.context import StageContext
 from middleware.stages.merging import read_again
 from middleware.stages.people import own_records
-from middleware.stages.planning import Decided, store_candidates
+from middleware.stages.planning import Decided, keep_times, store_candidates
 from middleware.stages.staff import ask_person
 from middleware.stages.undoing import ask_about_told, let_go_on
 from middleware.storage import decision_log, endpoints, events, nudges, people
@@ -137,7 +138,11 @@ def _weigh(
             (nudge, decide_nudge(nudge, *parts))
             for nudge in opened.get(event.patient, ())
         ]
-        found.append(Decided(event, candidates, again))
+        candidates = keep_times(event, candidates, opened.get(event.patient, ()))
+        joined = join_candidates([*candidates, *(one for _, one in again)])
+        fresh, planned = joined[: len(candidates)], joined[len(candidates) :]
+        pairs = [(nudge, one) for (nudge, _), one in zip(again, planned, strict=True)]
+        found.append(Decided(event, fresh, pairs))
     return found
 
 

@@ -7,7 +7,7 @@ step that does not apply is counted and leaves no row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mappings.event import Event
@@ -30,6 +30,24 @@ class Decided:
     event: Event
     candidates: Sequence[Candidate]
     again: Sequence[tuple[Nudge, Candidate]]
+
+
+def keep_times(
+    event: Event, candidates: Sequence[Candidate], planned: Sequence[Nudge]
+) -> list[Candidate]:
+    """Return the candidates; a mere look at the chart moves nothing that is planned.
+
+    It would put off, with each look, what is planned for some days after one.
+    """
+    if event.focus != event.patient:
+        return list(candidates)
+    known = {nudge.key: nudge for nudge in planned}
+    return [
+        item
+        if (nudge := known.get(f"{event.endpoint_id}|{item.key}")) is None
+        else replace(item, due_at=nudge.due_at, expires_at=nudge.expires_at)
+        for item in candidates
+    ]
 
 
 def store_candidates(

@@ -13,6 +13,9 @@ from psycopg.types.json import Jsonb
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from middleware.storage.connecting import Row, Tx
+from middleware.storage.reviews import turn_on
+
+_SITE_TUPLES = ("window", "sunday_window", "plans_off", "plans_on")
 
 
 def insert_endpoint(tx: Tx, endpoint: Endpoint, now: datetime) -> None:
@@ -31,6 +34,8 @@ def update_endpoint(tx: Tx, endpoint: Endpoint) -> bool:
         "fhir_base = %(fhir_base)s, record = %(record)s WHERE id = %(id)s",
         _values(endpoint),
     )
+    if endpoint.site.review_days:
+        turn_on(tx, endpoint.id)
     return updated.rowcount == 1
 
 
@@ -58,7 +63,7 @@ def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
     ).fetchone()
     if row is not None:
         return False
-    for table in ("inbox", "poll_cursor", "focus_state"):
+    for table in ("inbox", "poll_cursor", "focus_state", "review", "review_pace"):
         tx.execute(f"DELETE FROM {table} WHERE endpoint_id = %s", (endpoint_id,))  # noqa: S608 -- constants
     for table in ("tally", "notification"):
         tx.execute(
@@ -92,11 +97,13 @@ def _read(row: Row) -> Endpoint:
         fhir_base=record["fhir_base"],
         backend=BackendClient(**record["backend"]),
         app=AppClient(**_tuples(app, "issuers", "frame_origins")),
-        site=Site(**_tuples(site, "window", "sunday_window", "plans_off")),
+        site=Site(**_tuples(site, *_SITE_TUPLES)),
         allow_list=tuple(record["allow_list"]),
         profile=record["profile"],
     )
 
 
 def _tuples(record: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {**record, **{name: tuple(record[name]) for name in names}}
+    return {
+        name: tuple(value) if name in names else value for name, value in record.items()
+    }

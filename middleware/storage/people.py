@@ -7,6 +7,7 @@ from datetime import datetime
 
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
+from middleware.storage.reviews import note_known
 
 # The row of a merged record is locked and left as it is, and not returned.
 _LOCK = """
@@ -38,7 +39,9 @@ def lock_people(
             [shard_of(endpoint_id, patient) for patient in patients],
         ),
     )
-    return {row["patient"] for row in rows}
+    living = {row["patient"] for row in rows}
+    note_known(tx, endpoint_id, living, now)
+    return living
 
 
 def list_homes(tx: Tx, patient: str) -> list[str]:

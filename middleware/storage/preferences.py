@@ -19,6 +19,7 @@ from mappings.preference import (
 from middleware.storage.connecting import Tx
 from middleware.storage.gate import lock_contact_point, lock_patient
 from middleware.storage.merging import find_survivors
+from middleware.storage.reviews import note_known
 
 _CONSENT = (
     "id, endpoint_id, patient, system, value, topic, permit, who, how, recorded_at, "
@@ -44,6 +45,7 @@ def insert_preference(
     What is said about a record that was merged counts for the one that lives on.
     """
     patient = lock_patient(tx, endpoint_id, patient) or patient
+    note_known(tx, endpoint_id, [patient], recorded_at)
     tx.execute(
         "INSERT INTO preference (id, endpoint_id, patient, name, value, who, how, "
         "recorded_by, recorded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -78,6 +80,8 @@ def insert_consent(tx: Tx, consent: ConsentRecord) -> None:
 
 
 def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
+    if consent.patient is not None:
+        note_known(tx, consent.endpoint_id, [consent.patient], consent.recorded_at)
     tx.execute(
         f"INSERT INTO consent ({_CONSENT}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, "  # noqa: S608 -- a constant
         "%s, %s)",

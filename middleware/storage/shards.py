@@ -26,6 +26,7 @@ STAGE_TABLES = {
     "deliver": ("nudge", "state IN ('planned', 'held')"),
     "record": ("outbox", "state = 'waiting'"),
     "listen": ("inbound", "state = 'waiting'"),
+    "review": ("review", "state = 'waiting'"),
 }
 
 # The lock is tried once, before any row is looked at; without it no row is written.

@@ -36,6 +36,8 @@ _EXPORTED = {
     f"created_at, expires_at, seen_at FROM launch WHERE {_MINE} ORDER BY created_at, id",
     "remembered_foci": "SELECT reference, version, status, last_updated "
     f"FROM focus_state WHERE {_MINE} ORDER BY reference",
+    "reviews": "SELECT known_at, added_at, reviewed_at, state, due_at "
+    f"FROM review WHERE {_MINE}",
     "audit": f"SELECT * FROM audit WHERE {_MINE} ORDER BY id",
 }
 _EVENTS = f"""
@@ -104,6 +106,7 @@ _ERASED = {
     f"WHEN 'object' THEN value - 'why' ELSE value END WHERE {_MINE}",
     "permissions": f"DELETE FROM consent WHERE {_MINE} AND permit",
     "launches": f"DELETE FROM launch WHERE {_MINE}",
+    "reviews": f"DELETE FROM review WHERE {_MINE}",
     "numbers": "DELETE FROM contact_point WHERE bad_reason IS NULL AND (system, value) "
     "IN (SELECT * FROM unnest(%(systems)s::text[], %(values)s::text[]))",
     "name": "UPDATE patient_lock SET name = NULL, seen_at = NULL "

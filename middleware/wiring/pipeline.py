@@ -14,7 +14,7 @@ from middleware.channels.registry import ChannelParts, open_channels
 from middleware.fhir.client import FhirClient
 from middleware.fhir.connecting import open_client
 from middleware.ports import FhirApi
-from middleware.stages import decide, deliver, listen, record, resolve
+from middleware.stages import decide, deliver, listen, record, resolve, reviewing
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
 from middleware.wiring.runtime import Runtime
@@ -27,6 +27,7 @@ STEPS = {
     "deliver": deliver.step,
     "record": record.step,
     "listen": listen.step,
+    "review": reviewing.step,
 }
 
 

@@ -142,6 +142,7 @@ def test_export_has_every_kind_with_charts_summarised(database):
         "inbound": 1,
         "written_to_ehr": 1,
         "tasks": 1,
+        "reviews": 1,
     }
     assert b'"body":"Hola"' in orjson.dumps(found)
 

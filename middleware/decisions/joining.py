@@ -1,0 +1,131 @@
+"""Several gaps in one message: the steps of a bundle's plans that fall together.
+
+The most urgent leads and its wording says how many there are; the others end as
+``joined`` and may be planned again by a later look at the chart. How many there are is
+counted in the chart each time that the words are written: a gap that closed meanwhile
+is not counted, and the lead itself ends with its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from mappings.nudge import Fact, Outcome, Verdict
+from mappings.plan import Plan, PlanAction
+from middleware.decisions.candidate import Candidate, merge_facts
+from middleware.decisions.circumstance import Step
+
+# Holds that are about one plan alone: what waits for them waits by itself.
+OWN_HOLDS = frozenset(
+    {"data-missing", "plan-unknown", "ehr-unreachable", "switched-off"}
+)
+_Group = tuple[str, int, str, str]
+
+
+def join_candidates(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates in their order, those that go with another one joined."""
+    groups: dict[_Group, list[Candidate]] = {}
+    for item in found:
+        group = _group_of(item)
+        if group is not None:
+            groups.setdefault(group, []).append(item)
+    leads = {
+        id(item): lead
+        for members in groups.values()
+        for item, lead in _led(members)
+        if lead.plan.id != item.plan.id
+    }
+    return tuple(
+        _joined(item, leads[id(item)]) if id(item) in leads else item for item in found
+    )
+
+
+def _group_of(item: Candidate) -> _Group | None:
+    """Return what must be the same for two candidates to be one message."""
+    verdict = item.verdict
+    waits = verdict.reason if verdict.outcome is Outcome.HOLD else ""
+    lasting = verdict.outcome in (Outcome.SEND, Outcome.HOLD)
+    if not item.plan.bundle or item.kind != "message" or not lasting:
+        return None
+    if waits in OWN_HOLDS:
+        return None
+    place = _place(item.plan, item.action)
+    return None if place is None else (item.plan.bundle, place, item.recipient, waits)
+
+
+def _place(plan: Plan, action: PlanAction) -> int | None:
+    """Return which step of its plan an action is; None when it is none any more."""
+    ids = [step.id for step in plan.actions]
+    return ids.index(action.id) if action.id in ids else None
+
+
+def _led(members: Iterable[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
+    """Yield each with the most urgent one that it can go out with, itself perhaps."""
+    leads: list[Candidate] = []
+    for item in sorted(members, key=lambda one: (one.plan.priority, one.plan.id)):
+        lead = next((one for one in leads if _together(one, item)), item)
+        if lead is item:
+            leads.append(item)
+        yield item, lead
+
+
+def _together(one: Candidate, other: Candidate) -> bool:
+    """Tell whether there is a time at which both may be sent."""
+    return one.due_at < other.expires_at and other.due_at < one.expires_at
+
+
+def _joined(item: Candidate, lead: Candidate) -> Candidate:
+    known = Fact(
+        f"PlanDefinition/{lead.plan.id}", lead.plan.version, "action", lead.action.id
+    )
+    facts = merge_facts(item.verdict.facts, (known,))
+    detail = f"it goes out with {lead.plan.title}"
+    verdict = Verdict(Outcome.CANCEL, "joined", facts, detail=detail)
+    return replace(item, verdict=verdict, task=None)
+
+
+def open_gaps(step: Step, closed: Callable[[Step], bool]) -> tuple[Step, ...]:
+    """Return the steps of other plans whose gap a message about this one tells of too.
+
+    ``closed`` tells whether a step's plan does not apply, or is not known to. Plans
+    that nothing in common starts have nothing to say to each other.
+    """
+    if not step.plan.bundle:
+        return ()
+    place = _place(step.plan, step.action)
+    if place is None:
+        return ()
+    beside = step.case.library.bundles.get(step.plan.bundle, ())
+    found = (_beside(step, plan, place) for plan in beside)
+    return tuple(item for item in found if item is not None and _is_open(item, closed))
+
+
+def _beside(step: Step, plan: Plan, place: int) -> Step | None:
+    """Return the same step of another plan of the bundle, about the same patient."""
+    mine = step.plan
+    if plan.id == mine.id or not set(plan.triggers) & set(mine.triggers):
+        return None
+    if place >= len(plan.actions) or plan.actions[place].kind != "message":
+        return None
+    reference = step.recipient if plan.occasion == "year" else step.reference
+    focus = step.case.chart.find(reference)
+    return replace(
+        step, plan=plan, action=plan.actions[place], reference=reference, focus=focus
+    )
+
+
+def _is_open(step: Step, closed: Callable[[Step], bool]) -> bool:
+    known = step.case.open_gaps
+    key = (step.plan.id, step.action.id, step.reference, step.trigger is None)
+    if key not in known:
+        known[key] = not closed(step)
+    return known[key]
+
+
+def gap_facts(gaps: Iterable[Step]) -> tuple[Fact, ...]:
+    """Name the plans whose gaps are told of with another's."""
+    return tuple(
+        Fact(f"PlanDefinition/{gap.plan.id}", gap.plan.version, "action", gap.action.id)
+        for gap in gaps
+    )
