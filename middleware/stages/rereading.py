@@ -14,6 +14,7 @@ from mappings.nudge import Nudge
 from middleware.stages.charts import is_silent
 from middleware.stages.context import StageContext
 from middleware.stages.merging import Reading, fetch_surviving
+from middleware.storage.circuits import ehr_lane
 
 
 def read_again(
@@ -23,7 +24,7 @@ def read_again(
 
     Where the EHR is not asked, the error's ``retry_after`` says when it may be.
     """
-    lane = f"EHR {endpoint.id}"
+    lane = ehr_lane(endpoint.id)
     until = context.lanes.admit(lane, now)
     if until is not None:
         raise FhirError(
