@@ -17,12 +17,17 @@ from mappings.resource import Resource
 
 @dataclass(frozen=True)
 class Chart:
-    """Resources of one patient, as read at ``read_at`` (UTC)."""
+    """Resources of one patient, as read at ``read_at`` (UTC).
+
+    ``replaced`` are records (``Patient/id``) that were merged into the patient's; what
+    still names them is in the chart too.
+    """
 
     patient: Resource
     resources: tuple[Resource, ...]
     read_at: datetime
     incomplete: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
     _by_type: dict[str, tuple[Resource, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -33,7 +38,8 @@ class Chart:
         A focus that was moved to another patient's chart is not this patient's.
         """
         if not self._by_type:
-            self._by_type.update(_index(self.resources, reference_of(self.patient)))
+            records = (reference_of(self.patient), *self.replaced)
+            self._by_type.update(_index(self.resources, records))
         return self._by_type.get(resource_type, ())
 
     def find(self, reference: str) -> Resource | None:
@@ -56,6 +62,7 @@ class Chart:
             "resources": list(self.resources),
             "read_at": self.read_at.isoformat(),
             "incomplete": list(self.incomplete),
+            "replaced": list(self.replaced),
         }
 
 
@@ -66,16 +73,18 @@ def read_chart(value: Mapping[str, Any]) -> Chart:
         resources=tuple(value["resources"]),
         read_at=datetime.fromisoformat(value["read_at"]),
         incomplete=tuple(value["incomplete"]),
+        # Charts that were stored before records were joined have none.
+        replaced=tuple(value.get("replaced", ())),
     )
 
 
 def _index(
-    resources: Iterable[Resource], patient: str
+    resources: Iterable[Resource], records: tuple[str, ...]
 ) -> dict[str, tuple[Resource, ...]]:
     found: dict[str, list[Resource]] = {}
     for resource in resources:
-        if resource.get("status") == "entered-in-error" or of_another(
-            resource, patient
+        if resource.get("status") == "entered-in-error" or all(
+            of_another(resource, record) for record in records
         ):
             continue
         found.setdefault(str(resource.get("resourceType")), []).append(resource)

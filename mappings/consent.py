@@ -14,7 +14,7 @@ from mappings.instants import find_instant, write_instant
 from mappings.plan import NS
 from mappings.preference import ConsentRecord, Who
 from mappings.recipient import read_email, read_phone
-from mappings.reference import reference_of
+from mappings.reference import concerns, focus_patient, reference_of
 from mappings.resource import (
     Resource,
     codings_of,
@@ -39,7 +39,8 @@ def read_consents(
     """Return what active Consents say about contacting this patient.
 
     The record's id is ``Consent/id``; a Consent without a contact point covers every
-    address of its channel (value ``*``).
+    address of its channel (value ``*``). What names a record that was merged into this
+    patient's stays that record's: of it a denial counts, a permission does not.
     """
     found: list[ConsentRecord] = []
     for resource in resources:
@@ -66,6 +67,8 @@ def _records(
     if not isinstance(provision, dict):
         provision = {}
     policy = {code for _, code in codings_of(resource.get("policyRule"))}
+    mine = concerns(resource, patient)
+    whose = patient if mine else focus_patient(resource) or patient
     denied = provision.get("type") == "deny" or bool(policy & OPT_OUTS)
     stated = denied or provision.get("type") == "permit" or "OPTIN" in policy
     if not stated or not in_period(provision.get("period"), write_instant(now)):
@@ -75,7 +78,7 @@ def _records(
             yield ConsentRecord(
                 id=reference_of(resource),
                 endpoint_id=endpoint_id,
-                patient=patient,
+                patient=whose,
                 system=system,
                 value=value,
                 topic=topic,

@@ -220,6 +220,7 @@ class Launching:
             key=ports.signing_key(endpoint.app.algorithm) if signs else None,
             secret=ports.client_secret(endpoint.id) if basic else None,
             now=now,
+            bound=ports.bound,
         )
         return read_access(answer, now)
 

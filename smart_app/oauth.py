@@ -7,6 +7,7 @@ RFC 6749, RFC 7636, RFC 7523.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -89,12 +90,14 @@ def fetch_token(
     key: Any,
     secret: str | None,
     now: datetime,
+    bound: Callable[[Any, Endpoint, str], None],
 ) -> dict[str, Any]:
-    """Exchange the code once; return the token response as it came.
+    """Exchange the code once in a ``bound`` session; return the answer as it came.
 
-    Raises LaunchError T1 when the server refuses or does not answer.
+    Raises LaunchError T1 when the server refuses, does not answer or breaks a bound.
     """
     session = _open_session(endpoint, redirect_uri, secret)
+    bound(session, endpoint, token_url)
     if key is not None:
         session.register_client_auth_method(
             SmartAssertion(token_url, key, endpoint.app.algorithm, now)
@@ -122,15 +125,10 @@ def fetch_token(
 def _open_session(
     endpoint: Endpoint, redirect_uri: str, secret: str | None
 ) -> OAuth2Session:
-    session = OAuth2Session(
+    return OAuth2Session(
         endpoint.app.client_id,
         secret,
         redirect_uri=redirect_uri,
         token_endpoint_auth_method=endpoint.app.authentication,
         default_timeout=TIMEOUT_SECONDS,
     )
-    session.trust_env = False
-    ca_file = endpoint.profile.get("ca_file")
-    if ca_file:
-        session.verify = ca_file
-    return session

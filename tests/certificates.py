@@ -37,9 +37,14 @@ class Issued:
 
 
 def issue(
-    issuer: Issued | None, *, first: float = -30, last: float = 365, host: str = ""
+    issuer: Issued | None,
+    *,
+    first: float = -30,
+    last: float = 365,
+    host: str = "",
+    also: str = "",
 ) -> Issued:
-    """Issue a certificate for ``host``, or an authority's own without one."""
+    """Issue a certificate for one or two hosts, or an authority's own without any."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host or "authority")])
     now = SystemClock().now()
@@ -54,7 +59,9 @@ def issue(
         .add_extension(x509.BasicConstraints(ca=not host, path_length=None), True)
     )
     if host:
-        names: list[x509.GeneralName] = [x509.DNSName(host)]
+        names: list[x509.GeneralName] = [
+            x509.DNSName(each) for each in (host, also) if each
+        ]
         if host == "localhost":
             names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         builder = builder.add_extension(x509.SubjectAlternativeName(names), False)

@@ -15,7 +15,8 @@ from mappings.event import FOCUS_TYPES
 from middleware.cli.endpoint_known import get_known
 from middleware.cli.output import fail, progress
 from middleware.settings import read_settings
-from middleware.storage import audit, controls, endpoints
+from middleware.storage import audit, circuits, controls, endpoints
+from middleware.storage.circuits import CircuitRow
 from middleware.storage.controls import ControlRow
 from middleware.wiring.choosing import begin_polling, choose_subscriptions
 from middleware.wiring.runtime import Runtime, open_runtime
@@ -101,9 +102,11 @@ def status(name: str, as_json: bool) -> None:
             get_known(runtime, name)
             with runtime.database.tx() as tx:
                 rows = controls.list_controls(tx, name)
+                shut = circuits.list_shut(tx, runtime.clock.now())
     except CareCueError as error:
         fail(error)
-    _print(name, rows, as_json=as_json)
+    alone = next((row for row in shut if row.endpoint_id == name), None)
+    _print(name, rows, alone, as_json=as_json)
 
 
 @click.command()
@@ -181,13 +184,28 @@ def _name(row: ControlRow) -> str:
     return f"{row.resource_type} {row.slot}".strip()
 
 
-def _print(name: str, rows: Sequence[ControlRow], *, as_json: bool) -> None:
+def _print(
+    name: str,
+    rows: Sequence[ControlRow],
+    alone: CircuitRow | None = None,
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        values = [_describe(row) for row in rows]
-        click.echo(
-            orjson.dumps({"endpoint": name, "subscriptions": values, "safe": SAFE})
-        )
+        values: dict[str, Any] = {
+            "endpoint": name,
+            "subscriptions": [_describe(row) for row in rows],
+            "safe": SAFE,
+        }
+        if alone:
+            values["left_alone_until"] = alone.shut_until
+        click.echo(orjson.dumps(values))
         return
+    if alone:
+        click.echo(
+            f"! {name} did not answer several times in a row: left alone until "
+            f"{alone.shut_until.isoformat()} by {alone.workers} of the workers."
+        )
     if not rows:
         click.echo(f"No Subscription is wanted of {name}; it is polled.")
     for row in rows:

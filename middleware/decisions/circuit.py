@@ -21,8 +21,8 @@ class Circuit:
     """Faults in a row, and until when nobody is let through (None: it is open).
 
     ``about`` names whom they concerned: one patient or address that always fails is no
-    fault of the other side, so only different ones count. ``shuts`` counts the times that it was shut in a row; ``probing`` is True while one
-    has been let through to see.
+    fault of the other side, so only different ones count. ``shuts`` counts the times
+    that it was shut in a row; ``probing`` is True while one has been let through to see.
     """
 
     about: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ def after_fault(
         return replace(circuit, about=named)
     asked = timedelta(seconds=retry_after or 0.0)
     length = min(max(FIRST_SHUT * 2.0**circuit.shuts, asked), LONGEST_SHUT)
-    return Circuit(circuit.about, min(circuit.shuts + 1, 16), now + length)
+    return Circuit(named, min(circuit.shuts + 1, 16), now + length)
 
 
 def after_answer() -> Circuit:

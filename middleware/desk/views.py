@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -157,7 +157,7 @@ def _look(
     then = max(now, planned.due_at)
     foreseen = decide_nudge(
         nudge,
-        Chart(chart.patient, chart.resources, then, chart.incomplete),
+        replace(chart, read_at=then),
         own,
         library,
         endpoint,

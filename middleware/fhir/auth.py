@@ -74,6 +74,14 @@ def sign_assertion(
     return assertion
 
 
+def bound_token_session(
+    session: requests.Session, url: str, *, private_network: bool, ca_file: str | None
+) -> None:
+    """Bound a session that asks ``url`` for a token: size, seconds, addresses."""
+    reach = read_reach(url, private_network=private_network)
+    bound_session(session, reach, _ANSWER_BYTES, _ANSWER_SECONDS, 1, ca_file)
+
+
 class BackendTokens:
     """Hands out one endpoint's access token; asks for a new one before it ends.
 
@@ -153,9 +161,11 @@ class BackendTokens:
             token_endpoint_auth_method=method.name,
             default_timeout=(3.0, 10.0),
         ) as session:
-            reach = read_reach(token_url, private_network=self._private_network)
-            bound_session(
-                session, reach, _ANSWER_BYTES, _ANSWER_SECONDS, 1, self._ca_file
+            bound_token_session(
+                session,
+                token_url,
+                private_network=self._private_network,
+                ca_file=self._ca_file,
             )
             session.register_client_auth_method(method)
             return _ask(session, token_url, backend.scope)

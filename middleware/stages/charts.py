@@ -5,18 +5,21 @@ Network only; the caller holds no transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from mappings.chart import Chart
 from mappings.errors import CareCueError, FhirError, MergedError
-from mappings.merge import replaced_records
+from mappings.merge import merged_into, replaced_records
 from mappings.plan import Library
 from mappings.reference import of_another, reference_of
-from middleware.decisions.prefetch import data_queries
+from middleware.decisions.prefetch import SAFETY_TYPES, data_queries
 from middleware.ports import FhirApi, SearchResult
 
+# Of more records of one person than these a person must think.
+MOST_RECORDS = 10
 PASSING = frozenset({"transient", "throttled", "timeout", "lock-error", "exception"})
 SILENT = frozenset({"transient", "throttled", "timeout"})
 _SILENT_STATUS = frozenset({401, 429, 502, 503, 504})
@@ -59,6 +62,58 @@ def fetch_chart(
         resources=tuple(found.values()),
         read_at=now,
         incomplete=tuple(sorted(incomplete)),
+    )
+
+
+def fetch_replaced(
+    api: FhirApi,
+    library: Library,
+    chart: Chart,
+    *,
+    told: Sequence[str],
+    known: Sequence[str],
+) -> Chart:
+    """Add to a chart what still names records that were merged into its patient's.
+
+    ``told`` are those that the EHR tells of. Those that are only ``known`` count unless
+    their record stands for itself again. Of a record that is gone nothing is left.
+    """
+    patient = reference_of(chart.patient)
+    older = [name for name in dict.fromkeys((*told, *known)) if name != patient]
+    if not older:
+        return chart
+    parts = [chart_queries(library, name, "") for name in older[:MOST_RECORDS]]
+    wanted = [query for queries in parts for query in queries]
+    answers = dict(zip(wanted, api.fetch_many(wanted), strict=True))
+    joined = [
+        (record, searches)
+        for record, *searches in parts
+        if record in told or not _stands_for_itself(answers[record], record)
+    ]
+    found = {reference_of(resource): resource for resource in chart.resources}
+    incomplete = {*chart.incomplete, *(SAFETY_TYPES if len(older) > len(parts) else ())}
+    for record, query in ((name, query) for name, group in joined for query in group):
+        answer = answers[query]
+        if not answer.complete and _status_of(answer) != 404:
+            incomplete.add(query.partition("?")[0])
+        for resource in answer.resources:
+            if not of_another(resource, record):
+                _keep(found, resource, own=False)
+    return replace(
+        chart,
+        resources=tuple(found.values()),
+        incomplete=tuple(sorted(incomplete)),
+        replaced=tuple(record for record, _ in joined),
+    )
+
+
+def _stands_for_itself(answer: SearchResult, record: str) -> bool:
+    """Tell whether a record is in use and says of no other that it replaced it."""
+    return any(
+        reference_of(resource) == record
+        and resource.get("active") is not False
+        and merged_into(resource) is None
+        for resource in answer.resources
     )
 
 

@@ -132,12 +132,15 @@ class FociWork:
                 if item.patient is not None
             }
             known = merging.find_survivors(tx, endpoint_id, named) if named else {}
-            return [
+            news = [
                 self._sift(
                     tx, library, known, News(focus, tuple(found), state, None), now
                 )
                 for focus, found, state in matched
             ]
+            people = sorted({name for item in news for name in item.patients})
+            same = merging.list_same(tx, endpoint_id, people) if people else {}
+            return [replace(item, same=same) for item in news]
 
     def _sift(
         self,
@@ -199,7 +202,13 @@ class FociWork:
         for patient in news.patients:
             try:
                 found[patient] = fetch_surviving(
-                    self.api, library, patient, now, focus=news.focus.name, known=known
+                    self.api,
+                    library,
+                    patient,
+                    now,
+                    focus=news.focus.name,
+                    known=known,
+                    older=news.same.get(patient, ()),
                 )
             except FhirError as error:
                 if patient not in moved or not error.permanent:

@@ -2,13 +2,15 @@
 
 A lane also remembers whether its channel answers at all: one that fails in a row is
 shut for a while. The same memory is kept for EHRs that do not answer. It is a memory
-of the process: another one, or the next, learns it anew from a few faults.
+of the process: another one, or the next, learns it anew from a few faults. What is shut
+is told, so that people see it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
@@ -23,14 +25,26 @@ from middleware.decisions.circuit import (
 # More at once gain little with any provider and take its rate limit from the others.
 PLACES = 8
 
+# Tells until when a lane is shut, None when it is open again, as of an instant.
+Tell = Callable[[str, datetime | None, datetime], None]
+
 _log = structlog.get_logger(__name__)
 
 
-class Lanes:
-    """The lanes of one process, by the name of their channel; safe for threads."""
+def _keep_quiet(name: str, until: datetime | None, now: datetime) -> None:
+    pass
 
-    def __init__(self, places: int = PLACES) -> None:
+
+class Lanes:
+    """The lanes of one process, by the name of their channel; safe for threads.
+
+    ``tell`` is called when a lane is shut or opens again; it must not raise.
+    """
+
+    def __init__(self, places: int = PLACES, tell: Tell = _keep_quiet) -> None:
         self.places = places
+        self._tell = tell
+        self._telling = threading.Lock()
         self._guard = threading.Lock()
         self._taken: Counter[str] = Counter()
         self._circuits: dict[str, Circuit] = {}
@@ -71,11 +85,20 @@ class Lanes:
             if fault:
                 after = after_fault(before, now, about, retry_after)
             self._circuits[name] = after
-        if after.shut_until != before.shut_until:
+        known, present = ((each.shut_until, each.probing) for each in (before, after))
+        if known != present:
             until = after.shut_until.isoformat() if after.shut_until else None
             _log.warning(
                 "shut for a while" if until else "open", name=name, until=until
             )
+            self._tell_present(name, now)
+
+    def _tell_present(self, name: str, now: datetime) -> None:
+        """Tell what holds now, not what held: threads may come here out of order."""
+        with self._telling:
+            with self._guard:
+                until = self._circuits[name].shut_until
+            self._tell(name, until, now)
 
     def _take(self, name: str) -> bool:
         with self._guard:

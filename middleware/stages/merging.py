@@ -6,8 +6,8 @@ message goes, or when the EHR tells of a Patient. None is searched for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mappings.chart import Chart
@@ -17,7 +17,7 @@ from mappings.event import Event
 from mappings.merge import ELSEWHERE, merged_into, replaced_records
 from mappings.plan import Library
 from middleware.ports import FhirApi, SearchResult
-from middleware.stages.charts import fetch_chart
+from middleware.stages.charts import fetch_chart, fetch_replaced
 from middleware.storage import events, inbox, merging
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
@@ -51,12 +51,29 @@ def fetch_surviving(
     *,
     focus: str = "",
     known: Mapping[str, SearchResult] | None = None,
+    older: Sequence[str] = (),
 ) -> Reading:
     """Read a patient's chart, or that of the record that the patient's was merged into.
 
+    What still names an old record is read with it; ``older`` are those that we know of.
     Where the surviving record cannot be found, or leads back, the old one is returned;
     it is replaced, so a person is asked. Raises FhirError as :func:`fetch_chart` does.
     """
+    found = _follow(api, library, patient, now, focus=focus, known=known)
+    told = [old for old, _ in (*found.merges, *found.told)]
+    chart = fetch_replaced(api, library, found.chart, told=told, known=older)
+    return replace(found, chart=chart)
+
+
+def _follow(
+    api: FhirApi,
+    library: Library,
+    patient: str,
+    now: datetime,
+    *,
+    focus: str,
+    known: Mapping[str, SearchResult] | None,
+) -> Reading:
     found: list[Reading] = []
     merges: tuple[Merge, ...] = ()
     for _ in range(HOPS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mappings.event import Event, EventKind, FocusState, Transition
 from middleware.ports import SearchResult
@@ -22,12 +22,16 @@ class Focus:
 
 @dataclass(frozen=True)
 class News:
-    """What the versions of a focus show, and why nothing more came of them."""
+    """What the versions of a focus show, and why nothing more came of them.
+
+    ``same`` are the other records of its patients that we know to be merged.
+    """
 
     focus: Focus
     transitions: tuple[Transition, ...]
     state: FocusState | None
     note: str | None
+    same: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def patients(self) -> list[str]:

@@ -14,6 +14,8 @@ from mappings.nudge import Nudge
 from middleware.stages.charts import is_silent
 from middleware.stages.context import StageContext
 from middleware.stages.merging import Reading, fetch_surviving
+from middleware.storage.circuits import ehr_lane
+from middleware.storage.merging import list_same
 
 
 def read_again(
@@ -23,7 +25,7 @@ def read_again(
 
     Where the EHR is not asked, the error's ``retry_after`` says when it may be.
     """
-    lane = f"EHR {endpoint.id}"
+    lane = ehr_lane(endpoint.id)
     until = context.lanes.admit(lane, now)
     if until is not None:
         raise FhirError(
@@ -31,9 +33,13 @@ def read_again(
             "nothing was sent; it is asked again by itself",
             retry_after=(until - now).total_seconds(),
         )
+    with context.database.tx() as tx:
+        older = list_same(tx, endpoint.id, [nudge.patient]).get(nudge.patient, ())
     try:
         api, library = context.fhir(endpoint), context.library(endpoint)
-        found = fetch_surviving(api, library, nudge.patient, now, focus=nudge.focus)
+        found = fetch_surviving(
+            api, library, nudge.patient, now, focus=nudge.focus, older=older
+        )
     except CareCueError as error:
         silent = is_silent(error)
         context.lanes.note(lane, now, about=nudge.patient, fault=silent)

@@ -168,3 +168,21 @@ def list_replaced(
     for row in rows:
         found.setdefault(row["merged_into"], []).append(row["patient"])
     return found
+
+
+def list_same(
+    tx: Tx, endpoint_id: str, patients: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the other records of each person that were merged, whichever is given."""
+    rows = tx.execute(
+        "SELECT p.patient, o.patient AS other FROM patient_lock AS p "
+        "JOIN patient_lock AS o ON o.endpoint_id = p.endpoint_id "
+        " AND o.merged_into = coalesce(p.merged_into, p.patient) "
+        " AND o.patient <> p.patient "
+        "WHERE p.endpoint_id = %s AND p.patient = ANY(%s) ORDER BY o.patient",
+        (endpoint_id, list(patients)),
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["patient"], []).append(row["other"])
+    return found

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mappings.event import FOCUS_TYPES
 from middleware.storage import (
+    circuits,
     completeness,
     conditions,
     endpoints,
@@ -24,7 +25,8 @@ Samples = list[tuple[Labels, float]]
 
 def write_metrics(tx: Tx, now: datetime) -> str:
     """Return all metrics as text."""
-    return "\n".join([*_counts(tx), *_states(tx), *_ages(tx, now), *_push(tx, now), ""])
+    parts = (_counts(tx), _states(tx), _ages(tx, now), _push(tx, now), _shut(tx, now))
+    return "\n".join([*(line for part in parts for line in part), ""])
 
 
 def _counts(tx: Tx) -> Iterator[str]:
@@ -123,6 +125,14 @@ def _push(tx: Tx, now: datetime) -> Iterator[str]:
             ({"endpoint": endpoint, "trouble": name}, total)
             for (endpoint, name), total in sorted(troubled.items())
         ],
+    )
+
+
+def _shut(tx: Tx, now: datetime) -> Iterator[str]:
+    yield from _gauge(
+        "circuits_shut",
+        "Workers that leave a channel or EHR alone because it failed in a row",
+        [({"left": row.name}, row.workers) for row in circuits.list_shut(tx, now)],
     )
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mappings.event import NOTES
-from middleware.storage import conditions as standing
-from middleware.storage import console_reading as reading
 from middleware.storage import (
+    circuits,
     controls,
     endpoints,
     marks,
@@ -20,6 +19,8 @@ from middleware.storage import (
     switches,
     tasks,
 )
+from middleware.storage import conditions as standing
+from middleware.storage import console_reading as reading
 from middleware.storage.connecting import Tx
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.storage.switches import SwitchRow
@@ -101,6 +102,7 @@ def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
         waiting=_backlog(found),
         periodic=schedule.list_errors(tx),
         passed_over=reading.count_notes(tx, now - WEEK),
+        left_alone=tuple(circuits.list_shut(tx, now)),
     )
     mine = [row for item in known for row in _subscribed(tx, item.id)]
     return Page(
@@ -169,6 +171,11 @@ def _passed_over(sight: Sight) -> tuple[str, str, str]:
     return "warn" if faulty else "ok", "Passed over in a week", said or "nothing"
 
 
+def _left_alone(sight: Sight) -> tuple[str, str, str]:
+    alone = ", ".join(f"{row.name} left alone" for row in sight.left_alone)
+    return "warn" if alone else "ok", "Channels and EHRs answer", alone or "all"
+
+
 def _proof(sight: Sight, found: overview.Overview) -> tuple[Proof, ...]:
     rows = sight.endpoints
     fine = sum(row.read.tone == "ok" for row in rows)
@@ -205,4 +212,5 @@ def _proof(sight: Sight, found: overview.Overview) -> tuple[Proof, ...]:
             f"{found.recorded:,}, {found.kept:,} refused",
         ),
         Proof("stop" if fault else "ok", "Periodic work", fault or "no fault"),
+        Proof(*_left_alone(sight)),
     )

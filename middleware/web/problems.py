@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from middleware.storage.circuits import CircuitRow
 from middleware.web.endpoint_row import EndpointRow
 from middleware.web.words import ago, count
 from subscriptions.case import SAFE
@@ -52,7 +53,7 @@ class Sight:
     """What is judged; ``holds`` in words, ``periodic`` fault by name of the work.
 
     ``passed_over`` counts resources of the last week that led to no event, by
-    (endpoint id, note).
+    (endpoint id, note). ``left_alone`` are the channels and EHRs that failed in a row.
     """
 
     now: datetime
@@ -68,6 +69,7 @@ class Sight:
     waiting: int
     periodic: Mapping[str, str]
     passed_over: Mapping[tuple[str, str], int]
+    left_alone: tuple[CircuitRow, ...]
 
     @property
     def worker_silent(self) -> bool:
@@ -79,7 +81,15 @@ def find_problems(sight: Sight) -> tuple[Problem, ...]:
     """List everything that is wrong, the worst for patients first."""
     return tuple(
         problem
-        for look in (_stopped, _unreadable, _held, _people, _given_up, _lesser)
+        for look in (
+            _stopped,
+            _unreadable,
+            _left_alone,
+            _held,
+            _people,
+            _given_up,
+            _lesser,
+        )
         for problem in look(sight)
     )
 
@@ -118,6 +128,21 @@ def _unreadable(sight: Sight) -> Iterator[Problem]:
                 "Nothing is sent on old facts: its messages wait until the chart can "
                 f"be read again. Last try {last}: {row.poll_error}",
             )
+
+
+def _left_alone(sight: Sight) -> Iterator[Problem]:
+    names = {row.id: row.name for row in sight.endpoints}
+    for row in sight.left_alone:
+        ehr = names.get(row.endpoint_id or "", row.endpoint_id)
+        yield Problem(
+            "warn",
+            "Left alone",
+            f"{ehr} did not answer several times in a row."
+            if ehr
+            else f"The channel {row.name} failed several times in a row.",
+            f"{count(row.workers, 'worker')} left it alone for up to 15 minutes. Its "
+            "messages wait and nothing is lost; it is tried again by itself.",
+        )
 
 
 def _held(sight: Sight) -> Iterator[Problem]:

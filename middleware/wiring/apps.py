@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 
-from mappings.endpoint import Endpoint
 from middleware.channels.inbound import parse_twilio_inbound, parse_twilio_status
 from middleware.channels.signatures import check_twilio_signature
-from middleware.desk.desk import Desk
-from middleware.desk.launches import LaunchBook
-from middleware.fhir.bounded import make_session
-from middleware.fhir.client import FhirClient
-from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
-from middleware.fhir.reach import read_reach
-from middleware.ports import FhirApi
 from middleware.settings import read_settings
 from middleware.stages.context import StageContext
 from middleware.stages.listen import keep_receipt, keep_reply
 from middleware.stages.receive import Intake, ReceivePorts
-from middleware.storage import endpoints
 from middleware.storage.gathering import GatheredWakes
 from middleware.storage.intake import IntakeDatabase
 from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
 from middleware.wiring.console import create_console
+from middleware.wiring.launching import make_smart_ports
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, database_fault, make_runtime
 from middleware.wiring.signing import KeyRing
 from smart_app.app import create_blueprint
-from smart_app.ports import SmartPorts
 from subscriptions.receiver import make_receiver
 
 
@@ -56,7 +45,7 @@ def make_public_app(runtime: Runtime) -> Flask:
             hooks=make_receiver(Intake(_receive_ports(runtime)), runtime.clock),
             blueprints=(
                 create_callbacks(_callback_ports(runtime, context)),
-                create_blueprint(_smart_ports(runtime, context, keys)),
+                create_blueprint(make_smart_ports(runtime, context, keys)),
             ),
             public_jwks=lambda: keys().public_jwks(),
             ready=lambda: database_fault(runtime),
@@ -109,67 +98,4 @@ def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:
         read_receipt=read_receipt,
         keep_reply=reply,
         keep_receipt=receipt,
-    )
-
-
-def _smart_ports(runtime: Runtime, context: StageContext, keys: KeyRing) -> SmartPorts:
-    def known() -> list[Endpoint]:
-        with runtime.database.tx() as tx:
-            return endpoints.list_endpoints(tx)
-
-    def client_secret(endpoint_id: str) -> str | None:
-        with runtime.database.tx() as tx:
-            endpoint = endpoints.get_endpoint(tx, endpoint_id)
-        sealed = endpoint.profile.get("app_secret") if endpoint else None
-        if not sealed:
-            return None
-        return runtime.sealer.open(bytes.fromhex(sealed)).decode()
-
-    return SmartPorts(
-        endpoints=known,
-        launches=LaunchBook(runtime.database),
-        clock=runtime.clock,
-        ids=runtime.ids,
-        sealer=runtime.sealer,
-        fhir=_person_clients(runtime, known),
-        discover=_discover,
-        fetch_keys=_fetch_keys,
-        signing_key=lambda algorithm: keys().signing_key(algorithm),
-        client_secret=client_secret,
-        desk=Desk(context),
-        public_url=runtime.settings.public_url,
-    )
-
-
-def _person_clients(
-    runtime: Runtime, known: Callable[[], list[Endpoint]]
-) -> Callable[[str, str], FhirApi]:
-    """Return what makes, and keeps, one client per signed-in person's token."""
-
-    @functools.lru_cache(maxsize=256)
-    def make(base: str, token: str) -> FhirApi:
-        profiles = (each.profile for each in known() if each.fhir_base == base)
-        profile = next(profiles, {})
-        private = profile.get("private_network") is True
-        reach = read_reach(base, private_network=private)
-        session = make_session(reach, ca_file=profile.get("ca_file"))
-        return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
-
-    return make
-
-
-def _discover(endpoint: Endpoint) -> Any:
-    return fetch_smart_configuration(
-        endpoint.fhir_base,
-        hosts=endpoint.profile.get("authorization_hosts", ()),
-        private_network=endpoint.profile.get("private_network") is True,
-        ca_file=endpoint.profile.get("ca_file"),
-    )
-
-
-def _fetch_keys(endpoint: Endpoint, url: str) -> Any:
-    return fetch_key_set(
-        url,
-        private_network=endpoint.profile.get("private_network") is True,
-        ca_file=endpoint.profile.get("ca_file"),
     )

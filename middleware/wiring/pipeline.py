@@ -15,7 +15,9 @@ from middleware.fhir.client import FhirClient
 from middleware.fhir.connecting import open_client
 from middleware.ports import FhirApi
 from middleware.stages import decide, deliver, listen, record, resolve, reviewing
+from middleware.stages.circuits import make_teller
 from middleware.stages.context import StageContext
+from middleware.stages.lanes import Lanes
 from middleware.storage import endpoints
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.signing import KeyRing
@@ -88,6 +90,7 @@ def stage_context(runtime: Runtime) -> StageContext:
         ),
         library=library_factory(),
         status_base=settings.public_url,
+        lanes=Lanes(tell=make_teller(runtime.database, runtime.ids.new())),
     )
 
 

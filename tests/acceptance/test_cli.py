@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from middleware.cli.main import main
-from middleware.clock import FixedClock
+from middleware.clock import FixedClock, SystemClock
+from middleware.storage.circuits import set_circuit
 from middleware.storage.clock import move_clock
 from middleware.storage.database import Database
 from middleware.storage.endpoints import list_endpoints
@@ -331,6 +332,20 @@ def test_an_endpoint_that_cannot_be_reached_is_a_check_that_did_not_hold(
     assert outcomes.count("failed") == 1
     assert {*outcomes} == {"ok", "failed", "skipped"}
     assert told.state() == "sent: due"
+
+
+def test_endpoint_status_says_that_an_ehr_is_left_alone(
+    carecue: Any, told: World
+) -> None:
+    now = SystemClock().now()
+    later = now + timedelta(minutes=5)
+    with told.database.tx() as tx:
+        set_circuit(tx, "one", "EHR north", later, now)
+        set_circuit(tx, "one", "sms", later, now)
+    said = carecue("endpoint", "status", "north").stdout
+    assert said.startswith("! north did not answer several times in a row")
+    found = last_json(carecue("endpoint", "status", "north", "--json"))
+    assert datetime.fromisoformat(found["left_alone_until"]) == later
 
 
 def test_migrating_twice_changes_nothing(carecue: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from middleware.storage.intake import IntakeDatabase
+from tests.stages.twins import add_twin
 from tests.stages.world import World
 
 
@@ -14,6 +15,12 @@ def world(database, clock, ids):
     """Rosa may be texted; nothing has happened yet."""
     with capture_logs():
         yield World(database, clock, ids)
+
+
+@pytest.fixture
+def twin(world):
+    """Rosa has a second record, ``ro``, which is the one in use."""
+    return add_twin(world)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from mappings.errors import FhirError
 from mappings.preference import Who
 from middleware.storage import gate, merging, preferences, records
+from tests.stages.twins import BEFORE, RO, RO_NUMBER, merge
 from tests.stages.world import (
     CHECK_IN,
     ENDPOINT,
@@ -20,28 +21,6 @@ from tests.stages.world import (
     encounter,
     patient,
 )
-
-RO, RO_NUMBER = "Patient/ro", "+13125550188"
-BEFORE = START - timedelta(days=90)
-
-
-@pytest.fixture
-def twin(world: World) -> World:
-    """Rosa has a second record, ``ro``, which is the one in use."""
-    telecom = [{"system": "sms", "value": RO_NUMBER, "use": "mobile", "rank": 1}]
-    world.fhir.put(patient(id="ro", telecom=telecom), BEFORE)
-    world.permit(patient=RO, value=RO_NUMBER)
-    return world
-
-
-def merge(world: World, how: str = "replaced-by") -> None:
-    """Merge rosa into ro as servers do: a link on either record, or on both."""
-    old, new = {"reference": ROSA}, {"reference": RO}
-    if how != "replaces":
-        link = [{"type": "replaced-by", "other": new}]
-        world.fhir.change(ROSA, active=False, link=link)
-    if how != "replaced-by":
-        world.fhir.change(RO, link=[{"type": "replaces", "other": old}])
 
 
 def survivors(world: World) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count, islice
 from typing import Any
@@ -14,8 +15,10 @@ from mappings.delivery import Message
 from mappings.errors import ChannelError
 from mappings.instants import write_instant
 from middleware.decisions.circuit import FAULTS, FIRST_SHUT, PROBE
+from middleware.stages.circuits import make_teller
 from middleware.stages.lanes import PLACES, Lanes
 from middleware.stages.side_by_side import work_side_by_side
+from middleware.storage.circuits import LINGER, list_shut
 from middleware.storage.ids import shard_of
 from tests.stages.world import (
     CHECK_IN,
@@ -254,6 +257,63 @@ def test_an_ehr_that_is_away_is_not_asked_for_every_patient(world: World) -> Non
     world.clock.instant += PROBE + timedelta(minutes=5)
     world.run("deliver")
     assert states(world, "sms") == {"sent: due": CROWD}
+
+
+def shut_names(world: World) -> list[tuple[str, int]]:
+    with world.database.tx() as tx:
+        found = list_shut(tx, world.clock.now())
+    return [(row.name, row.workers) for row in found]
+
+
+def lanes_that_tell(world: World, worker: str) -> Lanes:
+    return Lanes(1, make_teller(world.database, worker))
+
+
+def test_what_a_worker_leaves_alone_is_seen_until_it_answers_again(
+    world: World,
+) -> None:
+    crowd(world, "sms")
+    make_due(world)
+    world.context = replace(world.context, lanes=lanes_that_tell(world, "one"))
+    world.sms.answers = [AWAY] * (FAULTS + 1)
+    world.run("deliver")
+    assert shut_names(world) == [("sms", 1)]
+    world.clock.instant = CHECK_IN + FIRST_SHUT + timedelta(seconds=1)
+    world.run("deliver")
+    assert world.sms.answers == []
+    # The probe failed: it is left alone for twice as long.
+    world.clock.instant += FIRST_SHUT + PROBE
+    assert shut_names(world) == [("sms", 1)]
+    world.clock.instant += FIRST_SHUT
+    world.run("deliver")
+    assert shut_names(world) == []
+
+
+def test_every_worker_tells_for_itself_and_a_dead_one_is_forgotten(
+    world: World,
+) -> None:
+    crowd(world, "sms")
+    make_due(world)
+    world.fhir.fault = lambda verb, what: DOWN
+    for worker in ("one", "two"):
+        world.context = replace(world.context, lanes=lanes_that_tell(world, worker))
+        with world.database.tx() as tx:
+            tx.execute("UPDATE nudge SET due_at = %s", (CHECK_IN,))
+        world.run("deliver")
+    assert shut_names(world) == [(f"EHR {ENDPOINT.id}", 2)]
+    world.clock.instant += FIRST_SHUT + LINGER
+    assert shut_names(world) == []
+
+
+def test_a_circuit_that_cannot_be_noted_holds_up_no_message(world: World) -> None:
+    crowd(world, "sms")
+    make_due(world)
+    world.context = replace(world.context, lanes=lanes_that_tell(world, "one"))
+    with world.database.tx() as tx:
+        tx.execute("DROP TABLE circuit")
+    world.sms.answers = [AWAY] * FAULTS
+    world.run("deliver")
+    assert states(world, "sms")["planned: channel-down"] == FAULTS
 
 
 def test_one_patient_who_cannot_be_read_shuts_the_ehr_for_nobody(world: World) -> None:

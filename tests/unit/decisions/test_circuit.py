@@ -87,6 +87,14 @@ def test_each_failed_probe_doubles_the_wait_up_to_the_longest() -> None:
     assert waits[-1] == LONGEST_SHUT
 
 
+@pytest.mark.parametrize("number", range(FAULTS))
+def test_a_probe_about_somebody_who_failed_before_counts_too(number: int) -> None:
+    circuit, _ = let_through(shut(), NOW + FIRST_SHUT)
+    failed = after_fault(circuit, NOW + FIRST_SHUT, f"somebody {number}")
+    assert failed.shut_until == NOW + FIRST_SHUT * 3
+    assert not failed.probing
+
+
 @pytest.mark.parametrize(("asked", "wait"), [(120.0, 120.0), (86_400.0, 900.0)])
 def test_what_the_other_side_asks_for_is_kept_within_reason(
     asked: float, wait: float

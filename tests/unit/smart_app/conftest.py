@@ -15,12 +15,12 @@ from middleware.clock import FixedClock
 from middleware.desk.desk import Desk
 from middleware.desk.launches import LaunchBook
 from middleware.fhir.client import FhirClient
-from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
 from middleware.ports import RandomIds
 from middleware.sealing import Sealer
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
 from middleware.storage.database import Database
+from middleware.wiring.launching import bound_exchange, discover, fetch_keys
 from smart_app.app import create_blueprint
 from smart_app.ports import SmartPorts
 from tests.unit.smart_app.ehr import CLIENT, OURS, Ehr
@@ -125,8 +125,9 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         ids=ids,
         sealer=Sealer([b"k" * 32]),
         fhir=lambda base, token: FhirClient(base, lambda: token, clock=clock),
-        discover=lambda endpoint: fetch_smart_configuration(endpoint.fhir_base),
-        fetch_keys=lambda endpoint, url: fetch_key_set(url),
+        discover=discover,
+        fetch_keys=fetch_keys,
+        bound=bound_exchange,
         signing_key=lambda algorithm: OURS,
         client_secret=lambda endpoint_id: ehr.secret,
         desk=Desk(context),

@@ -49,6 +49,7 @@ class Ehr:
         self.published = [KEY]
         self.algorithm = "RS256"
         self.token_status = 200
+        self.moved: str | None = None
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
         self.accepted = "Bearer at-1"
@@ -153,6 +154,8 @@ class Ehr:
         return app
 
     def _token(self):
+        if self.moved is not None:
+            return Response("", 307, {"Location": self.moved})
         form = request.form.to_dict()
         self.forms.append(form)
         grant = self.codes.pop(form.get("code", ""), None)

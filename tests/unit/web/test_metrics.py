@@ -1,9 +1,12 @@
 """/metrics is read by a strict reader of the Prometheus text format."""
 
+from datetime import timedelta
+
 import pytest
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from middleware.storage import endpoints, inbox
+from middleware.storage.circuits import set_circuit
 from middleware.storage.subscriptions import insert_subscription
 from middleware.web import metrics
 from tests.stages.world import CHECK_IN
@@ -69,6 +72,15 @@ def test_wild_label_is_escaped(console):
     found = scrape(console)
 
     assert total(found, "poll_age_seconds", endpoint=name, type="Encounter") == 0
+
+
+def test_what_workers_leave_alone_is_counted(console):
+    now = console.world.clock.now()
+    with console.world.database.tx() as tx:
+        for worker in ("one", "two"):
+            set_circuit(tx, worker, "sms", now + timedelta(seconds=30), now)
+
+    assert total(scrape(console), "circuits_shut", left="sms") == 2
 
 
 def test_metrics_name_no_patient(console):

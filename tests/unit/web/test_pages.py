@@ -10,6 +10,7 @@ import pytest
 from mappings.nudge import REASONS, Outcome
 from mappings.plan import Plan
 from middleware.storage import endpoints, inbox, marks
+from middleware.storage.circuits import set_circuit
 from middleware.storage.controls import insert_control
 from middleware.storage.subscriptions import insert_subscription
 from middleware.storage.tasks import insert_task
@@ -105,6 +106,24 @@ def test_worst_problem_is_the_heading_and_the_others_follow(console):
     assert heading(console) == "North cannot be read."
     assert "2 problems" in page
     assert "A person holds everything, so no message goes out." in page
+
+
+def test_what_is_left_alone_is_said(console):
+    console.tick()
+    read_chart(console)
+    now = console.world.clock.now()
+    with console.world.database.tx() as tx:
+        for worker, name in (("one", "sms"), ("two", "sms"), ("one", "EHR north")):
+            set_circuit(tx, worker, name, now + timedelta(seconds=30), now)
+    console.login()
+
+    page = text_of(console.get())
+    assert heading(console) == "North did not answer several times in a row."
+    assert "The channel sms failed several times in a row." in page
+    assert "Channels and EHRs answer EHR north left alone, sms left alone" in page
+    console.world.wait(minutes=2)
+    console.tick()
+    assert heading(console).startswith("The endpoint is healthy.")
 
 
 def test_restored_database_is_said(console):

@@ -1,0 +1,105 @@
+"""What the SMART app stands on: the desk, the launches, and a bounded way to each EHR.
+
+Every request that a launch causes has the same bounds: no redirect, an answer limited
+in size and time, and addresses that the endpoint may reach.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from mappings.endpoint import Endpoint
+from middleware.desk.desk import Desk
+from middleware.desk.launches import LaunchBook
+from middleware.fhir.auth import bound_token_session
+from middleware.fhir.bounded import make_session
+from middleware.fhir.client import FhirClient
+from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
+from middleware.fhir.reach import endpoint_reach, read_reach
+from middleware.ports import FhirApi
+from middleware.stages.context import StageContext
+from middleware.storage import endpoints
+from middleware.wiring.runtime import Runtime
+from middleware.wiring.signing import KeyRing
+from smart_app.ports import SmartPorts
+
+
+def make_smart_ports(
+    runtime: Runtime, context: StageContext, keys: KeyRing
+) -> SmartPorts:
+    """Return everything outside the app's own room."""
+
+    def known() -> list[Endpoint]:
+        with runtime.database.tx() as tx:
+            return endpoints.list_endpoints(tx)
+
+    def client_secret(endpoint_id: str) -> str | None:
+        with runtime.database.tx() as tx:
+            endpoint = endpoints.get_endpoint(tx, endpoint_id)
+        sealed = endpoint.profile.get("app_secret") if endpoint else None
+        if not sealed:
+            return None
+        return runtime.sealer.open(bytes.fromhex(sealed)).decode()
+
+    return SmartPorts(
+        endpoints=known,
+        launches=LaunchBook(runtime.database),
+        clock=runtime.clock,
+        ids=runtime.ids,
+        sealer=runtime.sealer,
+        fhir=_person_clients(runtime, known),
+        discover=discover,
+        fetch_keys=fetch_keys,
+        bound=bound_exchange,
+        signing_key=lambda algorithm: keys().signing_key(algorithm),
+        client_secret=client_secret,
+        desk=Desk(context),
+        public_url=runtime.settings.public_url,
+    )
+
+
+def discover(endpoint: Endpoint) -> Any:
+    """Fetch the SMART configuration of an endpoint."""
+    return fetch_smart_configuration(
+        endpoint.fhir_base,
+        hosts=endpoint.profile.get("authorization_hosts", ()),
+        private_network=endpoint.profile.get("private_network") is True,
+        ca_file=endpoint.profile.get("ca_file"),
+    )
+
+
+def fetch_keys(endpoint: Endpoint, url: str) -> Any:
+    """Fetch the key set of an endpoint's authorization server."""
+    return fetch_key_set(
+        url,
+        private_network=endpoint.profile.get("private_network") is True,
+        ca_file=endpoint.profile.get("ca_file"),
+    )
+
+
+def bound_exchange(session: Any, endpoint: Endpoint, url: str) -> None:
+    """Give a session that exchanges a code at ``url`` the bounds of a token request."""
+    bound_token_session(
+        session,
+        url,
+        private_network=endpoint.profile.get("private_network") is True,
+        ca_file=endpoint.profile.get("ca_file"),
+    )
+
+
+def _person_clients(
+    runtime: Runtime, known: Callable[[], list[Endpoint]]
+) -> Callable[[str, str], FhirApi]:
+    """Return what makes, and keeps, one client per signed-in person's token."""
+
+    @functools.lru_cache(maxsize=256)
+    def make(base: str, token: str) -> FhirApi:
+        found = next((each for each in known() if each.fhir_base == base), None)
+        profile = found.profile if found else {}
+        reach = endpoint_reach(found) if found else read_reach(base)
+        session = make_session(reach, ca_file=profile.get("ca_file"))
+        return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
+
+    return make
