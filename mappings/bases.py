@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\%@?#]")
 _PORTS = {"http": 80, "https": 443}
 
 
+@functools.lru_cache(maxsize=1024)
 def read_base_key(url: str) -> str | None:
     """Return what two spellings of one base have in common; None for no base at all.
 

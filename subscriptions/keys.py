@@ -7,7 +7,9 @@ start again at one, never stand alone.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Callable
 
 from subscriptions.notification import Notification, NotificationEvent
 
@@ -24,7 +26,11 @@ def inbox_keys(
     a body can repeat with a new meaning: it is known by ``arrival``, the id under
     which it was kept.
     """
-    digest = hashlib.sha256(body).hexdigest()[:32] if body.strip() else ""
+
+    @functools.cache
+    def digest() -> str:
+        return hashlib.sha256(body).hexdigest()[:32] if body.strip() else ""
+
     return tuple(
         _shorten(f"{subscription_id}|{_tell(event, index, digest, arrival)}")
         for index, event in enumerate(notification.events)
@@ -51,7 +57,9 @@ def _digest(event: NotificationEvent) -> str | None:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 
-def _tell(event: NotificationEvent, index: int, digest: str, arrival: str) -> str:
+def _tell(
+    event: NotificationEvent, index: int, digest: Callable[[], str], arrival: str
+) -> str:
     if event.event_id:
         return f"id|{event.event_id}"
     if event.focus and event.version:
@@ -59,11 +67,11 @@ def _tell(event: NotificationEvent, index: int, digest: str, arrival: str) -> st
     if event.timestamp is not None:
         focus = event.focus or event.number
         return f"time|{focus}|{event.timestamp.isoformat()}"
-    if event.number is not None and digest:
-        return f"number|{event.number}|{event.focus}|{digest}"
+    if event.number is not None and digest():
+        return f"number|{event.number}|{event.focus}|{digest()}"
     # What was deleted may come back and be deleted again, in the same words.
-    if digest and event.interaction != "delete":
-        return f"body|{digest}|{index}"
+    if digest() and event.interaction != "delete":
+        return f"body|{digest()}|{index}"
     return f"arrival|{arrival}|{index}"
 
 

@@ -21,6 +21,8 @@ MOST_ENTRIES = 2000
 _LARGEST_NUMBER = 2**63 - 1
 _MOST_DIGITS = 19
 _EVENT = "notification-event"
+# Any of these parameters makes a Parameters resource a status.
+_TELLING = {"subscription", "type", _EVENT}
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ def is_status(resource: object) -> bool:
     """Tell whether a resource is a status entry, by its shape."""
     if not isinstance(resource, dict):
         return False
-    if resource.get("resourceType") == "SubscriptionStatus":
-        return True
-    if resource.get("resourceType") != "Parameters":
-        return False
-    names = {str(part.get("name")) for part in _dicts(resource.get("parameter"))}
-    return bool(names & {"subscription", "type", "notification-event"})
+    kind = resource.get("resourceType")
+    if kind != "Parameters":
+        return kind == "SubscriptionStatus"
+    parts = resource.get("parameter")
+    return any(
+        isinstance(part, dict) and str(part.get("name")) in _TELLING
+        for part in (parts if isinstance(parts, list) else [])
+    )
 
 
 def read_status(resource: Mapping[str, Any]) -> Status:
@@ -123,7 +127,9 @@ def _values(parameters: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the first value of each name."""
     values: dict[str, Any] = {}
     for parameter in parameters:
-        values.setdefault(str(parameter.get("name")), _value(parameter))
+        name = str(parameter.get("name"))
+        if name not in values:
+            values[name] = _value(parameter)
     return values
 
 

@@ -17,8 +17,8 @@ from middleware.storage.database import Database
 from middleware.storage.migrate import migrate
 from middleware.wiring.runtime import open_runtime
 
-# Side by side they share one flush of the database's log; more would only take turns.
-THREADS = 8
+# What they have at the same time is kept with one commit; each only waits for it.
+THREADS = 16
 # A process that was told to end while it began may never notice. Twice this is less
 # than what supervisors wait before they kill, and more than any answer takes.
 END_SECONDS = 5

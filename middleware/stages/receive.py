@@ -1,7 +1,7 @@
 """RECEIVE: keep what arrived, then say so; nothing slow and nothing clever.
 
-One statement stores the raw delivery and one inbox row per focus; a key that is
-there already is a duplicate and changes nothing. The shards are woken after the commit.
+One statement stores the raw deliveries of one moment and one inbox row per focus; a key
+that is there already is a duplicate and changes nothing. The shards are woken after the commit.
 A focus that belongs to no endpoint is held with its delivery; the others go on.
 """
 
@@ -22,7 +22,12 @@ from middleware.storage import endpoints, inbox, subscriptions
 from middleware.storage.connecting import Cursor, Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.intake import IntakeDatabase
-from middleware.storage.notifications import NewNotification, insert_notification
+from middleware.storage.keeping import Keeper
+from middleware.storage.notifications import (
+    Delivery,
+    NewNotification,
+    insert_notifications,
+)
 from subscriptions.keys import event_digests, inbox_keys
 from subscriptions.notification import (
     Notification,
@@ -66,6 +71,7 @@ class Intake:
 
     def __init__(self, ports: ReceivePorts) -> None:
         self._ports = ports
+        self._keeper = Keeper(ports.database)
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Registered | None]] = {}
 
@@ -96,10 +102,9 @@ class Intake:
 
     def keep(self, registered: Registered, received: Received, until: float) -> None:
         """Commit one delivery, then wake the shards; raises StorageError."""
-        now = received.received_at
-        with self._ports.database.statement(until) as cursor:
-            items = keep_notification(cursor, registered, received, now)
-        for item in items:
+        delivery = make_delivery(registered, received, received.received_at)
+        self._keeper.keep(delivery, until)
+        for item in delivery[1]:
             self._ports.wake("resolve", item.shard)
 
 
@@ -127,7 +132,19 @@ def keep_notification(
     now: datetime,
     new_id: Callable[[], str] = _IDS.new,
 ) -> Sequence[inbox.NewItem]:
-    """Store the raw bytes and what they announce; return the new inbox items.
+    """Store one delivery; return the new inbox items."""
+    delivery = make_delivery(registered, received, now, new_id)
+    insert_notifications(tx, [delivery])
+    return delivery[1]
+
+
+def make_delivery(
+    registered: Registered,
+    received: Received,
+    now: datetime,
+    new_id: Callable[[], str] = _IDS.new,
+) -> Delivery:
+    """Make the rows: the raw bytes, and what they announce.
 
     ``new_id`` tells deliveries apart that nothing else does.
     """
@@ -147,8 +164,7 @@ def keep_notification(
         error=error,
         **(_tell(notification, received.body) if notification else {}),
     )
-    insert_notification(tx, kept, items)
-    return items
+    return kept, items
 
 
 def _tell(notification: Notification, body: bytes) -> dict[str, Any]:

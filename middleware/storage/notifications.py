@@ -1,6 +1,7 @@
-"""What one notification leaves behind, in one statement that commits by itself.
+"""What notifications leave behind: any number of them, in one statement.
 
-The sender waits for this: one round trip to the server, and nothing but new rows.
+The senders wait for this: one round trip to the server, nothing but new rows, and one
+commit for all that came at the same time.
 """
 
 from __future__ import annotations
@@ -8,50 +9,45 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from middleware.storage.connecting import Cursor, Tx
 from middleware.storage.inbox import NewItem
 
-_TYPES = {
-    "key": "text",
-    "endpoint_id": "text",
-    "source": "text",
-    "focus": "text",
-    "version": "text",
-    "event_number": "bigint",
-    "resource_type": "text",
-    "interaction": "text",
-    "shard": "smallint",
-}
-_NAMES = ", ".join(_TYPES)
-_KEEP = f"""
-WITH kept AS (
-    INSERT INTO notification (subscription_id, received_at, method, path, headers,
+# One value tells of all deliveries and one holds their bodies, so the statement is the
+# same for any number and stays prepared; a value for each column costs several times
+# as much on both sides.
+_KEEP = """
+WITH given AS MATERIALIZED (
+    SELECT nextval('notification_id_seq') AS id, told.*
+    FROM json_to_recordset(%(told)s::json) AS told (
+        subscription_id text, received_at timestamptz, method text, path text,
+        headers jsonb, start int, size int, type text, form text, topic text,
+        state text, error text, status text, count bigint, numbers bigint[],
+        digests text[], items json)
+), kept AS (
+    INSERT INTO notification (id, subscription_id, received_at, method, path, headers,
         body, type, form, topic, state, error)
-    VALUES (%(subscription_id)s, %(received_at)s, %(method)s, %(path)s, %(headers)s,
-        %(body)s, %(type)s, %(form)s, %(topic)s, %(state)s, %(error)s)
-    RETURNING id, subscription_id, received_at, type
-), told AS (
+    OVERRIDING SYSTEM VALUE
+    SELECT id, subscription_id, received_at, method, path, headers,
+        substr(%(bodies)s::bytea, start, size), type, form, topic, state, error
+    FROM given
+), counted AS (
     INSERT INTO tally (notification_id, subscription_id, received_at, type, status,
         count, numbers, digests)
-    SELECT id, subscription_id, received_at, type, %(status)s::text,
-        %(count)s::bigint, %(numbers)s::bigint[], %(digests)s::text[] FROM kept WHERE type IS NOT NULL
+    SELECT id, subscription_id, received_at, type, status, count, numbers, digests
+    FROM given WHERE type IS NOT NULL
 )
-INSERT INTO inbox ({_NAMES}, subscription_id, notification_id, received_at, due_at)
-SELECT {_NAMES}, subscription_id, id, received_at, received_at
-FROM kept, {{items}} AS item ({_NAMES})
+INSERT INTO inbox (subscription_id, notification_id, received_at, due_at, key,
+    endpoint_id, source, focus, version, event_number, resource_type, interaction, shard)
+SELECT subscription_id, id, received_at, received_at, item.*
+FROM given, json_to_recordset(items) AS item (key text, endpoint_id text, source text,
+    focus text, version text, event_number bigint, resource_type text,
+    interaction text, shard smallint)
 ON CONFLICT (key) DO NOTHING
-"""  # noqa: S608 -- constants
-# One item, as nearly always, as values: arrays cost twice as much on both sides.
-_ONE = _KEEP.format(
-    items=f"(VALUES ({', '.join(f'%({n})s::{t}' for n, t in _TYPES.items())}))"
-)
-_MANY = _KEEP.format(
-    items=f"unnest({', '.join(f'%({n})s::{t}[]' for n, t in _TYPES.items())})"
-)
+"""
 
 
 @dataclass(frozen=True)
@@ -80,22 +76,34 @@ class NewNotification:
     digests: tuple[str, ...] = ()
 
 
-def insert_notification(
-    tx: Tx | Cursor, notification: NewNotification, items: Sequence[NewItem]
-) -> None:
-    """Add a notification, its tally unless it is set aside, and items with new keys.
+# A notification with its items, of which subscription, notification and time are its.
+Delivery: TypeAlias = tuple[NewNotification, Sequence[NewItem]]
 
-    Of the items, subscription, notification and time are the notification's. It is one
-    statement: on a cursor in autocommit it is committed when this returns.
+
+def insert_notifications(tx: Tx | Cursor, deliveries: Sequence[Delivery]) -> None:
+    """Add notifications, their tallies unless set aside, and items with new keys.
+
+    It is one statement: on a cursor in autocommit it is committed when this returns.
     """
-    values: dict[str, Any] = {
-        **vars(notification),
-        "headers": orjson.dumps(notification.headers).decode(),
-        # As text: the driver writes a list many times slower.
-        "numbers": f"{{{','.join(map(str, notification.numbers))}}}",
-        "digests": f"{{{','.join(notification.digests)}}}",
-    }
-    for name in _TYPES:
-        many = [getattr(item, name) for item in items]
-        values[name] = many[0] if len(many) == 1 else many
-    tx.execute(_ONE if len(items) == 1 else _MANY, values)
+    told, start = [], 1
+    for notification, items in deliveries:
+        told.append(_tell(notification, items, start))
+        start += len(notification.body)
+    bodies = [notification.body for notification, _ in deliveries]
+    tx.execute(
+        _KEEP,
+        {
+            "told": orjson.dumps(told).decode(),
+            "bodies": bodies[0] if len(bodies) == 1 else b"".join(bodies),
+        },
+    )
+
+
+def _tell(
+    notification: NewNotification, items: Sequence[NewItem], start: int
+) -> dict[str, Any]:
+    """Return everything but the body, which stands at ``start`` among the bodies."""
+    told = {**vars(notification), "start": start, "size": len(notification.body)}
+    del told["body"]
+    told["items"] = items
+    return told

@@ -17,7 +17,7 @@ from middleware.stages.control import ControlPorts, control_one, control_subscri
 from middleware.storage import controls, subscriptions
 from middleware.storage.claims import claim
 from middleware.storage.controls import ControlRow
-from middleware.storage.notifications import NewNotification, insert_notification
+from middleware.storage.notifications import NewNotification, insert_notifications
 from middleware.storage.subscriptions import SubscriptionRow
 from subscriptions.case import ALERT_AFTER, Action
 from subscriptions.memory import Memory, load_memory
@@ -120,7 +120,7 @@ class Life:
                 type="handshake",
                 form="r4-backport",
             )
-            insert_notification(tx, kept, [])
+            insert_notifications(tx, [(kept, [])])
 
     @property
     def row(self) -> ControlRow:

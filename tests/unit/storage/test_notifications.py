@@ -10,7 +10,7 @@ import pytest
 
 from middleware.storage.database import Database
 from middleware.storage.inbox import NewItem
-from middleware.storage.notifications import NewNotification, insert_notification
+from middleware.storage.notifications import NewNotification, insert_notifications
 from tests.conftest import NOW
 from tests.unit.storage.seeds import item, seed
 
@@ -40,7 +40,7 @@ def keep(
 ) -> list[dict[str, Any]]:
     """Insert in autocommit, as intake does, and return the notifications."""
     with database.listen_connection() as connection, connection.cursor() as cursor:
-        insert_notification(cursor, notification, items)
+        insert_notifications(cursor, [(notification, items)])
         return rows(database, "SELECT * FROM notification ORDER BY id")
 
 
@@ -117,6 +117,32 @@ def test_known_keys_are_left_out_and_the_rest_is_kept(database):
     found = rows(database, "SELECT key, notification_id AS n FROM inbox ORDER BY id")
     assert [row["key"] for row in found] == [item(1).key, item(2).key]
     assert found[0]["n"] == kept[0]["id"]
+
+
+def test_several_are_kept_with_one_statement_each_with_what_is_its_own(database):
+    other = replace(
+        TAKEN, body="\u00fc\x00\n".encode(), path="", numbers=(), digests=(), count=None
+    )
+    empty = replace(TAKEN, body=b"", headers={}, status=None)
+    with database.listen_connection() as connection, connection.cursor() as cursor:
+        given = [(TAKEN, [item(1), item(2)]), (ASIDE, []), (other, [item(3)])]
+        insert_notifications(cursor, [*given, (empty, [item(1)])])
+        written = cursor.rowcount
+    found = rows(database, "SELECT * FROM notification ORDER BY id")
+    assert written == 3
+    bodies = [bytes(row["body"]) for row in found]
+    assert bodies == [TAKEN.body, ASIDE.body, other.body, b""]
+    assert [row["headers"] for row in found][-2:] == [TAKEN.headers, {}]
+    ids = [row["id"] for row in found]
+    tallied = rows(database, "SELECT * FROM tally ORDER BY notification_id")
+    assert [row["notification_id"] for row in tallied] == [ids[0], ids[2], ids[3]]
+    assert [row["numbers"] for row in tallied] == [[6, 7], [], [6, 7]]
+    kept = rows(database, "SELECT notification_id AS n, key FROM inbox ORDER BY id")
+    assert [(row["n"], row["key"]) for row in kept] == [
+        (ids[0], item(1).key),
+        (ids[0], item(2).key),
+        (ids[2], item(3).key),
+    ]
 
 
 def test_an_item_that_cannot_be_kept_leaves_nothing(database):

@@ -18,7 +18,7 @@ from middleware.storage.inbox import (
     kill_inbox,
     list_inbox,
 )
-from middleware.storage.notifications import NewNotification, insert_notification
+from middleware.storage.notifications import NewNotification, insert_notifications
 from middleware.storage.nudges import get_nudge, set_nudge, upsert_nudges
 from middleware.storage.outbox import insert_outbox, keep_outbox
 from middleware.storage.overview import Overview, count_all, list_events_page
@@ -53,7 +53,7 @@ def receive(tx, **changes) -> int:
         "state": "stored",
     }
     with tx.cursor() as cursor:
-        insert_notification(cursor, NewNotification(**(fields | changes)), [])
+        insert_notifications(cursor, [(NewNotification(**(fields | changes)), [])])
     return tx.execute("SELECT max(id) AS id FROM notification").fetchone()["id"]
 
 
