@@ -73,6 +73,7 @@ class Site:
     plans_off: tuple[str, ...] = ()
     plans_on: tuple[str, ...] = ()
     review_days: float = 7
+    opt_out_percent: float = 3
     disposition_map: dict[str, str] = field(default_factory=dict)
 
 
@@ -82,7 +83,9 @@ class Endpoint:
 
     ``fhir_base`` has no trailing slash and is the only place that references and
     ``next`` links may point to. ``allow_list`` names the numbers and addresses that
-    may be reached while the kind is not PRODUCTION ("*" for a sandbox).
+    may be reached while the kind is not PRODUCTION ("*" for a sandbox). ``rollout``
+    says for how many percent of the patients a plan is switched on, by its id; where
+    the endpoint is ``governed``, a plan that is not named there is off.
     """
 
     id: str
@@ -94,3 +97,5 @@ class Endpoint:
     site: Site
     allow_list: tuple[str, ...] = ()
     profile: dict[str, Any] = field(default_factory=dict)
+    rollout: dict[str, int] = field(default_factory=dict)
+    governed: bool = False

@@ -109,6 +109,7 @@ REASONS: dict[str, Reason] = _table(
     ("superseded", _C, "A newer message takes its place."),
     ("joined", _C, "It goes out together with another message."),
     ("plan-off", _C, "The plan is switched off."),
+    ("not-in-stage", _C, "The plan is being switched on step by step."),
     ("disposition-died", _C, "The hospital stay ended in death."),
     ("disposition-hospice", _C, "The patient went to hospice care."),
     ("disposition-facility", _C, "The patient went to another facility."),
@@ -136,6 +137,7 @@ REVIVABLE = frozenset(
         "disposition-other",
         "event-undone",
         "joined",
+        "not-in-stage",
         "plan-off",
         "readmitted",
     }

@@ -6,6 +6,7 @@ import click
 import orjson
 
 from mappings.content import load_shipped
+from middleware.cli.rollout import dry_run, off, on, standing
 from middleware.decisions.checking import check_library
 
 
@@ -60,3 +61,7 @@ def check(as_json: bool) -> None:
         click.echo("\n".join(faults) or "Every plan, value set and wording is usable.")
     if faults:
         raise SystemExit(1)
+
+
+for command in (dry_run, off, on, standing):
+    plan.add_command(command)

@@ -20,7 +20,7 @@ from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus
 from middleware.decisions.joining import gap_facts, open_gaps
-from middleware.decisions.matching import is_off
+from middleware.decisions.rollout import why_not
 from middleware.decisions.routing import Route, choose_route
 from middleware.decisions.safety import (
     check_hospice,
@@ -133,8 +133,8 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
     )
     if verdict is not None:
         return verdict
-    if is_off(step.plan, case.endpoint.site, case.now):
-        return Verdict(Outcome.CANCEL, "plan-off")
+    if off := why_not(step.plan, case.endpoint, case.profile.patient, case.now):
+        return Verdict(Outcome.CANCEL, off)
     if step.plan.occasion == "activity" and step.activity is None:
         return Verdict(Outcome.CANCEL, "care-plan-ended")
     return _conditions(step, early) or check_hospice(case.chart, case.library, case.now)
@@ -177,10 +177,11 @@ def _gaps(step: Step) -> tuple[Step, ...]:
 
 
 def _is_closed(step: Step) -> bool:
-    site, own = step.case.endpoint.site, step.case.own
-    if step.focus is None or is_off(step.plan, site, step.case.now):
+    case = step.case
+    patient = case.profile.patient
+    if step.focus is None or why_not(step.plan, case.endpoint, patient, case.now):
         return True
-    held = check_switches(step.plan, own, step.case.endpoint)
+    held = check_switches(step.plan, case.own, case.endpoint)
     return (held or _conditions(step, None)) is not None
 
 

@@ -35,8 +35,6 @@ def is_off(plan: Plan, site: Site, now: datetime) -> bool:
     names = {plan.id, plan.url}
     if names & set(site.plans_off):
         return True
-    if not plan.default_on and not names & set(site.plans_on):
-        return True
     zone = ZoneInfo(site.zone)
     start, end = plan.effective_start, plan.effective_end
     early = start is not None and now < read_bounds(start, zone)[0]

@@ -15,6 +15,14 @@ from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, 
 from middleware.storage.connecting import Row, Tx
 from middleware.storage.reviews import turn_on
 
+# A plan that is off or paused is on for none.
+_SELECT = """
+SELECT e.record, (SELECT coalesce(jsonb_object_agg(r.plan,
+           CASE r.state WHEN 'on' THEN r.percent ELSE 0 END), '{}')
+      FROM plan_rollout AS r WHERE r.endpoint_id = e.id) AS rollout
+  FROM endpoint AS e
+"""
+_OWN_TABLES = ("rollout", "governed")
 _SITE_TUPLES = ("window", "sunday_window", "plans_off", "plans_on")
 
 
@@ -41,15 +49,13 @@ def update_endpoint(tx: Tx, endpoint: Endpoint) -> bool:
 
 def get_endpoint(tx: Tx, endpoint_id: str) -> Endpoint | None:
     """Return one endpoint."""
-    row = tx.execute(
-        "SELECT record FROM endpoint WHERE id = %s", (endpoint_id,)
-    ).fetchone()
+    row = tx.execute(f"{_SELECT} WHERE e.id = %s", (endpoint_id,)).fetchone()
     return _read(row) if row else None
 
 
 def list_endpoints(tx: Tx) -> list[Endpoint]:
     """List all endpoints, oldest first."""
-    rows = tx.execute("SELECT record FROM endpoint ORDER BY created_at, id")
+    rows = tx.execute(f"{_SELECT} ORDER BY e.created_at, e.id")
     return [_read(row) for row in rows]
 
 
@@ -82,7 +88,9 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
         "name": endpoint.name,
         "kind": endpoint.kind.value,
         "fhir_base": endpoint.fhir_base,
-        "record": Jsonb(asdict(endpoint)),
+        "record": Jsonb(
+            {k: v for k, v in asdict(endpoint).items() if k not in _OWN_TABLES}
+        ),
     }
 
 
@@ -100,6 +108,8 @@ def _read(row: Row) -> Endpoint:
         site=Site(**_tuples(site, *_SITE_TUPLES)),
         allow_list=tuple(record["allow_list"]),
         profile=record["profile"],
+        rollout=row["rollout"],
+        governed=record["kind"] != EndpointKind.SANDBOX.value,
     )
 
 

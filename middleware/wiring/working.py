@@ -6,6 +6,8 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import structlog
+
 from middleware.clock import SystemClock
 from middleware.stages.context import StageContext
 from middleware.stages.control import control_subscriptions
@@ -20,10 +22,13 @@ from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
 from middleware.wiring.listening import Listeners, socket_ports
 from middleware.wiring.pipeline import STEPS, bind_step, stage_context
+from middleware.wiring.rolling_out import pause_unwanted
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.stewarding import forget_old
 from middleware.wiring.subscribing import control_ports
 from middleware.worker import Worker
+
+_log = structlog.get_logger(__name__)
 
 CONTROL_EVERY = timedelta(seconds=5)
 TRACK_EVERY = timedelta(seconds=1)
@@ -31,6 +36,7 @@ RECOVER_EVERY = timedelta(seconds=2)
 ORPHANS_EVERY = timedelta(seconds=2)
 GENERATION_EVERY = timedelta(minutes=1)
 RETENTION_EVERY = timedelta(days=1)
+OBJECTIONS_EVERY = timedelta(minutes=1)
 
 
 def run_worker(runtime: Runtime, stop: threading.Event) -> None:
@@ -61,6 +67,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         Periodic("tasks", poll_every, lambda: _close_tasks(context)),
         Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
+        Periodic("objections", OBJECTIONS_EVERY, lambda: _pause(runtime)),
         Periodic("retention", RETENTION_EVERY, lambda: _forget(runtime)),
     )
     ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, periodic)
@@ -88,6 +95,11 @@ def _close_tasks(context: StageContext) -> None:
 
 def _note(runtime: Runtime) -> None:
     note_generation(runtime)
+
+
+def _pause(runtime: Runtime) -> None:
+    for paused in pause_unwanted(runtime):
+        _log.warning("plan paused", plan=paused.plan, reason=paused.reason)
 
 
 def _forget(runtime: Runtime) -> None:

@@ -20,7 +20,6 @@ from middleware.decisions.matching import (
 from tests.unit.decisions.story import (
     DISCHARGED,
     LIBRARY,
-    NOW,
     SITE,
     chart,
     decide,
@@ -109,15 +108,6 @@ def test_end_may_be_a_month_a_year_or_an_instant(
     end: str | None, now: str, off: bool
 ) -> None:
     assert is_off(plan(effective_end=end), SITE, at(now)) is off
-
-
-def test_plan_that_is_off_by_default_waits_for_the_site() -> None:
-    quiet = plan(default_on=False)
-    assert is_off(quiet, SITE, NOW)
-    for name in (quiet.id, quiet.url):
-        assert not is_off(quiet, replace(SITE, plans_on=(name,)), NOW)
-    both = replace(SITE, plans_on=(quiet.id,), plans_off=(quiet.id,))
-    assert is_off(quiet, both, NOW)
 
 
 def test_lapsed_plan_plans_nothing_and_ends_what_is_planned() -> None:
