@@ -37,22 +37,10 @@ class NewItem:
 
 
 @dataclass(frozen=True)
-class InboxItem:
+class InboxItem(NewItem):
     """A waiting row of ``inbox``."""
 
     id: int
-    key: str
-    endpoint_id: str
-    subscription_id: str | None
-    notification_id: int | None
-    source: str
-    focus: str | None
-    version: str | None
-    event_number: int | None
-    resource_type: str | None
-    interaction: str
-    shard: int
-    received_at: datetime
     due_at: datetime
     attempts: int
 
