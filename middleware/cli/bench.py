@@ -13,6 +13,7 @@ import orjson
 
 from mappings.errors import CareCueError
 from middleware.cli.bench_figures import Figures, cheapest
+from middleware.cli.bench_options import as_json, real, whole
 from middleware.cli.bench_pipeline import ehr, pipeline
 from middleware.cli.bench_rig import HOOK, Rig, open_rig
 from middleware.cli.output import fail, progress
@@ -29,34 +30,17 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, last.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.1, 60),
-    default=3.0,
-    show_default=True,
-    help="Length of each single measurement.",
-)
-@click.option(
+@as_json
+@real("--seconds", 0.1, 60, 3.0, "Length of each single measurement.")
+@whole(
     "--rounds",
-    type=click.IntRange(1, 20),
-    default=3,
-    show_default=True,
-    help="How often each is measured; the round with the least CPU counts.",
+    1,
+    20,
+    3,
+    "How often each is measured; the round with the least CPU counts.",
 )
-@click.option(
-    "--connections",
-    type=click.IntRange(1, 256),
-    default=16,
-    show_default=True,
-    help="Keep-alive connections of the sender.",
-)
-@click.option(
-    "--burst",
-    type=click.IntRange(0, 200_000),
-    default=0,
-    help="Also send this many notifications as fast as they are taken.",
-)
+@whole("--connections", 1, 256, 16, "Keep-alive connections of the sender.")
+@whole("--burst", 0, 200_000, 0, "Also send so many as fast as they are taken.")
 def ingest(
     as_json: bool, seconds: float, rounds: int, connections: int, burst: int
 ) -> None:

@@ -64,7 +64,7 @@ class Charts:
         path, _, query = url.partition("?")
         parts = path.split("/")
         found = _NUMBER.search(query or path)
-        if found is None:
+        if found is None or "_lastUpdated" in query:
             return self._nothing
         number = found[0].encode()
         if len(parts) > 1:

@@ -19,6 +19,7 @@ from middleware.cli.bench_line import (
     Passage,
     open_line,
 )
+from middleware.cli.bench_options import as_json, real, whole
 from middleware.cli.output import fail, progress
 
 WARM_UP = 100
@@ -28,35 +29,17 @@ CONNECTIONS = 8
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, last.")
-@click.option(
-    "--rate",
-    type=click.FloatRange(1, 1000),
-    default=100.0,
-    show_default=True,
-    help="Events a second of the paced part.",
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(1, 600),
-    default=20.0,
-    show_default=True,
-    help="Length of the paced part.",
-)
-@click.option(
+@as_json
+@real("--rate", 1, 1000, 100.0, "Events a second of the paced part.")
+@real("--seconds", 1, 600, 20.0, "Length of the paced part.")
+@whole(
     "--burst",
-    type=click.IntRange(0, 200_000),
-    default=2_000,
-    show_default=True,
-    help="Then so many notifications as fast as they are taken, worked off to the end.",
+    0,
+    200_000,
+    2_000,
+    "Then so many notifications as fast as they are taken, worked off to the end.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 16),
-    default=2,
-    show_default=True,
-    help="Worker processes.",
-)
+@whole("--workers", 1, 16, 2, "Worker processes.")
 def pipeline(
     as_json: bool, rate: float, seconds: float, burst: int, workers: int
 ) -> None:

@@ -6,14 +6,14 @@ database, messages at the phone API: never in the driver's own bookkeeping.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from mappings.event import FOCUS_TYPES
-from middleware.decisions.reach import told_instant
-from middleware.decisions.versions import EPOCH
 from middleware.ports import FhirApi
 from middleware.storage import story as stored
 from middleware.storage.database import Database
@@ -21,6 +21,8 @@ from middleware.wiring.story import Story
 
 PAST = timedelta(days=90)
 TOLERANCE = timedelta(minutes=15)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\S+)?")
+_NEVER = "9999-12-31"
 HEADER = "X-CareCue-Delivery"
 
 
@@ -87,7 +89,8 @@ def _match(
 def _transitions(ehr: FhirApi, since: datetime) -> set[tuple[str, str]]:
     """Return (reference, version) of every status change in the EHR's history.
 
-    Versions that tell of something before ``since`` are left out: the past is no news.
+    Versions that bear no date from ``since`` on are left out: the past is no news. What
+    the product makes of a version's dates is not asked.
     """
     found: set[tuple[str, str]] = set()
     for kind in FOCUS_TYPES:
@@ -96,12 +99,23 @@ def _transitions(ehr: FhirApi, since: datetime) -> set[tuple[str, str]]:
             before: tuple[Any, ...] | None = None
             for version in ehr.fetch_history(reference):
                 now = (version.get("status"), version.get("start"))
-                told = told_instant(version, EPOCH, seen=False)
-                past = told is not None and told < since
+                past = max(_days(version), default=_NEVER) < since.date().isoformat()
                 if (before is None or now != before) and not past:
                     found.add((reference, str(version["meta"]["versionId"])))
                 before = now
     return found
+
+
+def _days(value: Any, name: str = "") -> Iterator[str]:
+    """Yield the day of every date that a version bears, wherever it stands."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _days(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _days(item, name)
+    elif isinstance(value, str) and name != "lastUpdated" and _DATE.fullmatch(value):
+        yield value[:10]
 
 
 @dataclass(frozen=True, order=True)

@@ -62,11 +62,13 @@ def open_socket(
     hosts: Collection[str] = (),
     private_network: bool = False,
     ca_file: str | None = None,
+    open_seconds: float = OPEN_SECONDS,
 ) -> Socket:
     """Open a WebSocket at ``url``; FhirError when it may not or cannot be opened.
 
     It must lie on the host of ``base`` or on one of ``hosts``, which an administrator
     reviewed, be wss, but on this machine, and mean an address within reach.
+    ``open_seconds`` limits the opening alone.
     """
     require_no_transaction("a WebSocket")
     secure = _check(url, base, hosts)
@@ -77,9 +79,9 @@ def open_socket(
         connection = stack.enter_context(
             connect(
                 url,
-                sock=_connect(url, reach),
+                sock=_connect(url, reach, open_seconds),
                 ssl=context,
-                open_timeout=OPEN_SECONDS,
+                open_timeout=open_seconds,
                 ping_interval=KEEPALIVE_SECONDS,
                 ping_timeout=KEEPALIVE_SECONDS,
                 close_timeout=2.0,
@@ -121,7 +123,7 @@ def _check(url: str, base: str, hosts: Collection[str]) -> bool:
     )
 
 
-def _connect(url: str, reach: Reach) -> socket.socket:
+def _connect(url: str, reach: Reach, seconds: float) -> socket.socket:
     """Connect to the first address within reach that takes it.
 
     An open connection is also what keeps the library from following a redirect.
@@ -138,13 +140,14 @@ def _connect(url: str, reach: Reach) -> socket.socket:
         )
     for address in allowed[:-1]:
         with suppress(OSError):
-            return _open(address, port)
-    return _open(allowed[-1], port)
+            return _open(address, port, seconds)
+    return _open(allowed[-1], port, seconds)
 
 
-def _open(address: str, port: int) -> socket.socket:
-    opened = socket.create_connection((address, port), OPEN_SECONDS)
-    # From here on the library keeps the time: a socket may be silent for long.
+def _open(address: str, port: int, seconds: float) -> socket.socket:
+    opened = socket.create_connection((address, port), seconds)
+    # From here on the library keeps the time: a socket may be silent, and the other end
+    # slow to read, for longer than opening may take.
     opened.settimeout(None)
     return opened
 

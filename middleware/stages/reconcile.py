@@ -8,6 +8,7 @@ server's own timestamps: its clock need not be ours, and may be set back.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,13 +38,39 @@ _UNSEARCHABLE = {400, 404, 405, 422, 501}
 
 
 @dataclass(frozen=True)
+class Look:
+    """One look at what changed of one type: at whom, why and when.
+
+    ``source`` is poll, recovery, or empty for a notification that named no focus.
+    """
+
+    context: StageContext
+    api: FhirApi
+    endpoint: Endpoint
+    resource_type: str
+    source: str
+    now: datetime
+
+    def read_cursor(self) -> inbox.PollCursor | None:
+        """Return how far the type was read; None before the first look."""
+        with self.context.database.tx() as tx:
+            return inbox.read_cursor(tx, self.endpoint.id, self.resource_type)
+
+    def write_items(
+        self, resources: Iterable[dict[str, Any]]
+    ) -> tuple[inbox.NewItem, ...]:
+        """Return what the inbox takes of these resources."""
+        return tuple(_item(self, resource) for resource in resources)
+
+
+@dataclass(frozen=True)
 class Changed:
     """What a poll found, where the cursor may move, and why it must stay.
 
     ``back`` says that the server's clock was set back, and the cursor follows it.
     """
 
-    items: tuple[inbox.NewItem, ...]
+    resources: tuple[dict[str, Any], ...]
     since: datetime | None
     fault: str | None = None
     back: bool = False
@@ -89,112 +116,79 @@ def _poll(context: StageContext, endpoint: Endpoint, resource_type: str) -> None
     failed: list[CareCueError] = []
     api = attempt("reconcile", partial(context.fhir, endpoint), failed.append)
     if api is None:
-        fault = Changed((), None, failed[0].message)
-        _store(context, endpoint, resource_type, fault, now)
+        with context.database.tx() as tx:
+            fault = failed[0].message
+            inbox.note_fault(tx, endpoint.id, resource_type, fault, now)
         return
-    read_changes(context, api, endpoint, resource_type, "poll", now)
+    read_changes(Look(context, api, endpoint, resource_type, "poll", now))
     with context.database.tx() as tx:
         completeness.judge_found(tx, endpoint.id, resource_type, now)
 
 
-def read_changes(
-    context: StageContext,
-    api: FhirApi,
-    endpoint: Endpoint,
-    resource_type: str,
-    source: str,
-    now: datetime,
-) -> str | None:
+def read_changes(look: Look) -> str | None:
     """Read what changed into the inbox and move the cursor; return why not, if so.
 
     Before there is a cursor that only notes where the server stands.
     """
     failed: list[CareCueError] = []
-    read = partial(_read, context, api, endpoint, resource_type, source, now)
-    found = attempt("reconcile", read, failed.append)
+    found = attempt("reconcile", partial(_read, look), failed.append)
     found = found or Changed((), None, failed[0].message)
-    _store(context, endpoint, resource_type, found, now)
+    keep_changes(look, found, found.resources)
     return found.fault
 
 
-def _read(
-    context: StageContext,
-    api: FhirApi,
-    endpoint: Endpoint,
-    resource_type: str,
-    source: str,
-    now: datetime,
-) -> Changed:
-    with context.database.tx() as tx:
-        begun = inbox.read_cursor(tx, endpoint.id, resource_type) is not None
-    if not begun:
-        return Changed((), fetch_beginning(api, resource_type))
-    return fetch_changed(context, api, endpoint, resource_type, source, now)
+def _read(look: Look) -> Changed:
+    cursor = look.read_cursor()
+    if cursor is None:
+        return Changed((), fetch_beginning(look.api, look.resource_type))
+    return fetch_changed(look, cursor)
 
 
-def _store(
-    context: StageContext,
-    endpoint: Endpoint,
-    resource_type: str,
-    found: Changed,
-    now: datetime,
+def keep_changes(
+    look: Look, found: Changed, resources: Iterable[dict[str, Any]]
 ) -> None:
-    with context.database.tx() as tx:
-        cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
-        if cursor is None and found.fault is not None:
-            return
-        inbox.insert_inbox(tx, found.items)
-        inbox.advance_cursor(
-            tx,
-            endpoint.id,
-            resource_type,
-            found.since or (cursor.since if cursor else EPOCH),
-            now,
-            found.fault,
-            back=found.back,
-        )
-    for shard in {item.shard for item in found.items}:
-        context.wake("resolve", shard)
+    """Put resources into the inbox and move the cursor to where the look came."""
+    items = look.write_items(resources)
+    with look.context.database.tx() as tx:
+        inbox.insert_inbox(tx, items)
+        name, kind = look.endpoint.id, look.resource_type
+        if found.since is not None:
+            inbox.advance_cursor(tx, name, kind, found.since, look.now, back=found.back)
+        elif found.fault is not None:
+            inbox.note_fault(tx, name, kind, found.fault, look.now)
+    for shard in {item.shard for item in items}:
+        look.context.wake("resolve", shard)
 
 
-def fetch_changed(
-    context: StageContext,
-    api: FhirApi,
-    endpoint: Endpoint,
-    resource_type: str,
-    source: str,
-    now: datetime,
-) -> Changed:
+def fetch_changed(look: Look, cursor: inbox.PollCursor | None) -> Changed:
     """Search one type for what changed since its cursor, to the last page.
 
-    ``source`` is poll, recovery, or empty for a notification that named no focus;
-    before there is a cursor that is what changed last. Raises FhirError; pages that
+    Before there is a cursor that is what changed last. Raises FhirError; pages that
     are missing leave the cursor where it is.
     """
-    with context.database.tx() as tx:
-        cursor = inbox.read_cursor(tx, endpoint.id, resource_type)
+    api, resource_type = look.api, look.resource_type
     since = cursor.since if cursor else _fetch_newest(api, resource_type)
     if since is None:
         return Changed((), None)
     start = since - OVERLAP
     result = _fetch_since(api, resource_type, start)
-    earlier = _find_earlier(api, resource_type, result, cursor, now)
+    earlier = _find_earlier(api, resource_type, result, cursor, look.now)
     if earlier is not None:
         start = min(start, earlier - OVERLAP)
         result = _fetch_since(api, resource_type, start)
-    resources = [
+    resources = tuple(
         resource
         for resource in result.resources
         if resource.get("resourceType") == resource_type
         and resource.get("id")
         and _is_since(resource, start - OVERLAP)
-    ]
-    items = tuple(_item(endpoint, resource, source, now) for resource in resources)
+    )
     if not result.complete:
-        return Changed(items, None, "a page of the search could not be read")
+        return Changed(resources, None, "a page of the search could not be read")
     seen = [moment for moment in map(_last_updated, resources) if moment]
     newest = max(seen, default=since if earlier is None else earlier)
-    return Changed(items, _limit(newest, result.server_time), None, earlier is not None)
+    limit = _limit(newest, result.server_time)
+    return Changed(resources, limit, None, earlier is not None)
 
 
 def _fetch_since(api: FhirApi, resource_type: str, start: datetime) -> SearchResult:
@@ -258,9 +252,8 @@ def _is_since(resource: dict[str, Any], start: datetime) -> bool:
     return moment is None or moment >= start
 
 
-def _item(
-    endpoint: Endpoint, resource: dict[str, Any], source: str, now: datetime
-) -> inbox.NewItem:
+def _item(look: Look, resource: dict[str, Any]) -> inbox.NewItem:
+    endpoint = look.endpoint
     focus = f"{resource['resourceType']}/{resource['id']}"
     meta = resource.get("meta") or {}
     version = str(meta.get("versionId") or meta.get("lastUpdated") or "")
@@ -270,14 +263,14 @@ def _item(
         endpoint_id=endpoint.id,
         subscription_id=None,
         notification_id=None,
-        source=source,
+        source=look.source,
         focus=focus,
         version=version or None,
         event_number=None,
         resource_type=str(resource["resourceType"]),
         interaction="delete" if resource.get("_deleted") else "update",
         shard=shard_of(endpoint.id, focus),
-        received_at=now,
+        received_at=look.now,
     )
 
 

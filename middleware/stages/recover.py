@@ -24,7 +24,7 @@ from middleware.stages.by_endpoint import work_by_endpoint
 from middleware.stages.context import StageContext
 from middleware.stages.homes import list_homes
 from middleware.stages.receive import Known, keep_notification
-from middleware.stages.reconcile import read_changes
+from middleware.stages.reconcile import Look, read_changes
 from middleware.storage import conditions, endpoints
 from middleware.storage.conditions import Watched
 from subscriptions.bundling import parse_bundle
@@ -119,7 +119,7 @@ def _read_again(
         return Answers(status, within)
     own = one.resource_type in FOCUS_TYPES
     faults = [
-        read_changes(context, api, endpoint, kind, "recovery", now)
+        read_changes(Look(context, api, endpoint, kind, "recovery", now))
         for kind in ((one.resource_type,) if own else FOCUS_TYPES)
     ]
     return Answers(status, None, next(filter(None, faults), None))

@@ -22,7 +22,7 @@ from middleware.stages.closing import PersonWork
 from middleware.stages.context import StageContext
 from middleware.stages.foci import FociWork
 from middleware.stages.news import Focus
-from middleware.stages.reconcile import fetch_changed
+from middleware.stages.reconcile import Look, fetch_changed
 from middleware.storage import blind, endpoints, inbox
 from middleware.storage.shards import check_epoch
 
@@ -108,10 +108,9 @@ class _Expand:
         types = [self.resource_type] if self.resource_type else FOCUS_TYPES
         fresh: list[inbox.NewItem] = []
         for resource_type in types:
-            found = fetch_changed(
-                context, self.api, self.endpoint, resource_type, "empty", now
-            )
-            fresh.extend(found.items)
+            look = Look(context, self.api, self.endpoint, resource_type, "empty", now)
+            found = fetch_changed(look, look.read_cursor())
+            fresh.extend(look.write_items(found.resources))
         with context.database.tx() as tx:
             check_epoch(tx, "resolve", shard, epoch)
             inbox.insert_inbox(tx, fresh)

@@ -37,22 +37,10 @@ class NewItem:
 
 
 @dataclass(frozen=True)
-class InboxItem:
+class InboxItem(NewItem):
     """A waiting row of ``inbox``."""
 
     id: int
-    key: str
-    endpoint_id: str
-    subscription_id: str | None
-    notification_id: int | None
-    source: str
-    focus: str | None
-    version: str | None
-    event_number: int | None
-    resource_type: str | None
-    interaction: str
-    shard: int
-    received_at: datetime
     due_at: datetime
     attempts: int
 
@@ -136,29 +124,44 @@ def advance_cursor(
     resource_type: str,
     since: datetime,
     polled_at: datetime,
-    error: str | None = None,
     *,
     back: bool = False,
 ) -> None:
-    """Record a poll; ``since`` stays where an error is told.
+    """Record a poll that came as far as ``since``.
 
     It goes back only when ``back`` says that the server's clock did.
     """
     tx.execute(
         "INSERT INTO poll_cursor AS c (endpoint_id, resource_type, since, polled_at, "
-        "error, read_at) VALUES (%(endpoint)s, %(type)s, %(since)s, %(polled)s, "
-        "%(error)s, CASE WHEN %(error)s::text IS NULL THEN %(polled)s::timestamptz END) "
+        "read_at) VALUES (%(endpoint)s, %(type)s, %(since)s, %(polled)s, %(polled)s) "
         "ON CONFLICT (endpoint_id, resource_type) DO UPDATE SET "
-        "polled_at = excluded.polled_at, error = excluded.error, "
-        "read_at = coalesce(excluded.read_at, c.read_at), "
-        "since = CASE WHEN excluded.error IS NOT NULL THEN c.since "
-        "WHEN %(back)s THEN excluded.since ELSE greatest(c.since, excluded.since) END",
+        "polled_at = excluded.polled_at, error = NULL, read_at = excluded.read_at, "
+        "since = CASE WHEN %(back)s THEN excluded.since "
+        "ELSE greatest(c.since, excluded.since) END",
         {
             "endpoint": endpoint_id,
             "type": resource_type,
             "since": since,
             "polled": polled_at,
-            "error": error,
             "back": back,
         },
+    )
+
+
+def note_fault(
+    tx: Tx, endpoint_id: str, resource_type: str, fault: str, polled_at: datetime
+) -> None:
+    """Record a poll that failed: the cursor stays, where there is one."""
+    tx.execute(
+        "UPDATE poll_cursor SET polled_at = %s, error = %s "
+        "WHERE endpoint_id = %s AND resource_type = %s",
+        (polled_at, fault, endpoint_id, resource_type),
+    )
+
+
+def delete_cursor(tx: Tx, endpoint_id: str, resource_type: str) -> None:
+    """Forget how far a type was read: the next look begins anew."""
+    tx.execute(
+        "DELETE FROM poll_cursor WHERE endpoint_id = %s AND resource_type = %s",
+        (endpoint_id, resource_type),
     )

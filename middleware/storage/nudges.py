@@ -82,6 +82,29 @@ def list_open_nudges(tx: Tx, endpoint_id: str, *patients: str) -> list[Nudge]:
     )
 
 
+def has_open(tx: Tx, endpoint_id: str) -> bool:
+    """Tell whether anything is planned or held for anybody of an endpoint."""
+    row = tx.execute(
+        "SELECT EXISTS (SELECT FROM nudge WHERE endpoint_id = %s "
+        "AND state IN ('planned', 'held')) AS found",
+        (endpoint_id,),
+    ).fetchone()
+    return bool(row and row["found"])
+
+
+def list_open_patients(
+    tx: Tx, endpoint_id: str, among: Sequence[str] | None = None
+) -> list[str]:
+    """List the patients for whom something is planned or held, by their reference."""
+    rows = tx.execute(
+        "SELECT DISTINCT patient FROM nudge WHERE endpoint_id = %(endpoint)s "
+        "AND state IN ('planned', 'held') "
+        "AND (%(among)s::text[] IS NULL OR patient = ANY(%(among)s)) ORDER BY patient",
+        {"endpoint": endpoint_id, "among": None if among is None else list(among)},
+    )
+    return [row["patient"] for row in rows]
+
+
 def list_event_nudges(tx: Tx, event_id: str) -> list[Nudge]:
     """List what came of one event."""
     return _list(tx, "event_id = %(event)s ORDER BY seq", {"event": event_id})

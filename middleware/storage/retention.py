@@ -39,6 +39,12 @@ UPDATE notification SET body = '', headers = '{}' WHERE id IN (
   SELECT id FROM notification
    WHERE received_at < %(before)s AND body <> '' LIMIT %(limit)s)
 """
+# By then nothing is left in them; of an event its inbox row says when it came and how.
+_RECEIVED = """
+DELETE FROM notification WHERE id IN (
+  SELECT id FROM notification
+   WHERE received_at < %(before)s AND body = '' LIMIT %(limit)s)
+"""
 # They told of nobody, and whether push lives is remembered elsewhere.
 _SIGNS = """
 DELETE FROM notification WHERE id IN (
@@ -87,6 +93,7 @@ _SOON = {
     "written_to_ehr": _WRITTEN,
 }
 _LATER = {
+    "received": _RECEIVED,
     "replies": _REPLIES,
     "texts": _TEXTS,
     "facts": _FACTS,
@@ -101,8 +108,9 @@ def purge(
 ) -> dict[str, int]:
     """Empty what is older; return how many rows by kind.
 
-    ``days`` counts for charts, notification bodies, mere signs of life, what the EHR has taken and ended
-    launches; ``text_days`` for what was said, on either side, and why.
+    ``days`` counts for charts, notification bodies, mere signs of life, what the EHR
+    has taken and ended launches; ``text_days`` for what was said, on either side, and
+    why, and for the emptied notifications.
     """
     counts: dict[str, int] = {}
     for statements, age in ((_SOON, days), (_LATER, text_days)):

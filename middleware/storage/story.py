@@ -126,10 +126,13 @@ def count_due(tx: Tx, now: datetime) -> int:
 
 
 def oldest_poll(tx: Tx) -> datetime | None:
-    """Return when the type that was polled longest ago was; None before the first."""
+    """Return when the type that was polled longest ago was; None before the first.
+
+    Patients have a turn of their own.
+    """
     row = tx.execute(
         "SELECT CASE WHEN bool_and(polled_at IS NOT NULL) THEN min(polled_at) END "
-        "AS oldest FROM poll_cursor"
+        "AS oldest FROM poll_cursor WHERE resource_type <> 'Patient'"
     ).fetchone()
     return row["oldest"] if row else None
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from middleware.clock import SystemClock
+from middleware.stages import patients
 from middleware.stages.context import StageContext
 from middleware.stages.control import control_subscriptions
 from middleware.stages.orphans import wake_orphans
@@ -64,6 +65,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         Periodic("track", TRACK_EVERY, lambda: _track(context)),
         Periodic("control", CONTROL_EVERY, lambda: control_subscriptions(ports)),
         Periodic("recover", RECOVER_EVERY, lambda: _recover(context)),
+        Periodic("patients", patients.EVERY, lambda: _look_at_patients(context)),
         Periodic("tasks", poll_every, lambda: _close_tasks(context)),
         Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
@@ -87,6 +89,10 @@ def _track(context: StageContext) -> None:
 
 def _recover(context: StageContext) -> None:
     recover_subscriptions(context)
+
+
+def _look_at_patients(context: StageContext) -> None:
+    patients.poll_patients(context)
 
 
 def _close_tasks(context: StageContext) -> None:

@@ -113,8 +113,8 @@ class Line:
         self.ehr.send_update(
             {"resourceType": "Organization", "id": "northside", "name": "Northside"}
         )
-        self.ehr.send_update(_patient())
-        self.ehr.send_update(_stay(now - timedelta(hours=25)))
+        self.ehr.send_update(vera())
+        self.ehr.send_update(stay(now - timedelta(hours=25)))
         with self.runtime.database.tx() as tx:
             preferences.insert_consent(
                 tx,
@@ -273,7 +273,8 @@ def _afternoon(now: datetime) -> str:
     return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
 
 
-def _patient() -> dict[str, Any]:
+def vera() -> dict[str, Any]:
+    """Return the patient as she is at first."""
     return {
         "resourceType": "Patient",
         "id": "vera",
@@ -291,7 +292,8 @@ def _patient() -> dict[str, Any]:
     }
 
 
-def _stay(end: datetime) -> dict[str, Any]:
+def stay(end: datetime) -> dict[str, Any]:
+    """Return her stay, which ended then, at home."""
     home = {
         "system": "http://terminology.hl7.org/CodeSystem/discharge-disposition",
         "code": "home",

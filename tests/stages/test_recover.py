@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mappings.errors import FhirError
 from middleware.stages import by_endpoint
-from middleware.stages.reconcile import poll_endpoints, read_changes
+from middleware.stages.reconcile import Look, poll_endpoints, read_changes
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.track import track_subscriptions
 from tests.stages.numbered import Numbered, Servers
@@ -38,8 +38,8 @@ def settle(servers: Servers, **wait: float) -> int:
 def poll(servers: Servers, server: Numbered) -> None:
     """Poll one server, not those of the examples before."""
     now = servers.world.clock.now()
-    args = (servers.context, server, server.endpoint, "Encounter", "poll", now)
-    assert read_changes(*args) is None
+    look = Look(servers.context, server, server.endpoint, "Encounter", "poll", now)
+    assert read_changes(look) is None
 
 
 def searched(server: Numbered) -> list[str]:

@@ -31,6 +31,8 @@ from tests.stages.listening import notification, subscription
 from tests.stages.world import ENDPOINT, START, World, encounter
 
 PATIENCE = 10.0
+# More than what lies between two sockets of this machine.
+MANY, MEGABYTE = 16, 1_000_000
 
 
 class Server:
@@ -39,6 +41,8 @@ class Server:
     def __init__(self, **options: Any) -> None:
         self.heard: queue.Queue[str] = queue.Queue()
         self.open: list[ServerConnection] = []
+        self.reading = threading.Event()
+        self.reading.set()
         self._server = serve(self._talk, "127.0.0.1", 0, **options)
         port = self._server.socket.getsockname()[1]
         self.url = f"ws://127.0.0.1:{port}/ws"
@@ -47,6 +51,7 @@ class Server:
 
     def _talk(self, connection: ServerConnection) -> None:
         self.open.append(connection)
+        self.reading.wait(PATIENCE)
         try:
             for text in connection:
                 self.heard.put(str(text))
@@ -403,15 +408,24 @@ def test_socket_takes_the_address_within_reach(monkeypatch, tmp_path):
         secure.stop()
 
 
-def test_socket_may_be_silent_for_longer_than_opening_may_take(server, monkeypatch):
-    monkeypatch.setattr("middleware.fhir.socket.OPEN_SECONDS", 0.2)
-    opened = open_socket(server.url, "http://127.0.0.1/fhir")
+def test_socket_may_wait_for_longer_than_opening_may_take():
+    """The server is silent, and does not read what it is sent, for far longer."""
+    slow = Server(max_queue=1, compression=None)
+    slow.reading.clear()
+    reads = threading.Timer(3.0, slow.reading.set)
     try:
-        assert opened.receive(0.5) is None
-        server.say("ping s1")
+        opened = open_socket(slow.url, "http://127.0.0.1/fhir", open_seconds=1.0)
+        reads.start()
+        for _ in range(MANY):
+            opened.send("x" * MEGABYTE)
+        assert {len(slow.hear()) for _ in range(MANY)} == {MEGABYTE}
+        slow.say("ping s1")
         assert opened.receive(PATIENCE) == "ping s1"
-    finally:
         opened.close()
+    finally:
+        reads.cancel()
+        slow.reading.set()
+        slow.stop()
 
 
 def test_socket_follows_no_redirect(server):

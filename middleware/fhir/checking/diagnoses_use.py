@@ -177,6 +177,16 @@ SEARCHING = {
         "Please support the parameter patient with Patient/[id].",
         SEARCH,
     ),
+    "chart-in-part": failed(
+        "A type of which charts are made cannot be searched by its patient.",
+        "What rests on these types is held; without Condition, Consent or Encounter that "
+        "is every message.",
+        "If the EHR does not have them, set unsupported = [{types}] in [profile]; else "
+        "send the text below.",
+        "Please allow our client to search these types with patient=Patient/[id], or tell "
+        "us that you do not offer them.",
+        SEARCH,
+    ),
     "history-missing": warned(
         "The server keeps or shows no versions.",
         "The present version is used; a change that was undone between two polls is "

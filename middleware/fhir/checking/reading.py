@@ -20,15 +20,15 @@ _REQUIRED = ("required", "business-rule", "invalid", "not-supported", "processin
 
 
 def check_read(talk: Talk) -> Seen:
-    """Search each focus type for one resource, and read the first that is there."""
+    """Search each focus type for one resource, and read one that is there."""
     refused: dict[str, Seen] = {}
     for name in talk.needs.focus:
         exchange = talk.get(f"{name}?_count=1")
         seen = judge_search(exchange, with_token=talk.token is not None)
         if seen.code != "ok":
             refused[name] = seen
-        elif talk.sample is None:
-            talk.sample = next(iter(matches(exchange)), None)
+        elif found := matches(exchange):
+            talk.samples[name] = found[0]
     if refused:
         return _tell_refused(talk, refused)
     if talk.sample is None:

@@ -6,12 +6,15 @@ something whose right answer is known. Source: FHIR R4 search.html, http.html.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from mappings.capabilities import find_declared
 from mappings.instants import find_instant, write_instant
 from mappings.reference import focus_patient
+from mappings.resource import Resource
 from middleware.fhir.addresses import host_of, resolve_link
 from middleware.fhir.bundles import list_entries, read_next
 from middleware.fhir.checking.exchange import Exchange
@@ -19,15 +22,34 @@ from middleware.fhir.checking.finding import Seen
 from middleware.fhir.checking.reading import matches, meta_of
 from middleware.fhir.checking.talk import Talk
 
+Look = Callable[[Talk, Resource], Seen]
+
 NOBODY = "carecue-check-nobody"
 _EMPTY = Seen("skipped", "there is nothing yet to try it on")
 
 
-def check_time(talk: Talk) -> Seen:
-    """Search for what will change in a year: nothing may be found."""
-    sample = talk.sample
-    if sample is None:
+def _each(talk: Talk, look: Look) -> Seen:
+    """Look at every focus type that has something; tell what is wrong with which."""
+    found = {name: look(talk, sample) for name, sample in talk.samples.items()}
+    if not found:
         return _EMPTY
+    bad = {name: seen for name, seen in found.items() if seen.code != "ok"}
+    told = bad or found
+    first = next(iter(told.values()))
+    if len(found) == 1:
+        return first
+    if not bad:
+        return replace(first, saw=f"{first.saw} ({', '.join(found)})")
+    saw = "; ".join(f"{name}: {seen.saw}" for name, seen in bad.items())
+    return replace(first, saw=saw)
+
+
+def check_time(talk: Talk) -> Seen:
+    """Search each focus type for what will change in a year: nothing may be found."""
+    return _each(talk, _look_at_time)
+
+
+def _look_at_time(talk: Talk, sample: Resource) -> Seen:
     stamp = meta_of(sample).get("lastUpdated")
     asked = f"GET {talk.base}/{sample['resourceType']}"
     if not stamp or find_instant(stamp) is None:
@@ -48,10 +70,12 @@ def check_time(talk: Talk) -> Seen:
 
 
 def check_sort(talk: Talk) -> Seen:
-    """Ask for the oldest and for the newest: they must be in that order."""
-    if talk.sample is None:
-        return _EMPTY
-    name = talk.sample["resourceType"]
+    """Ask each focus type for the oldest and the newest: they must be in that order."""
+    return _each(talk, _look_at_sort)
+
+
+def _look_at_sort(talk: Talk, sample: Resource) -> Seen:
+    name = sample["resourceType"]
     asked = f"GET {talk.base}/{name}"
     oldest = talk.get(f"{name}?_sort=_lastUpdated&_count=2")
     newest = talk.get(f"{name}?_sort=-_lastUpdated&_count=2")
@@ -68,10 +92,12 @@ def check_sort(talk: Talk) -> Seen:
 
 
 def check_paging(talk: Talk) -> Seen:
-    """Ask for pages of one, and follow the link to the second."""
-    if talk.sample is None:
-        return _EMPTY
-    name = talk.sample["resourceType"]
+    """Ask each focus type for pages of one, and follow the link to the second."""
+    return _each(talk, _look_at_pages)
+
+
+def _look_at_pages(talk: Talk, sample: Resource) -> Seen:
+    name = sample["resourceType"]
     asked = f"GET {talk.base}/{name}"
     first = talk.get(f"{name}?_count=1")
     if len(matches(first)) > 1:
@@ -100,22 +126,21 @@ def check_patient(talk: Talk) -> Seen:
     """Search for a patient who does not exist: nothing may be found.
 
     To refuse that with an error is right, too, if a patient who is there is found.
+    Then every other type of which a chart is made is searched for one who is there.
     """
-    if talk.sample is None:
-        return _EMPTY
-    name = talk.sample["resourceType"]
+    seen = _each(talk, _look_at_patient)
+    return _look_at_chart(talk) if seen.code == "ok" else seen
+
+
+def _look_at_patient(talk: Talk, sample: Resource) -> Seen:
+    name = sample["resourceType"]
     asked = f"GET {talk.base}/{name}"
     exchange = talk.get(f"{name}?patient=Patient/{NOBODY}&_count=5")
     found = len(matches(exchange)) if _is_bundle(exchange) else 0
     if found:
         told = f"{found} resources of a patient who does not exist"
         return Seen("patient-ignored", told, asked)
-    return _find_own(talk, name, asked)
-
-
-def _find_own(talk: Talk, name: str, asked: str) -> Seen:
-    """Search by the patient of the resource that is there: it must be found."""
-    patient = focus_patient(talk.sample or {})
+    patient = focus_patient(sample)
     if patient is None:
         return Seen("ok", "patient= filters")
     exchange = talk.get(f"{name}?patient={patient}&_count=5")
@@ -125,11 +150,34 @@ def _find_own(talk: Talk, name: str, asked: str) -> Seen:
     return Seen("ok", "patient= filters")
 
 
+def _look_at_chart(talk: Talk) -> Seen:
+    """Search the types beside the focus types: they may hold nothing, but must answer."""
+    people = (focus_patient(sample) for sample in talk.samples.values())
+    patient = next((name for name in people if name), None)
+    rest = [
+        name
+        for name in talk.needs.reads
+        if name not in talk.needs.focus and name not in ("Patient", "Communication")
+    ]
+    if patient is None:
+        return Seen("ok", "patient= filters")
+    answers = {name: talk.get(f"{name}?patient={patient}&_count=1") for name in rest}
+    bad = {name: one for name, one in answers.items() if not _is_bundle(one)}
+    if bad:
+        saw = "; ".join(f"{name}: {exchange.told()}" for name, exchange in bad.items())
+        facts = {"types": ", ".join(f'"{name}"' for name in bad)}
+        asked = f"GET {talk.base}/{next(iter(bad))}"
+        return Seen("chart-in-part", saw, asked, facts, halts=False)
+    tried = ", ".join([*talk.samples, *rest])
+    return Seen("ok", f"patient= filters ({tried})")
+
+
 def check_history(talk: Talk) -> Seen:
-    """Read the versions of one resource."""
-    sample = talk.sample
-    if sample is None:
-        return _EMPTY
+    """Read the versions of one resource of each focus type."""
+    return _each(talk, _look_at_history)
+
+
+def _look_at_history(talk: Talk, sample: Resource) -> Seen:
     name = sample["resourceType"]
     exchange = talk.get(
         f"{name}/{sample['id']}/_history", shown=f"{name}/[id]/_history"

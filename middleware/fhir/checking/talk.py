@@ -41,6 +41,7 @@ class Talk:
     """One check: its endpoint, its means, and what the earlier steps found.
 
     ``clock_moved`` says that our clock was moved on purpose and tells nothing.
+    ``samples`` are one resource of each focus type that has any.
     """
 
     endpoint: Endpoint
@@ -58,7 +59,12 @@ class Talk:
     configuration: dict[str, Any] | None = None
     token: str | None = None
     granted: str | None = None
-    sample: dict[str, Any] | None = None
+    samples: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def sample(self) -> dict[str, Any] | None:
+        """One of the samples; None where there is none at all."""
+        return next(iter(self.samples.values()), None)
 
     @property
     def base(self) -> str:

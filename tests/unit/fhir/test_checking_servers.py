@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -461,6 +462,58 @@ def test_a_type_that_is_refused_does_not_hide_the_others(ehr: Ehr) -> None:
     assert found["read"].code == "read-in-part"
     assert 'unsupported = ["CarePlan"]' in found["read"].todo
     assert found["paging"].outcome is Outcome.OK
+
+
+TWO = replace(NEEDS, focus=("Encounter", "CarePlan"))
+
+
+def care_plans(ehr: Ehr, overlooks: str = "") -> Answer:
+    """Answer for care plans as for visits, but overlook one parameter."""
+
+    def answer(asked: Asked) -> Reply | None:
+        parts = urlsplit(asked.path)
+        if not parts.path.startswith("/fhir/CarePlan"):
+            return None
+        query = parse_qs(parts.query)
+        query.pop(overlooks, None)
+        path = parts.path.removeprefix("/fhir").replace("CarePlan", "Encounter")
+        found = ehr.search(query) if path == "/Encounter" else ehr.read(path).body
+        told = json.dumps(found).replace("Encounter", "CarePlan")
+        return Reply(200, json.loads(told))
+
+    return answer
+
+
+def test_every_focus_type_is_tried_and_named(ehr: Ehr) -> None:
+    ehr.broken = care_plans(ehr)
+    found = check(ehr, needs=TWO)
+    assert {item.outcome for item in found.values()} == {Outcome.OK}, found
+    assert found["sorting"].saw == "_sort=_lastUpdated sorts (Encounter, CarePlan)"
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "overlooks"),
+    [
+        ("search by time", "last-updated-ignored", "_lastUpdated"),
+        ("sorting", "sort-ignored", "_sort"),
+        ("paging", "count-ignored", "_count"),
+        ("search by patient", "patient-ignored", "patient"),
+    ],
+)
+def test_what_the_second_type_overlooks_is_found(
+    ehr: Ehr, step: str, code: str, overlooks: str
+) -> None:
+    ehr.broken = care_plans(ehr, overlooks)
+    seen = check(ehr, needs=TWO)[step]
+    assert (seen.code, seen.saw.partition(":")[0]) == (code, "CarePlan")
+
+
+def test_a_type_of_the_chart_that_cannot_be_searched_is_named(ehr: Ehr) -> None:
+    ehr.broken = on("/fhir/Procedure", Reply(400, outcome("not-supported")))
+    seen = check(ehr)["search by patient"]
+    assert seen.code == "chart-in-part"
+    assert 'unsupported = ["Procedure"]' in seen.todo
+    assert PHI not in seen.saw + seen.letter
 
 
 def test_a_patient_who_is_unknown_may_be_refused(ehr: Ehr) -> None:

@@ -11,6 +11,7 @@ from middleware.storage.inbox import (
     insert_inbox,
     kill_inbox,
     list_inbox,
+    note_fault,
     read_cursor,
     retry_inbox,
 )
@@ -81,7 +82,7 @@ def test_the_poll_cursor_goes_ahead_and_waits_where_a_poll_failed(database):
         seed(tx)
         assert read_cursor(tx, "e1", "Encounter") is None
         advance_cursor(tx, "e1", "Encounter", NOW, NOW)
-        advance_cursor(tx, "e1", "Encounter", LATER, LATER, "503")
+        note_fault(tx, "e1", "Encounter", "503", LATER)
         assert read_cursor(tx, "e1", "Encounter") == PollCursor(
             "e1", "Encounter", NOW, LATER, "503", read_at=NOW
         )
@@ -90,7 +91,7 @@ def test_the_poll_cursor_goes_ahead_and_waits_where_a_poll_failed(database):
         assert read_cursor(tx, "e1", "Encounter") == PollCursor(
             "e1", "Encounter", LATER, LATER, None, read_at=LATER
         )
-        advance_cursor(tx, "e1", "Encounter", NOW, LATER, "503", back=True)
+        note_fault(tx, "e1", "Encounter", "503", LATER)
         assert read_cursor(tx, "e1", "Encounter").since == LATER
         advance_cursor(tx, "e1", "Encounter", NOW, LATER, back=True)
         assert read_cursor(tx, "e1", "Encounter").since == NOW

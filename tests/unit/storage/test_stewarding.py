@@ -17,6 +17,7 @@ from middleware.storage import (
     deliveries,
     events,
     inbound,
+    inbox,
     launches,
     nudges,
     outbox,
@@ -28,10 +29,11 @@ from middleware.storage import (
     stewarding,
     subscriptions,
     tasks,
+    timeline,
 )
 from middleware.storage.marks import put_mark, read_mark
 from tests.conftest import NOW
-from tests.unit.storage.seeds import DELIVERY, NUDGE, PATIENT, SHARD, seed
+from tests.unit.storage.seeds import DELIVERY, NUDGE, PATIENT, SHARD, item, seed
 
 OTHER = "Patient/other"
 NUMBER = "+15550101"
@@ -325,6 +327,31 @@ def test_purge_empties_notification_bodies(database):
 
     assert counts["notifications"] == 1
     assert (row["headers"], bytes(row["body"])) == ({}, b"")
+
+
+def test_purge_deletes_emptied_notifications_after_a_year(database):
+    """The event that came of it still says when it came and how."""
+    with database.tx() as tx:
+        seed(tx, nudge=False)
+        got = (
+            "INSERT INTO notification (subscription_id, received_at, method, path, "
+            "headers, body, state, form) VALUES ('s1', %s, 'POST', '/hooks/x', "
+            "'{}', 'secret', %s, 'r5') RETURNING id"
+        )
+        row = tx.execute(got, (NOW, "done")).fetchone()
+        tx.execute(got, (NOW, "quarantined"))
+        inbox.insert_inbox(tx, [item(1, notification_id=row["id"])])
+        tx.execute("UPDATE inbox SET state = 'done', done_at = %s", (NOW,))
+        tx.execute("UPDATE event SET inbox_id = (SELECT id FROM inbox)")
+        before = timeline.timeline(tx, "ev1")[0]
+        early = retention.purge(tx, NOW + timedelta(days=364))
+        late = retention.purge(tx, NOW + timedelta(days=366))
+        left = tx.execute("SELECT count(*) AS total FROM notification").fetchone()
+        after = timeline.timeline(tx, "ev1")[0]
+
+    assert (early["notifications"], early["received"], late["received"]) == (2, 0, 2)
+    assert left["total"] == 0
+    assert (after.at, after.step) == (before.at, "received")
 
 
 def test_reseal_replaces_every_sealed_value(database):

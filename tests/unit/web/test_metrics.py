@@ -67,7 +67,7 @@ def test_wild_label_is_escaped(console):
     now = console.world.clock.now()
     with console.world.database.tx() as tx:
         endpoints.insert_endpoint(tx, endpoint, now)
-        inbox.advance_cursor(tx, name, "Encounter", now, now, None)
+        inbox.advance_cursor(tx, name, "Encounter", now, now)
 
     found = scrape(console)
 

@@ -41,7 +41,9 @@ def read_chart(console: Console, error: str | None = None) -> None:
     now = console.world.clock.now()
     with console.world.database.tx() as tx:
         for name in ("Encounter", "Appointment", "CarePlan"):
-            inbox.advance_cursor(tx, "north", name, now, now, error)
+            inbox.advance_cursor(tx, "north", name, now, now)
+            if error:
+                inbox.note_fault(tx, "north", name, error, now)
 
 
 def play(console: Console) -> str:
@@ -173,7 +175,7 @@ def test_type_that_was_read_longest_ago_is_what_counts(console):
     console.tick()
     now = console.world.clock.now()
     with console.world.database.tx() as tx:
-        inbox.advance_cursor(tx, "north", "Encounter", now, now, None)
+        inbox.advance_cursor(tx, "north", "Encounter", now, now)
     console.login()
 
     assert heading(console) == "North was last read 16 min ago."
