@@ -60,3 +60,9 @@ class Notification:
     subscription: str | None = None
     errors: tuple[str, ...] = field(default=())
     echo: str | None = None
+
+    @property
+    def subscription_id(self) -> str | None:
+        """Return the id by which it names its Subscription, whatever stands before."""
+        named = (self.subscription or "").partition("/_history")[0]
+        return named.rpartition("/")[2] or None

@@ -41,6 +41,28 @@ def read_numbering(value: Mapping[str, Any], last_number: int | None) -> Numberi
     )
 
 
+def write_numberings(
+    known: Numbering, own: str | None, others: Mapping[str, Numbering]
+) -> dict[str, Any]:
+    """Write a hook's own numbering with whose it is, and those of others beside it."""
+    written = write_numbering(known)
+    if own is not None:
+        written["own"] = own
+    if others:
+        written["others"] = {
+            name: write_numbering(other) for name, other in others.items()
+        }
+    return written
+
+
+def read_others(value: Mapping[str, Any]) -> dict[str, Numbering]:
+    """Read the others."""
+    return {
+        name: read_numbering(other, None)
+        for name, other in value.get("others", {}).items()
+    }
+
+
 def _write_time(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 

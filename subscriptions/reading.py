@@ -2,7 +2,8 @@
 
 A WSGI server hands bodies over as they come, and a read cannot be broken off: whoever
 sends one byte a minute would hold the thread that has to answer. Here a few threads do
-nothing but read, and the one that answers waits for them until its time is over.
+nothing but read, and the one that answers waits for them until its time is over. No
+sender has more than its share of them, and who has proved nothing has the least.
 """
 
 from __future__ import annotations
@@ -10,58 +11,89 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from typing import TypeAlias
 
 READERS = 256
+# Of one sender, and of all that are read only to be thrown away.
+SHARE = 64
+_NOBODY = ""
+
+Source: TypeAlias = Callable[[], bytes | None]
 
 
 class Reader:
-    """Runs reads side by side, at most ``most`` of them at a time.
+    """Runs reads side by side, at most ``most`` of them, ``share`` for one sender.
 
     Threads are made when they are needed first, and none keeps the process alive.
     """
 
-    def __init__(self, most: int = READERS) -> None:
+    def __init__(self, most: int = READERS, share: int = SHARE) -> None:
         self._most = most
+        self._share = share
         self._work: queue.SimpleQueue[_Read] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
+        self._taken: Counter[str] = Counter()
 
-    def read(self, source: Callable[[], bytes | None], until: float) -> bytes | None:
+    def read(self, source: Source, until: float, sender: str) -> bytes | None:
         """Return what ``source`` reads; TimeoutError when ``until`` comes before.
 
         ``until`` is in seconds of the monotonic clock. What ``source`` raises is
         raised here.
         """
-        reading = _Read(source)
-        with self._lock:
-            if self._idle > 0:
-                self._idle -= 1
-            elif self._threads < self._most:
-                self._threads += 1
-                threading.Thread(target=self._run, name="reader", daemon=True).start()
-            else:
-                raise TimeoutError("every reader waits for a slow sender")
-        self._work.put(reading)
+        reading = _Read(source, sender)
+        if not self._begin(reading):
+            raise TimeoutError("every reader waits for a slow sender")
         if not reading.done.acquire(timeout=max(until - time.monotonic(), 0.0)):
             raise TimeoutError("the body did not come in time")
         if reading.fault is not None:
             raise reading.fault
         return reading.content
 
+    def throw_away(self, source: Source) -> None:
+        """Have it read for nobody, so that its sender sees no broken pipe.
+
+        Nobody waits for it. Where many are read so already it is not read.
+        """
+        self._begin(_Read(source, _NOBODY))
+
+    def _begin(self, reading: _Read) -> bool:
+        """Give it to a thread; False when its sender, or all, have too many."""
+        with self._lock:
+            if self._taken[reading.sender] >= self._share:
+                return False
+            if self._idle > 0:
+                self._idle -= 1
+            elif self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._run, name="reader", daemon=True).start()
+            else:
+                return False
+            self._taken[reading.sender] += 1
+        self._work.put(reading)
+        return True
+
     def _run(self) -> None:
         while True:
-            self._work.get().run()
+            reading = self._work.get()
+            reading.run()
             with self._lock:
                 self._idle += 1
+                self._taken[reading.sender] -= 1
+                if not self._taken[reading.sender]:
+                    del self._taken[reading.sender]
+            reading.done.release()
 
 
 class _Read:
     """One read, and what came of it; ``done`` is released at its end."""
 
-    def __init__(self, source: Callable[[], bytes | None]) -> None:
+    def __init__(self, source: Source, sender: str) -> None:
         self._source = source
+        self.sender = sender
         self.content: bytes | None = None
         self.fault: Exception | None = None
         self.done = threading.Lock()
@@ -72,4 +104,3 @@ class _Read:
             self.content = self._source()
         except Exception as fault:  # noqa: BLE001 -- handed to whoever waits
             self.fault = fault
-        self.done.release()

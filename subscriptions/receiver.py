@@ -13,12 +13,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import IO, Protocol
+from typing import Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from werkzeug.exceptions import HTTPException
-
 from mappings.errors import NotificationError, StorageError
+from subscriptions.bodies import read_body, throw_away
 from subscriptions.buckets import Buckets
 from subscriptions.incoming import Incoming, read_incoming
 from subscriptions.notification import Notification
@@ -33,12 +32,10 @@ from subscriptions.receiver_answers import (
     refuse,
     refuse_method,
 )
+from subscriptions.unpacking import LARGEST_BODY, unpack
 
-LARGEST_BODY = 5 * 1024 * 1024
 # The answer itself takes a moment: 1.5 s are the limit.
 WORK_SECONDS = 1.4
-_DRAINED = 64 * 1024 * 1024
-_PIECE = 64 * 1024
 # What may be kept for the record; secrets and cookies are not among them.
 _KEPT_HEADERS = (
     "Content-Type",
@@ -131,10 +128,14 @@ class _Parts:
 
 
 def make_receiver(
-    store: ReceiverStore, clock: Clock, *, buckets: Buckets | None = None
+    store: ReceiverStore,
+    clock: Clock,
+    *,
+    buckets: Buckets | None = None,
+    reader: Reader | None = None,
 ) -> WSGIApplication:
     """Make the WSGI application for ``/hooks/<key>[/<type>/<id>]``."""
-    parts = _Parts(store, clock, Reader(), buckets or Buckets())
+    parts = _Parts(store, clock, reader or Reader(), buckets or Buckets())
 
     def receive(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
         return _receive(parts, read_incoming(environ)).send(start)
@@ -149,11 +150,14 @@ def _receive(parts: _Parts, request: Incoming) -> Answer:
     if request.method not in _METHODS and not asks:
         return refuse_method()
     try:
-        # A server that is answered before it has sent everything sees a broken pipe.
-        body = _read_body(parts.reader, request, until)
-        registered = _find_authentic(parts.store, request, body, until)
+        registered = _admit(parts, request, until)
         if registered is None:
-            return refuse(401, "login", "The notification was not authenticated.")
+            return _refuse_unproved()
+        body = read_body(parts.reader, request, until, registered.subscription_id)
+        if registered.proof == Proof.HMAC:
+            registered = _find_signer(parts.store, request, body, until)
+        if registered is None:
+            return _refuse_unproved()
         if body is None:
             text = f"The body is larger than {LARGEST_BODY} bytes."
             return refuse(413, "too-long", text)
@@ -190,7 +194,7 @@ def _read(now: datetime, request: Incoming, body: bytes) -> Received:
     method, tail, headers = request.method, request.tail, request.headers
     notification, fault = None, None
     try:
-        _check_encoding(headers)
+        body = unpack(body, headers.get("content-encoding", ""))
         notification = parse_notification(method, tail, headers, body)
     except NotificationError as error:
         if not error.quarantine:
@@ -202,55 +206,43 @@ def _read(now: datetime, request: Incoming, body: bytes) -> Received:
     return Received(now, method, tail, kept, body, notification, fault)
 
 
-def _check_encoding(headers: Mapping[str, str]) -> None:
-    if headers.get("content-encoding", "identity") != "identity":
-        raise NotificationError(
-            "Encoded bodies are not taken; nothing was kept",
-            status=415,
-            quarantine=False,
-        )
-
-
-def _read_body(reader: Reader, request: Incoming, until: float) -> bytes | None:
-    """Read the body to its end; None when it is too large.
-
-    TimeoutError when it does not come in time, NotificationError when it breaks off.
-    """
-    if not request.has_body():
-        return b""
-    if request.length() > _DRAINED:
-        return None
+def _admit(parts: _Parts, request: Incoming, until: float) -> Registered | None:
+    """Return whose body is waited for; any other is thrown away."""
+    registered = None
     try:
-        return reader.read(lambda: _read_whole(request.stream()), until)
-    except TimeoutError:
-        raise
-    except (HTTPException, OSError):
-        raise NotificationError(
-            "The body broke off; nothing was kept", quarantine=False
-        ) from None
+        registered = _find_sender(parts.store, request, until)
+    finally:
+        if registered is None:
+            throw_away(parts.reader, request)
+    return registered
 
 
-def _read_whole(stream: IO[bytes]) -> bytes | None:
-    body = bytearray()
-    size = 0
-    while piece := stream.read(_PIECE):
-        size += len(piece)
-        if size <= LARGEST_BODY:
-            body += piece
-        elif size > _DRAINED:
-            return None
-    return bytes(body) if size <= LARGEST_BODY else None
+def _refuse_unproved() -> Answer:
+    return refuse(401, "login", "The notification was not authenticated.")
 
 
-def _find_authentic(
+def _find_sender(
+    store: ReceiverStore, request: Incoming, until: float
+) -> Registered | None:
+    """Return the subscription whose body may be read; nobody waits for others' bodies.
+
+    Proved by a secret, or to be proved by the body itself.
+    """
+    if _HOOK_KEY.fullmatch(request.hook_key) is None:
+        return None
+    registered = store.find(request.hook_key, until)
+    if registered is None or registered.proof == Proof.HMAC:
+        return registered
+    return _find_signer(store, request, None, until)
+
+
+def _find_signer(
     store: ReceiverStore, request: Incoming, body: bytes | None, until: float
 ) -> Registered | None:
     """Return the subscription of an authentic delivery.
 
     A server may use a new secret at once: what is remembered is not the last word.
     """
-    if _HOOK_KEY.fullmatch(request.hook_key) is None:
-        return None
     for fresh in (False, True):
         registered = store.find(request.hook_key, until, fresh=fresh)
         if registered is None or _is_authentic(registered, request, body):

@@ -8,7 +8,7 @@ error handling, operations $events and $status.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,9 @@ from typing import Any
 from mappings.errors import NotificationError
 from subscriptions.numbering import (
     Numbering,
+    Told,
     close_holes,
+    count_delivery,
     list_due_holes,
 )
 from subscriptions.statuses import Status, is_status, read_status
@@ -26,6 +28,7 @@ RETRY = timedelta(seconds=60)
 STATUSES = frozenset({"requested", "active", "error", "off"})
 # Servers keep only so many events; a wider range is read by a search at once.
 MOST_EVENTS = 1000
+_MOST_OTHERS = 8
 _HOUR = timedelta(hours=1)
 _WEEK = timedelta(days=7)
 _WEEKS, _USUAL_WEEKS, _SILENT_HOURS = 4, 3, 3
@@ -52,7 +55,9 @@ class Condition:
 
     ``last_sign`` is its last delivery or, before one, its creation; ``heartbeat`` the
     agreed seconds between heartbeats; ``recovered_at`` up to when everything was read
-    again; ``retry_at`` before when a recovery that failed is not tried again.
+    again; ``retry_at`` before when a recovery that failed is not tried again. ``own`` is
+    the id of the Subscription whose numbers ``numbering`` holds; ``others`` are those
+    of more Subscriptions that use the same hook, by id.
     """
 
     status: str
@@ -64,6 +69,13 @@ class Condition:
     recovered_at: datetime | None = None
     retry_at: datetime | None = None
     error: str | None = None
+    own: str | None = None
+    others: Mapping[str, Numbering] = field(default_factory=dict)
+
+    @property
+    def numberings(self) -> tuple[Numbering, ...]:
+        """Return what is known of every Subscription's numbers."""
+        return (self.numbering, *self.others.values())
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,22 @@ class Answers:
     status: str | None = None
     within: tuple[int, int] | None = None
     fault: str | None = None
+
+
+def count_told(known: Condition, named: str | None, told: Told) -> Condition:
+    """Count a delivery for the Subscription that it names, by id.
+
+    Without a name, and where there are too many names, it counts for our own; the first
+    that is heard is our own where nobody knows another.
+    """
+    own = known.own or named
+    other = known.others.get(named or "")
+    new = len(known.others) < _MOST_OTHERS
+    if named is None or named == own or (other is None and not new):
+        counted = count_delivery(known.numbering, told)
+        return replace(known, own=own, numbering=counted)
+    counted = count_delivery(other or Numbering(), told)
+    return replace(known, own=own, others={**known.others, named: counted})
 
 
 def note_sign(known: Condition, at: datetime) -> Condition:
@@ -111,9 +139,9 @@ def find_trouble(
 
     What asks to read again is a new trouble even where an old one was recovered from.
     """
-    due = list_due_holes(known.numbering, now)
+    due = [hole for one in known.numberings for hole in list_due_holes(one, now)]
     found: list[Trouble] = []
-    if known.numbering.reset_at is not None:
+    if any(one.reset_at is not None for one in known.numberings):
         found.append(Trouble.RESET)
     if due:
         tail = all(hole.tail for hole in due)
@@ -144,10 +172,12 @@ def is_due(known: Condition, now: datetime) -> bool:
 def choose_range(known: Condition, now: datetime) -> tuple[int, int] | None:
     """Return the first and last number to ask $events for; None where that is no use.
 
-    Both are inclusive.
+    Both are inclusive. What another Subscription missed is read by a search.
     """
     due = list_due_holes(known.numbering, now)
     if not due or not known.numbering.numbered:
+        return None
+    if any(list_due_holes(one, now) for one in known.others.values()):
         return None
     first, last = min(hole.first for hole in due), max(hole.last for hole in due)
     return (first, last) if last - first < MOST_EVENTS else None
@@ -165,6 +195,10 @@ def end_recovery(known: Condition, answers: Answers, started: datetime) -> Condi
     known = replace(
         known,
         numbering=close_holes(known.numbering, started, answers.within),
+        others={
+            name: close_holes(other, started) if answers.within is None else other
+            for name, other in known.others.items()
+        },
         recovered_at=started,
         retry_at=None,
         error=None,

@@ -64,10 +64,10 @@ def look(
 def read_heard(method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
     """Return the id by which a notification names its Subscription, or nothing."""
     try:
-        named = parse_notification(method, path, headers, body).subscription
+        found = parse_notification(method, path, headers, body)
     except NotificationError:
         return ""
-    return (named or "").partition("/_history")[0].rpartition("/")[2]
+    return found.subscription_id or ""
 
 
 def _read_heard(api: FhirApi, heard: str, url: str) -> Sight:

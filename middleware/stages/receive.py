@@ -175,6 +175,7 @@ def _tell(notification: Notification, body: bytes) -> dict[str, Any]:
         "topic": notification.topic,
         "status": notification.status,
         "count": notification.count,
+        "reference": notification.subscription_id,
         "numbers": tuple(number for number in numbers if number is not None),
         "digests": event_digests(notification, body=body),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from mappings.endpoint import Endpoint
@@ -27,6 +27,8 @@ from middleware.storage import blind, endpoints, inbox
 from middleware.storage.shards import check_epoch
 
 BATCH = 40
+# Between two searches for what notifications did not name.
+BLIND_PAUSE = timedelta(seconds=2)
 
 
 def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
@@ -36,6 +38,7 @@ def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
         if any(item.focus is None for item in items):
             check_epoch(tx, "resolve", shard, epoch)
             blind.merge_blind(tx, shard, now)
+            blind.hold_blind(tx, shard, now, BLIND_PAUSE)
             items = inbox.list_inbox(tx, shard, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)} if items else {}
     for endpoint_id in dict.fromkeys(item.endpoint_id for item in items):
@@ -115,6 +118,7 @@ class _Expand:
             check_epoch(tx, "resolve", shard, epoch)
             inbox.insert_inbox(tx, fresh)
             inbox.finish_inbox(tx, [item.id for item in self.items], now)
+            blind.note_search(tx, self.endpoint.id, types, now)
         for woken in {item.shard for item in fresh}:
             context.wake("resolve", woken)
 

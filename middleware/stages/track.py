@@ -8,14 +8,13 @@ What is wrong is noticed by RECOVER.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from middleware.stages.context import StageContext
 from middleware.storage import conditions, subscriptions, tallies
 from middleware.storage.connecting import Tx
-from subscriptions.numbering import Told, count_delivery
-from subscriptions.recovery import Condition, note_sign, note_status
+from subscriptions.numbering import Told
+from subscriptions.recovery import Condition, count_told, note_sign, note_status
 
 BATCH = 1000
 # What we asked for ourselves is no sign that the server still delivers.
@@ -57,7 +56,7 @@ def _take_in(known: Condition, tally: tallies.Tally) -> Condition:
     if tally.type not in ASKED:
         known = note_sign(known, tally.received_at)
     known = note_status(known, tally.status, tally.received_at)
-    return replace(known, numbering=count_delivery(known.numbering, told))
+    return count_told(known, tally.reference, told)
 
 
 def _note_delivered(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from middleware.storage.connecting import Tx
 
@@ -21,4 +22,34 @@ def merge_blind(tx: Tx, shard: int, now: datetime) -> int:
         "WHERE shard = %(shard)s AND state = 'waiting' AND focus IS NULL) AS waiting "
         "WHERE place > 1)",
         {"shard": shard, "now": now},
+    ).rowcount
+
+
+def note_search(
+    tx: Tx, endpoint_id: str, resource_types: Sequence[str], now: datetime
+) -> None:
+    """Remember when these types were searched."""
+    tx.execute(
+        "UPDATE poll_cursor SET blind_at = %s "
+        "WHERE endpoint_id = %s AND resource_type = ANY(%s)",
+        (now, endpoint_id, list(resource_types)),
+    )
+
+
+def hold_blind(tx: Tx, shard: int, now: datetime, pause: timedelta) -> int:
+    """Make searches wait that come within ``pause`` of the last; return how many.
+
+    Whoever may send notifications that name nothing decides with them how often the EHR
+    is searched: not more often than this.
+    """
+    return tx.execute(
+        "UPDATE inbox AS i SET due_at = last.at + %(pause)s FROM ("
+        "SELECT endpoint_id, resource_type, blind_at AS at FROM poll_cursor UNION ALL "
+        "SELECT endpoint_id, NULL, max(blind_at) FROM poll_cursor GROUP BY endpoint_id"
+        ") AS last WHERE i.shard = %(shard)s AND i.state = 'waiting' "
+        "AND i.focus IS NULL AND i.due_at <= %(now)s "
+        "AND last.endpoint_id = i.endpoint_id "
+        "AND last.resource_type IS NOT DISTINCT FROM i.resource_type "
+        "AND last.at > %(now)s - %(pause)s",
+        {"shard": shard, "now": now, "pause": pause},
     ).rowcount

@@ -10,7 +10,11 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from middleware.storage.connecting import Row, Tx
-from subscriptions.numbering_json import read_numbering, write_numbering
+from subscriptions.numbering_json import (
+    read_numbering,
+    read_others,
+    write_numberings,
+)
 from subscriptions.recovery import Condition, Trouble
 
 HEARD_FOR = timedelta(days=29)
@@ -62,7 +66,9 @@ def put_condition(tx: Tx, subscription_id: str, condition: Condition) -> None:
         {
             "id": subscription_id,
             "status": condition.status,
-            "numbering": Jsonb(write_numbering(condition.numbering)),
+            "numbering": Jsonb(
+                write_numberings(condition.numbering, condition.own, condition.others)
+            ),
             "highest": condition.numbering.highest,
             "trouble": condition.trouble,
             "trouble_at": condition.trouble_at,
@@ -119,4 +125,6 @@ def _condition(row: Mapping[str, Any]) -> Condition:
         recovered_at=row["recovered_at"],
         retry_at=row["recover_at"],
         error=row["recover_error"],
+        own=row["server_id"] or row["numbering"].get("own"),
+        others=read_others(row["numbering"]),
     )

@@ -26,7 +26,7 @@ WITH given AS MATERIALIZED (
         subscription_id text, received_at timestamptz, method text, path text,
         headers jsonb, start int, size int, type text, form text, topic text,
         state text, error text, status text, count bigint, numbers bigint[],
-        digests text[], items json)
+        digests text[], reference text, items json)
 ), kept AS (
     INSERT INTO notification (id, subscription_id, received_at, method, path, headers,
         body, type, form, topic, state, error)
@@ -36,8 +36,9 @@ WITH given AS MATERIALIZED (
     FROM given
 ), counted AS (
     INSERT INTO tally (notification_id, subscription_id, received_at, type, status,
-        count, numbers, digests)
-    SELECT id, subscription_id, received_at, type, status, count, numbers, digests
+        count, numbers, digests, reference)
+    SELECT id, subscription_id, received_at, type, status, count, numbers, digests,
+        reference
     FROM given WHERE type IS NOT NULL
 )
 INSERT INTO inbox (subscription_id, notification_id, received_at, due_at, key,
@@ -56,7 +57,7 @@ class NewNotification:
 
     ``type`` is None when it is set aside, ``error`` then says why. ``status``,
     ``count`` and ``numbers`` are what it told of its subscription, ``digests`` one in
-    hexadecimal for each number.
+    hexadecimal for each number, ``reference`` the id by which it was named.
     """
 
     subscription_id: str
@@ -74,6 +75,7 @@ class NewNotification:
     count: int | None = None
     numbers: tuple[int, ...] = ()
     digests: tuple[str, ...] = ()
+    reference: str | None = None
 
 
 # A notification with its items, of which subscription, notification and time are its.

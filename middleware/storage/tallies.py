@@ -14,7 +14,7 @@ class Tally:
     """One delivery: its type, the Subscription.status it claims, and its numbers.
 
     ``count`` is eventsSinceSubscriptionStart, ``numbers`` its events' own, ``digests``
-    one for each of them.
+    one for each of them, ``reference`` the id by which it names its Subscription.
     """
 
     notification_id: int
@@ -25,6 +25,7 @@ class Tally:
     count: int | None
     numbers: tuple[int, ...]
     digests: tuple[str, ...] = ()
+    reference: str | None = None
 
 
 def list_tallied(tx: Tx) -> list[str]:
@@ -48,7 +49,7 @@ def take_tallies(tx: Tx, subscription_id: str, limit: int) -> Sequence[Tally]:
         "DELETE FROM tally WHERE notification_id IN (SELECT notification_id FROM tally "
         "WHERE subscription_id = %s ORDER BY notification_id LIMIT %s) RETURNING "
         "notification_id, subscription_id, received_at, type, status, count, numbers, "
-        "digests",
+        "digests, reference",
         (subscription_id, limit),
     ).fetchall()
     found = [_read(row) for row in rows]

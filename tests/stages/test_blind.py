@@ -6,6 +6,8 @@ import pytest
 from werkzeug.test import Client
 
 from mappings.errors import FhirError
+from middleware.stages.reconcile import poll_endpoints
+from middleware.stages.resolve import BLIND_PAUSE
 from middleware.storage.intake import IntakeDatabase
 from tests.stages.listening import listen, post, subscribe
 from tests.stages.world import World, encounter
@@ -82,6 +84,7 @@ def test_one_that_comes_during_the_search_is_searched_for_again(
         post(hook, b"")
     world.drain("resolve")
     assert (len(asked), waiting(world)) == (1, 1)
+    world.clock.instant += BLIND_PAUSE
     world.drain("resolve")
     assert (len(asked), waiting(world)) == (2, 0)
 
@@ -112,3 +115,30 @@ def test_searches_of_two_types_stay_two(hook: Client, world: World) -> None:
     world.drain("resolve")
     kinds = sorted(what.partition("?")[0] for what in asked)
     assert kinds == ["Appointment", "Encounter"]
+
+
+def test_between_two_searches_there_is_a_pause(hook: Client, world: World) -> None:
+    """Also when a notification comes all the time: never later, never without end."""
+    poll_endpoints(world.context)
+    asked = count_searches(world)
+    began = world.clock.instant
+    for _ in range(40):
+        post(hook, b"")
+        world.drain("resolve")
+        world.clock.instant += BLIND_PAUSE / 10
+    assert world.clock.instant - began == BLIND_PAUSE * 4
+    assert len(asked) == 4
+    world.clock.instant += BLIND_PAUSE
+    world.drain("resolve")
+    assert (len(asked), waiting(world)) == (5, 0)
+
+
+def test_a_pause_holds_no_other_type_up(hook: Client, world: World) -> None:
+    poll_endpoints(world.context)
+    asked = count_searches(world)
+    for _ in range(2):
+        post(hook, b"")
+        hook.post("/hooks/hook-1/Appointment", headers={"X-CareCue-Secret": "right"})
+        world.drain("resolve")
+    kinds = sorted(what.partition("?")[0] for what in asked)
+    assert (kinds, waiting(world)) == (["Appointment", "Encounter"], 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from datetime import timedelta
 from typing import Any
@@ -153,6 +154,91 @@ def other_forms(stay: str, visit: str, last: Any, booked: Any) -> list[Delivery]
     ]
 
 
+def pubsub_forms(stay: str, last: Any) -> list[Delivery]:
+    """Google's Pub/Sub: a name or a resource, wrapped and, as headers, unwrapped."""
+    store = "projects/p/locations/l/datasets/d/fhirStores/s/fhir"
+    attributes = {
+        "action": "UpdateResource",
+        "resourceType": "Encounter",
+        "lastUpdatedTime": INSTANT,
+        "versionId": "2",
+    }
+    whole = orjson.dumps(last)
+
+    def push(data: bytes, number: int) -> Delivery:
+        message = {
+            "data": base64.b64encode(data).decode(),
+            "attributes": attributes,
+            "messageId": f"pubsub-{number}",
+            "publishTime": INSTANT,
+        }
+        return post({"message": message, "subscription": "projects/p/subscriptions/s"})
+
+    unwrapped = {"X-Goog-Pubsub-Message-Id": "pubsub-3", **attributes}
+    return [
+        push(f"{store}/{stay}/_history/2".encode(), 1),
+        push(whole, 2),
+        ("POST", "", unwrapped, f"{store}/{stay}".encode()),
+        ("POST", "", {**unwrapped, "X-Goog-Pubsub-Message-Id": "pubsub-4"}, whole),
+    ]
+
+
+def message_forms(stay: str, last: Any) -> list[Delivery]:
+    """Da Vinci's alerts by $process-message, bare and in Parameters."""
+    header = {
+        "resource": {
+            "resourceType": "MessageHeader",
+            "id": "m2",
+            "eventCoding": {
+                "system": "http://hl7.org/fhir/us/davinci-alerts/CodeSystem/"
+                "notification-event",
+                "code": "notification-discharge",
+            },
+            "source": {"endpoint": "https://ehr.example.org"},
+            "focus": [{"reference": f"{BASE}/{stay}"}],
+        }
+    }
+    message = bundle("message", header, entry(last))
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "content", "resource": message}],
+    }
+    return [
+        ("POST", "$process-message", {}, orjson.dumps(message)),
+        ("POST", "$process-message", {}, orjson.dumps(asked)),
+    ]
+
+
+def isik_form(stay: str) -> Delivery:
+    """ISiK: R4 history, references relative, a day where an instant belongs."""
+    return post(
+        bundle(
+            "history",
+            parameters(
+                "event-notification",
+                {"name": "topic", "valueCanonical": "https://gematik.example/topic"},
+                {"name": "status", "valueCode": "active"},
+                {"name": "events-since-subscription-start", "valueString": "1"},
+                part(
+                    {"valueReference": {"reference": stay}},
+                    {"name": "event-number", "valueString": "1"},
+                    {"name": "timestamp", "valueDate": "2026-11-20"},
+                ),
+            ),
+        )
+    )
+
+
+def socket_forms(stay: str, last: Any) -> list[Delivery]:
+    """What comes by WebSocket: several heartbeats in one, events numbered nought."""
+    second = {"subscription": {"reference": "Subscription/2"}}
+    event = status("event-notification", told("0", stay), timestamp=INSTANT)
+    return [
+        post(bundle("history", status("heartbeat"), status("heartbeat", **second))),
+        post(bundle("history", event, entry(last))),
+    ]
+
+
 def corpus(world: World) -> list[Delivery]:
     """Tell of a stay that ended, a visit and a stay that was deleted, in every form."""
     stay = world.fhir.put(encounter(status="in-progress", hospitalization=...))
@@ -165,6 +251,10 @@ def corpus(world: World) -> list[Delivery]:
     return [
         *numbered_forms(stay, first, last),
         *other_forms(stay, visit, last, booked),
+        *pubsub_forms(stay, last),
+        *message_forms(stay, last),
+        isik_form(stay),
+        *socket_forms(stay, last),
     ]
 
 

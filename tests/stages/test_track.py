@@ -28,12 +28,13 @@ def tell(world: World, number: int, *, later: int = 0, **changes):
         "count": number,
         "numbers": [number],
         "digests": [f"d{number}"],
+        "reference": None,
     }
     with world.database.tx() as tx:
         tx.execute(
             "INSERT INTO tally (notification_id, subscription_id, received_at, type, "
-            "status, count, numbers, digests) VALUES (%(id)s, 's1', %(at)s, %(type)s, "
-            "%(status)s, %(count)s, %(numbers)s, %(digests)s)",
+            "status, count, numbers, digests, reference) VALUES (%(id)s, 's1', %(at)s, %(type)s, "
+            "%(status)s, %(count)s, %(numbers)s, %(digests)s, %(reference)s)",
             row | changes,
         )
 
@@ -129,3 +130,40 @@ def test_hours_with_a_delivery_are_remembered_for_four_weeks(tracked):
     with tracked.database.tx() as tx:
         heard = conditions.list_heard(tx)
     assert heard == {"s1": {START + timedelta(days=30)}}
+
+
+def hears(world: World, *, server_id: str | None = None):
+    """Two Subscriptions use one hook: ``17`` misses its second event, ``18`` none."""
+    with world.database.tx() as tx:
+        tx.execute("UPDATE subscription SET server_id = %s", (server_id,))
+    told = [("17", 1), ("18", 1), ("18", 2), ("17", 3), ("18", 3)]
+    for place, (reference, number) in enumerate(told):
+        tell(
+            world,
+            place,
+            reference=reference,
+            count=number,
+            numbers=[number],
+            digests=[f"{reference}-{number}"],
+        )
+        track_subscriptions(world.context)
+    with world.database.tx() as tx:
+        (watched,) = conditions.list_watched(tx)
+    return watched.condition
+
+
+@pytest.mark.parametrize("server_id", [None, "17"])
+def test_two_subscriptions_of_one_hook_are_counted_each_for_itself(tracked, server_id):
+    found = hears(tracked, server_id=server_id)
+    assert (found.own, list(found.others)) == ("17", ["18"])
+    assert [(hole.first, hole.last) for hole in found.numbering.holes] == [(2, 2)]
+    assert (found.others["18"].highest, found.others["18"].holes) == (3, ())
+    assert [one.reset_at for one in found.numberings] == [None, None]
+    assert [one.mode for one in found.numberings] == [Mode.MONOTONIC] * 2
+
+
+def test_what_another_subscription_missed_is_counted_for_it(tracked):
+    found = hears(tracked, server_id="18")
+    assert (found.own, list(found.others)) == ("18", ["17"])
+    assert found.numbering.holes == ()
+    assert [(hole.first, hole.last) for hole in found.others["17"].holes] == [(2, 2)]

@@ -13,7 +13,7 @@ import pytest
 from mappings.errors import StorageError
 from middleware.storage.database import Database
 from middleware.storage.intake import IntakeDatabase
-from middleware.storage.keeping import MOST_BYTES, Keeper
+from middleware.storage.keeping import Keeper
 from middleware.storage.notifications import Delivery, NewNotification
 from tests.conftest import NOW
 from tests.unit.storage.seeds import item, seed
@@ -26,7 +26,7 @@ def delivery(number: int, body: bytes = b"{}", subscription: str = "s1") -> Deli
     return kept, [item(number)]
 
 
-def soon(seconds: float = 1.0) -> float:
+def soon(seconds: float = 10.0) -> float:
     return time.monotonic() + seconds
 
 
@@ -63,6 +63,7 @@ def held_up(
         sent += [threads.submit(keeper.keep, other, soon()) for other in others]
         while len(keeper._line) < len(others):
             assert not any(each.done() for each in sent)
+            threading.Event().wait(0.005)
     wait(sent)
     return sent
 
@@ -71,7 +72,7 @@ def until_blocked(url: str) -> None:
     """Return when a statement waits for the lock."""
     with psycopg.connect(url, autocommit=True) as watch:
         while not watch.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall():
-            pass
+            threading.Event().wait(0.005)
 
 
 @pytest.fixture(autouse=True)
@@ -115,9 +116,10 @@ def test_one_that_cannot_be_kept_takes_no_other_with_it(
 
 
 def test_a_statement_takes_no_more_bytes_than_it_is_made_for(
-    database, intake, database_url, threads
+    database, intake, database_url, threads, monkeypatch
 ):
-    large = b" " * (MOST_BYTES // 2)
+    monkeypatch.setattr("middleware.storage.keeping.MOST_BYTES", 1000)
+    large = b" " * 500
     others = [delivery(number, large) for number in range(1, 5)]
     sent = held_up(Keeper(intake), threads, database_url, others)
     assert [each.exception() for each in sent] == [None] * 5

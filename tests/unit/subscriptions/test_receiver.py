@@ -1,18 +1,32 @@
 from __future__ import annotations
 
+import contextlib
+import gzip
+import hashlib
+import hmac
+import http.client
 import io
 import json
-from dataclasses import dataclass, field
+import socket
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from werkzeug.serving import make_server
 from werkzeug.test import Client
 
 from mappings.errors import StorageError
 from subscriptions.notification import NotificationType
+from subscriptions.reading import Reader
 from subscriptions.receiver import (
     LARGEST_BODY,
+    WORK_SECONDS,
     Received,
     Registered,
     make_receiver,
@@ -196,7 +210,8 @@ def test_what_is_not_understood_is_kept_aside_and_accepted(
     [
         ({"Content-Type": "text/html"}, b"<html>", 415),
         ({"Content-Type": "application/json"}, b"[]", 400),
-        ({"Content-Encoding": "gzip"}, b"x", 415),
+        ({"Content-Encoding": "br"}, b"x", 415),
+        ({"Content-Encoding": "gzip, gzip"}, b"x", 415),
     ],
 )
 def test_what_is_not_fhir_is_refused(
@@ -240,7 +255,158 @@ def test_other_methods_are_not_taken(web: Client, method: str) -> None:
     assert web.open("/hooks/hook", method=method).status_code == 405
 
 
-def test_the_body_is_read_before_anybody_is_refused(web: Client) -> None:
-    stream = io.BytesIO(b" " * 100_000)
+def test_the_body_of_one_who_is_refused_is_read_to_its_end(web: Client) -> None:
+    """By a thread of its own: nobody waits for it."""
+    at_end = threading.Event()
+
+    class Stream(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            piece = super().read(size)
+            return self._tell(piece)
+
+        def readinto(self, buffer: Any) -> int:
+            return self._tell(super().readinto(buffer))
+
+        def _tell(self, result: Any) -> Any:
+            if self.tell() == 100_000:
+                at_end.set()
+            return result
+
+    stream = Stream(b" " * 100_000)
     answer = web.post("/hooks/other", input_stream=stream, content_length=100_000)
-    assert (answer.status_code, stream.read()) == (401, b"")
+    assert answer.status_code == 401
+    assert at_end.wait(5.0)
+
+
+PACKED = {**BEARER, "Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", " GZIP "])
+def test_a_packed_body_is_unpacked_and_kept_so(
+    web: Client, store: Memory, coding: str
+) -> None:
+    half = len(beat()) // 2
+    packed = gzip.compress(beat()[:half]) + gzip.compress(beat()[half:])
+    headers = {**PACKED, "Content-Encoding": coding}
+    assert read(web.post("/hooks/hook", data=packed, headers=headers)) == ACCEPTED
+    (kept,) = store.kept
+    assert (kept.body, kept.error) == (beat(), None)
+    assert kept.notification is not None
+    assert "Content-Encoding" not in kept.headers
+
+
+def test_a_signature_is_over_the_packed_bytes(store: Memory) -> None:
+    store.registered = Registered("s1", "e1", "Encounter", (NEW,), "hmac")
+    packed = gzip.compress(beat())
+    right = hmac.new(NEW.encode(), packed, hashlib.sha256).hexdigest()
+    wrong = hmac.new(NEW.encode(), beat(), hashlib.sha256).hexdigest()
+    web = Client(make_receiver(store, Stopped()))
+    for signature, status in ((wrong, 401), (right, 200)):
+        headers = {"X-Signature": signature, "Content-Encoding": "gzip"}
+        answer = web.post("/hooks/hook", data=packed, headers=headers)
+        assert answer.status_code == status
+    assert [kept.body for kept in store.kept] == [beat()]
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"x", gzip.compress(beat())[:-9], gzip.compress(beat()) + b"more"],
+    ids=["no gzip", "broken off", "rubbish behind"],
+)
+def test_what_cannot_be_unpacked_is_set_aside_as_it_came(
+    web: Client, store: Memory, packed: bytes
+) -> None:
+    answer = web.post("/hooks/hook", data=packed, headers=PACKED)
+    assert answer.status_code == 200
+    (kept,) = store.kept
+    assert (kept.body, kept.notification) == (packed, None)
+    assert "unpacked" in (kept.error or "")
+
+
+@pytest.mark.parametrize(("size", "status"), [(LARGEST_BODY, 200), (10**9, 413)])
+def test_what_is_unpacked_has_the_limit_of_any_body(
+    web: Client, store: Memory, size: int, status: int
+) -> None:
+    """A thousand millions of spaces take one megabyte; few of them are made."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    piece = b" " * LARGEST_BODY
+    packed = b"".join(packer.compress(piece) for _ in range(-(-size // len(piece))))
+    packed += packer.flush()
+    tracemalloc.start()
+    answer = web.post("/hooks/hook", data=packed, headers=PACKED)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status_code == status
+    assert most < 8 * LARGEST_BODY
+
+
+@pytest.fixture
+def served(store: Memory) -> Iterator[int]:
+    """Two hooks over HTTP, each with a share of three readers; the port."""
+    second = Memory(replace(REGISTERED, subscription_id="s2"), store.kept)
+
+    class Both:
+        def find(self, hook_key: str, until: float, *, fresh: bool = False) -> Any:
+            asked = second if hook_key == "second" else store
+            return asked.registered if hook_key in {"hook", "second"} else None
+
+        def keep(self, registered: Registered, received: Received, _: float) -> None:
+            store.kept.append(received)
+
+    reader = Reader(most=8, share=3)
+    app = make_receiver(Both(), Stopped(), reader=reader)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def half_open(port: int, hook: str, secret: str) -> socket.socket:
+    """Begin to send a body, and no more."""
+    sender = socket.create_connection(("127.0.0.1", port), 10.0)
+    sender.sendall(
+        f"POST /hooks/{hook} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+        f"X-CareCue-Secret: {secret}\r\n\r\n{{".encode()
+    )
+    return sender
+
+
+def post_whole(port: int, hook: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
+    with contextlib.closing(connection):
+        connection.request("POST", f"/hooks/{hook}", beat(), BEARER)
+        return connection.getresponse().status
+
+
+def test_half_open_bodies_of_strangers_hold_nobody_up(
+    served: int, store: Memory
+) -> None:
+    with contextlib.ExitStack() as stack:
+        began = time.monotonic()
+        for number in range(24):
+            hook = ("hook", "nobody")[number % 2]
+            sender = stack.enter_context(half_open(served, hook, "wrong"))
+            assert b" 401 " in sender.recv(4096).splitlines()[0]
+        assert time.monotonic() - began < 24 * WORK_SECONDS / 2
+        assert post_whole(served, "hook") == 200
+    assert len(store.kept) == 1
+
+
+def test_half_open_bodies_of_one_sender_hold_no_other_up(
+    served: int, store: Memory
+) -> None:
+    with contextlib.ExitStack() as stack:
+        senders = [
+            stack.enter_context(half_open(served, "hook", NEW)) for _ in range(12)
+        ]
+        for sender in senders:
+            assert b" 503 " in sender.recv(4096).splitlines()[0]
+        assert post_whole(served, "second") == 200
+        assert post_whole(served, "hook") == 503
+    deadline = time.monotonic() + 10.0
+    while post_whole(served, "hook") != 200:
+        assert time.monotonic() < deadline
+    assert len(store.kept) == 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from subscriptions.numbering import WINDOW, Hole, Mode, Numbering
+from subscriptions.numbering import WINDOW, Hole, Mode, Numbering, Told
 from subscriptions.recovery import (
     MOST_EVENTS,
     RETRY,
@@ -16,6 +16,7 @@ from subscriptions.recovery import (
     Condition,
     Trouble,
     choose_range,
+    count_told,
     end_recovery,
     find_trouble,
     is_due,
@@ -260,3 +261,54 @@ def test_a_status_is_found_in_every_answer(answer: Any) -> None:
 )
 def test_no_status_is_found_where_there_is_none(answer: Any) -> None:
     assert read_standing(answer, "s1") is None
+
+
+def other(*holes: Hole, **changes: Any) -> dict[str, Numbering]:
+    """Another Subscription at the same hook."""
+    return {"18": replace(Numbering(Mode.MONOTONIC, 9, ago(60), holes), **changes)}
+
+
+@pytest.mark.parametrize(
+    ("others", "trouble"),
+    [
+        (other(), None),
+        (other(GAP), Trouble.GAP),
+        (other(TAIL), Trouble.TAIL_LOSS),
+        (other(reset_at=NOW), Trouble.RESET),
+    ],
+)
+def test_what_another_subscription_missed_is_a_trouble(
+    others: dict[str, Numbering], trouble: Trouble | None
+) -> None:
+    found = find_trouble(standing(others=others), NOW)
+    assert found.trouble is trouble
+    if trouble is None:
+        return
+    assert choose_range(found, NOW) is None
+    ended = end_recovery(found, Answers(), NOW)
+    assert (ended.trouble, ended.others["18"].holes) == (None, ())
+    assert ended.others["18"].reset_at is None
+
+
+def test_an_answer_by_number_closes_nothing_of_another() -> None:
+    known = find_trouble(standing(GAP, others=other(Hole(3, 4, ago(1)))), NOW)
+    assert choose_range(known, NOW) == (3, 4)
+    ended = end_recovery(known, Answers(within=(3, 4)), NOW)
+    assert ended.numbering.holes == ()
+    assert ended.others["18"].holes == (Hole(3, 4, ago(1)),)
+
+
+def test_a_name_that_changes_every_time_is_not_remembered_without_end() -> None:
+    known = standing(own="17")
+    for number in range(50):
+        told = Told(ago(1), "event-notification", None, (1,), ("d",))
+        known = count_told(known, f"n{number}", told)
+    assert len(known.others) < 10
+    assert known.own == "17"
+
+
+def test_what_names_no_subscription_counts_for_our_own() -> None:
+    known = count_told(
+        standing(own="17"), None, Told(NOW, "event-notification", None, (10,), ("d",))
+    )
+    assert (known.numbering.highest, known.others) == (10, {})
