@@ -7,9 +7,9 @@ work are claimed in the database, so that ten tickers are as one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from functools import partial
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -21,7 +21,7 @@ from mappings.errors import CareCueError
 from middleware.ports import Clock
 from middleware.storage.database import Database
 from middleware.storage.jobs import Wakes
-from middleware.storage.schedule import claim, note_result
+from middleware.storage.schedule import claim, list_ahead, note_result
 from middleware.storage.shards import list_idle_due
 
 TICK_SECONDS = 0.25
@@ -61,13 +61,18 @@ class Ticker:
         self._periodic = (Periodic(JANITOR, JANITOR_EVERY, self._sweep), *periodic)
         self._tick_seconds = tick_seconds
         self._failing: set[str] = set()
+        self._busy: set[str] = set()
         self._scheduler: BackgroundScheduler | None = None
+        self._places: futures.ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Begin to tick."""
+        self._places = futures.ThreadPoolExecutor(
+            len(self._periodic), thread_name_prefix="periodic"
+        )
         scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
-            executors={"default": ThreadPoolExecutor(len(self._periodic) + 1)},
+            executors={"default": ThreadPoolExecutor(2)},
             job_defaults={
                 "coalesce": True,
                 "max_instances": 1,
@@ -76,9 +81,9 @@ class Ticker:
             timezone=UTC,
         )
         scheduler.add_job(self.tick, IntervalTrigger(seconds=self._tick_seconds))
-        for work in self._periodic:
-            look = min(LONGEST_LOOK_SECONDS, work.every.total_seconds() / 2)
-            scheduler.add_job(partial(self.turn, work), IntervalTrigger(seconds=look))
+        shortest = min(work.every for work in self._periodic).total_seconds() / 2
+        look = IntervalTrigger(seconds=min(LONGEST_LOOK_SECONDS, shortest))
+        scheduler.add_job(self._look, look)
         scheduler.start()
         self._scheduler = scheduler
 
@@ -87,6 +92,9 @@ class Ticker:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=True)
             self._scheduler = None
+        if self._places is not None:
+            self._places.shutdown(wait=True)
+            self._places = None
 
     def tick(self) -> int:
         """Wake every shard that has due rows and no holder; return how many."""
@@ -99,6 +107,26 @@ class Ticker:
             return 0
         self._note("tick", failed=False)
         return len(due)
+
+    def _look(self) -> None:
+        """Begin whatever may have its turn, and is not under way here."""
+        try:
+            with self._database.beside() as tx:
+                ahead = list_ahead(tx, self._clock.now())
+        except CareCueError:
+            self._note("look", failed=True)
+            return
+        self._note("look", failed=False)
+        for work in self._periodic:
+            if self._places and work.name not in ahead | self._busy:
+                self._busy.add(work.name)
+                self._places.submit(self._begin, work)
+
+    def _begin(self, work: Periodic) -> None:
+        try:
+            self.turn(work)
+        finally:
+            self._busy.discard(work.name)
 
     def turn(self, work: Periodic) -> bool:
         """Run periodic work if its turn has come and is ours; never raises."""

@@ -5,7 +5,9 @@ Whoever starts them stops them: children first, the database last.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -131,7 +133,11 @@ class Children:
                 )
 
     def stop(self) -> None:
-        """End all children, last started first; kill what does not end in time."""
+        """End all children, last started first; kill what does not end in time.
+
+        What a child had started itself goes with it, also where it was killed, or was
+        told to end before it could hear.
+        """
         for child in reversed(self.running.values()):
             child.terminate()
         for child in reversed(self.running.values()):
@@ -140,6 +146,8 @@ class Children:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             if child.stdin:
                 child.stdin.close()
         self.running.clear()

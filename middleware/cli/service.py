@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import click
 from granian import Granian
@@ -15,7 +16,7 @@ from middleware.cli.parent import stop_with_parent
 from middleware.settings import environment_of, read_settings
 from middleware.storage.database import Database
 from middleware.storage.migrate import migrate
-from middleware.wiring.runtime import open_runtime
+from middleware.wiring.runtime import wait_for_database
 
 # What they have at the same time is kept with one commit; each only waits for it.
 THREADS = 16
@@ -34,15 +35,14 @@ def serve(console_only: bool, floors: bool) -> None:
     Example:
       CARECUE_DATABASE_URL=postgresql://... carecue serve
     """
+    stop_with_parent()
     try:
         settings = read_settings()
-        with open_runtime(settings):
-            pass
+        # A signal ends the process here: nothing is open yet.
+        wait_for_database(settings, threading.Event())
     except CareCueError as error:
         fail(error)
-    child = None
     if console_only:
-        stop_with_parent()
         host, port = settings.console_host, settings.console_port
         _granian("middleware.wiring.apps:console_app", host, port)
         return
@@ -51,7 +51,6 @@ def serve(console_only: bool, floors: bool) -> None:
         env={**environment_of(settings), "CARECUE_STOP_WITH_STDIN": "1"},
         stdin=subprocess.PIPE,
     )
-    stop_with_parent()
     public = "middleware.wiring.apps:public_app"
     if floors:
         public = "middleware.wiring.benching:floored_app"

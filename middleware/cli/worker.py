@@ -11,7 +11,7 @@ from mappings.errors import CareCueError
 from middleware.cli.output import fail
 from middleware.cli.parent import stop_with_parent
 from middleware.settings import read_settings
-from middleware.wiring.runtime import open_runtime
+from middleware.wiring.runtime import open_runtime, wait_for_database
 from middleware.wiring.working import run_worker
 
 
@@ -28,7 +28,9 @@ def worker() -> None:
         signal.signal(name, lambda *_: stop.set())
     stop_with_parent()
     try:
-        with open_runtime(read_settings()) as runtime:
-            run_worker(runtime, stop)
+        settings = read_settings()
+        if wait_for_database(settings, stop):
+            with open_runtime(settings) as runtime:
+                run_worker(runtime, stop)
     except CareCueError as error:
         fail(error)

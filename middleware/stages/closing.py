@@ -29,7 +29,7 @@ from middleware.stages.news import new_event
 from middleware.storage import events, inbox, merging, nudges, reviews
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epochs
 
 CLOSED = EventKind.PATIENT_CLOSED
 TURNS = (EventKind.PATIENT_ADDED, EventKind.PATIENT_REVIEW)
@@ -44,7 +44,7 @@ class PersonWork:
     name: str
     items: Sequence[inbox.InboxItem]
 
-    def run(self, context: StageContext, shard: int, epoch: int, now: datetime) -> None:
+    def run(self, context: StageContext, held: Held, now: datetime) -> None:
         """Take back, or over to another record, what was planned."""
         with context.database.tx() as tx:
             known = merging.find_survivors(tx, self.endpoint.id, {self.name})
@@ -55,7 +55,7 @@ class PersonWork:
         survivor = known.get(self.name)
         parted = reading is not None and self._is_parted(reading, survivor)
         with context.database.tx() as tx:
-            check_epoch(tx, "resolve", shard, epoch)
+            check_epochs(tx, "resolve", held)
             if reading is not None:
                 if parted:
                     merging.part_patients(tx, self.endpoint.id, self.name)

@@ -34,7 +34,7 @@ from middleware.stages.staff import ask_person
 from middleware.stages.undoing import ask_about_told, let_go_on
 from middleware.storage import decision_log, endpoints, events, nudges, people
 from middleware.storage.connecting import Tx
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epochs
 
 Read = tuple[Event, Chart]
 
@@ -45,19 +45,20 @@ UNDECIDED = (
 )
 
 
-def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
-    """Decide what is due in this shard; return how many events were handled."""
+def step(context: StageContext, held: Held, now: datetime) -> int:
+    """Decide what is due in the shards; return how many events were handled."""
     with context.database.tx() as tx:
-        waiting = events.list_events(tx, shard, now, BATCH)
+        waiting = events.list_events(tx, held, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)} if waiting else {}
-    woken: set[str] = set()
+    woken: set[tuple[str, int]] = set()
     for group in _groups(waiting):
         endpoint = known[group[0][0].endpoint_id]
-        run = partial(_decide, context, endpoint, shard, epoch, now)
-        postpone = partial(_postpone, context, endpoint, epoch, now)
-        for stages in attempt_together("decide", group, run, postpone):
-            woken |= stages or {"record"}
-    for stage in sorted(woken):
+        run = partial(_decide, context, endpoint, held, now)
+        postpone = partial(_postpone, context, endpoint, held, now)
+        unknown = {("record", event.shard) for event, _ in group}
+        for wakes in attempt_together("decide", group, run, postpone):
+            woken |= unknown if wakes is None else wakes
+    for stage, shard in sorted(woken):
         context.wake(stage, shard)
     return len(waiting)
 
@@ -79,14 +80,13 @@ def _groups(waiting: Sequence[Read]) -> list[list[Read]]:
 def _decide(
     context: StageContext,
     endpoint: Endpoint,
-    shard: int,
-    epoch: int,
+    held: Held,
     now: datetime,
     group: Sequence[Read],
-) -> set[str]:
+) -> set[tuple[str, int]]:
     names = {event.patient: human_name(chart.patient)[0] for event, chart in group}
     with context.database.tx() as tx:
-        check_epoch(tx, "decide", shard, epoch)
+        check_epochs(tx, "decide", held)
         # The gate takes it too: what it marked sending is not open any more.
         living = people.lock_people(tx, endpoint.id, names, now)
         for event, _ in group:
@@ -99,15 +99,16 @@ def _decide(
                 apply_again(context, tx, item.event.id, nudge, candidate, now)
         store_candidates(context, tx, decided, now)
         events.finish_event(tx, [item.event.id for item in decided], now)
-        asked = [_ask(context, tx, endpoint, item, now) for item in decided]
+        asked = [item for item in decided if _ask(context, tx, endpoint, item, now)]
     # What is due later is woken by the tick.
-    planned = any(
-        candidate.due_at <= now
+    planned = [
+        item
         for item in decided
         for candidate in (*item.candidates, *(again for _, again in item.again))
-    )
-    woken = {"deliver": planned, "record": any(asked)}
-    return {stage for stage, wanted in woken.items() if wanted}
+        if candidate.due_at <= now
+    ]
+    woken = {"deliver": planned, "record": asked}
+    return {(name, item.event.shard) for name, rows in woken.items() for item in rows}
 
 
 def _weigh(
@@ -161,7 +162,7 @@ def _ask(
 def _postpone(
     context: StageContext,
     endpoint: Endpoint,
-    epoch: int,
+    held: Held,
     now: datetime,
     read: Read,
     error: CareCueError,
@@ -170,7 +171,7 @@ def _postpone(
     event, _ = read
     due = None if error.permanent else next_attempt(event.attempts, now)
     with context.database.tx() as tx:
-        check_epoch(tx, "decide", event.shard, epoch)
+        check_epochs(tx, "decide", held)
         if due is not None:
             events.retry_event(tx, event.id, due, error.message)
             return

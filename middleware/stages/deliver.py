@@ -40,7 +40,7 @@ from middleware.stages.verdicts import (
 from middleware.storage import deliveries, endpoints, nudges
 from middleware.storage import gate as locks
 from middleware.storage.connecting import Tx
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epoch
 
 # Enough for several channels: what waits for a full one stands first in the list.
 BATCH = 200
@@ -50,8 +50,12 @@ LONGEST_WAIT = timedelta(hours=1)
 FAULT_RETRY = timedelta(hours=1)
 
 
-def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
-    """Handle what is due in this shard; return how many nudges were looked at."""
+def step(context: StageContext, held: Held, now: datetime) -> int:
+    """Handle what is due in the shards; return how many nudges were looked at."""
+    return sum(_step(context, shard, epoch, now) for shard, epoch in held.items())
+
+
+def _step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
     settle_orphans(context, shard, epoch, now)
     with context.database.tx() as tx:
         due = nudges.list_due_nudges(tx, shard, now, BATCH)

@@ -34,7 +34,7 @@ from middleware.stages.news import Focus, News, new_event, only_merged, why_past
 from middleware.storage import events, inbox, merging, nudges
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epochs
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class FociWork:
     foci: Sequence[Focus]
     postpone: Callable[[Focus, CareCueError], None]
 
-    def run(self, context: StageContext, shard: int, epoch: int, now: datetime) -> None:
+    def run(self, context: StageContext, held: Held, now: datetime) -> None:
         """Name the transitions of these foci and store them as events."""
         versions = self._each(self.foci, lambda focus: focus, self._versions)
         look = partial(self._news, context, now)
@@ -67,7 +67,7 @@ class FociWork:
         known = self._ahead(context, news)
         read = partial(self._read, context, now, known)
         told = self._each(news, lambda item: item.focus, read)
-        store = partial(self._store, context, shard, epoch, now)
+        store = partial(self._store, context, held, now)
         stored = attempt_together(
             "resolve",
             told,
@@ -219,14 +219,13 @@ class FociWork:
     def _store(
         self,
         context: StageContext,
-        shard: int,
-        epoch: int,
+        held: Held,
         now: datetime,
         rows: Sequence[Told],
     ) -> set[tuple[str, int]]:
         """Store what was found; return the stages and shards that have work now."""
         with context.database.tx() as tx:
-            check_epoch(tx, "resolve", shard, epoch)
+            check_epochs(tx, "resolve", held)
             woken: set[tuple[str, int]] = set()
             fresh: list[events.NewEvent] = []
             for news, readings in rows:

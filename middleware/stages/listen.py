@@ -23,7 +23,7 @@ from middleware.storage import (
     inbound,
 )
 from middleware.storage.ids import shard_of
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epoch
 
 BATCH = 40
 
@@ -94,14 +94,15 @@ def keep_receipt(
     return fresh
 
 
-def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
+def step(context: StageContext, held: Held, now: datetime) -> int:
     """Work off replies and receipts; return how many rows were handled."""
     with context.database.tx() as tx:
-        rows = inbound.list_inbound(tx, shard, now, BATCH)
+        rows = inbound.list_inbound(tx, held, now, BATCH)
     for row in rows:
         work = _receive_report if row.source == "receipt" else answer
-        run = partial(work, context, row, epoch, now)
-        attempt("listen", run, partial(_postpone, context, row, epoch, now))
+        run = partial(work, context, row, held[row.shard], now)
+        postpone = partial(_postpone, context, row, held[row.shard], now)
+        attempt("listen", run, postpone)
     return len(rows)
 
 

@@ -18,26 +18,26 @@ from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints, outbox
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epochs
 
 BATCH = 40
 AMENDED = ("status", "statusReason", "received")
 REFUSALS = (400, 403, 404, 405, 410, 422, 501)
 
 
-def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
-    """Write what is due in this shard; return how many rows were handled."""
+def step(context: StageContext, held: Held, now: datetime) -> int:
+    """Write what is due in the shards; return how many rows were handled."""
     with context.database.tx() as tx:
-        rows = outbox.list_outbox(tx, shard, now, BATCH)
+        rows = outbox.list_outbox(tx, held, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
     for row in rows:
         run = partial(_write, context, known[row.endpoint_id], row)
-        postpone = partial(_postpone, context, row, epoch, now)
+        postpone = partial(_postpone, context, row, held, now)
         reference = attempt("record", run, postpone)
         if reference is None:
             continue
         with context.database.tx() as tx:
-            check_epoch(tx, "record", shard, epoch)
+            check_epochs(tx, "record", held)
             outbox.finish_outbox(tx, row.id, reference, now)
     return len(rows)
 
@@ -85,14 +85,14 @@ def _search_of(resource: dict[str, object]) -> str:
 def _postpone(
     context: StageContext,
     row: outbox.OutboxItem,
-    epoch: int,
+    held: Held,
     now: datetime,
     error: CareCueError,
 ) -> None:
     refused = isinstance(error, FhirError) and error.status in REFUSALS
     due = None if refused else next_attempt(row.attempts, now)
     with context.database.tx() as tx:
-        check_epoch(tx, "record", row.shard, epoch)
+        check_epochs(tx, "record", held)
         if refused:
             outbox.keep_outbox(tx, row.id, error.message, now)
         elif due is None:

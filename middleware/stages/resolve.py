@@ -24,28 +24,28 @@ from middleware.stages.foci import FociWork
 from middleware.stages.news import Focus
 from middleware.stages.reconcile import Look, fetch_changed
 from middleware.storage import blind, endpoints, inbox
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epochs
 
 BATCH = 40
 # Between two searches for what notifications did not name.
 BLIND_PAUSE = timedelta(seconds=2)
 
 
-def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
-    """Resolve what is due in this shard; return how many inbox rows were handled."""
+def step(context: StageContext, held: Held, now: datetime) -> int:
+    """Resolve what is due in the shards; return how many inbox rows were handled."""
     with context.database.tx() as tx:
-        items = inbox.list_inbox(tx, shard, now, BATCH)
+        items = inbox.list_inbox(tx, held, now, BATCH)
         if any(item.focus is None for item in items):
-            check_epoch(tx, "resolve", shard, epoch)
-            blind.merge_blind(tx, shard, now)
-            blind.hold_blind(tx, shard, now, BLIND_PAUSE)
-            items = inbox.list_inbox(tx, shard, now, BATCH)
+            check_epochs(tx, "resolve", held)
+            blind.merge_blind(tx, held, now)
+            blind.hold_blind(tx, held, now, BLIND_PAUSE)
+            items = inbox.list_inbox(tx, held, now, BATCH)
         known = {row.id: row for row in endpoints.list_endpoints(tx)} if items else {}
     for endpoint_id in dict.fromkeys(item.endpoint_id for item in items):
         mine = [item for item in items if item.endpoint_id == endpoint_id]
         endpoint = known[endpoint_id]
-        run = partial(_resolve_endpoint, context, endpoint, mine, shard, epoch, now)
-        attempt("resolve", run, partial(_postpone, context, shard, epoch, now, mine))
+        run = partial(_resolve_endpoint, context, endpoint, mine, held, now)
+        attempt("resolve", run, partial(_postpone, context, held, now, mine))
     return len(items)
 
 
@@ -53,8 +53,7 @@ def _resolve_endpoint(
     context: StageContext,
     endpoint: Endpoint,
     items: Sequence[inbox.InboxItem],
-    shard: int,
-    epoch: int,
+    held: Held,
     now: datetime,
 ) -> None:
     api = context.fhir(endpoint)
@@ -66,35 +65,34 @@ def _resolve_endpoint(
     for resource_type in dict.fromkeys(item.resource_type for item in searches):
         group = [item for item in searches if item.resource_type == resource_type]
         expand = _Expand(api, endpoint, resource_type, group)
-        _guard(context, group, shard, epoch, now, expand)
+        _guard(context, group, held, now, expand)
     wanted = [name for name in foci if name.partition("/")[0] in FOCUS_TYPES]
     histories = api.fetch_many([f"{name}/_history" for name in wanted])
     read = [
         Focus(name, foci[name], history)
         for name, history in zip(wanted, histories, strict=True)
     ]
-    postpone = partial(_postpone, context, shard, epoch, now)
+    postpone = partial(_postpone, context, held, now)
     work = FociWork(api, endpoint, read, lambda one, error: postpone(one.items, error))
-    work.run(context, shard, epoch, now)
+    work.run(context, held, now)
     for name, group in foci.items():
         if name.startswith("Patient/"):
             person = PersonWork(api, endpoint, name, group)
-            _guard(context, group, shard, epoch, now, person)
+            _guard(context, group, held, now, person)
         elif name not in wanted:
-            _guard(context, group, shard, epoch, now, _Foreign(group))
+            _guard(context, group, held, now, _Foreign(group))
 
 
 def _guard(
     context: StageContext,
     items: Sequence[inbox.InboxItem],
-    shard: int,
-    epoch: int,
+    held: Held,
     now: datetime,
     work: _Expand | PersonWork | _Foreign,
 ) -> None:
     """Run one piece of work; a fault postpones its rows and nobody else's."""
-    run = partial(work.run, context, shard, epoch, now)
-    attempt("resolve", run, partial(_postpone, context, shard, epoch, now, items))
+    run = partial(work.run, context, held, now)
+    attempt("resolve", run, partial(_postpone, context, held, now, items))
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class _Expand:
     resource_type: str | None
     items: Sequence[inbox.InboxItem]
 
-    def run(self, context: StageContext, shard: int, epoch: int, now: datetime) -> None:
+    def run(self, context: StageContext, held: Held, now: datetime) -> None:
         """Turn them into one inbox row per changed resource."""
         types = [self.resource_type] if self.resource_type else FOCUS_TYPES
         fresh: list[inbox.NewItem] = []
@@ -115,7 +113,7 @@ class _Expand:
             found = fetch_changed(look, look.read_cursor())
             fresh.extend(look.write_items(found.resources))
         with context.database.tx() as tx:
-            check_epoch(tx, "resolve", shard, epoch)
+            check_epochs(tx, "resolve", held)
             inbox.insert_inbox(tx, fresh)
             inbox.finish_inbox(tx, [item.id for item in self.items], now)
             blind.note_search(tx, self.endpoint.id, types, now)
@@ -129,23 +127,22 @@ class _Foreign:
 
     items: Sequence[inbox.InboxItem]
 
-    def run(self, context: StageContext, shard: int, epoch: int, now: datetime) -> None:
+    def run(self, context: StageContext, held: Held, now: datetime) -> None:
         """Finish its rows without a look at it."""
         with context.database.tx() as tx:
-            check_epoch(tx, "resolve", shard, epoch)
+            check_epochs(tx, "resolve", held)
             inbox.finish_inbox(tx, [item.id for item in self.items], now)
 
 
 def _postpone(
     context: StageContext,
-    shard: int,
-    epoch: int,
+    held: Held,
     now: datetime,
     items: Sequence[inbox.InboxItem],
     error: CareCueError,
 ) -> None:
     with context.database.tx() as tx:
-        check_epoch(tx, "resolve", shard, epoch)
+        check_epochs(tx, "resolve", held)
         for item in items:
             due = None if error.permanent else next_attempt(item.attempts, now)
             if due is None:

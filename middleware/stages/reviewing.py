@@ -17,20 +17,20 @@ from middleware.stages.context import StageContext
 from middleware.storage import endpoints, inbox, reviews
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import Held, check_epochs
 
 BATCH = 100
 LATE = timedelta(minutes=1)
 SOURCE = "review"
 
 
-def step(context: StageContext, shard: int, epoch: int, now: datetime) -> int:
+def step(context: StageContext, held: Held, now: datetime) -> int:
     """Make the rows of those whose turn has come; return how many were looked at."""
     with context.database.tx() as tx:
-        due = reviews.list_due(tx, shard, now, BATCH)
+        due = reviews.list_due(tx, held, now, BATCH)
         if not due:
             return 0
-        check_epoch(tx, "review", shard, epoch)
+        check_epochs(tx, "review", held)
         woken: set[int] = set()
         for endpoint in endpoints.list_endpoints(tx):
             mine = [item for item in due if item.endpoint_id == endpoint.id]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from middleware.storage.connecting import Tx
 
 
-def merge_blind(tx: Tx, shard: int, now: datetime) -> int:
+def merge_blind(tx: Tx, shards: Iterable[int], now: datetime) -> int:
     """Leave one waiting item for each search, the oldest; return how many it stands for.
 
-    The caller holds the shard, so that no search is under way: one that arrives during
+    The caller holds the shards, so that no search is under way: one that arrives during
     a search is another item, which waits for the next. The oldest keeps its attempts
     and its time, so that a flood does not shorten the pause after a fault.
     """
@@ -19,9 +19,9 @@ def merge_blind(tx: Tx, shard: int, now: datetime) -> int:
         "UPDATE inbox SET state = 'done', done_at = %(now)s WHERE id IN ("
         "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY endpoint_id, "
         "subscription_id, resource_type ORDER BY id) AS place FROM inbox "
-        "WHERE shard = %(shard)s AND state = 'waiting' AND focus IS NULL) AS waiting "
+        "WHERE shard = ANY(%(shards)s) AND state = 'waiting' AND focus IS NULL) AS waiting "
         "WHERE place > 1)",
-        {"shard": shard, "now": now},
+        {"shards": list(shards), "now": now},
     ).rowcount
 
 
@@ -36,7 +36,7 @@ def note_search(
     )
 
 
-def hold_blind(tx: Tx, shard: int, now: datetime, pause: timedelta) -> int:
+def hold_blind(tx: Tx, shards: Iterable[int], now: datetime, pause: timedelta) -> int:
     """Make searches wait that come within ``pause`` of the last; return how many.
 
     Whoever may send notifications that name nothing decides with them how often the EHR
@@ -46,10 +46,10 @@ def hold_blind(tx: Tx, shard: int, now: datetime, pause: timedelta) -> int:
         "UPDATE inbox AS i SET due_at = last.at + %(pause)s FROM ("
         "SELECT endpoint_id, resource_type, blind_at AS at FROM poll_cursor UNION ALL "
         "SELECT endpoint_id, NULL, max(blind_at) FROM poll_cursor GROUP BY endpoint_id"
-        ") AS last WHERE i.shard = %(shard)s AND i.state = 'waiting' "
+        ") AS last WHERE i.shard = ANY(%(shards)s) AND i.state = 'waiting' "
         "AND i.focus IS NULL AND i.due_at <= %(now)s "
         "AND last.endpoint_id = i.endpoint_id "
         "AND last.resource_type IS NOT DISTINCT FROM i.resource_type "
         "AND last.at > %(now)s - %(pause)s",
-        {"shard": shard, "now": now, "pause": pause},
+        {"shards": list(shards), "now": now, "pause": pause},
     ).rowcount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ import orjson
 from mappings.chart import Chart, read_chart
 from mappings.event import Event, EventKind, FocusState
 from middleware.storage.connecting import Row, Tx
-from middleware.storage.rows import end_rows, retry_row
+from middleware.storage.rows import end_rows, list_rows, retry_row
 
 _COLUMNS = (
     "id, key, endpoint_id, kind, patient, shard, focus, focus_version, occurred_at, "
@@ -104,14 +104,10 @@ def insert_events(tx: Tx, fresh: Sequence[NewEvent], due_at: datetime) -> int:
 
 
 def list_events(
-    tx: Tx, shard: int, now: datetime, limit: int
+    tx: Tx, shards: Iterable[int], now: datetime, limit: int
 ) -> list[tuple[Event, Chart]]:
-    """List the events of a shard that are due, with the chart of their reading."""
-    rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM event WHERE shard = %s AND state = 'waiting' "  # noqa: S608 -- a constant
-        "AND due_at <= %s ORDER BY due_at, seq LIMIT %s",
-        (shard, now, limit),
-    )
+    """List the events of these shards that are due, with the chart of their reading."""
+    rows = list_rows(tx, "event", _COLUMNS, shards, now, limit)
     return [(_read(row), _chart(row)) for row in rows]
 
 

@@ -1,7 +1,8 @@
 """Wake-ups of a process that makes very many: gathered, and sent a few times a second.
 
 A wake-up is a hint that at most one of waits for each shard, so hundreds a second are
-as good as one. They are sent by a thread of their own: nobody waits for them.
+as good as one, and what comes in the pause is worked on together. The first after a
+pause goes at once. They are sent by a thread of their own: nobody waits for them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 
 
 class GatheredWakes:

@@ -6,12 +6,12 @@ or focus and version).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from middleware.storage.connecting import Tx
-from middleware.storage.rows import end_rows, retry_row
+from middleware.storage.rows import end_rows, list_rows, retry_row
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,12 @@ def insert_inbox(tx: Tx, items: Sequence[NewItem]) -> int:
         return cursor.rowcount
 
 
-def list_inbox(tx: Tx, shard: int, now: datetime, limit: int) -> list[InboxItem]:
-    """List the items of a shard that are due, in the order they became due."""
-    rows = tx.execute(
-        "SELECT id, key, endpoint_id, subscription_id, notification_id, source, focus, "
-        "version, event_number, resource_type, interaction, shard, received_at, "
-        "due_at, attempts FROM inbox WHERE shard = %s AND state = 'waiting' "
-        "AND due_at <= %s ORDER BY due_at, id LIMIT %s",
-        (shard, now, limit),
-    )
+def list_inbox(
+    tx: Tx, shards: Iterable[int], now: datetime, limit: int
+) -> list[InboxItem]:
+    """List the items of these shards that are due, in the order they became due."""
+    columns = ", ".join(field.name for field in fields(InboxItem))
+    rows = list_rows(tx, "inbox", columns, shards, now, limit, place="id")
     return [InboxItem(**row) for row in rows]
 
 

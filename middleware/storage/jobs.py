@@ -1,8 +1,9 @@
 """Wake-ups: procrastinate jobs that only say "this stage has work in this shard".
 
 They are hints, deferred after the commit that made the work; the ticker is the
-guarantee. A job carries no patient data. At most one waits per stage and shard; a
-running one blocks nobody, so a dead worker's job is only swept up.
+guarantee. A job carries no patient data. At most one waits per stage and shard, or per
+stage where shards are worked on together; a running one blocks nobody, so a dead
+worker's job is only swept up.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from psycopg_pool import ConnectionPool
 
 from middleware.storage.connecting import PARAMETERS, Tx, check_idle, storage_error
 from middleware.storage.job_loop import run_until
+from middleware.storage.shards import TOGETHER
 
 QUEUE = "carecue"
 TASK = "carecue:drain"
@@ -85,7 +87,10 @@ class Wakes:
 
     def wake_all(self, shards: Iterable[tuple[str, int]]) -> None:
         """Say that several (stage, shard) have work, leaving out those that wait."""
-        wanted = {f"{stage}:{shard}": (stage, shard) for stage, shard in shards}
+        wanted = {
+            stage if stage in TOGETHER else f"{stage}:{shard}": (stage, shard)
+            for stage, shard in shards
+        }
         if not wanted:
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from middleware.storage.connecting import Tx
-from middleware.storage.rows import end_rows, retry_row
+from middleware.storage.rows import end_rows, list_rows, retry_row
 
 _COLUMNS = (
     "id, key, endpoint_id, patient, shard, resource, state, due_at, attempts, error, "
@@ -59,13 +60,11 @@ def insert_outbox(
     return inserted.rowcount == 1
 
 
-def list_outbox(tx: Tx, shard: int, now: datetime, limit: int) -> list[OutboxItem]:
-    """List the items of a shard that are due, in the order they became due."""
-    rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM outbox WHERE shard = %s AND state = 'waiting' "  # noqa: S608 -- a constant
-        "AND due_at <= %s ORDER BY due_at, seq LIMIT %s",
-        (shard, now, limit),
-    )
+def list_outbox(
+    tx: Tx, shards: Iterable[int], now: datetime, limit: int
+) -> list[OutboxItem]:
+    """List the items of these shards that are due, in the order they became due."""
+    rows = list_rows(tx, "outbox", _COLUMNS, shards, now, limit)
     return [OutboxItem(**row) for row in rows]
 
 

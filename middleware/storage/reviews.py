@@ -58,13 +58,13 @@ def note_known(
         tx.execute(_KNOW, values)
 
 
-def list_due(tx: Tx, shard: int, now: datetime, limit: int) -> list[Review]:
-    """List the patients of a shard whose turn has come, the longest due first."""
+def list_due(tx: Tx, shards: Iterable[int], now: datetime, limit: int) -> list[Review]:
+    """List the patients of these shards whose turn has come, the longest due first."""
     rows = tx.execute(
         "SELECT endpoint_id, patient, due_at, added_at IS NULL AS is_new, paced "
-        "FROM review WHERE shard = %s AND state = 'waiting' AND due_at <= %s "
+        "FROM review WHERE shard = ANY(%s) AND state = 'waiting' AND due_at <= %s "
         "ORDER BY due_at, patient LIMIT %s",
-        (shard, now, limit),
+        (list(shards), now, limit),
     )
     return [Review(**row) for row in rows]
 

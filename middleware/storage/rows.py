@@ -7,13 +7,20 @@ done, dead or in an end state of its own. Which stage may finish a row is fenced
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from psycopg import sql
 
-from middleware.storage.connecting import Tx
+from middleware.storage.connecting import Row, Tx
 
+# Each shard's next rows by its index, however deep its backlog is.
+_LIST = sql.SQL(
+    "SELECT {columns} FROM unnest(%(shards)s::smallint[]) AS s(number), LATERAL "
+    "(SELECT * FROM {table} WHERE shard = s.number AND state = 'waiting' "
+    "AND due_at <= %(now)s ORDER BY due_at, {place} LIMIT %(limit)s) AS due "
+    "ORDER BY due_at, {place} LIMIT %(limit)s"
+)
 _END = sql.SQL(
     "UPDATE {table} SET state = %(state)s, done_at = %(now)s, error = %(error)s "
     "WHERE id = ANY(%(ids)s) AND state = 'waiting'"
@@ -22,12 +29,33 @@ _RETRY = sql.SQL(
     "UPDATE {table} SET attempts = attempts + 1, due_at = %(due_at)s, "
     "error = %(error)s WHERE id = %(id)s AND state = 'waiting'"
 )
-
-
 _REVIVE = sql.SQL(
     "UPDATE {table} SET state = 'waiting', attempts = 0, due_at = %(now)s, "
     "done_at = NULL WHERE state = 'dead' RETURNING shard"
 )
+
+
+def list_rows(
+    tx: Tx,
+    table: str,
+    columns: str,
+    shards: Iterable[int],
+    now: datetime,
+    limit: int,
+    *,
+    place: str = "seq",
+) -> list[Row]:
+    """List what is due in these shards, in the order in which it became due.
+
+    ``place`` is the column that tells rows of one instant apart.
+    """
+    statement = _LIST.format(
+        table=sql.Identifier(table),
+        columns=sql.SQL(columns),
+        place=sql.Identifier(place),
+    )
+    values = {"shards": list(shards), "now": now, "limit": limit}
+    return tx.execute(statement, values).fetchall()
 
 
 def revive_rows(tx: Tx, table: str, now: datetime) -> list[int]:

@@ -28,6 +28,15 @@ def claim(tx: Tx, name: str, every: timedelta, now: datetime) -> bool:
     return row is not None
 
 
+def list_ahead(tx: Tx, now: datetime) -> set[str]:
+    """Return the names of the work whose next turn is still to come.
+
+    A look at all at once, which writes nothing; only :func:`claim` takes a turn.
+    """
+    rows = tx.execute("SELECT name FROM schedule WHERE next_at > %s", (now,))
+    return {row["name"] for row in rows}
+
+
 def note_result(tx: Tx, name: str, error: str | None) -> None:
     """Keep how the last turn ended; ``error`` carries no patient data."""
     tx.execute("UPDATE schedule SET error = %s WHERE name = %s", (error, name))

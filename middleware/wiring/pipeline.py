@@ -19,6 +19,7 @@ from middleware.stages.circuits import make_teller
 from middleware.stages.context import StageContext
 from middleware.stages.lanes import Lanes
 from middleware.storage import endpoints
+from middleware.storage.shards import Held
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.signing import KeyRing
 from middleware.worker import Step
@@ -114,7 +115,7 @@ def _allowed(runtime: Runtime) -> Callable[[Message], bool]:
 def bind_step(step: Callable[..., int], context: StageContext) -> Step:
     """Give a stage's step its context and the time."""
 
-    def run(shard: int, epoch: int) -> int:
-        return step(context, shard, epoch, context.clock.now())
+    def run(held: Held) -> int:
+        return step(context, held, context.clock.now())
 
     return run

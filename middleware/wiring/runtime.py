@@ -5,12 +5,15 @@ Nothing here decides; it only makes the parts that settings describe.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mappings.errors import CareCueError, ConfigurationError
+import structlog
+
+from mappings.errors import CareCueError, ConfigurationError, StorageError
 from middleware.clock import MovableClock, SystemClock
 from middleware.fhir.keys import SigningKeys
 from middleware.log import configure_logging
@@ -25,6 +28,10 @@ from middleware.storage.jobs import Wakes
 from middleware.storage.migrate import check_schema
 
 KEYS_MARK = "signing-keys"
+AGAIN_SECONDS = 1.0
+SAID_EVERY = 30
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,12 @@ def make_runtime(settings: Settings, *, checked: bool = True) -> Runtime:
     # Threads hold a connection for moments only: one for each place of a lane is ample.
     pool_size = settings.worker_concurrency * 3 + 4 + PLACES
     database = Database(settings.database_url, pool_size=pool_size)
-    if checked:
-        check_schema(database)
+    try:
+        if checked:
+            check_schema(database)
+    except CareCueError:
+        database.close()
+        raise
     return Runtime(
         settings=settings,
         database=database,
@@ -78,6 +89,28 @@ def make_runtime(settings: Settings, *, checked: bool = True) -> Runtime:
         ids=RandomIds(),
         sealer=Sealer(read_keys(path)),
     )
+
+
+def wait_for_database(settings: Settings, stop: threading.Event) -> bool:
+    """Return when the database can be used; False when ``stop`` was set before.
+
+    What restarts a machine may start us before the database, and one that is upgraded
+    comes back. Raises CareCueError for what no waiting mends: a schema or server that
+    this version cannot use.
+    """
+    tries = 0
+    while not stop.is_set():
+        try:
+            with open_runtime(settings):
+                return True
+        except StorageError as error:
+            if error.permanent:
+                raise
+            if tries % SAID_EVERY == 0:
+                _log.warning("waiting for the database", why=error.message)
+        tries += 1
+        stop.wait(AGAIN_SECONDS)
+    return False
 
 
 def database_fault(runtime: Runtime) -> str | None:

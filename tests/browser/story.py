@@ -38,7 +38,7 @@ def tell(context, endpoint, sandbox) -> None:
     for stage, step in (("resolve", resolve.step), ("decide", decide.step)):
         for shard in range(32):
             with hold(context.database, stage, shard) as held:
-                step(context, shard, held.epoch, context.clock.now())
+                step(context, {shard: held.epoch}, context.clock.now())
 
 
 def _past(context, endpoint, now) -> None:

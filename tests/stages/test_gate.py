@@ -331,7 +331,7 @@ def test_a_fenced_worker_cannot_finish_any_stage(world: World, stage: str) -> No
         assert held is not None
         old = held.epoch - 1
         with pytest.raises(FencedError):
-            STAGES[stage](world.context, shard, old, world.clock.now())
+            STAGES[stage](world.context, {shard: old}, world.clock.now())
     before = world.one("SELECT count(*) FROM delivery WHERE state = 'sending'")
     assert before == 0
     world.run()

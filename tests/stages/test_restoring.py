@@ -113,7 +113,7 @@ class Clinic:
                 return
             for stage, shard in due:
                 with hold(runtime.database, stage, shard) as held:
-                    STEPS[stage](context, shard, held.epoch, now)
+                    STEPS[stage](context, {shard: held.epoch}, now)
 
     def sent(self) -> Counter[tuple[str, str]]:
         """Return what left us: (number or address, text), with how often."""

@@ -354,7 +354,7 @@ class World:
         """One step of one shard, as its holder."""
         with shards.hold(self.database, name, shard) as held:
             assert held is not None
-            return STAGES[name](self.context, shard, held.epoch, self.clock.now())
+            return STAGES[name](self.context, {shard: held.epoch}, self.clock.now())
 
     def step_everywhere(self, name: str) -> int:
         """One step of every shard, due or not."""

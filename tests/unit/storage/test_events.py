@@ -27,10 +27,10 @@ LATER = NOW + timedelta(minutes=1)
 def test_an_event_comes_back_with_its_chart(database):
     with database.tx() as tx:
         seed(tx)
-        assert list_events(tx, SHARD, NOW, 10) == [(EVENT, CHART)]
+        assert list_events(tx, [SHARD], NOW, 10) == [(EVENT, CHART)]
         assert get_event(tx, "ev1") == (EVENT, CHART)
         assert get_event(tx, "ev2") is None
-        assert list_events(tx, SHARD, NOW - timedelta(seconds=1), 10) == []
+        assert list_events(tx, [SHARD], NOW - timedelta(seconds=1), 10) == []
 
 
 def test_an_event_with_a_known_key_is_not_added(database):
@@ -45,19 +45,19 @@ def test_an_event_with_a_known_key_is_not_added(database):
             due_at=NOW,
         )
         assert not again
-        assert len(list_events(tx, SHARD, NOW, 10)) == 1
+        assert len(list_events(tx, [SHARD], NOW, 10)) == 1
 
 
 def test_an_event_is_retried_then_finished(database):
     with database.tx() as tx:
         seed(tx)
         retry_event(tx, "ev1", LATER, "away")
-        assert list_events(tx, SHARD, NOW, 10) == []
-        ((again, _),) = list_events(tx, SHARD, LATER, 10)
+        assert list_events(tx, [SHARD], NOW, 10) == []
+        ((again, _),) = list_events(tx, [SHARD], LATER, 10)
         assert again == replace(EVENT, attempts=1)
         finish_event(tx, ["ev1"], LATER)
         kill_event(tx, "ev1", "late", LATER)
-        assert list_events(tx, SHARD, LATER, 10) == []
+        assert list_events(tx, [SHARD], LATER, 10) == []
         assert tx.execute("SELECT state FROM event").fetchone() == {"state": "done"}
 
 

@@ -27,7 +27,7 @@ def test_items_with_a_known_key_are_left_out(database):
         assert insert_inbox(tx, []) == 0
         assert insert_inbox(tx, [item(1), item(2)]) == 2
         assert insert_inbox(tx, [item(2), item(3), item(3)]) == 1
-        found = list_inbox(tx, 7, NOW, 10)
+        found = list_inbox(tx, [7], NOW, 10)
     assert [(row.key, row.focus, row.attempts) for row in found] == [
         ("k1", "Encounter/1", 0),
         ("k2", "Encounter/2", 0),
@@ -40,20 +40,20 @@ def test_only_due_items_of_the_shard_are_listed_in_order(database):
         seed(tx)
         insert_inbox(tx, [item(1), item(2, received_at=NOW - timedelta(minutes=1))])
         insert_inbox(tx, [item(3, shard=8), item(4, received_at=LATER)])
-        assert [row.key for row in list_inbox(tx, 7, NOW, 10)] == ["k2", "k1"]
-        assert [row.key for row in list_inbox(tx, 7, NOW, 1)] == ["k2"]
+        assert [row.key for row in list_inbox(tx, [7], NOW, 10)] == ["k2", "k1"]
+        assert [row.key for row in list_inbox(tx, [7], NOW, 1)] == ["k2"]
 
 
 def test_items_are_finished_retried_and_killed(database):
     with database.tx() as tx:
         seed(tx)
         insert_inbox(tx, [item(1), item(2), item(3)])
-        one, two, three = (row.id for row in list_inbox(tx, 7, NOW, 10))
+        one, two, three = (row.id for row in list_inbox(tx, [7], NOW, 10))
         finish_inbox(tx, [one], NOW)
         retry_inbox(tx, two, LATER, "server away")
         kill_inbox(tx, three, "no such resource", NOW)
-        assert list_inbox(tx, 7, NOW, 10) == []
-        again = list_inbox(tx, 7, LATER, 10)
+        assert list_inbox(tx, [7], NOW, 10) == []
+        again = list_inbox(tx, [7], LATER, 10)
         assert [(row.id, row.attempts) for row in again] == [(two, 1)]
         rows = tx.execute(
             "SELECT state, error, done_at, attempts FROM inbox ORDER BY id"
@@ -69,7 +69,7 @@ def test_a_finished_item_is_not_brought_back_by_a_late_retry(database):
     with database.tx() as tx:
         seed(tx)
         insert_inbox(tx, [item(1)])
-        (row,) = list_inbox(tx, 7, NOW, 10)
+        (row,) = list_inbox(tx, [7], NOW, 10)
         finish_inbox(tx, [row.id], NOW)
         retry_inbox(tx, row.id, LATER, "late")
         kill_inbox(tx, row.id, "late", LATER)

@@ -48,10 +48,11 @@ def worker(wakes):
 
 
 def test_a_wake_waits_once_however_often_it_is_sent(wakes):
+    """Once per stage, or per shard where each is worked on by itself."""
     for _ in range(5):
         wakes.wake("resolve", 1)
-    wakes.wake_all([("resolve", 1), ("resolve", 2), ("decide", 1)])
-    assert wakes.pending() == 3
+    wakes.wake_all([("resolve", 2), ("decide", 1), ("deliver", 1), ("deliver", 2)])
+    assert wakes.pending() == 4
 
 
 def test_wakes_at_the_same_time_do_not_fail(wakes):
@@ -88,7 +89,7 @@ def test_a_woken_shard_is_drained_and_the_job_is_gone(wakes, worker, database):
 
 
 def test_wakes_sent_before_the_worker_came_are_answered(wakes, database_url):
-    wakes.wake_all([("resolve", shard) for shard in range(4)])
+    wakes.wake_all([("deliver", shard) for shard in range(4)])
     drained: queue.Queue[int] = queue.Queue()
     stop = threading.Event()
     other = Wakes(database_url)

@@ -23,17 +23,17 @@ from middleware.clock import FixedClock
 from middleware.storage.database import Database
 from middleware.storage.inbox import finish_inbox, list_inbox
 from middleware.storage.jobs import Wakes
-from middleware.storage.shards import check_epoch
+from middleware.storage.shards import check_epochs
 from middleware.worker import Worker
 
 clock = FixedClock(datetime.fromisoformat(sys.argv[2]))
 database = Database(sys.argv[1])
 
-def step(shard, epoch):
+def step(held):
     with database.tx() as tx:
-        rows = list_inbox(tx, shard, clock.now(), 3)
+        rows = list_inbox(tx, held, clock.now(), 3)
     with database.tx() as tx:
-        check_epoch(tx, "resolve", shard, epoch)
+        check_epochs(tx, "resolve", held)
         finish_inbox(tx, [row.id for row in rows], clock.now())
         for row in rows:
             tx.execute("INSERT INTO effect VALUES (%s)", (row.key,))

@@ -157,7 +157,7 @@ def test_a_database_of_the_first_schema_with_rows_is_brought_forward(empty):
         row = subscriptions.find_subscription(tx, "hook")
         assert row is not None
         assert (row.proof, row.channel) == ("header", "rest-hook")
-        (item,) = inbox.list_inbox(tx, 3, now, 10)
+        (item,) = inbox.list_inbox(tx, [3], now, 10)
         assert item.focus == "Encounter/1"
         (aside,) = quarantine.list_quarantined(tx, 0, 10)
         assert aside.body == b"<x/>"

@@ -76,13 +76,13 @@ def test_an_outbox_item_is_added_once_and_finished(database):
         seed(tx)
         assert put(tx)
         assert not put(tx)
-        assert list_outbox(tx, SHARD, NOW, 10) == [ITEM]
+        assert list_outbox(tx, [SHARD], NOW, 10) == [ITEM]
         finish_outbox(tx, "o1", "Communication/7", LATER)
         done = replace(
             ITEM, state="done", server_reference="Communication/7", done_at=LATER
         )
         assert find_outbox(tx, ITEM.key) == done
-        assert list_outbox(tx, SHARD, LATER, 10) == []
+        assert list_outbox(tx, [SHARD], LATER, 10) == []
 
 
 def test_outbox_items_are_retried_kept_and_killed(database):
@@ -93,8 +93,8 @@ def test_outbox_items_are_retried_kept_and_killed(database):
         retry_outbox(tx, "o1", LATER, "away")
         keep_outbox(tx, "o2", "405", NOW)
         kill_outbox(tx, "o3", "422", NOW)
-        assert list_outbox(tx, SHARD, NOW, 10) == []
-        assert list_outbox(tx, SHARD, LATER, 10) == [
+        assert list_outbox(tx, [SHARD], NOW, 10) == []
+        assert list_outbox(tx, [SHARD], LATER, 10) == [
             replace(ITEM, due_at=LATER, attempts=1, error="away")
         ]
         states = tx.execute("SELECT state FROM outbox ORDER BY id").fetchall()
@@ -105,7 +105,7 @@ def test_a_reply_is_added_once_and_finished_with_its_intent(database):
     with database.tx() as tx:
         assert reply(tx)
         assert not reply(tx)
-        (found,) = list_inbound(tx, 4, NOW, 10)
+        (found,) = list_inbound(tx, [4], NOW, 10)
         assert found == InboundItem(
             found.id,
             "sms:SM9:reply",
@@ -123,7 +123,7 @@ def test_a_reply_is_added_once_and_finished_with_its_intent(database):
             None,
         )
         finish_inbound(tx, found.id, "other", LATER)
-        assert list_inbound(tx, 4, LATER, 10) == []
+        assert list_inbound(tx, [4], LATER, 10) == []
         assert get_inbound(tx, found.id) == replace(found, state="done", intent="other")
 
 
@@ -131,10 +131,10 @@ def test_inbound_items_are_retried_and_killed(database):
     with database.tx() as tx:
         reply(tx, "a", source="receipt")
         reply(tx, "b")
-        one, two = list_inbound(tx, 4, NOW, 10)
+        one, two = list_inbound(tx, [4], NOW, 10)
         retry_inbound(tx, one.id, LATER, "away")
         kill_inbound(tx, two.id, "unreadable", NOW)
-        assert list_inbound(tx, 4, NOW, 10) == []
-        assert list_inbound(tx, 4, LATER, 10) == [
+        assert list_inbound(tx, [4], NOW, 10) == []
+        assert list_inbound(tx, [4], LATER, 10) == [
             replace(one, due_at=LATER, attempts=1, error="away")
         ]

@@ -100,7 +100,7 @@ def test_everything_is_counted(database):
         seed(tx, delivery=True)
         receive(tx)
         insert_inbox(tx, [item(1), item(2)])
-        kill_inbox(tx, list_inbox(tx, 7, NOW, 1)[0].id, "x", NOW)
+        kill_inbox(tx, list_inbox(tx, [7], NOW, 1)[0].id, "x", NOW)
         decide(tx)
         upsert_nudges(
             tx, [replace(NUDGE, id="n2", key="k2", state=NudgeState.HELD)], NOW
@@ -172,7 +172,7 @@ def test_a_timeline_tells_every_step_in_order(database):
         seed(tx, nudge=False)
         tx.execute("DELETE FROM event")
         insert_inbox(tx, [item(1, notification_id=receive(tx))])
-        (taken,) = list_inbox(tx, 7, NOW, 1)
+        (taken,) = list_inbox(tx, [7], NOW, 1)
         finish_inbox(tx, [taken.id], done_at)
         insert_event(
             tx, EVENT, source="push", inbox_id=taken.id, chart=CHART, due_at=NOW

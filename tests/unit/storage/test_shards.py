@@ -15,9 +15,12 @@ from middleware.storage.inbox import finish_inbox, insert_inbox, list_inbox
 from middleware.storage.nudges import upsert_nudges
 from middleware.storage.shards import (
     check_epoch,
+    check_epochs,
     has_due,
     hold,
+    hold_several,
     list_idle_due,
+    list_ready,
 )
 from tests.conftest import NOW
 from tests.unit.storage.seeds import NUDGE, SHARD, item, seed
@@ -56,6 +59,61 @@ def test_hold_is_exclusive_and_counts_epochs(database, other):
         assert (first.epoch, after.epoch) == (1, 2)
 
 
+def test_of_several_shards_those_are_taken_that_nobody_has(database, other):
+    with hold(other, "resolve", 4), hold(other, "resolve", 5):
+        pass
+    with (
+        hold(other, "resolve", 3),
+        hold_several(database, "resolve", [3, 4, 9]) as held,
+    ):
+        assert held == {4: 2, 9: 1}
+        with hold(other, "resolve", 5) as neighbour:
+            assert neighbour is not None
+        with hold_several(other, "resolve", [4, 9]) as none:
+            assert none == {}
+    with hold_several(other, "resolve", [3, 4, 9]) as later:
+        assert later == {3: 2, 4: 3, 9: 2}
+
+
+def test_a_holder_of_several_that_lost_one_finishes_none(database, other):
+    with hold_several(database, "resolve", [3, 4]) as held:
+        with database.tx() as tx:
+            check_epochs(tx, "resolve", held)
+        _cut_lock(other, 3)
+        with (
+            hold(other, "resolve", 4),
+            pytest.raises(FencedError),
+            database.tx() as tx,
+        ):
+            check_epochs(tx, "resolve", held)
+
+
+def test_a_frozen_holder_of_several_loses_them_after_a_while(database, other):
+    with hold_several(database, "resolve", [3, 4], longest="20ms") as held:
+        taken = False
+        while not taken:
+            with hold(other, "resolve", 3) as again:
+                taken = again is not None
+        with pytest.raises(FencedError), database.tx() as tx:
+            check_epochs(tx, "resolve", held)
+    with hold(database, "resolve", 3) as later:
+        assert later is not None
+        assert later.epoch == 3
+
+
+def test_ready_shards_come_longest_due_first_and_counted_to_a_batch(database, other):
+    with database.tx() as tx:
+        seed(tx)
+        early = NOW - timedelta(minutes=1)
+        rows = [item(number, shard=5) for number in range(3)]
+        rows += [item(3, shard=8, received_at=early), item(4, shard=2)]
+        insert_inbox(tx, rows)
+    with hold(other, "resolve", 2), hold(other, "decide", 5), database.tx() as tx:
+        assert list_ready(tx, "resolve", NOW, 40) == [(8, 1), (5, 3)]
+        assert list_ready(tx, "resolve", NOW, 2) == [(8, 1), (5, 2)]
+        assert list_ready(tx, "resolve", early, 2) == [(8, 1)]
+
+
 def test_hold_is_let_go_when_the_work_raises(database, other):
     with pytest.raises(KeyError), hold(database, "resolve", 3):
         raise KeyError("stop")
@@ -76,7 +134,7 @@ def test_a_frozen_holder_cannot_finish_after_a_takeover(database, other):
                 _finish(database, frozen.epoch)
             with other.tx() as tx:
                 check_epoch(tx, "resolve", 7, taken.epoch)
-                assert [row.key for row in list_inbox(tx, 7, NOW, 10)] == ["k1"]
+                assert [row.key for row in list_inbox(tx, [7], NOW, 10)] == ["k1"]
 
 
 def test_a_takeover_waits_for_the_finishing_transaction_that_checked_first(
@@ -186,7 +244,7 @@ def test_the_clock_is_set_freely_until_there_are_events_and_then_never_back(data
 def _finish(database: Database, epoch: int) -> None:
     """Finish the row as a stage does, in one transaction with its check."""
     with database.tx() as tx:
-        finish_inbox(tx, [row.id for row in list_inbox(tx, 7, NOW, 10)], NOW)
+        finish_inbox(tx, [row.id for row in list_inbox(tx, [7], NOW, 10)], NOW)
         check_epoch(tx, "resolve", 7, epoch)
 
 
