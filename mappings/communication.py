@@ -104,10 +104,12 @@ def write_task(
     authored_on: datetime,
     due_at: datetime | None = None,
     focus: str | None = None,
+    owner: str = "",
 ) -> Resource:
     """Write what staff are asked to do (R4 Task, status requested).
 
-    ``patient`` None: nobody knows yet whom it is about.
+    ``patient`` None: nobody knows yet whom it is about. ``owner`` is the role that is
+    asked, e.g. "Care manager".
     """
     resource: Resource = {
         "resourceType": "Task",
@@ -125,9 +127,21 @@ def write_task(
         resource["focus"] = {"reference": focus}
     if endpoint.site.organization:
         resource["owner"] = {"reference": endpoint.site.organization}
+    if owner:
+        resource["performerType"] = [{"text": owner}]
     if due_at is not None:
         resource["restriction"] = {"period": {"end": write_instant(due_at)}}
     return resource
+
+
+def write_task_status(identifier: str, status: str, why: str = "") -> Resource:
+    """Write what amends a Task that was written before: its status, and why."""
+    resource: Resource = {
+        "resourceType": "Task",
+        "identifier": [_identifier("task", identifier)],
+        "status": status,
+    }
+    return {**resource, "statusReason": {"text": why}} if why else resource
 
 
 def _shared(nudge: Nudge, delivery: Delivery, endpoint: Endpoint) -> Resource:

@@ -130,6 +130,8 @@ REASONS: dict[str, Reason] = _table(
 # The same message may then be planned again.
 REVIVABLE = frozenset(
     {
+        "already-booked",
+        "already-done",
         "appointment-cancelled",
         "appointment-moved",
         "care-plan-ended",

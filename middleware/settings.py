@@ -41,6 +41,10 @@ class Settings(BaseSettings):
         default=None,
         description="File (mode 0600) with one or two keys that seal secrets at rest.",
     )
+    content_dir: Path | None = Field(
+        default=None,
+        description="Folder with a site's own plans, wordings and value sets as FHIR JSON.",
+    )
     public_url: str = Field(
         default="http://localhost:8080",
         description="Where EHRs, providers and browsers reach the public listener.",

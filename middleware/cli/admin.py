@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from mappings.content import load_shipped
 from mappings.errors import BadInputError, CareCueError
 from middleware.channels.registry import CHANNELS
 from middleware.cli.output import fail
@@ -16,6 +16,7 @@ from middleware.settings import read_settings
 from middleware.storage import audit, endpoints, login_links, settling, switches
 from middleware.storage.connecting import Tx
 from middleware.storage.login_links import hash_token
+from middleware.wiring.contents import list_known_plans
 from middleware.wiring.explaining import explain_id
 from middleware.wiring.runtime import open_runtime
 
@@ -71,7 +72,7 @@ def hold(reason: str, by: str, as_json: bool, **chosen: Any) -> None:
         with open_runtime(read_settings()) as runtime:
             now = runtime.clock.now()
             with runtime.database.tx() as tx:
-                _require_known(tx, scope, target)
+                _require_known(tx, runtime.settings.content_dir, scope, target)
                 switches.set_switch(
                     tx,
                     id=runtime.ids.new(),
@@ -119,12 +120,12 @@ def release(reason: str, by: str, as_json: bool, **chosen: Any) -> None:
     _say(as_json, {"released": scope, "target": target, "reason": reason})
 
 
-def _require_known(tx: Tx, scope: str, target: str) -> None:
+def _require_known(tx: Tx, folder: Path | None, scope: str, target: str) -> None:
     """Refuse what names nothing: a hold that stops nothing must not look like one."""
-    library = load_shipped({})
+    plans = list_known_plans(tx, folder)
     known = {
-        "plan": {name for plan in library.plans for name in (plan.id, plan.url)},
-        "topic": {plan.topic for plan in library.plans},
+        "plan": {name for plan in plans for name in (plan.id, plan.url)},
+        "topic": {plan.topic for plan in plans},
         "endpoint": {
             name
             for item in endpoints.list_endpoints(tx)

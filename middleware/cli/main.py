@@ -26,7 +26,7 @@ COMMANDS = {
     "ledger": "middleware.cli.ledger:ledger",
     "migrate": "middleware.cli.service:migrate_command",
     "patient": "middleware.cli.stewardship:patient",
-    "plan": "middleware.cli.content:plan",
+    "plan": "middleware.cli.plans:plan",
     "release": "middleware.cli.admin:release",
     "restore": "middleware.cli.stewardship:restore",
     "sandbox": "middleware.cli.sandbox:sandbox",

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 
-from mappings.content import read_library, shipped_resources
+from mappings.content_merge import Placed, read_placed
 from mappings.endpoint import Endpoint
 from mappings.errors import BadInputError, CareCueError
 from mappings.plan import Library, Plan
@@ -19,7 +19,7 @@ from middleware.cli.ledger import read_days
 from middleware.cli.output import fail, progress
 from middleware.settings import read_settings
 from middleware.storage import endpoints, rollouts
-from middleware.wiring.pipeline import library_factory
+from middleware.wiring.contents import list_in_force
 from middleware.wiring.rolling_out import switch_off, switch_on
 from middleware.wiring.runtime import Runtime, open_runtime
 from middleware.wiring.trying import try_plan
@@ -59,8 +59,8 @@ def dry_run(
         with open_runtime(read_settings()) as runtime:
             found = {}
             for one in _endpoints(runtime, endpoint):
-                live = library_factory()(one)
-                library = _draft(one, draft) if draft is not None else live
+                live = _library(runtime, one)
+                library = _library(runtime, one, draft) if draft else live
                 plan = _plan(library, plan_id)
                 progress(f"Reading what came in from {one.name} since {since} ago.")
                 begin = runtime.clock.now() - back
@@ -162,7 +162,7 @@ def _switch(plan_id: str, endpoint: str | None, switch: Any, as_json: bool) -> N
         with open_runtime(read_settings()) as runtime:
             done = []
             for one in _endpoints(runtime, endpoint):
-                plan = _plan(library_factory()(one), plan_id)
+                plan = _plan(_library(runtime, one), plan_id)
                 done.append(switch(runtime, plan, one))
     except CareCueError as error:
         fail(error)
@@ -189,13 +189,23 @@ def _plan(library: Library, plan_id: str) -> Plan:
     raise BadInputError(f"There is no plan {plan_id!r}; see carecue plan list.")
 
 
-def _draft(endpoint: Endpoint, file: Path) -> Library:
-    """Return the library with one PlanDefinition replaced by what a file holds."""
-    draft = read_json(file, "draft")
-    if not isinstance(draft, dict) or draft.get("resourceType") != "PlanDefinition":
-        raise BadInputError("The draft is no PlanDefinition.")
-    kept = [item for item in shipped_resources() if item["url"] != draft.get("url")]
-    return read_library([*kept, draft], endpoint.site.reviewers)
+def _library(
+    runtime: Runtime, endpoint: Endpoint, draft: Path | None = None
+) -> Library:
+    """Return the content in force at an endpoint, one plan replaced by a file's."""
+    folder = runtime.settings.content_dir
+    with runtime.database.tx() as tx:
+        placed = list_in_force(tx, folder, endpoint.id)
+    if draft is not None:
+        resource = read_json(draft, "draft")
+        if (
+            not isinstance(resource, dict)
+            or resource.get("resourceType") != "PlanDefinition"
+        ):
+            raise BadInputError("The draft is no PlanDefinition.")
+        kept = (item for item in placed if item.resource["url"] != resource.get("url"))
+        placed = (*kept, Placed(draft.name, resource))
+    return read_placed(placed, endpoint.site.reviewers)
 
 
 def _line(item: rollouts.Rollout) -> str:

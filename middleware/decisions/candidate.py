@@ -27,7 +27,8 @@ URGENT = frozenset(
 class StaffTask:
     """What a person is asked to do. ``key`` makes it once per cause.
 
-    ``priority`` is a FHIR request priority; ``due_at`` None means no deadline.
+    ``priority`` is a FHIR request priority; ``due_at`` None means no deadline; ``owner``
+    is the role that is asked, "" for whoever looks first.
     """
 
     key: str
@@ -35,6 +36,7 @@ class StaffTask:
     text: str
     priority: str
     due_at: datetime | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def _task(step: Step, verdict: Verdict, due: datetime) -> StaffTask | None:
             text=step.action.text,
             priority=step.action.priority,
             due_at=due,
+            owner=step.action.owner,
         )
     text = NEEDS_PERSON.get(verdict.reason)
     if text is None:

@@ -14,6 +14,7 @@ from mappings.nudge import REASONS
 from mappings.plan import Condition, Library, Plan, PlanAction, Wording
 from middleware.decisions.conditions import compile_condition, mentioned
 from middleware.decisions.environment import VARIABLES
+from middleware.decisions.examples import list_unclear
 from middleware.decisions.wording import check_wording, fill, variables
 
 BUILT_IN = frozenset({"context", "ucum", "sct", "loinc"})
@@ -25,7 +26,7 @@ SENTENCE_VALUES = {
     "visit_time": "10:30 AM",
     "activity_day": "Nov 24",
 }
-_SET = re.compile(r"\.(?:coded|memberOf)\('([^']*)'\)")
+_SET = re.compile(r"\.(?:coded|memberOf)\('([^'|]*)(?:\|[^']*)?'\)")
 _SAMPLE_SITE = Site(
     name="Northside Family Clinic",
     phone="(415) 555-0100",
@@ -50,6 +51,7 @@ def check_library(library: Library) -> tuple[str, ...]:
 def _plan_faults(plan: Plan, library: Library) -> Iterator[str]:
     for condition in plan.trigger_conditions.values():
         yield from _condition_faults(f"{plan.id}, trigger", condition, library)
+    yield from list_unclear(plan, library)
     for action in plan.actions:
         where = f"{plan.id}, {action.id}"
         for condition in (*action.conditions, *action.stops):

@@ -1,82 +1,24 @@
-"""FHIRPath conditions: compiled once, run on small lists, three answers.
-
-Our own functions do what the standard's date arithmetic does slowly or silently wrong:
-``asHours()`` turns a date into hours since 1970, ``coded('set')`` picks resources by
-value set in one pass, ``doneWithin(days)`` keeps what was done lately, ``statusWord()``
-and ``encounterClass()`` read R4 and R5 alike.
-"""
+"""FHIRPath conditions: compiled once, run on small lists, three answers."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
-from mappings.codes import encounter_class, has_member, status_word
-from mappings.instants import read_bounds, read_instant
 from mappings.plan import Condition
-from mappings.resource import Resource, codings_of, first_at
+from mappings.resource import Resource
+from middleware.decisions.functions import Answer, Environment, current, table
 
-ValueSets = Mapping[str, frozenset[tuple[str, str]]]
-NOT_DONE = frozenset(
-    {"not-done", "cancelled", "stopped", "entered-in-error", "registered", "unknown"}
-)
-DONE_PATHS = (
-    "performedDateTime",
-    "performedPeriod.end",
-    "performedPeriod.start",
-    "occurrenceDateTime",
-    "occurrencePeriod.end",
-    "effectiveDateTime",
-    "effectivePeriod.end",
-    "effectivePeriod.start",
-    "effectiveInstant",
-    "issued",
-    "recordedDate",
-)
+__all__ = ["Answer", "Environment", "answer", "evaluate", "evidence", "mentioned"]
+
 _VARIABLE = re.compile(r"%([A-Za-z]+)")
 # Variables, literals and operators: no path, and no function but not().
 _WORDS_ONLY = re.compile(
     r"%[A-Za-z]+|'[^'\\]*'|\b(?:in|and|or|not|true|false)\b|[\s()|=!.]"
 )
 _LIST_TAIL = re.compile(r"\.(?:exists|empty)\(\)$")
-
-
-@dataclass(frozen=True)
-class Environment:
-    """What conditions see: the variables, the value sets and the instant.
-
-    ``incomplete`` names variables whose reading failed: a condition that mentions one
-    is unknown. ``focus`` is the resource that the expression starts from. ``answers``
-    remembers what was evaluated: the steps of a plan share most of their conditions.
-    """
-
-    focus: Resource
-    variables: Mapping[str, Any]
-    value_sets: ValueSets
-    now: datetime
-    incomplete: frozenset[str] = frozenset()
-    answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """True, False, or None for unknown, and why it is unknown.
-
-    ``reason`` is plan-unknown when the expression failed, data-missing when the chart
-    has not what it asks for, and empty otherwise.
-    """
-
-    value: bool | None
-    reason: str = ""
-    detail: str = field(default="", compare=False)
-
-
-_current: ContextVar[Environment] = ContextVar("environment")
 
 
 def evaluate(condition: Condition, environment: Environment) -> bool | None:
@@ -124,11 +66,11 @@ def _run(expression: str, environment: Environment) -> list[Any]:
     words = tuple(environment.variables.get(name) for name in names)
     if names and all(type(word) is str for word in words):
         return list(_run_on_words(expression, names, words))
-    token = _current.set(environment)
+    token = current.set(environment)
     try:
         result = _compiled(expression)(environment.focus, dict(environment.variables))
     finally:
-        _current.reset(token)
+        current.reset(token)
     return list(result)
 
 
@@ -164,76 +106,11 @@ def evidence(condition: Condition, environment: Environment) -> tuple[Resource, 
 
 @functools.cache
 def _compiled(expression: str) -> Callable[..., list[Any]]:
-    table = {name: _entry(*entry) for name, entry in _FUNCTIONS.items()}
     # The web process never evaluates a condition: it starts without the engine.
     import fhirpathpy  # noqa: PLC0415
     from fhirpathpy.models import models  # noqa: PLC0415
 
     program: Callable[..., list[Any]] = fhirpathpy.compile(
-        expression, models["r4"], {"userInvocationTable": table}
+        expression, models["r4"], {"userInvocationTable": table()}
     )
     return program
-
-
-def _entry(function: Callable[..., Any], arity: dict[int, list[str]]) -> dict[str, Any]:
-    return {"fn": function, "arity": arity}
-
-
-def _hours(inputs: Iterable[Any]) -> list[float]:
-    return [read_instant(_text(item)).timestamp() / 3600 for item in inputs]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return str(getattr(value, "original_data", None) or getattr(value, "asStr", value))
-
-
-def _coded(inputs: Iterable[Any], name: str) -> list[Any]:
-    members = _current.get().value_sets[name]
-    return [item for item in inputs if has_member(members, _codes(item))]
-
-
-def _member_of(inputs: Iterable[Any], name: str) -> list[bool]:
-    members = _current.get().value_sets[name]
-    return [has_member(members, codings_of(item)) is not None for item in inputs]
-
-
-def _codes(resource: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(resource, dict):
-        return ()
-    return codings_of(resource.get("code")) + codings_of(resource.get("type"))
-
-
-def _done_within(inputs: Iterable[Any], days: float) -> list[Any]:
-    return [item for item in inputs if _is_done(item, float(days))]
-
-
-def _is_done(resource: Any, days: float) -> bool:
-    if not isinstance(resource, dict) or resource.get("status") in NOT_DONE:
-        return False
-    now = _current.get().now
-    for path in DONE_PATHS:
-        text = first_at(resource, path)
-        if isinstance(text, str):
-            latest = read_bounds(text)[1]
-            return (now - latest).total_seconds() <= days * 86400
-    return True
-
-
-def _status_words(inputs: Iterable[Any]) -> list[str]:
-    return [status_word(item) for item in inputs]
-
-
-def _classes(inputs: Iterable[Any]) -> list[str]:
-    return [encounter_class(item) for item in inputs]
-
-
-_FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[int, list[str]]]] = {
-    "asHours": (_hours, {0: []}),
-    "coded": (_coded, {1: ["String"]}),
-    "memberOf": (_member_of, {1: ["String"]}),
-    "doneWithin": (_done_within, {1: ["Number"]}),
-    "statusWord": (_status_words, {0: []}),
-    "encounterClass": (_classes, {0: []}),
-}

@@ -32,6 +32,7 @@ from mappings.preference import OwnRecord
 from mappings.resource import Resource, first_at
 from middleware.decisions.conditions import Environment
 from middleware.decisions.focus import Activity
+from middleware.decisions.functions import exact
 from middleware.decisions.safety import read_disposition
 
 VISITS_BACK = timedelta(days=215)
@@ -80,6 +81,7 @@ def make_environment(
     variables: dict[str, Any] = {
         **{name: list(chart.of(kind)) for name, kind in LISTS.items()},
         **_narrowed(chart, about),
+        "observations": [exact(item) for item in chart.of("Observation")],
         **_words(chart, library, endpoint, about),
         "sent": [
             {"topic": item.topic, "sentAt": write_instant(item.sent_at)}
@@ -91,6 +93,7 @@ def make_environment(
         variables=variables,
         value_sets=library.value_sets,
         now=about.now,
+        find=chart.find,
         incomplete=frozenset(name for name, kind in LISTS.items() if kind in unread),
     )
 

@@ -26,6 +26,7 @@ from middleware.stages.merging import (
     store_merges,
 )
 from middleware.stages.news import new_event
+from middleware.stages.withdrawing import list_step_tasks
 from middleware.storage import events, inbox, merging, nudges, reviews
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
@@ -48,7 +49,10 @@ class PersonWork:
         """Take back, or over to another record, what was planned."""
         with context.database.tx() as tx:
             known = merging.find_survivors(tx, self.endpoint.id, {self.name})
-            planned = nudges.list_open_nudges(tx, self.endpoint.id, self.name)
+            planned = bool(
+                nudges.list_open_nudges(tx, self.endpoint.id, self.name)
+                or list_step_tasks(tx, self.endpoint, [self.name])
+            )
         woken: set[tuple[str, int]] = set()
         wanted = self.name in known or self._turns()
         reading = self._read(context, now) if wanted else None

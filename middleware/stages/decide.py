@@ -32,6 +32,7 @@ from middleware.stages.people import own_records
 from middleware.stages.planning import Decided, keep_times, store_candidates
 from middleware.stages.staff import ask_person
 from middleware.stages.undoing import ask_about_told, let_go_on
+from middleware.stages.withdrawing import list_step_tasks, withdraw_tasks
 from middleware.storage import decision_log, endpoints, events, nudges, people
 from middleware.storage.connecting import Tx
 from middleware.storage.shards import Held, check_epochs
@@ -127,6 +128,7 @@ def _weigh(
     opened: dict[str, list[Nudge]] = {}
     for nudge in nudges.list_open_nudges(tx, endpoint.id, *charts):
         opened.setdefault(nudge.patient, []).append(nudge)
+    waiting = list_step_tasks(tx, endpoint, charts)
     found: list[Decided] = []
     for event, chart in reads:
         parts = (chart, own[event.patient], library, endpoint, now)
@@ -143,7 +145,11 @@ def _weigh(
         joined = join_candidates([*candidates, *(one for _, one in again)])
         fresh, planned = joined[: len(candidates)], joined[len(candidates) :]
         pairs = [(nudge, one) for (nudge, _), one in zip(again, planned, strict=True)]
-        found.append(Decided(event, fresh, pairs))
+        asked = [
+            (task, decide_nudge(step, *parts))
+            for task, step in waiting.get(event.patient, ())
+        ]
+        found.append(Decided(event, fresh, pairs, asked))
     return found
 
 
@@ -151,7 +157,8 @@ def _ask(
     context: StageContext, tx: Tx, endpoint: Endpoint, item: Decided, now: datetime
 ) -> bool:
     """Ask for what only a person can do; tell whether anything was asked."""
-    event, asked = item.event, False
+    event = item.event
+    asked = withdraw_tasks(context, tx, endpoint, item.tasks, now)
     for candidate in (*(one for _, one in item.again), *item.candidates):
         if candidate.task is not None:
             task, asked = candidate.task, True
@@ -212,6 +219,7 @@ def ask_task(
         now=now,
         due_at=task.due_at,
         key=f"{endpoint.id}|{task.key}",
+        owner=task.owner,
     )
 
 

@@ -19,17 +19,22 @@ from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import DecisionRow, insert_decisions
 from middleware.storage.ledger import count_candidates
 from middleware.storage.nudges import upsert_nudges
+from middleware.storage.tasks import TaskRow
 
 Made = tuple[Event, Candidate, Nudge | None]
 
 
 @dataclass(frozen=True)
 class Decided:
-    """What came of one event: new candidates, and what was planned before, again."""
+    """What came of one event: new candidates, and what was planned before, again.
+
+    ``tasks`` are the open tasks of plans' steps, weighed again too.
+    """
 
     event: Event
     candidates: Sequence[Candidate]
     again: Sequence[tuple[Nudge, Candidate]]
+    tasks: Sequence[tuple[TaskRow, Candidate]] = ()
 
 
 def keep_times(

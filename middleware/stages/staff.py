@@ -11,6 +11,7 @@ from mappings.communication import write_task
 from mappings.endpoint import Endpoint
 from mappings.resource import Resource
 from middleware.stages.context import StageContext
+from middleware.stages.withdrawing import amend_task
 from middleware.storage import outbox, tasks
 from middleware.storage.connecting import Tx
 
@@ -29,10 +30,14 @@ def ask_person(
     nudge_id: str | None = None,
     due_at: datetime | None = None,
     key: str | None = None,
+    owner: str = "",
 ) -> str:
-    """Store a staff task, once per ``key``, and queue its FHIR Task; return its id."""
+    """Store a staff task, once per ``key``, and queue its FHIR Task; return its id.
+
+    One that was withdrawn is asked for again. ``owner`` is the role that is asked.
+    """
     identifier = f"task-{key}" if key else context.ids.new()
-    asked = {"priority": priority, "reason": reason, "text": text}
+    asked = {"priority": priority, "reason": reason}
     stored = tasks.insert_task(
         tx,
         id=identifier,
@@ -41,6 +46,7 @@ def ask_person(
         nudge_id=nudge_id,
         now=now,
         due_at=due_at,
+        text=f"{owner}: {text}" if owner else text,
         **asked,
     )
     if stored:
@@ -50,9 +56,15 @@ def ask_person(
             endpoint=endpoint,
             authored_on=now,
             due_at=due_at,
+            text=text,
+            owner=owner,
             **asked,
         )
         _queue(context, tx, endpoint, shard, resource, now)
+        return identifier
+    again = tasks.reopen_task(tx, identifier, due_at, now)
+    if again is not None:
+        amend_task(context, tx, endpoint, again, "requested", now)
     return identifier
 
 

@@ -15,9 +15,11 @@ from mappings.endpoint import Endpoint
 from mappings.event import TAKEN_BACK, Event, EventKind
 from mappings.instants import find_instant
 from mappings.nudge import Nudge
+from mappings.resource import Resource
 from middleware.decisions.focus import event_instant
 from middleware.stages.context import StageContext
 from middleware.stages.staff import ask_person
+from middleware.stages.withdrawing import list_foci
 from middleware.storage import nudges
 from middleware.storage.connecting import Tx
 
@@ -29,6 +31,18 @@ UNDOES_READMISSION = frozenset(
         EventKind.ENCOUNTER_CANCELLED,
         EventKind.ENCOUNTER_CORRECTED,
         EventKind.ENCOUNTER_UNDONE,
+        EventKind.RESOURCE_DELETED,
+        EventKind.RESOURCE_MOVED,
+    }
+)
+# A follow-up visit that had stopped a message is not to be, or not then.
+UNDOES_BOOKING = frozenset(
+    {
+        EventKind.APPOINTMENT_CANCELLED,
+        EventKind.APPOINTMENT_NOSHOW,
+        EventKind.APPOINTMENT_RESCHEDULED,
+        EventKind.APPOINTMENT_UNBOOKED,
+        EventKind.APPOINTMENT_UNDONE,
         EventKind.RESOURCE_DELETED,
         EventKind.RESOURCE_MOVED,
     }
@@ -73,24 +87,40 @@ def ask_about_told(
 def let_go_on(
     tx: Tx, endpoint: Endpoint, event: Event, chart: Chart, now: datetime
 ) -> list[Event]:
-    """Return the earlier stays to decide on again, for a readmission was none.
+    """Return what to decide on again: a readmission was none, a visit is not to be.
 
-    They are decided on with this event's chart; their keys keep each message one.
+    It is decided on with this event's chart; its keys keep each message one.
     """
-    if event.kind not in UNDOES_READMISSION:
+    reasons = {"readmitted": UNDOES_READMISSION, "already-booked": UNDOES_BOOKING}
+    undone = [reason for reason, kinds in reasons.items() if event.kind in kinds]
+    if not undone:
         return []
-    foci = nudges.list_readmitted(tx, endpoint.id, event.patient, now)
-    found = ((name, chart.find(name)) for name in foci if name != event.focus)
+    foci = [
+        *nudges.list_stopped(tx, endpoint.id, event.patient, undone, now),
+        *list_foci(tx, endpoint, event.patient, undone),
+    ]
+    names = dict.fromkeys(name for name in foci if name != event.focus)
+    found = ((name, chart.find(name)) for name in names)
     return [
         replace(
             event,
-            kind=EventKind.ENCOUNTER_CORRECTED,
+            kind=kind,
             focus=name,
-            occurred_at=event_instant(stay, event.occurred_at),
+            occurred_at=event_instant(focus, event.occurred_at),
         )
-        for name, stay in found
-        if stay is not None
+        for name, focus in found
+        if focus is not None and (kind := _kind_of(focus)) is not None
     ]
+
+
+def _kind_of(focus: Resource) -> EventKind | None:
+    """Return as what a focus is decided on again; None where it starts nothing."""
+    match focus.get("resourceType"):
+        case "Encounter":
+            return EventKind.ENCOUNTER_CORRECTED
+        case "Appointment" if focus.get("status") == "noshow":
+            return EventKind.APPOINTMENT_NOSHOW
+    return None
 
 
 def _is_ahead(told: list[Nudge], now: datetime) -> bool:

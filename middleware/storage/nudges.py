@@ -122,13 +122,15 @@ def is_concerned(tx: Tx, endpoint_id: str, patient: str, focus: str) -> bool:
     return bool(row and row["concerned"])
 
 
-def list_readmitted(tx: Tx, endpoint_id: str, patient: str, now: datetime) -> list[str]:
-    """List the stays whose messages another stay stopped, and would still be in time."""
+def list_stopped(
+    tx: Tx, endpoint_id: str, patient: str, reasons: Sequence[str], now: datetime
+) -> list[str]:
+    """List the foci whose messages ended for these reasons and would still be in time."""
     rows = tx.execute(
         "SELECT DISTINCT focus FROM nudge WHERE endpoint_id = %s AND patient = %s "
-        "AND state = 'cancelled' AND reason = 'readmitted' AND expires_at > %s "
+        "AND state = 'cancelled' AND reason = ANY(%s) AND expires_at > %s "
         "ORDER BY focus",
-        (endpoint_id, patient, now),
+        (endpoint_id, patient, list(reasons), now),
     )
     return [row["focus"] for row in rows]
 

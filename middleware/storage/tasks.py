@@ -28,7 +28,7 @@ class WrittenTask:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """A row of ``staff_task``; ``state`` requested or completed.
+    """A row of ``staff_task``; ``state`` requested, completed or withdrawn.
 
     ``priority`` is routine, urgent, asap or stat (FHIR request-priority); ``reason``
     a code of :data:`mappings.nudge.REASONS`. Tasks with the reason
@@ -72,6 +72,52 @@ def insert_task(
         (id, endpoint_id, patient, nudge_id, priority, reason, text, now, due_at),
     )
     return inserted.rowcount == 1
+
+
+def reopen_task(
+    tx: Tx, task_id: str, due_at: datetime | None, now: datetime
+) -> TaskRow | None:
+    """Ask again for what was withdrawn, from ``now`` on; None when it was not."""
+    row = tx.execute(
+        "UPDATE staff_task SET state = 'requested', done_by = NULL, done_at = NULL, "  # noqa: S608 -- a constant
+        "created_at = %s, due_at = %s WHERE id = %s AND state = 'withdrawn' "
+        f"RETURNING {_COLUMNS}",
+        (now, due_at, task_id),
+    ).fetchone()
+    return TaskRow(**row) if row else None
+
+
+def withdraw_task(tx: Tx, task_id: str, reason: str, now: datetime) -> bool:
+    """Take a task back, its cause is gone; False when it is not open."""
+    withdrawn = tx.execute(
+        "UPDATE staff_task SET state = 'withdrawn', done_by = %s, done_at = %s "
+        "WHERE id = %s AND state = 'requested'",
+        (f"withdrawn: {reason}", now, task_id),
+    )
+    return withdrawn.rowcount == 1
+
+
+def list_open_of(tx: Tx, endpoint_id: str, patients: list[str]) -> list[TaskRow]:
+    """List the open tasks about these patients, oldest first."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM staff_task WHERE state = 'requested' "  # noqa: S608 -- a constant
+        "AND endpoint_id = %s AND patient = ANY(%s) ORDER BY created_at, id",
+        (endpoint_id, patients),
+    )
+    return [TaskRow(**row) for row in rows]
+
+
+def list_withdrawn(
+    tx: Tx, endpoint_id: str, patient: str, reasons: list[str]
+) -> list[TaskRow]:
+    """List the tasks about a patient that were withdrawn for one of these reasons."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM staff_task WHERE state = 'withdrawn' "  # noqa: S608 -- a constant
+        "AND endpoint_id = %s AND patient = %s AND done_by = ANY(%s) "
+        "ORDER BY created_at, id",
+        (endpoint_id, patient, [f"withdrawn: {reason}" for reason in reasons]),
+    )
+    return [TaskRow(**row) for row in rows]
 
 
 def list_open_tasks(

@@ -71,7 +71,7 @@ def check_endpoint(
         endpoint=endpoint,
         keys=signing_keys(runtime),
         clock=runtime.clock,
-        needs=find_needs(endpoint, library_factory()(endpoint)),
+        needs=find_needs(endpoint, library_factory(runtime)(endpoint)),
         public_url=runtime.settings.public_url,
         caller=Caller(runtime.clock, patience, endpoint_reach(endpoint), ca_file),
         patience=patience,

@@ -26,7 +26,7 @@ def forecast_patient(
     now = runtime.clock.now()
     with runtime.database.tx() as tx:
         endpoint = _endpoint(tx, patient, endpoint_name)
-    library = library_factory()(endpoint)
+    library = library_factory(runtime)(endpoint)
     api = fhir_factory(runtime)(endpoint)
     chart = fetch_surviving(api, library, patient, now).chart
     patient = reference_of(chart.patient)

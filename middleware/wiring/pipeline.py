@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable
 
-from mappings.content import load_shipped
 from mappings.delivery import Message
 from mappings.endpoint import Endpoint, EndpointKind
 from mappings.plan import Library
@@ -20,6 +18,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.lanes import Lanes
 from middleware.storage import endpoints
 from middleware.storage.shards import Held
+from middleware.wiring.contents import Contents
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.signing import KeyRing
 from middleware.worker import Step
@@ -60,21 +59,10 @@ def fhir_factory(runtime: Runtime) -> Callable[[Endpoint], FhirApi]:
     return make
 
 
-def library_factory() -> Callable[[Endpoint], Library]:
-    """Return what reads the shipped content once per set of reviewers."""
-
-    @functools.cache
-    def load(reviewers: tuple[tuple[str, str], ...], off: frozenset[str]) -> Library:
-        whole = load_shipped(dict(reviewers))
-        kept = tuple(plan for plan in whole.plans if plan.id not in off)
-        return Library(kept, whole.wordings, whole.value_sets, whole.dispositions)
-
-    def make(endpoint: Endpoint) -> Library:
-        site = endpoint.site
-        reviewers = tuple(sorted(site.reviewers.items()))
-        return load(reviewers, frozenset(site.plans_off))
-
-    return make
+def library_factory(runtime: Runtime) -> Callable[[Endpoint], Library]:
+    """Return what gives each endpoint its library, and notices when content changes."""
+    folder = runtime.settings.content_dir
+    return Contents(runtime.database, runtime.clock, folder).library
 
 
 def stage_context(runtime: Runtime) -> StageContext:
@@ -89,7 +77,7 @@ def stage_context(runtime: Runtime) -> StageContext:
         channels=open_channels(
             ChannelParts(settings, runtime.clock, _allowed(runtime))
         ),
-        library=library_factory(),
+        library=library_factory(runtime),
         status_base=settings.public_url,
         lanes=Lanes(tell=make_teller(runtime.database, runtime.ids.new())),
     )

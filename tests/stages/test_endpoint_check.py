@@ -372,7 +372,7 @@ def test_an_audience_that_is_another_name_for_the_same_server(site: Site) -> Non
 
 
 def test_what_is_needed_comes_from_the_plans(site: Site) -> None:
-    library = library_factory()(site.endpoint)
+    library = library_factory(site.runtime)(site.endpoint)
     needs = find_needs(site.endpoint, library)
     assert {"Patient", "Encounter", "Condition", "Consent"} == needs.safety
     assert "olorectal" in needs.reads["DiagnosticReport"]

@@ -43,7 +43,7 @@ def turn(world: World) -> int:
         with shards.hold(world.database, "review", shard) as held:
             assert held is not None
             now = world.clock.now()
-            while done := reviewing.step(world.context, shard, held.epoch, now):
+            while done := reviewing.step(world.context, {shard: held.epoch}, now):
                 total += done
     return total
 

@@ -132,7 +132,9 @@ def test_set_nudge_changes_what_is_given(database):
         ("event-undone", False, NudgeState.PLANNED),
         ("appointment-cancelled", True, NudgeState.CANCELLED),
         ("deceased", False, NudgeState.CANCELLED),
-        ("already-booked", False, NudgeState.CANCELLED),
+        ("already-booked", False, NudgeState.PLANNED),
+        ("already-booked", True, NudgeState.CANCELLED),
+        ("window-passed", False, NudgeState.CANCELLED),
     ],
 )
 def test_a_cancelled_nudge_opens_again_only_where_its_reason_has_gone(
