@@ -74,6 +74,8 @@ class Site:
     plans_on: tuple[str, ...] = ()
     review_days: float = 7
     opt_out_percent: float = 3
+    on_call: str = ""
+    on_call_manager: str = ""
     disposition_map: dict[str, str] = field(default_factory=dict)
 
 

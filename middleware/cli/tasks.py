@@ -1,4 +1,4 @@
-"""Tasks for staff: what waits for a person, and saying that it was done."""
+"""Tasks for staff: what waits for a person, and saying that it is seen to, or done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
 from middleware.stages.settled import end_task, trust_address
-from middleware.storage import tasks
+from middleware.storage import audit, pages, tasks
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import open_runtime
 
@@ -53,6 +53,31 @@ def list_(as_json: bool) -> None:
             f"{row.priority:8} {row.created_at:%Y-%m-%d %H:%M}  {row.patient or '-'}  "
             f"{row.text}\n         {row.id}"
         )
+
+
+@task.command()
+@click.argument("task_id")
+@click.option("--by", required=True, help="Who sees to it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def take(task_id: str, by: str, as_json: bool) -> None:
+    """Say that you see to a task; the people on call are not called for it any more.
+
+    \b
+    Example:
+      carecue task take 'task-reply|12|north|Patient/4' --by "A. Mehta"
+    """
+    try:
+        with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
+            now = runtime.clock.now()
+            if not pages.take_task(tx, task_id, by, now):
+                raise BadInputError(f"There is no open task {task_id}.")
+            audit.insert_audit(tx, by, "task-taken", now, subject=task_id)
+    except CareCueError as error:
+        fail(error)
+    if as_json:
+        click.echo(orjson.dumps({"taken": task_id, "by": by}))
+    else:
+        click.echo(f"Taken by {by}: {task_id}")
 
 
 @task.command()

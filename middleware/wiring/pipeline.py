@@ -94,10 +94,14 @@ def _allowed(runtime: Runtime) -> Callable[[Message], bool]:
         return (
             endpoint.kind is EndpointKind.PRODUCTION
             or "*" in endpoint.allow_list
-            or message.address in endpoint.allow_list
+            or message.address in (*endpoint.allow_list, *_on_call(endpoint))
         )
 
     return allowed
+
+
+def _on_call(endpoint: Endpoint) -> tuple[str, ...]:
+    return tuple(filter(None, (endpoint.site.on_call, endpoint.site.on_call_manager)))
 
 
 def bind_step(step: Callable[..., int], context: StageContext) -> Step:

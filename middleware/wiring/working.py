@@ -12,6 +12,7 @@ from middleware.clock import SystemClock
 from middleware.stages import patients
 from middleware.stages.context import StageContext
 from middleware.stages.control import control_subscriptions
+from middleware.stages.escalating import escalate_tasks, probe_escalation
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.recover import recover_subscriptions
@@ -37,6 +38,8 @@ RECOVER_EVERY = timedelta(seconds=2)
 ORPHANS_EVERY = timedelta(seconds=2)
 GENERATION_EVERY = timedelta(minutes=1)
 RETENTION_EVERY = timedelta(days=1)
+ESCALATE_EVERY = timedelta(seconds=10)
+PROBE_EVERY = timedelta(hours=1)
 OBJECTIONS_EVERY = timedelta(minutes=1)
 
 
@@ -70,6 +73,8 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         Periodic("orphans", ORPHANS_EVERY, lambda: wake_orphans(context)),
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
         Periodic("objections", OBJECTIONS_EVERY, lambda: _pause(runtime)),
+        Periodic("escalate", ESCALATE_EVERY, lambda: _escalate(context)),
+        Periodic("probe", PROBE_EVERY, lambda: _probe(context)),
         Periodic("retention", RETENTION_EVERY, lambda: _forget(runtime)),
     )
     ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, periodic)
@@ -101,6 +106,14 @@ def _close_tasks(context: StageContext) -> None:
 
 def _note(runtime: Runtime) -> None:
     note_generation(runtime)
+
+
+def _escalate(context: StageContext) -> None:
+    escalate_tasks(context)
+
+
+def _probe(context: StageContext) -> None:
+    probe_escalation(context)
 
 
 def _pause(runtime: Runtime) -> None:
