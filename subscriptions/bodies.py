@@ -15,21 +15,13 @@ _DRAINED = 64 * 1024 * 1024
 _PIECE = 64 * 1024
 
 
-def throw_away(reader: Reader, request: Incoming) -> None:
-    """Have a body read to its end that nobody wants.
-
-    A server that is answered before it has sent everything sees a broken pipe.
-    """
-    if request.has_body() and request.length() <= _DRAINED:
-        reader.throw_away(lambda: _read_whole(request.stream()))
-
-
 def read_body(
     reader: Reader, request: Incoming, until: float, sender: str
 ) -> bytes | None:
     """Read the body to its end; None when it is too large.
 
-    TimeoutError when it does not come in time, NotificationError when it breaks off.
+    TimeoutError when it does not come in time (UnfinishedError: it is still read),
+    NotificationError when it breaks off.
     """
     if not request.has_body():
         return b""

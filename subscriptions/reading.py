@@ -3,7 +3,7 @@
 A WSGI server hands bodies over as they come, and a read cannot be broken off: whoever
 sends one byte a minute would hold the thread that has to answer. Here a few threads do
 nothing but read, and the one that answers waits for them until its time is over. No
-sender has more than its share of them, and who has proved nothing has the least.
+sender has more than its share of them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,17 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 READERS = 256
-# Of one sender, and of all that are read only to be thrown away.
+# Of one sender.
 SHARE = 64
-_NOBODY = ""
+
+
+class UnfinishedError(TimeoutError):
+    """The time is over and the body is still being read; ``wait`` returns at its end."""
+
+    def __init__(self, wait: Callable[[], object]) -> None:
+        super().__init__("the body did not come in time")
+        self.wait = wait
+
 
 Source: TypeAlias = Callable[[], bytes | None]
 
@@ -39,26 +47,19 @@ class Reader:
         self._taken: Counter[str] = Counter()
 
     def read(self, source: Source, until: float, sender: str) -> bytes | None:
-        """Return what ``source`` reads; TimeoutError when ``until`` comes before.
+        """Return what ``source`` reads; UnfinishedError when ``until`` comes before.
 
         ``until`` is in seconds of the monotonic clock. What ``source`` raises is
-        raised here.
+        raised here. TimeoutError when too many are read already.
         """
         reading = _Read(source, sender)
         if not self._begin(reading):
             raise TimeoutError("every reader waits for a slow sender")
         if not reading.done.acquire(timeout=max(until - time.monotonic(), 0.0)):
-            raise TimeoutError("the body did not come in time")
+            raise UnfinishedError(reading.done.acquire)
         if reading.fault is not None:
             raise reading.fault
         return reading.content
-
-    def throw_away(self, source: Source) -> None:
-        """Have it read for nobody, so that its sender sees no broken pipe.
-
-        Nobody waits for it. Where many are read so already it is not read.
-        """
-        self._begin(_Read(source, _NOBODY))
 
     def _begin(self, reading: _Read) -> bool:
         """Give it to a thread; False when its sender, or all, have too many."""

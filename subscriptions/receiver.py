@@ -8,22 +8,24 @@ the database. Sources: FHIR R4 Subscription, rest-hook; Subscriptions R5 Backpor
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from mappings.errors import NotificationError, StorageError
-from subscriptions.bodies import read_body, throw_away
+from subscriptions.bodies import read_body
 from subscriptions.buckets import Buckets
 from subscriptions.incoming import Incoming, read_incoming
 from subscriptions.notification import Notification
 from subscriptions.parsing import parse_notification
 from subscriptions.proving import Given, Proof, is_proved
-from subscriptions.reading import Reader
+from subscriptions.reading import Reader, UnfinishedError
 from subscriptions.receiver_answers import (
     Answer,
     accept,
@@ -37,6 +39,8 @@ from subscriptions.unpacking import LARGEST_BODY, unpack
 # The answer itself takes a moment: 1.5 s are the limit.
 WORK_SECONDS = 1.4
 # What may be kept for the record; secrets and cookies are not among them.
+# So many deliveries are worked on at a time; more would only be in each other's way.
+PLACES = 32
 _KEPT_HEADERS = (
     "Content-Type",
     "User-Agent",
@@ -125,6 +129,7 @@ class _Parts:
     clock: Clock
     reader: Reader
     buckets: Buckets
+    places: threading.Semaphore
 
 
 def make_receiver(
@@ -135,9 +140,15 @@ def make_receiver(
     reader: Reader | None = None,
 ) -> WSGIApplication:
     """Make the WSGI application for ``/hooks/<key>[/<type>/<id>]``."""
-    parts = _Parts(store, clock, reader or Reader(), buckets or Buckets())
+    parts = _Parts(
+        store,
+        clock,
+        reader or Reader(),
+        buckets or Buckets(),
+        threading.Semaphore(PLACES),
+    )
 
-    def receive(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
+    def receive(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         return _receive(parts, read_incoming(environ)).send(start)
 
     return receive
@@ -150,14 +161,9 @@ def _receive(parts: _Parts, request: Incoming) -> Answer:
     if request.method not in _METHODS and not asks:
         return refuse_method()
     try:
-        registered = _admit(parts, request, until)
+        registered, body = _admit(parts, request, until)
         if registered is None:
-            return _refuse_unproved()
-        body = read_body(parts.reader, request, until, registered.subscription_id)
-        if registered.proof == Proof.HMAC:
-            registered = _find_signer(parts.store, request, body, until)
-        if registered is None:
-            return _refuse_unproved()
+            return refuse(401, "login", "The notification was not authenticated.")
         if body is None:
             text = f"The body is larger than {LARGEST_BODY} bytes."
             return refuse(413, "too-long", text)
@@ -165,14 +171,23 @@ def _receive(parts: _Parts, request: Incoming) -> Answer:
             return postpone("throttled", "Too many at once; send it again.", 1)
         if asks:
             return allow(origin or "")
-        received = _read(parts.clock.now(), request, body)
-        _keep(parts.store, registered, received, until)
+        with _place(parts.places, until):
+            received = _read(parts.clock.now(), request, body)
+            _keep(parts.store, registered, received, until)
     except NotificationError as error:
         return refuse(error.status, "invalid", error.message)
+    except UnfinishedError as error:
+        # What is read may not be answered for good: the server would wait for the end
+        # of the body, and everybody with it.
+        return replace(_ask_again(), after=error.wait)
     except (StorageError, TimeoutError):
-        return postpone("transient", "It cannot be kept now; send it again.")
+        return _ask_again()
     echo = received.notification.echo if received.notification else None
     return accept(message=request.tail.strip("/") == _MESSAGE, echo=echo)
+
+
+def _ask_again() -> Answer:
+    return postpone("transient", "It cannot be kept now; send it again.")
 
 
 def _keep(
@@ -206,19 +221,27 @@ def _read(now: datetime, request: Incoming, body: bytes) -> Received:
     return Received(now, method, tail, kept, body, notification, fault)
 
 
-def _admit(parts: _Parts, request: Incoming, until: float) -> Registered | None:
-    """Return whose body is waited for; any other is thrown away."""
-    registered = None
+@contextlib.contextmanager
+def _place(places: threading.Semaphore, until: float) -> Iterator[None]:
+    if not places.acquire(timeout=max(until - time.monotonic(), 0.0)):
+        raise TimeoutError("too many at once")
     try:
-        registered = _find_sender(parts.store, request, until)
+        yield
     finally:
-        if registered is None:
-            throw_away(parts.reader, request)
-    return registered
+        places.release()
 
 
-def _refuse_unproved() -> Answer:
-    return refuse(401, "login", "The notification was not authenticated.")
+def _admit(
+    parts: _Parts, request: Incoming, until: float
+) -> tuple[Registered | None, bytes | None]:
+    """Return who proved to be the sender, and the body, which is read for no other."""
+    registered = _find_sender(parts.store, request, until)
+    if registered is None:
+        return None, None
+    body = read_body(parts.reader, request, until, registered.subscription_id)
+    if registered.proof == Proof.HMAC:
+        registered = _find_signer(parts.store, request, body, until)
+    return registered, body
 
 
 def _find_sender(

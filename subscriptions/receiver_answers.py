@@ -7,6 +7,7 @@ Grid, endpoint validation.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from wsgiref.types import StartResponse
@@ -21,19 +22,24 @@ METHODS = "POST, PUT, DELETE"
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back."""
+    """What is sent back; ``after`` is waited for when it has been."""
 
     status: int
     body: bytes
     content_type: str = JSON_TYPE
     headers: tuple[tuple[str, str], ...] = ()
+    after: Callable[[], object] | None = None
 
-    def send(self, start: StartResponse) -> list[bytes]:
+    def send(self, start: StartResponse) -> Iterable[bytes]:
         """Send it as a WSGI application does."""
         length = ("Content-Length", str(len(self.body)))
         told = [("Content-Type", self.content_type), length, *self.headers]
         start(f"{self.status} {HTTPStatus(self.status).phrase}", told)
-        return [self.body]
+        return [self.body] if self.after is None else self._hold(self.after)
+
+    def _hold(self, after: Callable[[], object]) -> Iterator[bytes]:
+        yield self.body
+        after()
 
 
 def accept(*, message: bool = False, echo: str | None = None) -> Answer:

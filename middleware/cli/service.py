@@ -17,9 +17,11 @@ from middleware.settings import environment_of, read_settings
 from middleware.storage.database import Database
 from middleware.storage.migrate import migrate
 from middleware.wiring.runtime import wait_for_database
+from subscriptions.reading import READERS
 
-# What they have at the same time is kept with one commit; each only waits for it.
-THREADS = 16
+# A body that never ends holds the thread that answered it; there are more threads than
+# such bodies are read. They are made when they are needed.
+THREADS = READERS + 32
 # A process that was told to end while it began may never notice. Twice this is less
 # than what supervisors wait before they kill, and more than any answer takes.
 END_SECONDS = 5
