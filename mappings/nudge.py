@@ -89,6 +89,7 @@ REASONS: dict[str, Reason] = _table(
     ("not-allow-listed", _H, "This number may not be reached outside production."),
     ("restore-unchecked", _H, "The database was restored and not yet reconciled."),
     ("sensitive", _H, "The matter is sensitive: a person decides how to reach out."),
+    ("long-silent", _H, "Nothing was heard of a frail patient for half a year."),
     ("minor", _H, "The patient is a minor: a person decides whom to reach."),
     ("patient-unknown", _H, "The patient of this event cannot be read."),
     ("channel-down", _H, "The channel is not taking messages right now."),
@@ -154,6 +155,11 @@ NEEDS_PERSON: dict[str, str] = {
     "sensitive": (
         "A message was held because the matter is sensitive. Decide how to reach the "
         "patient; nothing is sent by itself."
+    ),
+    "long-silent": (
+        "A preventive message was held: the patient is 80 or older, or seriously ill, and "
+        "nothing was heard for half a year. Make sure that they are there to be written "
+        "to, and record what they say about messages."
     ),
     "minor": (
         "A message was held because the patient is a minor. Decide whom to reach; "

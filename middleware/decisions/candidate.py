@@ -16,7 +16,7 @@ from middleware.decisions.routing import Route
 from middleware.decisions.wording import Words, fill, plain_name, short_day, time_words
 
 PER_PATIENT = frozenset(
-    {"minor", "language-missing", "wording-missing", "record-inactive"}
+    {"minor", "language-missing", "wording-missing", "record-inactive", "long-silent"}
 )
 URGENT = frozenset(
     {"disposition-unknown", "disposition-other", "disposition-died", "sensitive"}

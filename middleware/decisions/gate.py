@@ -34,6 +34,7 @@ from middleware.decisions.safety import (
     check_switches,
 )
 from middleware.decisions.scheduling import READY, choose_time, planned_time
+from middleware.decisions.silence import check_silence
 from middleware.decisions.wording import Words, variables, write_words
 
 FRESH = timedelta(seconds=60)
@@ -225,6 +226,9 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
         check_pause(case.profile, case.now if at_send else max(due, case.now)),
         check_replies(case.own),
         check_minor(case.chart, case.profile, case.now, case.zone),
+        check_silence(
+            step.plan, case.chart, case.own, case.library, case.now, case.zone
+        ),
         check_sensitive(case.chart, case.library, focus),
         None if step.plan.topic == VISITS else check_inpatient(case.chart, focus),
     )
