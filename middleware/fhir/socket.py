@@ -73,8 +73,7 @@ def open_socket(
     require_no_transaction("a WebSocket")
     secure = _check(url, base, hosts)
     context = ssl.create_default_context(cafile=ca_file) if secure else None
-    reach = read_reach(url, private_network=private_network)
-    stack = ExitStack()
+    reach, stack = read_reach(url, private_network=private_network), ExitStack()
     try:
         connection = stack.enter_context(
             connect(

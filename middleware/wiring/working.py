@@ -61,9 +61,24 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         concurrency=runtime.settings.worker_concurrency,
     )
     listeners = Listeners(socket_ports(context))
+    ticker = Ticker(
+        runtime.database, runtime.wakes, runtime.clock, _periodic(runtime, context)
+    )
+    ticker.start()
+    listeners.start()
+    try:
+        worker.run(stop)
+    finally:
+        ticker.stop()
+        listeners.stop()
+        wakes.close()
+
+
+def _periodic(runtime: Runtime, context: StageContext) -> tuple[Periodic, ...]:
+    """Return what is done in turns, by whichever worker comes first."""
     poll_every = timedelta(seconds=runtime.settings.poll_seconds)
     ports = control_ports(runtime, context)
-    periodic = (
+    return (
         Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
         Periodic("track", TRACK_EVERY, lambda: _track(context)),
         Periodic("control", CONTROL_EVERY, lambda: control_subscriptions(ports)),
@@ -77,15 +92,6 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         Periodic("probe", PROBE_EVERY, lambda: _probe(context)),
         Periodic("retention", RETENTION_EVERY, lambda: _forget(runtime)),
     )
-    ticker = Ticker(runtime.database, runtime.wakes, runtime.clock, periodic)
-    ticker.start()
-    listeners.start()
-    try:
-        worker.run(stop)
-    finally:
-        ticker.stop()
-        listeners.stop()
-        wakes.close()
 
 
 def _track(context: StageContext) -> None:

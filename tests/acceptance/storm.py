@@ -37,9 +37,10 @@ from middleware.wiring.runtime import make_runtime
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.subscribing import settle, want
 from subscriptions.wanting import Wanted, Way
-from tests.acceptance.line import _afternoon, _patient, _stay
+from tests.acceptance.line import _afternoon, vera
+from tests.acceptance.line import stay as went_home
+from tests.acceptance.ports import free_ports
 from tests.acceptance.relay import Rates, Relay
-from tests.acceptance.test_demo import free_ports
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -249,7 +250,10 @@ class Storm:
 
     def discharge(self, name: str) -> None:
         """Discharge one, a day ago, so that the check-in is due at once."""
-        stay = {**_stay(datetime.now(UTC) - timedelta(hours=25)), "id": f"{name}-stay"}
+        stay = {
+            **went_home(datetime.now(UTC) - timedelta(hours=25)),
+            "id": f"{name}-stay",
+        }
         self._write({**stay, "subject": {"reference": f"Patient/{name}"}})
 
     def _write(self, resource: dict[str, Any]) -> None:
@@ -319,12 +323,12 @@ def number_of(name: str) -> str:
 def person(name: str, number: str) -> dict[str, Any]:
     """Return the chart's first page."""
     telecom = [{"system": "sms", "value": number, "use": "mobile"}]
-    return {**_patient(), "id": name, "telecom": telecom}
+    return {**vera(), "id": name, "telecom": telecom}
 
 
 def in_hospital(name: str, now: datetime) -> dict[str, Any]:
     """Return a stay that goes on."""
-    stay = {**_stay(now), "id": f"{name}-stay", "status": "in-progress"}
+    stay = {**went_home(now), "id": f"{name}-stay", "status": "in-progress"}
     stay.pop("hospitalization")
     start = (now - timedelta(days=3)).isoformat(timespec="seconds")
     return {

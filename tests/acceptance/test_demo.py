@@ -23,6 +23,7 @@ from middleware.fhir.client import FhirClient
 from middleware.storage.database import Database
 from middleware.storage.embedded import Embedded
 from middleware.wiring.sandbox_control import SandboxControl
+from tests.acceptance.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 15.0  # on a machine that does nothing else
@@ -145,20 +146,6 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return fields[0] != "Z"
-
-
-def free_ports() -> int:
-    """Return the first of four neighbouring ports that are free."""
-    for first in range(21000, 29000, 4):
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(first, first + 4):
-                    probe = stack.enter_context(socket.socket())
-                    probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no four neighbouring ports are free")
 
 
 def discharge_rosa(control: SandboxControl) -> None:

@@ -125,3 +125,15 @@ def test_banned_call_is_found_when_planted(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "TID251" in done.stdout
+
+
+def test_what_tests_share_stands_in_no_test_module() -> None:
+    """A test module that another imports from cannot be read or moved by itself."""
+    found = [
+        f"{path.relative_to(ROOT)}: {node.module}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").rpartition(".")[2].startswith("test_")
+    ]
+    assert found == []

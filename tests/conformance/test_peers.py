@@ -14,7 +14,8 @@ import pytest
 import requests
 from fhirclient.models.bundle import Bundle
 
-from tests.product import Product, Row, deliver
+from tests.conformance.told import CURRENT, in_2xx, told
+from tests.product import Product, deliver
 from tests.unit.subscriptions.wire import (
     BASE,
     ENCOUNTER,
@@ -28,13 +29,7 @@ from tests.unit.subscriptions.wire import (
 
 FHIR_JSON = "application/fhir+json"
 Accepts = Callable[[requests.Response], bool]
-CURRENT = [("Encounter/e1", "3", "update")]
 UNKNOWN_VERSION = [("Encounter/e1", None, "update")]
-
-
-def in_2xx(answer: requests.Response) -> bool:
-    """Most servers: any success will do."""
-    return 200 <= answer.status_code < 300
 
 
 def for_hapi(answer: requests.Response) -> bool:
@@ -62,15 +57,6 @@ def send(product: Product) -> Callable[..., requests.Response]:
     hook = product.open_hook(product.connect(BASE), "criteria")
 
     return partial(deliver, hook)
-
-
-def told(product: Product) -> list[tuple[Any, ...]]:
-    """Return what is to be read; nothing may have been set aside."""
-    rows: list[Row] = product.kept()
-    assert {row["state"] for row in rows} == {"stored"}
-    return [
-        (row["focus"], row["version"], row["interaction"]) for row in product.told()
-    ]
 
 
 @pytest.mark.peer("HAPI FHIR 8.8", "R4 criteria: POST of a transaction Bundle")

@@ -15,9 +15,16 @@ import orjson
 import pytest
 import requests
 
-from tests.conformance.test_peers import CURRENT, ENCOUNTER, in_2xx, told
+from tests.conformance.told import CURRENT, in_2xx, told
 from tests.product import SECRET, Product, deliver
-from tests.unit.subscriptions.wire import BASE, bundle, entry, r4_status, r5_status
+from tests.unit.subscriptions.wire import (
+    BASE,
+    ENCOUNTER,
+    bundle,
+    entry,
+    r4_status,
+    r5_status,
+)
 
 UNSIGNED = {"Authorization": None}
 ATHENA = "https://api.platform.athenahealth.com/fhir/r4/SubscriptionTopic"

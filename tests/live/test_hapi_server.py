@@ -10,9 +10,10 @@ import orjson
 import pytest
 import requests
 
+from tests.live.calls import FHIR_JSON, call, make_encounter, make_patient
+
 pytestmark = pytest.mark.live
 
-FHIR_JSON = "application/fhir+json"
 SYNTHEA = Path(__file__).parents[3] / "shared" / "fixtures" / "synthea"
 WAIT = 20
 """Seconds until a notification is given up; one takes well under a second."""
@@ -56,30 +57,6 @@ def listener():
     listener = Listener()
     yield listener
     listener.close()
-
-
-def call(method, url, body=None, **headers):
-    data = None if body is None else orjson.dumps(body)
-    headers = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON, **headers}
-    answer = requests.request(method, url, data=data, headers=headers, timeout=60)
-    answer.raise_for_status()
-    return answer
-
-
-def make_patient():
-    return {"resourceType": "Patient", "name": [{"family": "Vega", "given": ["Ana"]}]}
-
-
-def make_encounter(patient, status="in-progress"):
-    return {
-        "resourceType": "Encounter",
-        "status": status,
-        "class": {
-            "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
-            "code": "IMP",
-        },
-        "subject": {"reference": patient},
-    }
 
 
 def read_chart():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from subscriptions.definition import Pace, write_subscription
-from tests.live.test_hapi_server import call, make_encounter, make_patient
+from tests.live.calls import call, make_encounter, make_patient
 from tests.product import SECRET
 
 pytestmark = pytest.mark.live

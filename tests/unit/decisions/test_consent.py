@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mappings.consent import read_consents
-from mappings.plan import NS
 from mappings.preference import ConsentRecord, Who
 from middleware.decisions.consent import choose_permission
+from tests.unit.decisions.consents import resource
 from tests.unit.decisions.story import (
     DISCHARGED,
     MAIL,
@@ -93,40 +93,6 @@ def test_permission_of_a_topic_after_stop_covers_that_topic_only() -> None:
 def test_screen_needs_no_permission() -> None:
     found = choose_permission((), "Patient/rosa", "screen", "Patient/rosa", "x")
     assert found.allowed
-
-
-def resource(**changes: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "resourceType": "Consent",
-        "id": "k1",
-        "meta": {"versionId": "7"},
-        "status": "active",
-        "category": [
-            {
-                "coding": [
-                    {
-                        "system": f"{NS}/CodeSystem/consent-category",
-                        "code": "outreach-communication",
-                    }
-                ]
-            }
-        ],
-        "patient": {"reference": "Patient/rosa"},
-        "dateTime": "2026-11-02T15:04:00Z",
-        "extension": [
-            {
-                "url": f"{NS}/StructureDefinition/consent-contact-point",
-                "valueContactPoint": {"system": "sms", "value": "(312) 555-0142"},
-            }
-        ],
-        "provision": {"type": "permit", "provision": [_nested("deny", "marketing")]},
-    }
-    return values | changes
-
-
-def _nested(kind: str, topic: str) -> dict[str, Any]:
-    coding = {"system": f"{NS}/CodeSystem/topic", "code": topic}
-    return {"type": kind, "code": [{"coding": [coding]}]}
 
 
 def _medium(code: str) -> list[dict[str, Any]]:

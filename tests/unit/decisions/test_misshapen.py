@@ -14,6 +14,7 @@ import pytest
 from mappings.event import EventKind
 from mappings.nudge import REASONS
 from middleware.decisions.transitions import match_transitions
+from tests.unit.decisions.consents import resource as consent_resource
 from tests.unit.decisions.story import (
     BOOKED,
     DISCHARGED,
@@ -27,7 +28,6 @@ from tests.unit.decisions.story import (
     own,
     patient,
 )
-from tests.unit.decisions.test_consent import resource as consent_resource
 
 Path = tuple[str | int, ...]
 ODD: tuple[Any, ...] = (

@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from middleware.sandbox.clock import SandboxClock
-from middleware.sandbox.definition import BACKPORT, BACKPORT_PROFILE, SHAPE
+from middleware.sandbox.definition import BACKPORT, SHAPE
 from middleware.sandbox.faults import FaultPlan, Faults
 from middleware.sandbox.journal import Journal
 from middleware.sandbox.notifier import Notifier, compile_definition
 from middleware.sandbox.store import Store
 from tests.unit.sandbox.listening import Listener
+from tests.unit.sandbox.notifying import TOPIC, number, topical
 
 BASE = "http://127.0.0.1:1/fhir"
-TOPIC = "http://sandbox.example.org/SubscriptionTopic/encounter-change"
 
 
 class Bench:
@@ -86,34 +86,6 @@ def criteria(url: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def topical(url: str, content: str = "id-only", **extra: Any) -> dict[str, Any]:
-    shape = [{"url": f"{BACKPORT}backport-payload-content", "valueCode": content}]
-    extensions = [
-        {"url": f"{BACKPORT}backport-heartbeat-period", "valueUnsignedInt": 300},
-        {
-            "url": f"{BACKPORT}backport-max-count",
-            "valuePositiveInt": extra.pop("most", 1),
-        },
-    ]
-    channel = {
-        "type": "rest-hook",
-        "endpoint": url,
-        "payload": "application/fhir+json",
-        "_payload": {"extension": shape},
-        "header": ["Authorization: Bearer s3"],
-        "extension": extensions,
-    }
-    return {
-        "resourceType": "Subscription",
-        "meta": {"profile": [BACKPORT_PROFILE]},
-        "status": "requested",
-        "reason": "test",
-        "criteria": TOPIC,
-        "channel": channel,
-        **extra,
-    }
-
-
 def named(bundle: dict[str, Any]) -> dict[str, Any]:
     parameters = bundle["entry"][0]["resource"]["parameter"]
     values = {}
@@ -121,12 +93,6 @@ def named(bundle: dict[str, Any]) -> dict[str, Any]:
         found = [v for k, v in parameter.items() if k.startswith("value")]
         values[parameter["name"]] = found[0] if found else parameter["part"]
     return values
-
-
-def number(bundle: dict[str, Any]) -> list[str]:
-    parameters = bundle["entry"][0]["resource"]["parameter"]
-    events = [p["part"] for p in parameters if p["name"] == "notification-event"]
-    return [event[0]["valueString"] for event in events]
 
 
 def kinds(listener: Listener) -> list[str]:

@@ -9,7 +9,7 @@ import requests
 from middleware.sandbox.app import Options
 from middleware.sandbox.server import Running
 from tests.unit.sandbox.listening import Listener
-from tests.unit.sandbox.test_notifier import number, topical
+from tests.unit.sandbox.notifying import number, topical
 
 FHIR = "application/fhir+json"
 

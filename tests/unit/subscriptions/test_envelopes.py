@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -12,6 +11,15 @@ from mappings.errors import NotificationError
 from subscriptions.notification import Notification, NotificationType
 from subscriptions.parsing import parse_notification
 from subscriptions.statuses import MOST_ENTRIES
+from tests.unit.subscriptions.envelopes import (
+    ALERTS,
+    AZURE,
+    STORE,
+    cloud,
+    data,
+    message,
+    pubsub,
+)
 from tests.unit.subscriptions.wire import (
     ENCOUNTER,
     bundle,
@@ -21,9 +29,6 @@ from tests.unit.subscriptions.wire import (
     r5_event,
     r5_status,
 )
-
-AZURE = "Microsoft.HealthcareApis.FhirResource"
-STORE = "projects/p/locations/l/datasets/d/fhirStores/s/fhir"
 
 
 def parse(
@@ -36,16 +41,6 @@ def parse(
 
 def told(found: Notification) -> list[tuple[str | None, str | None, str]]:
     return [(e.focus, e.version, e.interaction) for e in found.events]
-
-
-def data(**changes: Any) -> dict[str, Any]:
-    fields = {"resourceType": "Encounter", "resourceFhirId": "e1"}
-    return {**fields, "resourceVersionId": 2, **changes}
-
-
-def cloud(kind: str = "Updated", **changes: Any) -> dict[str, Any]:
-    fields = {"specversion": "1.0", "id": "c1", "type": f"{AZURE}{kind}"}
-    return {**fields, "source": "/x", "data": data(), **changes}
 
 
 # --- CloudEvents and Event Grid ---------------------------------------------------
@@ -122,17 +117,6 @@ def test_event_grid_gets_its_code_back(shape: str) -> None:
 # --- Pub/Sub ----------------------------------------------------------------------
 
 
-def pubsub(payload: Any = None, **attributes: str) -> dict[str, Any]:
-    content = payload if isinstance(payload, str) else json.dumps(payload)
-    message = {
-        "data": base64.b64encode(content.encode()).decode() if payload else "",
-        "attributes": {"action": "UpdateResource", **attributes},
-        "messageId": "m1",
-        "publishTime": "2026-03-01T08:30:15Z",
-    }
-    return {"message": message, "subscription": "projects/p/subscriptions/s"}
-
-
 @pytest.mark.parametrize(
     ("action", "interaction"),
     [
@@ -201,22 +185,6 @@ def test_a_message_about_nothing_is_set_aside(message: Any) -> None:
 
 
 # --- messages ---------------------------------------------------------------------
-
-ALERTS = "http://hl7.org/fhir/us/davinci-alerts/CodeSystem/notification-event"
-
-
-def message(*entries: Any, **header: Any) -> dict[str, Any]:
-    head = {
-        "resourceType": "MessageHeader",
-        "eventCoding": {"system": ALERTS, "code": "notification-admit"},
-        "focus": [{"reference": "urn:uuid:2"}],
-        **header,
-    }
-    return {
-        "resourceType": "Bundle",
-        "type": "message",
-        "entry": [{"fullUrl": "urn:uuid:1", "resource": head}, *entries],
-    }
 
 
 @pytest.mark.parametrize("code", ["admit", "discharge", "transfer"])

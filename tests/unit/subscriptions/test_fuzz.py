@@ -16,7 +16,7 @@ from subscriptions.notification import Notification
 from subscriptions.outline import write_outline
 from subscriptions.parsing import parse_notification
 from subscriptions.receiver import LARGEST_BODY
-from tests.unit.subscriptions.test_envelopes import STORE, cloud, message, pubsub
+from tests.unit.subscriptions.envelopes import STORE, cloud, message, pubsub
 from tests.unit.subscriptions.wire import (
     ENCOUNTER,
     bundle,

@@ -13,15 +13,13 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from werkzeug.serving import make_server
 from werkzeug.test import Client
 
-from mappings.errors import StorageError
 from subscriptions.notification import NotificationType
 from subscriptions.reading import Reader
 from subscriptions.receiver import (
@@ -31,41 +29,23 @@ from subscriptions.receiver import (
     Registered,
     make_receiver,
 )
+from tests.unit.subscriptions.receiving import (
+    ACCEPTED,
+    NEW,
+    NOW,
+    OLD,
+    REGISTERED,
+    Memory,
+    Stopped,
+    read,
+)
 from tests.unit.subscriptions.wire import ENCOUNTER, bundle, r4_status
 
-NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-OLD, NEW = "old-secret-0123456789", "new-secret-0123456789"
-REGISTERED = Registered("s1", "e1", "Encounter", (NEW, OLD))
 BEARER = {
     "Authorization": f"Bearer {NEW}",
     "Content-Type": "application/fhir+json",
     "User-Agent": "EHR/1",
 }
-
-
-@dataclass
-class Memory:
-    """A store that remembers, or fails when it is told to."""
-
-    registered: Registered = REGISTERED
-    kept: list[Received] = field(default_factory=list)
-    broken: bool = False
-
-    def find(
-        self, hook_key: str, until: float, *, fresh: bool = False
-    ) -> Registered | None:
-        return self.registered if hook_key == "hook" else None
-
-    def keep(self, registered: Registered, received: Received, until: float) -> None:
-        assert registered is self.registered
-        if self.broken:
-            raise StorageError("the database is down")
-        self.kept.append(received)
-
-
-class Stopped:
-    def now(self) -> datetime:
-        return NOW
 
 
 @pytest.fixture
@@ -80,17 +60,6 @@ def web(store: Memory) -> Client:
 
 def beat() -> bytes:
     return json.dumps(bundle(r4_status("heartbeat"))).encode()
-
-
-def read(answer: Any) -> tuple[int, str, dict[str, Any]]:
-    return answer.status_code, answer.content_type, json.loads(answer.data)
-
-
-ACCEPTED = (
-    200,
-    "application/fhir+json",
-    {"resourceType": "Bundle", "type": "transaction-response"},
-)
 
 
 @pytest.mark.requirement("hl7.fhir.uv.subscriptions_1.1.0@71")

@@ -15,8 +15,8 @@ from subscriptions.buckets import Buckets
 from subscriptions.outline import HIDDEN, write_outline
 from subscriptions.proving import Given, is_proved
 from subscriptions.receiver import Received, Registered, make_receiver
-from tests.unit.subscriptions.test_envelopes import cloud, message
-from tests.unit.subscriptions.test_receiver import ACCEPTED, Memory, Stopped, read
+from tests.unit.subscriptions.envelopes import cloud, message
+from tests.unit.subscriptions.receiving import ACCEPTED, Memory, Stopped, read
 from tests.unit.subscriptions.wire import ENCOUNTER, bundle, r4_status
 
 OLD, NEW = "old-secret-0123456789", "new-secret-0123456789"

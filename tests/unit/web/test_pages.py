@@ -20,30 +20,9 @@ from subscriptions.wanting import Wanted, Way, dump_wanted
 from tests.stages.world import CHECK_IN, NUMBER, ROSA, encounter
 from tests.unit.storage.seeds import SUBSCRIPTION
 from tests.unit.web.conftest import Console
+from tests.unit.web.pages import heading, read_chart, text_of
 
 SECRETS = ("Rosa", "Delgado", NUMBER, "1958", "rosa@example.org", "Northside Clinic: ")
-
-
-def text_of(html: str) -> str:
-    body = html.partition("<main")[2]
-    words = re.sub(r"<[^>]+>", " ", body)
-    return " ".join(words.replace("&#39;", "'").replace("&quot;", '"').split())
-
-
-def heading(console: Console) -> str:
-    found = re.search(r"<h1[^>]*>(.*?)</h1>", console.get(), re.DOTALL)
-    assert found
-    return " ".join(re.sub(r"<[^>]+>", " ", found.group(1)).split())
-
-
-def read_chart(console: Console, error: str | None = None) -> None:
-    """Let every resource type be polled, with or without a fault."""
-    now = console.world.clock.now()
-    with console.world.database.tx() as tx:
-        for name in ("Encounter", "Appointment", "CarePlan"):
-            inbox.advance_cursor(tx, "north", name, now, now)
-            if error:
-                inbox.note_fault(tx, "north", name, error, now)
 
 
 def play(console: Console) -> str:

@@ -25,8 +25,8 @@ from subscriptions.numbering import Mode, Numbering
 from subscriptions.recovery import Condition, Trouble
 from tests.conftest import NOW
 from tests.unit.storage.seeds import SUBSCRIPTION
+from tests.unit.web.pages import heading, read_chart, text_of
 from tests.unit.web.prometheus import scrape, total
-from tests.unit.web.test_pages import heading, read_chart, text_of
 
 CONDITION = Condition("active", Numbering(), NOW - timedelta(minutes=9))
 
