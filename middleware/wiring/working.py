@@ -17,7 +17,7 @@ from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.settled import read_ended_tasks
 from middleware.stages.track import track_subscriptions
-from middleware.storage import login_links
+from middleware.storage import endpoints, login_links
 from middleware.storage.gathering import GatheredWakes
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
@@ -57,6 +57,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         runtime.clock,
         concurrency=runtime.settings.worker_concurrency,
     )
+    _require_content(context)
     listeners = Listeners(socket_ports(context))
     poll_every = timedelta(seconds=runtime.settings.poll_seconds)
     ports = control_ports(runtime, context)
@@ -81,6 +82,14 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         ticker.stop()
         listeners.stop()
         wakes.close()
+
+
+def _require_content(context: StageContext) -> None:
+    """Read every site's content; raises ContentError where it is not usable."""
+    with context.database.tx() as tx:
+        known = endpoints.list_endpoints(tx)
+    for endpoint in known:
+        context.library(endpoint)
 
 
 def _track(context: StageContext) -> None:
