@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mappings.chart import Chart
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
-from mappings.event import EventKind
-from mappings.plan import Condition, Library, Plan
+from mappings.event import Event, EventKind
+from mappings.plan import Condition, Library, Plan, PlanAction, Timing
 from mappings.preference import OwnRecord, SentMessage
+from mappings.reference import reference_of
 from mappings.resource import Resource
-from middleware.decisions.conditions import answer
-from middleware.decisions.environment import LISTS, Circumstances, make_environment
-from middleware.decisions.focus import list_activities
+from middleware.decisions.candidate import Candidate
+from middleware.decisions.deciding import decide_event
+from middleware.decisions.environment import LISTS
 
 NOW = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
 ZONE = "America/Chicago"
 PATIENT = "Patient/example"
+ANY_TIME = Timing("event", 0, 24 * 366)
+Tried = tuple[str, Condition]
 _ENDPOINT = Endpoint(
     id="example",
     name="example",
@@ -85,46 +89,84 @@ _FOCUS = {
 
 
 def list_unclear(plan: Plan, library: Library) -> Iterator[str]:
-    """Yield each condition that gives no yes or no on an example, with why."""
+    """Yield each condition that gives no yes or no on an example, with why.
+
+    The plan is decided on as an event would, one step for each condition.
+    """
     for kind in plan.triggers:
-        for name, chart in (("quiet", quiet(kind)), ("busy", busy(kind, library))):
-            early = plan.trigger_conditions.get(kind)
-            for where, condition in _conditions(plan, early):
-                fault = _fault(condition, plan, chart, kind, library)
-                if fault:
-                    yield (
-                        f"{plan.id}, {where}: condition {condition.reason!r} gives no "
-                        f"yes or no on the {name} example of {kind} ({fault})"
-                    )
+        tried, conditions = _take_apart(plan, kind)
+        content = replace(library, plans=(tried,))
+        for name, chart in (("quiet", quiet(kind)), ("busy", _busy_for(kind, content))):
+            for item in _decide(kind, chart, content):
+                if not item.verdict.detail.startswith("unknown: "):
+                    continue
+                where, condition = conditions[item.action.id]
+                yield (
+                    f"{plan.id}, {where}: condition {condition.reason!r} gives no yes "
+                    f"or no on the {name} example of {kind} ({item.verdict.reason})"
+                )
 
 
-def _conditions(plan: Plan, early: Condition | None) -> Iterator[tuple[str, Condition]]:
-    if early is not None:
-        yield "trigger", early
-    for action in plan.actions:
-        for condition in (*action.conditions, *action.stops):
-            yield action.id, condition
-
-
-def _fault(
-    condition: Condition, plan: Plan, chart: Chart, kind: str, library: Library
-) -> str | None:
-    trigger = _happened(chart, kind)
-    focus = chart.patient if plan.occasion == "year" else trigger
-    days = list_activities(focus, chart, ZONE, NOW)
-    about = Circumstances(
-        focus=focus,
-        event=NOW - timedelta(hours=1),
-        now=NOW,
-        zone=ZONE,
-        activity=days[0] if plan.occasion == "activity" and days else None,
-        trigger=trigger,
+def _take_apart(plan: Plan, kind: str) -> tuple[Plan, dict[str, Tried]]:
+    """Return the plan with one step for each condition, and which is which."""
+    found: dict[str, Tried] = {}
+    actions: list[PlanAction] = []
+    early = plan.trigger_conditions.get(kind)
+    triggers = [("trigger", plan.actions[0], early, False)] if early else []
+    for where, action, condition, stops in (*triggers, *_conditions(plan)):
+        name = f"c{len(actions)}"
+        found[name] = (where, condition)
+        step = replace(
+            action,
+            id=name,
+            kind="message",
+            timing=ANY_TIME,
+            conditions=() if stops else (condition,),
+            stops=(condition,) if stops else (),
+        )
+        actions.append(step)
+    tried = replace(
+        plan,
+        actions=tuple(actions),
+        trigger_conditions={},
+        effective_start=None,
+        effective_end=None,
+        bundle="",
     )
-    sent = SentMessage(NOW - timedelta(days=30), plan.topic, "sms")
+    return tried, found
+
+
+def _conditions(plan: Plan) -> Iterator[tuple[str, PlanAction, Condition, bool]]:
+    for action in plan.actions:
+        for condition in action.conditions:
+            yield action.id, action, condition, False
+        for condition in action.stops:
+            yield action.id, action, condition, True
+
+
+def _decide(kind: str, chart: Chart, library: Library) -> tuple[Candidate, ...]:
+    event = Event(
+        id="example",
+        key="example",
+        endpoint_id=_ENDPOINT.id,
+        kind=EventKind(kind),
+        patient=PATIENT,
+        shard=0,
+        focus=reference_of(_happened(chart, kind)),
+        focus_version="1",
+        occurred_at=NOW,
+        received_at=NOW,
+    )
+    topic = library.plans[0].topic
+    sent = SentMessage(NOW - timedelta(days=30), topic, "sms")
     own = OwnRecord(sent=(sent,) if chart.resources[1:] else ())
-    environment = make_environment(chart, own, library, _ENDPOINT, about)
-    found = answer(condition, environment)
-    return None if found.value is not None else f"{found.reason} {found.detail}".strip()
+    return decide_event(event, chart, own, library, _ENDPOINT, NOW)
+
+
+def _busy_for(kind: str, library: Library) -> Chart:
+    """Return the busy chart with what the one plan of a library reads beside."""
+    named = {query.partition("?")[0] for query in library.plans[0].data}
+    return busy(kind, library, tuple(sorted(named)))
 
 
 def _type_of(kind: str) -> str:
@@ -145,11 +187,15 @@ def quiet(kind: str) -> Chart:
     return Chart(_person(), resources, NOW)
 
 
-def busy(kind: str, library: Library) -> Chart:
-    """Return a chart in which everything occurs, with a code of every value set."""
+def busy(kind: str, library: Library, more: tuple[str, ...] = ()) -> Chart:
+    """Return a chart in which everything occurs, with a code of every value set.
+
+    ``more`` are types of resources beside those that conditions see as lists.
+    """
     codings = [_coding(members) for members in _sets(library)]
     code = {"code": {"coding": codings}} if codings else {}
-    others = [_make(name, f"{name.lower()}-1", **code) for name in LISTS.values()]
+    names = sorted({*LISTS.values(), *more} - {"Patient", "Consent"})
+    others = [_make(name, f"{name.lower()}-1", **code) for name in names]
     return Chart(_person(), (*quiet(kind).resources, *others), NOW)
 
 
