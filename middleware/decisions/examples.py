@@ -1,14 +1,15 @@
 """Examples that every expression of the content is run on before it is used.
 
-Two charts for each event that starts a plan: a quiet one with nothing but the patient
-and the thing that happened, and a busy one in which every list holds resources with the
-codes of every value set. An expression must give yes or no on both.
+Charts for each event that starts a plan: a quiet one with nothing but the patient and
+the thing that happened, and busy ones in which every list holds resources with the codes
+of every value set. No expression may break on the quiet one, and each must give yes or
+no on one of them.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,12 @@ NOW = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
 ZONE = "America/Chicago"
 PATIENT = "Patient/example"
 ANY_TIME = Timing("event", 0, 24 * 366)
+# What is observed is a number, a day or a word: each condition asks for one of them.
+VALUES: tuple[Resource, ...] = (
+    {"valueQuantity": {"value": 7.5, "unit": "%"}},
+    {"valueDateTime": "2020-05-04"},
+    {"valueCodeableConcept": {"coding": [{"system": "urn:example", "code": "yes"}]}},
+)
 Tried = tuple[str, Condition]
 _ENDPOINT = Endpoint(
     id="example",
@@ -60,7 +67,6 @@ _DATED: dict[str, Resource] = {
     "Procedure": {"performedDateTime": "2026-05-04"},
     "Observation": {
         "effectiveDateTime": "2026-05-04",
-        "valueQuantity": {"value": 7.5, "unit": "%"},
     },
     "DiagnosticReport": {"effectiveDateTime": "2026-05-04"},
     "Immunization": {"occurrenceDateTime": "2026-05-04"},
@@ -89,22 +95,38 @@ _FOCUS = {
 
 
 def list_unclear(plan: Plan, library: Library) -> Iterator[str]:
-    """Yield each condition that gives no yes or no on an example, with why.
+    """Yield each condition that breaks on a quiet chart, or is unknown on every one.
 
-    The plan is decided on as an event would, one step for each condition.
+    The plan is decided on as an event would, one step for each condition. What a quiet
+    chart leaves unknown is no fault: unknown never sends.
     """
     for kind in plan.triggers:
         tried, conditions = _take_apart(plan, kind)
         content = replace(library, plans=(tried,))
-        for name, chart in (("quiet", quiet(kind)), ("busy", _busy_for(kind, content))):
-            for item in _decide(kind, chart, content):
-                if not item.verdict.detail.startswith("unknown: "):
-                    continue
-                where, condition = conditions[item.action.id]
+        unknown = _unknown(_decide(kind, quiet(kind), content))
+        broken = {name for name, why in unknown.items() if why == "plan-unknown"}
+        for value in VALUES:
+            if unknown:
+                found = _unknown(
+                    _decide(kind, _busy_for(kind, content, value), content)
+                )
+                unknown = {name: why for name, why in found.items() if name in unknown}
+        for name, (where, condition) in conditions.items():
+            if name in broken or name in unknown:
                 yield (
                     f"{plan.id}, {where}: condition {condition.reason!r} gives no yes "
-                    f"or no on the {name} example of {kind} ({item.verdict.reason})"
+                    f"or no on the examples of {kind} "
+                    f"({unknown.get(name, 'plan-unknown')})"
                 )
+
+
+def _unknown(decided: Sequence[Candidate]) -> dict[str, str]:
+    """Return why each condition is unknown, by its step, of those that are."""
+    return {
+        item.action.id: item.verdict.reason
+        for item in decided
+        if item.verdict.detail.startswith("unknown: ")
+    }
 
 
 def _take_apart(plan: Plan, kind: str) -> tuple[Plan, dict[str, Tried]]:
@@ -113,7 +135,12 @@ def _take_apart(plan: Plan, kind: str) -> tuple[Plan, dict[str, Tried]]:
     actions: list[PlanAction] = []
     early = plan.trigger_conditions.get(kind)
     triggers = [("trigger", plan.actions[0], early, False)] if early else []
+    known: set[tuple[str, bool]] = set()
     for where, action, condition, stops in (*triggers, *_conditions(plan)):
+        # The steps of a group share most of their conditions.
+        if (condition.expression, stops) in known:
+            continue
+        known.add((condition.expression, stops))
         name = f"c{len(actions)}"
         found[name] = (where, condition)
         step = replace(
@@ -132,6 +159,7 @@ def _take_apart(plan: Plan, kind: str) -> tuple[Plan, dict[str, Tried]]:
         effective_start=None,
         effective_end=None,
         bundle="",
+        default_on=True,
     )
     return tried, found
 
@@ -163,10 +191,10 @@ def _decide(kind: str, chart: Chart, library: Library) -> tuple[Candidate, ...]:
     return decide_event(event, chart, own, library, _ENDPOINT, NOW)
 
 
-def _busy_for(kind: str, library: Library) -> Chart:
+def _busy_for(kind: str, library: Library, value: Resource) -> Chart:
     """Return the busy chart with what the one plan of a library reads beside."""
     named = {query.partition("?")[0] for query in library.plans[0].data}
-    return busy(kind, library, tuple(sorted(named)))
+    return busy(kind, library, value, tuple(sorted(named)))
 
 
 def _type_of(kind: str) -> str:
@@ -187,15 +215,22 @@ def quiet(kind: str) -> Chart:
     return Chart(_person(), resources, NOW)
 
 
-def busy(kind: str, library: Library, more: tuple[str, ...] = ()) -> Chart:
+def busy(
+    kind: str, library: Library, value: Resource, more: tuple[str, ...] = ()
+) -> Chart:
     """Return a chart in which everything occurs, with a code of every value set.
 
-    ``more`` are types of resources beside those that conditions see as lists.
+    ``value`` is what was observed, ``more`` are types of resources beside those that
+    conditions see as lists.
     """
     codings = [_coding(members) for members in _sets(library)]
     code = {"code": {"coding": codings}} if codings else {}
     names = sorted({*LISTS.values(), *more} - {"Patient", "Consent"})
-    others = [_make(name, f"{name.lower()}-1", **code) for name in names]
+    values = {"Observation": value}
+    others = [
+        _make(name, f"{name.lower()}-1", **code, **values.get(name, {}))
+        for name in names
+    ]
     return Chart(_person(), (*quiet(kind).resources, *others), NOW)
 
 

@@ -19,7 +19,7 @@ from middleware.decisions.content_checks import (
     is_loinc,
     is_snomed,
 )
-from middleware.decisions.examples import busy, list_unclear, quiet
+from middleware.decisions.examples import VALUES, busy, list_unclear, quiet
 from tests.unit.decisions.story import LIBRARY
 
 NOW = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
@@ -108,7 +108,7 @@ def test_codes_that_may_not_be_shipped() -> None:
 
 @pytest.mark.parametrize("kind", list(EventKind))
 def test_every_event_has_its_examples(kind: EventKind) -> None:
-    full = busy(kind.value, LIBRARY)
+    full = busy(kind.value, LIBRARY, VALUES[0])
     assert len(quiet(kind.value).resources) <= 1
     assert len(full.of("Observation")) == 1
     assert full.of("Observation")[0]["code"]["coding"]
@@ -126,7 +126,6 @@ def _with(expression: str) -> Plan:
     [
         "%focus.noSuchFunction()",
         "%conditions.code.text",
-        "%observations.value.value.max() > 3",
         "%patient.birthDate",
     ],
 )
@@ -137,6 +136,15 @@ def test_expression_without_a_yes_or_no_is_a_fault(expression: str) -> None:
     assert any("gives no yes or no" in item for item in check_library(library))
 
 
-def test_expression_with_a_yes_or_no_is_none() -> None:
-    plan = _with("%observations.where(value.value > 3).exists()")
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "%observations.where(value.value > 3).exists()",
+        "%observations.value.value.max() > 3",
+        "%observations.value.asHours() > 0",
+        "%observations.value.coding.code = 'yes'",
+    ],
+)
+def test_expression_with_a_yes_or_no_is_none(expression: str) -> None:
+    plan = _with(expression)
     assert list(list_unclear(plan, replace(LIBRARY, plans=(plan,)))) == []
