@@ -48,7 +48,7 @@ def _row(plan: Plan, item: Placed, library: Library, site: Site, now: datetime) 
         "topic": plan.topic,
         "triggers": list(plan.triggers),
         "actions": [action.id for action in plan.actions],
-        "status": "off" if is_off(plan, site, now) else "on",
+        "status": "on" if _is_on(plan, site, now) else "off",
         "default_on": plan.default_on,
         "effective_start": plan.effective_start,
         "effective_end": plan.effective_end,
@@ -56,6 +56,11 @@ def _row(plan: Plan, item: Placed, library: Library, site: Site, now: datetime) 
         "reviewed": dict(_reviewed(plan, library)),
         "source": item.place,
     }
+
+
+def _is_on(plan: Plan, site: Site, now: datetime) -> bool:
+    asked = bool({plan.id, plan.url} & set(site.plans_on))
+    return (plan.default_on or asked) and not is_off(plan, site, now)
 
 
 def _warning(plan: Plan, site: Site, now: datetime) -> str:

@@ -49,6 +49,9 @@ def check_library(library: Library) -> tuple[str, ...]:
 
 
 def _plan_faults(plan: Plan, library: Library) -> Iterator[str]:
+    mixed = {item.topic for item in library.bundles.get(plan.bundle, (plan,))}
+    if len(mixed) > 1:
+        yield f"{plan.id}: its bundle {plan.bundle!r} mixes topics"
     for condition in plan.trigger_conditions.values():
         yield from _condition_faults(f"{plan.id}, trigger", condition, library)
     yield from list_unclear(plan, library)

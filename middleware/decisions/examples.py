@@ -1,30 +1,41 @@
 """Examples that every expression of the content is run on before it is used.
 
-Two charts for each event that starts a plan: a quiet one with nothing but the patient
-and the thing that happened, and a busy one in which every list holds resources with the
-codes of every value set. An expression must give yes or no on both.
+Charts for each event that starts a plan: a quiet one with nothing but the patient and
+the thing that happened, and busy ones in which every list holds resources with the codes
+of every value set. No expression may break on the quiet one, and each must give yes or
+no on one of them.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mappings.chart import Chart
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
-from mappings.event import EventKind
-from mappings.plan import Condition, Library, Plan
+from mappings.event import Event, EventKind
+from mappings.plan import Condition, Library, Plan, PlanAction, Timing
 from mappings.preference import OwnRecord, SentMessage
+from mappings.reference import reference_of
 from mappings.resource import Resource
-from middleware.decisions.conditions import answer
-from middleware.decisions.environment import LISTS, Circumstances, make_environment
-from middleware.decisions.focus import list_activities
+from middleware.decisions.candidate import Candidate
+from middleware.decisions.deciding import decide_event
+from middleware.decisions.environment import LISTS
 
 NOW = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
 ZONE = "America/Chicago"
 PATIENT = "Patient/example"
+ANY_TIME = Timing("event", 0, 24 * 366)
+# What is observed is a number, a day or a word: each condition asks for one of them.
+VALUES: tuple[Resource, ...] = (
+    {"valueQuantity": {"value": 7.5, "unit": "%"}},
+    {"valueDateTime": "2020-05-04"},
+    {"valueCodeableConcept": {"coding": [{"system": "urn:example", "code": "yes"}]}},
+)
+Tried = tuple[str, Condition]
 _ENDPOINT = Endpoint(
     id="example",
     name="example",
@@ -56,7 +67,6 @@ _DATED: dict[str, Resource] = {
     "Procedure": {"performedDateTime": "2026-05-04"},
     "Observation": {
         "effectiveDateTime": "2026-05-04",
-        "valueQuantity": {"value": 7.5, "unit": "%"},
     },
     "DiagnosticReport": {"effectiveDateTime": "2026-05-04"},
     "Immunization": {"occurrenceDateTime": "2026-05-04"},
@@ -85,46 +95,106 @@ _FOCUS = {
 
 
 def list_unclear(plan: Plan, library: Library) -> Iterator[str]:
-    """Yield each condition that gives no yes or no on an example, with why."""
+    """Yield each condition that breaks on a quiet chart, or is unknown on every one.
+
+    The plan is decided on as an event would, one step for each condition. What a quiet
+    chart leaves unknown is no fault: unknown never sends.
+    """
     for kind in plan.triggers:
-        for name, chart in (("quiet", quiet(kind)), ("busy", busy(kind, library))):
-            early = plan.trigger_conditions.get(kind)
-            for where, condition in _conditions(plan, early):
-                fault = _fault(condition, plan, chart, kind, library)
-                if fault:
-                    yield (
-                        f"{plan.id}, {where}: condition {condition.reason!r} gives no "
-                        f"yes or no on the {name} example of {kind} ({fault})"
-                    )
+        tried, conditions = _take_apart(plan, kind)
+        content = replace(library, plans=(tried,))
+        unknown = _unknown(_decide(kind, quiet(kind), content))
+        broken = {name for name, why in unknown.items() if why == "plan-unknown"}
+        for value in VALUES:
+            if unknown:
+                found = _unknown(
+                    _decide(kind, _busy_for(kind, content, value), content)
+                )
+                unknown = {name: why for name, why in found.items() if name in unknown}
+        for name, (where, condition) in conditions.items():
+            if name in broken or name in unknown:
+                yield (
+                    f"{plan.id}, {where}: condition {condition.reason!r} gives no yes "
+                    f"or no on the examples of {kind} "
+                    f"({unknown.get(name, 'plan-unknown')})"
+                )
 
 
-def _conditions(plan: Plan, early: Condition | None) -> Iterator[tuple[str, Condition]]:
-    if early is not None:
-        yield "trigger", early
-    for action in plan.actions:
-        for condition in (*action.conditions, *action.stops):
-            yield action.id, condition
+def _unknown(decided: Sequence[Candidate]) -> dict[str, str]:
+    """Return why each condition is unknown, by its step, of those that are."""
+    return {
+        item.action.id: item.verdict.reason
+        for item in decided
+        if item.verdict.detail.startswith("unknown: ")
+    }
 
 
-def _fault(
-    condition: Condition, plan: Plan, chart: Chart, kind: str, library: Library
-) -> str | None:
-    trigger = _happened(chart, kind)
-    focus = chart.patient if plan.occasion == "year" else trigger
-    days = list_activities(focus, chart, ZONE, NOW)
-    about = Circumstances(
-        focus=focus,
-        event=NOW - timedelta(hours=1),
-        now=NOW,
-        zone=ZONE,
-        activity=days[0] if plan.occasion == "activity" and days else None,
-        trigger=trigger,
+def _take_apart(plan: Plan, kind: str) -> tuple[Plan, dict[str, Tried]]:
+    """Return the plan with one step for each condition, and which is which."""
+    found: dict[str, Tried] = {}
+    actions: list[PlanAction] = []
+    early = plan.trigger_conditions.get(kind)
+    triggers = [("trigger", plan.actions[0], early, False)] if early else []
+    known: set[tuple[str, bool]] = set()
+    for where, action, condition, stops in (*triggers, *_conditions(plan)):
+        # The steps of a group share most of their conditions.
+        if (condition.expression, stops) in known:
+            continue
+        known.add((condition.expression, stops))
+        name = f"c{len(actions)}"
+        found[name] = (where, condition)
+        step = replace(
+            action,
+            id=name,
+            kind="message",
+            timing=ANY_TIME,
+            conditions=() if stops else (condition,),
+            stops=(condition,) if stops else (),
+        )
+        actions.append(step)
+    tried = replace(
+        plan,
+        actions=tuple(actions),
+        trigger_conditions={},
+        effective_start=None,
+        effective_end=None,
+        bundle="",
+        default_on=True,
     )
-    sent = SentMessage(NOW - timedelta(days=30), plan.topic, "sms")
+    return tried, found
+
+
+def _conditions(plan: Plan) -> Iterator[tuple[str, PlanAction, Condition, bool]]:
+    for action in plan.actions:
+        for condition in action.conditions:
+            yield action.id, action, condition, False
+        for condition in action.stops:
+            yield action.id, action, condition, True
+
+
+def _decide(kind: str, chart: Chart, library: Library) -> tuple[Candidate, ...]:
+    event = Event(
+        id="example",
+        key="example",
+        endpoint_id=_ENDPOINT.id,
+        kind=EventKind(kind),
+        patient=PATIENT,
+        shard=0,
+        focus=reference_of(_happened(chart, kind)),
+        focus_version="1",
+        occurred_at=NOW,
+        received_at=NOW,
+    )
+    topic = library.plans[0].topic
+    sent = SentMessage(NOW - timedelta(days=30), topic, "sms")
     own = OwnRecord(sent=(sent,) if chart.resources[1:] else ())
-    environment = make_environment(chart, own, library, _ENDPOINT, about)
-    found = answer(condition, environment)
-    return None if found.value is not None else f"{found.reason} {found.detail}".strip()
+    return decide_event(event, chart, own, library, _ENDPOINT, NOW)
+
+
+def _busy_for(kind: str, library: Library, value: Resource) -> Chart:
+    """Return the busy chart with what the one plan of a library reads beside."""
+    named = {query.partition("?")[0] for query in library.plans[0].data}
+    return busy(kind, library, value, tuple(sorted(named)))
 
 
 def _type_of(kind: str) -> str:
@@ -145,11 +215,22 @@ def quiet(kind: str) -> Chart:
     return Chart(_person(), resources, NOW)
 
 
-def busy(kind: str, library: Library) -> Chart:
-    """Return a chart in which everything occurs, with a code of every value set."""
+def busy(
+    kind: str, library: Library, value: Resource, more: tuple[str, ...] = ()
+) -> Chart:
+    """Return a chart in which everything occurs, with a code of every value set.
+
+    ``value`` is what was observed, ``more`` are types of resources beside those that
+    conditions see as lists.
+    """
     codings = [_coding(members) for members in _sets(library)]
     code = {"code": {"coding": codings}} if codings else {}
-    others = [_make(name, f"{name.lower()}-1", **code) for name in LISTS.values()]
+    names = sorted({*LISTS.values(), *more} - {"Patient", "Consent"})
+    values = {"Observation": value}
+    others = [
+        _make(name, f"{name.lower()}-1", **code, **values.get(name, {}))
+        for name in names
+    ]
     return Chart(_person(), (*quiet(kind).resources, *others), NOW)
 
 

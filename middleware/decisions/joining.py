@@ -3,7 +3,8 @@
 The most urgent leads and its wording says how many there are; the others end as
 ``joined`` and may be planned again by a later look at the chart. How many there are is
 counted in the chart each time that the words are written: a gap that closed meanwhile
-is not counted, and the lead itself ends with its own.
+is not counted, and the lead itself ends with its own. Staff who would be asked the same
+for several gaps are asked once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from middleware.decisions.circumstance import Step
 OWN_HOLDS = frozenset(
     {"data-missing", "plan-unknown", "ehr-unreachable", "switched-off"}
 )
-_Group = tuple[str, int, str, str]
+_Group = tuple[str | int, ...]
 
 
 def join_candidates(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -46,12 +47,15 @@ def _group_of(item: Candidate) -> _Group | None:
     verdict = item.verdict
     waits = verdict.reason if verdict.outcome is Outcome.HOLD else ""
     lasting = verdict.outcome in (Outcome.SEND, Outcome.HOLD)
-    if not item.plan.bundle or item.kind != "message" or not lasting:
-        return None
-    if waits in OWN_HOLDS:
+    if not item.plan.bundle or not lasting or waits in OWN_HOLDS:
         return None
     place = _place(item.plan, item.action)
-    return None if place is None else (item.plan.bundle, place, item.recipient, waits)
+    if place is None:
+        return None
+    # Staff are asked once where they would be asked the same.
+    task = item.action.definition if item.kind == "task" else ""
+    plan = item.plan
+    return plan.bundle, plan.topic, place, item.recipient, waits, task
 
 
 def _place(plan: Plan, action: PlanAction) -> int | None:
@@ -104,7 +108,9 @@ def open_gaps(step: Step, closed: Callable[[Step], bool]) -> tuple[Step, ...]:
 def _beside(step: Step, plan: Plan, place: int) -> Step | None:
     """Return the same step of another plan of the bundle, about the same patient."""
     mine = step.plan
-    if plan.id == mine.id or not set(plan.triggers) & set(mine.triggers):
+    if plan.id == mine.id or plan.topic != mine.topic:
+        return None
+    if not set(plan.triggers) & set(mine.triggers):
         return None
     if place >= len(plan.actions) or plan.actions[place].kind != "message":
         return None

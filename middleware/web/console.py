@@ -51,7 +51,7 @@ def _add_metrics(app: Flask, ports: ConsolePorts) -> None:
     @app.get("/metrics")
     def metrics() -> Response:
         with ports.database.tx() as tx:
-            text = write_metrics(tx, ports.clock.now())
+            text = write_metrics(tx, ports.clock.now(), ports.plans)
         return Response(text, content_type=METRICS_TYPE)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from mappings.event import FOCUS_TYPES
+from mappings.plan import Plan
+from middleware.decisions.matching import is_ending
 from middleware.storage import (
     circuits,
     completeness,
@@ -23,10 +25,23 @@ Labels = Mapping[str, str]
 Samples = list[tuple[Labels, float]]
 
 
-def write_metrics(tx: Tx, now: datetime) -> str:
-    """Return all metrics as text."""
-    parts = (_counts(tx), _states(tx), _ages(tx, now), _push(tx, now), _shut(tx, now))
+def write_metrics(tx: Tx, now: datetime, plans: Iterable[Plan] = ()) -> str:
+    """Return all metrics as text; of the plans, how many retire soon or have."""
+    parts = (
+        _counts(tx),
+        _states(tx),
+        _ages(tx, now),
+        _push(tx, now),
+        _shut(tx, now),
+        _ending(plans, now),
+    )
     return "\n".join([*(line for part in parts for line in part), ""])
+
+
+def _ending(plans: Iterable[Plan], now: datetime) -> Iterator[str]:
+    total = sum(is_ending(plan, "UTC", now) for plan in plans)
+    text = "Plans whose content lapses within 60 days, or has"
+    yield from _gauge("plans_ending", text, [({}, total)])
 
 
 def _counts(tx: Tx) -> Iterator[str]:

@@ -103,6 +103,7 @@ def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
         periodic=schedule.list_errors(tx),
         passed_over=reading.count_notes(tx, now - WEEK),
         left_alone=tuple(circuits.list_shut(tx, now)),
+        ending=plans.ending(now),
     )
     mine = [row for item in known for row in _subscribed(tx, item.id)]
     return Page(

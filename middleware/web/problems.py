@@ -6,7 +6,7 @@ Pure: judges what the overview has read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from middleware.storage.circuits import CircuitRow
@@ -53,7 +53,8 @@ class Sight:
     """What is judged; ``holds`` in words, ``periodic`` fault by name of the work.
 
     ``passed_over`` counts resources of the last week that led to no event, by
-    (endpoint id, note). ``left_alone`` are the channels and EHRs that failed in a row.
+    (endpoint id, note). ``left_alone`` are the channels and EHRs that failed in a row,
+    ``ending`` the plans that retire soon, or have, with the days left.
     """
 
     now: datetime
@@ -70,6 +71,7 @@ class Sight:
     periodic: Mapping[str, str]
     passed_over: Mapping[tuple[str, str], int]
     left_alone: tuple[CircuitRow, ...]
+    ending: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def worker_silent(self) -> bool:
@@ -230,6 +232,15 @@ def _lesser(sight: Sight) -> Iterator[Problem]:
             )
         yield from _missed(row)
         yield from _passed_over(row, sight)
+    for title, days in sight.ending.items():
+        when = f"retires in {count(days, 'day')}" if days > 0 else "has retired"
+        yield Problem(
+            "warn",
+            "Content ends",
+            f"The plan {title} {when}: its content has not been reviewed since.",
+            "From then on it sends nothing and what it planned is cancelled. Review it "
+            "and import a version with a later end.",
+        )
     if sight.holds and not sight.all_held:
         yield Problem(
             "warn",

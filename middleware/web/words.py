@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from mappings.event import EventKind
 from mappings.nudge import REASONS
 from mappings.plan import Plan
+from middleware.decisions.matching import days_left, is_ending
 
 EVENTS: Mapping[EventKind, str] = {
     EventKind.ENCOUNTER_ADMITTED: "Admitted",
@@ -136,6 +137,7 @@ class PlanWords:
 
     def __init__(self, plans: Iterable[Plan]) -> None:
         known = tuple(plans)
+        self._plans = known
         self.titles = {plan.id: plan.title for plan in known}
         self._actions = {
             (plan.id, action.id): action.title
@@ -146,6 +148,14 @@ class PlanWords:
             f"{plan.id}-{action.id}": action.title
             for plan in known
             for action in plan.actions
+        }
+
+    def ending(self, now: datetime) -> dict[str, int]:
+        """Return the plans that retire within 60 days, or have: title and days left."""
+        return {
+            plan.title: days_left(plan, "UTC", now) or 0
+            for plan in self._plans
+            if is_ending(plan, "UTC", now)
         }
 
     def title(self, canonical: str) -> str:

@@ -18,7 +18,7 @@ from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.recover import recover_subscriptions
 from middleware.stages.settled import read_ended_tasks
 from middleware.stages.track import track_subscriptions
-from middleware.storage import login_links
+from middleware.storage import endpoints, login_links
 from middleware.storage.gathering import GatheredWakes
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
@@ -60,6 +60,7 @@ def run_worker(runtime: Runtime, stop: threading.Event) -> None:
         runtime.clock,
         concurrency=runtime.settings.worker_concurrency,
     )
+    _require_content(context)
     listeners = Listeners(socket_ports(context))
     ticker = Ticker(
         runtime.database, runtime.wakes, runtime.clock, _periodic(runtime, context)
@@ -92,6 +93,14 @@ def _periodic(runtime: Runtime, context: StageContext) -> tuple[Periodic, ...]:
         Periodic("probe", PROBE_EVERY, lambda: _probe(context)),
         Periodic("retention", RETENTION_EVERY, lambda: _forget(runtime)),
     )
+
+
+def _require_content(context: StageContext) -> None:
+    """Read every site's content; raises ContentError where it is not usable."""
+    with context.database.tx() as tx:
+        known = endpoints.list_endpoints(tx)
+    for endpoint in known:
+        context.library(endpoint)
 
 
 def _track(context: StageContext) -> None:

@@ -259,6 +259,28 @@ def test_list_tells_status_period_words_and_source(run: Run, folder: Path) -> No
     assert everywhere[0]["reviewed"] == {"en": True, "es": False}
 
 
+def test_list_tells_which_plans_wait_for_the_site(
+    run: Run, folder: Path, database: Database
+) -> None:
+    plan = changed("no-show")
+    url = "https://carecue.example.org/fhir/StructureDefinition/default-on"
+    plan["extension"].append({"url": url, "valueBoolean": False})
+    put(folder, plan)
+    assert run("import", str(folder)).exit_code == 0
+
+    def status() -> str:
+        rows = orjson.loads(run("list", "--endpoint", "north", "--json").stdout)[
+            "plans"
+        ]
+        return next(str(row["status"]) for row in rows if row["id"] == "no-show")
+
+    assert status() == "off"
+    site = Site(**{**vars(NORTH.site), "plans_on": ("no-show",)})
+    with database.tx() as tx:
+        endpoints.update_endpoint(tx, Endpoint(**{**vars(NORTH), "site": site}))
+    assert status() == "on"
+
+
 def test_export_can_be_imported_again(run: Run, tmp_path: Path) -> None:
     place = tmp_path / "out"
     written = orjson.loads(run("export", "--to", str(place), "--json").stdout)

@@ -120,15 +120,40 @@ def test_joined_message_may_be_planned_again() -> None:
     [
         gap("eye", bundle=""),
         gap("eye", bundle="chronic"),
+        gap("eye", topic="immunization"),
         gap("eye", actions=()),
     ],
-    ids=["no bundle", "another bundle", "no step"],
+    ids=["no bundle", "another bundle", "another topic", "no step"],
 )
 def test_what_is_not_of_the_bundle_goes_by_itself(other: Plan) -> None:
     found = decide(DISCHARGED, chart(office()), library=shelf(other))
     assert "you have a preventive visit due" in found["colorectal/offer"].text
     if other.actions:
         assert reason_of(found["eye/offer"]) == "send: due"
+
+
+def test_staff_are_asked_once_where_they_would_be_asked_the_same() -> None:
+    def call(plan: Plan, definition: str = "urn:call") -> Plan:
+        step = replace(plan.actions[0], kind="task", definition=definition, text="Call")
+        return replace(plan, actions=(step,))
+
+    library = replace(
+        LIBRARY,
+        plans=(call(COLORECTAL), call(gap("eye")), call(gap("bone"), "urn:other")),
+    )
+    found = decide(DISCHARGED, chart(office()), library=library)
+    assert {name: reason_of(item) for name, item in found.items()} == {
+        "colorectal/offer": "send: due",
+        "eye/offer": "cancel: joined",
+        "bone/offer": "send: due",
+    }
+    asked = [name for name, item in found.items() if item.task is not None]
+    assert asked == ["colorectal/offer", "bone/offer"]
+
+
+def test_check_finds_a_bundle_of_several_topics() -> None:
+    library = shelf(gap("eye", topic="immunization"))
+    assert "eye: its bundle 'preventive' mixes topics" in check_library(library)
 
 
 def test_steps_of_another_place_go_by_themselves() -> None:

@@ -1,6 +1,6 @@
 """/metrics is read by a strict reader of the Prometheus text format."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -99,3 +99,11 @@ def test_metrics_name_no_patient(console):
 def test_reader_refuses_what_the_format_does_not_allow(text):
     with pytest.raises(ValueError, match=r".+"):
         read_exposition(text)
+
+
+def test_plans_that_retire_soon_are_counted(console):
+    assert total(scrape(console), "plans_ending") == 0
+
+    console.world.clock.instant = datetime(2027, 12, 1, tzinfo=UTC)
+
+    assert total(scrape(console), "plans_ending") == len(console.ports.plans)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -105,6 +105,17 @@ def test_what_is_left_alone_is_said(console):
     console.world.wait(minutes=2)
     console.tick()
     assert heading(console).startswith("The endpoint is healthy.")
+
+
+def test_plan_that_retires_soon_is_said(console):
+    console.world.clock.instant = datetime(2027, 12, 10, tzinfo=UTC)
+    console.wall.instant = console.world.clock.instant
+    console.tick()
+    console.login()
+    page = text_of(console.get())
+    assert "The plan Visit reminders retires in 22 days" in page
+    console.world.clock.instant = datetime(2028, 1, 2, tzinfo=UTC)
+    assert "The plan Visit reminders has retired" in text_of(console.get())
 
 
 def test_restored_database_is_said(console):
