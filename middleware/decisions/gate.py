@@ -21,7 +21,7 @@ from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus
 from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
-from middleware.decisions.routing import Route, choose_route
+from middleware.decisions.routing import Route, Wanted, choose_route
 from middleware.decisions.safety import (
     check_hospice,
     check_inpatient,
@@ -38,6 +38,8 @@ from middleware.decisions.wording import Words, variables, write_words
 
 FRESH = timedelta(seconds=60)
 VISITS = "appointment"
+URGENT = frozenset({"urgent", "asap", "stat"})
+SAME_DAY = timedelta(hours=24)
 STAYS = ("hospitalization", "admission")  # R4 and R5
 
 
@@ -60,6 +62,7 @@ def judge(
     if verdict is not None:
         return _finish(step, verdict, planned_time(step, due), expires)
     route, words, verdict = _prepared(step)
+    step = _addressed(step, route)
     if verdict is None:
         due, verdict = choose_time(step, due, expires, at_send=at_send)
     else:
@@ -78,7 +81,8 @@ def _finish(
 ) -> Candidate:
     facts = merge_facts(verdict.facts, _base_facts(step), route.facts if route else ())
     if verdict.outcome is Outcome.SEND and step.action.kind == "message":
-        facts = merge_facts(facts, _personal_facts(step), gap_facts(_gaps(step)))
+        known = (_personal_facts(step, route), gap_facts(_gaps(step)))
+        facts = merge_facts(facts, *known)
         if step.case.now >= expires:
             verdict = Verdict(Outcome.CANCEL, "window-passed")
     complete = replace(verdict, facts=facts)
@@ -97,7 +101,7 @@ def _base_facts(step: Step) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def _personal_facts(step: Step) -> tuple[Fact, ...]:
+def _personal_facts(step: Step, route: Route | None) -> tuple[Fact, ...]:
     """Name language, zone and life: what every message that goes rests on."""
     profile, patient = step.case.profile, step.case.chart.patient
     versions = profile.detail.get("versions", {})
@@ -105,7 +109,7 @@ def _personal_facts(step: Step) -> tuple[Fact, ...]:
     if "deceasedBoolean" in patient:
         found = [fact(patient, "deceasedBoolean")]
     for name, sourced in (
-        ("language", profile.language),
+        ("language", route.language if route else profile.language),
         ("zone", profile.zones),
         ("window", profile.window),
     ):
@@ -224,7 +228,7 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
         check_reading(case.chart, case.endpoint, at_send=at_send),
         check_pause(case.profile, case.now if at_send else max(due, case.now)),
         check_replies(case.own),
-        check_minor(case.chart, case.profile, case.now, case.zone),
+        check_minor(case.chart, case.profile, step.plan.topic),
         check_sensitive(case.chart, case.library, focus),
         None if step.plan.topic == VISITS else check_inpatient(case.chart, focus),
     )
@@ -239,32 +243,63 @@ def _first(*verdicts: Verdict | None) -> Verdict | None:
 
 def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
     case = step.case
-    route = choose_route(case.profile, case.own, case.endpoint, step.plan.topic)
+    route = choose_route(case.profile, case.own, case.endpoint, _wanted(step))
     if route.verdict is not None or route.channel is None:
         return route, None, route.verdict
-    if case.profile.language is None:
+    if route.language is None:
         known = fact(case.chart.patient, "communication.language")
         return route, None, Verdict(Outcome.HOLD, "language-missing", (known,))
-    words = _words(step, route.channel, case.profile.language.value)
+    words = _words(step, route, route.language.value)
     if not words.reason:
         return route, words, None
     versions = case.profile.detail.get("versions", {})
-    known = sourced_fact(
-        "language", case.profile.language, versions.get(case.profile.patient)
-    )
+    known = sourced_fact("language", route.language, versions.get(route.recipient))
     detail = "; ".join(words.faults)
     return route, words, Verdict(Outcome.HOLD, words.reason, (known,), detail=detail)
 
 
-def _words(step: Step, channel: str, language: str) -> Words:
+def _wanted(step: Step) -> Wanted:
+    """Return what this step needs of its way."""
+    case, plan = step.case, step.plan
+    about = (plan.url, step.reference, step.occasion)
+    used = {item.channel for item in case.own.sent if item.about == about}
+    # A plan that leaves a sensitive matter to staff was held before it came here.
+    generic = plan.sensitive == "generic"
+    return Wanted(
+        topic=plan.topic,
+        urgent=_is_urgent(step),
+        sensitive=generic
+        and check_sensitive(case.chart, case.library, step.focus or {}) is not None,
+        avoid=frozenset(used) if step.action.other_channel else frozenset(),
+    )
+
+
+def _is_urgent(step: Step) -> bool:
+    """Tell whether it cannot wait: it says so, or tells of a change to a near visit."""
+    start = find_instant((step.focus or {}).get("start"))
+    change = step.plan.topic == VISITS and step.action.timing.anchor == "event"
+    near = start is not None and start - step.event <= SAME_DAY
+    return step.action.priority in URGENT or (change and near)
+
+
+def _addressed(step: Step, route: Route) -> Step:
+    """Return the step as it is for the person who gets it, in their zones too."""
+    zones = tuple(dict.fromkeys((*step.case.zones, *route.zones)))
+    case = replace(step.case, zones=zones)
+    return replace(step, case=case, recipient=route.recipient or step.recipient)
+
+
+def _words(step: Step, route: Route, language: str) -> Words:
     case = step.case
     moment = find_instant((step.focus or {}).get("start"))
     values = variables(
         case.endpoint.site,
-        case.profile.given,
+        "" if route.shared or route.confidential else case.profile.given,
         language,
         step.activity.day if step.activity else moment,
         case.zone,
         count=1 + len(_gaps(step)),
     )
-    return write_words(case.library, step.action.definition, channel, language, values)
+    return write_words(
+        case.library, step.action.definition, str(route.channel), language, values
+    )
