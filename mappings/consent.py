@@ -70,7 +70,7 @@ def read_consents(
 def _own_id(resource: Resource) -> str | None:
     for item in list_of(resource.get("identifier")):
         if dict_of(item).get("system") == OWN:
-            return str(item.get("value")).split("#", 1)[0]
+            return str(item.get("value")).split(".", 1)[0]
     return None
 
 
