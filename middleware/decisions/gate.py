@@ -13,6 +13,7 @@ from mappings.instants import find_instant
 from mappings.nudge import REASONS, Fact, Outcome, Verdict
 from mappings.plan import Condition
 from mappings.resource import values_at
+from middleware.decisions.addressing import VISITS, addressed, wanted_way
 from middleware.decisions.candidate import Candidate, describe, merge_facts
 from middleware.decisions.circumstance import Step
 from middleware.decisions.conditions import Answer, Environment, answer, evidence
@@ -21,7 +22,7 @@ from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus
 from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
-from middleware.decisions.routing import Route, Wanted, choose_route
+from middleware.decisions.routing import Route, choose_route
 from middleware.decisions.safety import (
     check_hospice,
     check_inpatient,
@@ -37,9 +38,6 @@ from middleware.decisions.scheduling import READY, choose_time, planned_time
 from middleware.decisions.wording import Words, variables, write_words
 
 FRESH = timedelta(seconds=60)
-VISITS = "appointment"
-URGENT = frozenset({"urgent", "asap", "stat"})
-SAME_DAY = timedelta(hours=24)
 STAYS = ("hospitalization", "admission")  # R4 and R5
 
 
@@ -62,7 +60,7 @@ def judge(
     if verdict is not None:
         return _finish(step, verdict, planned_time(step, due), expires)
     route, words, verdict = _prepared(step)
-    step = _addressed(step, route)
+    step = addressed(step, route)
     if verdict is None:
         due, verdict = choose_time(step, due, expires, at_send=at_send)
     else:
@@ -243,7 +241,7 @@ def _first(*verdicts: Verdict | None) -> Verdict | None:
 
 def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
     case = step.case
-    route = choose_route(case.profile, case.own, case.endpoint, _wanted(step))
+    route = choose_route(case.profile, case.own, case.endpoint, wanted_way(step))
     if route.verdict is not None or route.channel is None:
         return route, None, route.verdict
     if route.language is None:
@@ -256,37 +254,6 @@ def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
     known = sourced_fact("language", route.language, versions.get(route.recipient))
     detail = "; ".join(words.faults)
     return route, words, Verdict(Outcome.HOLD, words.reason, (known,), detail=detail)
-
-
-def _wanted(step: Step) -> Wanted:
-    """Return what this step needs of its way."""
-    case, plan = step.case, step.plan
-    about = (plan.url, step.reference, step.occasion)
-    used = {item.channel for item in case.own.sent if item.about == about}
-    # A plan that leaves a sensitive matter to staff was held before it came here.
-    generic = plan.sensitive == "generic"
-    return Wanted(
-        topic=plan.topic,
-        urgent=_is_urgent(step),
-        sensitive=generic
-        and check_sensitive(case.chart, case.library, step.focus or {}) is not None,
-        avoid=frozenset(used) if step.action.other_channel else frozenset(),
-    )
-
-
-def _is_urgent(step: Step) -> bool:
-    """Tell whether it cannot wait: it says so, or tells of a change to a near visit."""
-    start = find_instant((step.focus or {}).get("start"))
-    change = step.plan.topic == VISITS and step.action.timing.anchor == "event"
-    near = start is not None and start - step.event <= SAME_DAY
-    return step.action.priority in URGENT or (change and near)
-
-
-def _addressed(step: Step, route: Route) -> Step:
-    """Return the step as it is for the person who gets it, in their zones too."""
-    zones = tuple(dict.fromkeys((*step.case.zones, *route.zones)))
-    case = replace(step.case, zones=zones)
-    return replace(step, case=case, recipient=route.recipient or step.recipient)
 
 
 def _words(step: Step, route: Route, language: str) -> Words:
