@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from mappings.instants import write_instant
-from mappings.plan import NS
 from mappings.preference import Designated, Sourced, Who
 from mappings.recipient import PURPOSE, read_address_value
 from mappings.reference import reference_of
@@ -25,7 +24,6 @@ from mappings.resource import (
 )
 
 CONFIDENTIAL = "confidential-communication"
-FLAG = f"{NS}/CodeSystem/flag"
 LABEL = "SDV"  # v3-ActCode: sexual assault, abuse or domestic violence
 
 

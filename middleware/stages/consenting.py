@@ -1,6 +1,7 @@
 """What somebody at a number or address answered: yes or no to all messages there.
 
-It is told to the EHR on every chart that bears the number.
+A no is told to the EHR on every chart that bears the number. A yes from there only takes
+a no back: whose permission it would be, the number does not say.
 """
 
 from __future__ import annotations
@@ -39,5 +40,5 @@ def record_answer(
     )
     preferences.insert_consent(tx, answer)
     for where, patient in preferences.list_patients_at(tx, *point):
-        if where == endpoint_id:
+        if where == endpoint_id and not permit:
             queue_consent(context, tx, answer, patient, recorded_at)

@@ -53,6 +53,13 @@ def test_a_stop_becomes_a_consent_in_every_chart_that_bears_the_number(
     assert answers(world) == ["Consent"]
 
 
+def test_a_start_permits_nobody_and_is_not_told(world: World) -> None:
+    stop(world)
+    world.reply("START")
+    world.run()
+    assert answers(world) == ["Consent"]
+
+
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [
