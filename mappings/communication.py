@@ -14,7 +14,7 @@ from mappings.delivery import Delivery, DeliveryState
 from mappings.endpoint import Endpoint
 from mappings.instants import write_instant
 from mappings.nudge import Nudge
-from mappings.plan import NS
+from mappings.plan import NS, TOPIC
 from mappings.resource import Resource
 
 CATEGORY = "http://terminology.hl7.org/CodeSystem/communication-category"
@@ -150,7 +150,7 @@ def _shared(nudge: Nudge, delivery: Delivery, endpoint: Endpoint) -> Resource:
     resource: Resource = {
         "category": [
             _concept(CATEGORY, "reminder"),
-            _concept(f"{NS}/CodeSystem/topic", nudge.topic),
+            _concept(TOPIC, nudge.topic),
         ],
         "medium": [_concept(PARTICIPATION_MODE, medium)],
         "subject": {"reference": nudge.patient},

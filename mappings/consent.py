@@ -1,23 +1,31 @@
 """The EHR's Consent resources about being contacted, read into consent records.
 
-A Consent counts when its provision names CommunicationRequest or a way of contact, or
-its category is our own. Deny is read generously, permit strictly.
+A Consent counts when its provision names CommunicationRequest or a way of contact, when
+its category is our own, or when it says who beside the patient may be told
+(provision.actor). Deny is read generously, permit strictly. What we wrote ourselves is
+in our own store and is not read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
 from mappings.codes import MEDIUM, PARTICIPATION_MODE
 from mappings.instants import find_instant, write_instant
-from mappings.plan import NS
+from mappings.plan import NS, TOPIC
 from mappings.preference import ConsentRecord, Who
-from mappings.recipient import read_email, read_phone
-from mappings.reference import concerns, focus_patient, reference_of
+from mappings.recipient import read_address_value
+from mappings.reference import (
+    concerns,
+    focus_patient,
+    read_reference,
+    reference_of,
+)
 from mappings.resource import (
     Resource,
     codings_of,
+    dict_of,
     extension_value,
     first_at,
     in_period,
@@ -26,27 +34,44 @@ from mappings.resource import (
 )
 
 POINT = f"{NS}/StructureDefinition/consent-contact-point"
-TOPIC = f"{NS}/CodeSystem/topic"
+OWN = f"{NS}/identifier/consent"
 OUTREACH = "outreach-communication"
+PRIVACY = "patient-privacy"
 SYSTEMS = {code: channel for channel, code in MEDIUM.items()}
 OPT_OUTS = frozenset({"OPTOUT", "OPTOUTE"})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+Actors = tuple[str | None, ...]
+
 
 def read_consents(
-    resources: Iterable[Resource], endpoint_id: str, patient: str, now: datetime
+    resources: Iterable[Resource],
+    endpoint_id: str,
+    patient: str,
+    now: datetime,
+    known: Collection[str] = (),
 ) -> tuple[ConsentRecord, ...]:
     """Return what active Consents say about contacting this patient.
 
     The record's id is ``Consent/id``; a Consent without a contact point covers every
     address of its channel (value ``*``). What names a record that was merged into this
     patient's stays that record's: of it a denial counts, a permission does not.
+    ``known`` are the ids of our own records.
     """
     found: list[ConsentRecord] = []
     for resource in resources:
-        if resource.get("status") == "active" and _is_outreach(resource):
+        if resource.get("status") != "active" or _own_id(resource) in known:
+            continue
+        if _is_outreach(resource) or _names_person(resource):
             found.extend(_records(resource, endpoint_id, patient, now))
     return tuple(found)
+
+
+def _own_id(resource: Resource) -> str | None:
+    for item in list_of(resource.get("identifier")):
+        if dict_of(item).get("system") == OWN:
+            return str(item.get("value")).split(".", 1)[0]
+    return None
 
 
 def _is_outreach(resource: Resource) -> bool:
@@ -60,12 +85,20 @@ def _is_outreach(resource: Resource) -> bool:
     return "CommunicationRequest" in classes or media
 
 
+def _names_person(resource: Resource) -> bool:
+    """Tell whether it says what a RelatedPerson may, or may not, be told."""
+    provision = dict_of(first_at(resource, "provision"))
+    everywhere = [provision, *map(dict_of, list_of(provision.get("provision")))]
+    if not any(_people(item) for item in everywhere):
+        return False
+    scope = {code for _, code in codings_of(resource.get("scope"))}
+    return PRIVACY in scope or any(item.get("type") == "deny" for item in everywhere)
+
+
 def _records(
     resource: Resource, endpoint_id: str, patient: str, now: datetime
 ) -> Iterator[ConsentRecord]:
-    provision = first_at(resource, "provision")
-    if not isinstance(provision, dict):
-        provision = {}
+    provision = dict_of(first_at(resource, "provision"))
     policy = {code for _, code in codings_of(resource.get("policyRule"))}
     mine = concerns(resource, patient)
     whose = patient if mine else focus_patient(resource) or patient
@@ -73,50 +106,67 @@ def _records(
     stated = denied or provision.get("type") == "permit" or "OPTIN" in policy
     if not stated or not in_period(provision.get("period"), write_instant(now)):
         return
-    for system, value in _points(resource, provision, denied=denied):
-        for topic, permit in _topics(provision, denied=denied):
-            yield ConsentRecord(
-                id=reference_of(resource),
-                endpoint_id=endpoint_id,
-                patient=whose,
-                system=system,
-                value=value,
-                topic=topic,
-                permit=permit,
-                who=Who.CHART,
-                how="Consent in the chart",
-                recorded_at=find_instant(resource.get("dateTime")) or EPOCH,
-            )
+    for actors, topic, permit in _answers(provision, denied=denied):
+        for actor in actors:
+            for system, value in _points(resource, provision, actor, permit=permit):
+                yield ConsentRecord(
+                    id=reference_of(resource),
+                    endpoint_id=endpoint_id,
+                    patient=whose,
+                    system=system,
+                    value=value,
+                    topic=topic,
+                    permit=permit,
+                    who=Who.CHART,
+                    how="Consent in the chart",
+                    recorded_at=find_instant(resource.get("dateTime")) or EPOCH,
+                    actor=actor,
+                )
 
 
 def _points(
-    resource: Resource, provision: Resource, *, denied: bool
+    resource: Resource, provision: Resource, actor: str | None, *, permit: bool
 ) -> list[tuple[str, str]]:
+    """Return the (system, value) that an answer is about.
+
+    What names a person and no way of contact is about whether to tell them at all.
+    """
     codes = {code for _, code in codings_of(provision.get("code"))}
     systems = [SYSTEMS[code] for code in sorted(codes) if code in SYSTEMS]
     point = extension_value(resource, POINT)
     if isinstance(point, dict):
         system = "email" if point.get("system") == "email" else "sms"
-        text = str(point.get("value") or "")
-        value = read_email(text) if system == "email" else read_phone(text)
-        return [(system, value)] if value else []
-    if not systems and denied:
+        found = read_address_value(system, point.get("value"))
+        unreadable = [] if permit else [(system, "*")]
+        return [found] if found else unreadable
+    if not systems and actor is not None:
+        systems = ["*"]
+    elif not systems and not permit:
         systems = [name for name in MEDIUM if name != "screen"]
     return [(system, "*") for system in systems]
 
 
-def _topics(provision: Resource, *, denied: bool) -> Iterator[tuple[str, bool]]:
-    """Yield (topic, permit): the provision's own, then its nested exceptions."""
-    own = _topic_codes(provision)
-    for topic in own or ["*"]:
-        yield topic, not denied
-    for nested in list_of(provision.get("provision")):
-        if not isinstance(nested, dict):
+def _answers(
+    provision: Resource, *, denied: bool
+) -> Iterator[tuple[Actors, str, bool]]:
+    """Yield (actors, topic, permit): the provision's own, then its exceptions."""
+    people: Actors = _people(provision)
+    for topic in _topic_codes(provision) or ["*"]:
+        yield people or (None,), topic, not denied
+    for nested in map(dict_of, list_of(provision.get("provision"))):
+        if nested.get("type") not in ("permit", "deny"):
             continue
-        permit = nested.get("type") == "permit"
-        if nested.get("type") in ("permit", "deny"):
-            for topic in _topic_codes(nested):
-                yield topic, permit
+        others: Actors = _people(nested)
+        topics = _topic_codes(nested) or (["*"] if others else [])
+        for topic in topics:
+            yield others or people or (None,), topic, nested.get("type") == "permit"
+
+
+def _people(provision: Resource) -> Actors:
+    actors = (read_reference(one) for one in values_at(provision, "actor.reference"))
+    return tuple(
+        dict.fromkeys(one for one in actors if one and one.startswith("RelatedPerson/"))
+    )
 
 
 def _topic_codes(provision: Resource) -> list[str]:

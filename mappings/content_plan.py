@@ -3,9 +3,9 @@
 An action that holds actions is a group: its triggers, conditions, inputs and extensions
 are those of each step in it. A step with ``relatedAction`` is due that long after (or
 before) the step that it names. The conventions beside R4 itself are a handful of
-extensions under our namespace: anchor, window, why and stops-if on an action; occasion,
-priority, counts, bundle, default-on and sensitive on the plan; and the condition kind
-``stop``.
+extensions under our namespace: anchor, window, other-channel, why and stops-if on an
+action; occasion, priority, counts, bundle, default-on and sensitive on the plan; and
+the condition kind ``stop``.
 """
 
 from __future__ import annotations
@@ -159,6 +159,7 @@ def _action(
         priority=str(definition.get("priority") or "routine"),
         text=str(definition.get("description") or ""),
         owner=_owner(definition),
+        other_channel=extension_value(action, f"{SD}other-channel") is True,
     )
 
 

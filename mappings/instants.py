@@ -81,3 +81,19 @@ def age_on(birth_date: object, today: date) -> int | None:
         return None
     passed = (today.month, today.day) >= (born.month, born.day)
     return today.year - born.year - (0 if passed else 1)
+
+
+def adult_from(birth_date: object) -> date | None:
+    """Return the 18th birthday; None when the birth date is missing or partial.
+
+    A year alone, or year and month, gives the last day that it may be.
+    """
+    if not isinstance(birth_date, str) or not is_date_only(birth_date):
+        return None
+    try:
+        born = read_bounds(birth_date)[1].date() - timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
+    if (born.month, born.day) == (2, 29):
+        return date(born.year + 18, 3, 1)
+    return born.replace(year=born.year + 18)

@@ -91,6 +91,7 @@ REASONS: dict[str, Reason] = _table(
     ("sensitive", _H, "The matter is sensitive: a person decides how to reach out."),
     ("long-silent", _H, "Nothing was heard of a frail patient for half a year."),
     ("minor", _H, "The patient is a minor: a person decides whom to reach."),
+    ("confidential", _H, "The patient asked to be reached in one way only."),
     ("patient-unknown", _H, "The patient of this event cannot be read."),
     ("channel-down", _H, "The channel is not taking messages right now."),
     ("in-hospital", _H, "The patient is in hospital right now."),
@@ -164,6 +165,11 @@ NEEDS_PERSON: dict[str, str] = {
     "minor": (
         "A message was held because the patient is a minor. Decide whom to reach; "
         "nothing is sent by itself."
+    ),
+    "confidential": (
+        "A message was held because the patient asked to be reached in one way only, "
+        "and CareCue cannot use it. Reach the patient that way; use no other number or "
+        "address, and leave no message with anybody else."
     ),
     "language-missing": (
         "A message was held because the chart does not say which language to write in. "

@@ -11,12 +11,11 @@ from datetime import datetime
 from mappings.codes import MEDIUM, PARTICIPATION_MODE
 from mappings.communication import IDENTIFIERS, LANGUAGE
 from mappings.instants import find_instant
-from mappings.plan import NS
+from mappings.plan import TOPIC
 from mappings.resource import Resource, codings_of, extension_value, list_of
 
 DELIVERY = f"{IDENTIFIERS}/delivery"
 NUDGE_KEY = f"{IDENTIFIERS}/nudge-key"
-TOPIC = f"{NS}/CodeSystem/topic"
 CHANNELS = {code: channel for channel, code in MEDIUM.items()}
 GONE = frozenset({"in-progress", "completed", "unknown"})
 

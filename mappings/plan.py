@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NS = "https://carecue.example.org/fhir"
+TOPIC = f"{NS}/CodeSystem/topic"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Timing:
 class PlanAction:
     """One step of a plan. ``kind`` message or task (a staff Task).
 
+    ``other_channel``: it goes by none of the channels that the steps before it used.
     A task's ``priority`` is a FHIR request priority, ``text`` what staff are asked and
     ``owner`` the role that is asked (ActivityDefinition.participant.role).
     """
@@ -62,6 +64,7 @@ class PlanAction:
     priority: str = "routine"
     text: str = ""
     owner: str = ""
+    other_channel: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ not yes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -15,12 +16,22 @@ T = TypeVar("T")
 
 
 class Who(StrEnum):
-    """Who said it, strongest first."""
+    """Who said it, strongest first; LEARNED is what we concluded ourselves."""
 
     PATIENT = "patient"
     STAFF = "staff"
     CHART = "chart"
+    LEARNED = "learned"
     SITE = "site"
+
+
+STRENGTH: dict[Who, int] = {
+    Who.PATIENT: 4,
+    Who.STAFF: 3,
+    Who.CHART: 2,
+    Who.LEARNED: 1,
+    Who.SITE: 0,
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,11 @@ class Sourced(Generic[T]):
 
 @dataclass(frozen=True)
 class Address:
-    """A usable contact point for one channel, best first in a profile."""
+    """A usable contact point for one channel, best first in a profile.
+
+    ``purposes`` are the topics that the chart names it for (contactpoint-purpose),
+    ``start`` when its period began, as text.
+    """
 
     channel: str
     value: str
@@ -45,6 +60,50 @@ class Address:
     use: str | None
     reference: str
     path: str
+    purposes: frozenset[str] = frozenset()
+    start: str = ""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Somebody beside the patient (a RelatedPerson that is active today).
+
+    ``kinds`` are parent, guardian, proxy, carer, emergency or other; what each may be
+    told is decided elsewhere.
+    """
+
+    reference: str
+    name: str
+    kinds: frozenset[str]
+    addresses: tuple[Address, ...]
+    language: Sourced[str] | None
+    zones: tuple[str, ...] = ()
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Designated:
+    """The one place that a patient asked to be reached at (45 CFR 164.522(b)).
+
+    ``channel`` None: there is a request and no usable place, so only staff may reach out.
+    """
+
+    channel: str | None = None
+    value: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two voices that disagree: what each said, and whose answer ``holds``.
+
+    ``holds`` is the value in force, which may be narrower than either.
+    """
+
+    name: str
+    first: Sourced[Any]
+    second: Sourced[Any]
+    holds: Any
 
 
 @dataclass(frozen=True)
@@ -53,6 +112,8 @@ class ConsentRecord:
 
     It belongs to the contact point (``system`` sms, email or phone, ``value`` E.164
     or lower-case address); ``topic`` "*" covers all. ``permit`` False is a denial.
+    ``actor`` (``RelatedPerson/id``) is set where it is about telling that person; then
+    ``system`` "*" is about whether they may be told at all.
     """
 
     id: str
@@ -66,16 +127,22 @@ class ConsentRecord:
     how: str
     recorded_at: datetime
     recorded_by: str | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True)
 class PreferenceRecord:
     """One recorded preference (a row of ``preference``); the newest of a name counts.
 
-    Names and values: ``channels`` list of channel names in order; ``language`` BCP-47;
-    ``window`` [first, last] local hours; ``zone`` IANA name; ``pause`` {"until": ISO
-    or null, "why": text} or null when resumed; ``max_per_week`` integer;
-    ``matters`` {"text", "language"}.
+    Names and values: ``channels`` list of channel names in order, and the same for one
+    topic as ``channels:<topic>`` or for what cannot wait as ``channels:urgent``;
+    ``language`` BCP-47; ``window`` [first, last] local hours; ``days`` weekdays, Monday
+    0; ``zone`` IANA name; ``pause`` {"until": ISO or null, "why": text} or null when
+    resumed; ``max_per_week`` integer; ``matters`` {"text", "language"}; ``modality``
+    how the patient likes to be seen; ``accessibility`` list of needs; ``recipients``
+    list of ``Patient/id`` and ``RelatedPerson/id`` in order; ``confidential``
+    {"system", "value", "note"} or null when taken back; ``confirmed`` list of names
+    that the patient said still hold ("*" for all).
     """
 
     name: str
@@ -88,12 +155,29 @@ class PreferenceRecord:
 
 @dataclass(frozen=True)
 class SentMessage:
-    """A message that counts against the limits: ours, or a Communication in the EHR."""
+    """A message that counts against the limits: ours, or a Communication in the EHR.
+
+    ``about`` is the plan, focus and occasion of one of ours.
+    """
 
     sent_at: datetime
     topic: str
     channel: str
     answered: bool = False
+    about: tuple[str, str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Another patient whose chart has a contact point too.
+
+    ``adult_from`` is the 18th birthday, None where it is not known.
+    """
+
+    system: str
+    value: str
+    endpoint_id: str
+    adult_from: date | None
 
 
 @dataclass(frozen=True)
@@ -120,11 +204,18 @@ class OwnRecord:
     bad_addresses: frozenset[tuple[str, str]] = frozenset()
     restore_unchecked: bool = False
     replaced: tuple[str, ...] = ()
+    bearers: tuple[Bearer, ...] = ()
 
 
 @dataclass(frozen=True)
 class EngagementProfile:
-    """What decides whom, how, when and in which language: compiled, never stored."""
+    """What decides whom, how, when and in which language: compiled, never stored.
+
+    ``age`` is in whole years where the patient is. ``others`` are messages that others
+    sent, as the EHR tells. ``shared`` are (channel, value) that another adult bears,
+    ``guarded`` those of a parent or guardian, also of one who is that no more.
+    ``confirmed`` says when the patient last stood by each preference.
+    """
 
     patient: str
     name: str
@@ -144,7 +235,33 @@ class EngagementProfile:
     max_per_week: Sourced[int]
     pause: Sourced[dict[str, Any]] | None
     consents: tuple[ConsentRecord, ...]
+    age: int | None = None
+    adult_from: date | None = None
+    topic_channels: Mapping[str, Sourced[tuple[str, ...]]] = field(default_factory=dict)
+    days: Sourced[tuple[int, ...]] | None = None
     matters: Sourced[dict[str, Any]] | None = None
-    interpreter_needed: bool = False
-    conflicts: tuple[str, ...] = ()
+    spoken: Sourced[str] | None = None
+    interpreter: Sourced[bool] | None = None
+    modality: Sourced[str] | None = None
+    accessibility: tuple[Sourced[str], ...] = ()
+    stated: tuple[Sourced[str], ...] = ()
+    goals: tuple[Sourced[str], ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    recipients: Sourced[tuple[str, ...]] | None = None
+    confidential: Sourced[Designated] | None = None
+    guarded: frozenset[tuple[str, str]] = frozenset()
+    shared: frozenset[tuple[str, str]] = frozenset()
+    others: tuple[SentMessage, ...] = ()
+    confirmed: Mapping[str, datetime] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def interpreter_needed(self) -> bool:
+        """Tell whether the patient needs an interpreter."""
+        return self.interpreter is not None and self.interpreter.value
+
+    @property
+    def confirmed_at(self) -> datetime | None:
+        """Return when the patient last said or confirmed anything of this."""
+        return max(self.confirmed.values(), default=None)

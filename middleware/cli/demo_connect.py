@@ -27,7 +27,7 @@ from subscriptions.wanting import Wanted, Way
 SCOPE = (
     "system/Patient.rs system/Encounter.rs system/Appointment.rs system/CarePlan.rs "
     "system/Goal.rs system/Condition.rs system/Observation.rs system/Procedure.rs "
-    "system/ServiceRequest.rs system/DiagnosticReport.rs system/Consent.rs "
+    "system/ServiceRequest.rs system/DiagnosticReport.rs system/Consent.crs "
     "system/RelatedPerson.rs system/MedicationRequest.rs system/Immunization.rs "
     "system/Flag.rs system/Location.rs system/CommunicationRequest.crs "
     "system/Communication.crus system/Task.crs system/Subscription.cruds"

@@ -16,7 +16,14 @@ from middleware.decisions.routing import Route
 from middleware.decisions.wording import Words, fill, plain_name, short_day, time_words
 
 PER_PATIENT = frozenset(
-    {"minor", "language-missing", "wording-missing", "record-inactive", "long-silent"}
+    {
+        "minor",
+        "confidential",
+        "language-missing",
+        "wording-missing",
+        "record-inactive",
+        "long-silent",
+    }
 )
 URGENT = frozenset(
     {"disposition-unknown", "disposition-other", "disposition-died", "sensitive"}
@@ -84,14 +91,14 @@ def describe(
 ) -> Candidate:
     """Put a candidate together with the sentences that people read."""
     values = _sentence_values(step)
-    language = step.case.profile.language
+    language = route.language if route else step.case.profile.language
     return Candidate(
         key=step.key,
         plan=step.plan,
         action=step.action,
         focus=step.reference,
         occasion=step.occasion,
-        recipient=step.recipient,
+        recipient=(route.recipient if route else "") or step.recipient,
         verdict=verdict,
         due_at=due,
         expires_at=expires,
@@ -149,7 +156,8 @@ def _task(step: Step, verdict: Verdict, due: datetime) -> StaffTask | None:
     text = NEEDS_PERSON.get(verdict.reason)
     if text is None:
         return None
-    about = step.recipient if verdict.reason in PER_PATIENT else step.reference
+    patient = step.case.profile.patient
+    about = patient if verdict.reason in PER_PATIENT else step.reference
     return StaffTask(
         key=f"{verdict.reason}|{about}",
         reason=verdict.reason,

@@ -50,7 +50,7 @@ class Case:
             zones=self.zones,
             window=within_legal(self.profile.window.value),
             sunday=self.endpoint.site.sunday_window,
-            days=shared_days(self.profile.detail.get("days")),
+            days=shared_days(self.profile.days.value if self.profile.days else None),
         )
 
 
@@ -78,9 +78,10 @@ class Step:
         """Return what makes this message one and only one at its endpoint.
 
         The plan's version is left out: an update of the content sends nothing twice.
+        So is whoever gets it: it is one message, though another may come to get it.
         """
         parts = (self.plan.id, self.action.id, self.reference, self.occasion)
-        return "|".join((*parts, self.recipient))
+        return "|".join((*parts, self.case.profile.patient))
 
 
 def open_case(

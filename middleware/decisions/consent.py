@@ -2,20 +2,42 @@
 
 An answer belongs to the contact point: a STOP from a phone silences it for every
 patient on it. A general yes never lifts a particular no, and a weaker voice never
-lifts a stronger one's no.
+lifts a stronger one's no. Somebody beside the patient needs two answers: that they may
+be told, and that they may be reached at this place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
-from mappings.nudge import Fact, Outcome, Verdict
-from mappings.preference import ConsentRecord, EngagementProfile, OwnRecord, Who
+from mappings.consent import EPOCH
+from mappings.nudge import Fact
+from mappings.preference import STRENGTH, ConsentRecord, EngagementProfile, Who
 from middleware.decisions.evidence import consent_fact
 
-STRENGTH = {Who.PATIENT: 3, Who.STAFF: 2, Who.CHART: 1, Who.SITE: 0}
 FREE_CHANNELS = frozenset({"screen"})
+# What we concluded ourselves is never a yes.
+PERMITTING = frozenset({Who.PATIENT, Who.STAFF, Who.CHART})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a permission is asked for.
+
+    ``actor`` is the RelatedPerson who would be told, None for the patient;
+    ``guardian`` True where the law lets them be told. A yes from before ``since`` (the
+    patient's 18th birthday, once it has passed) counts no more.
+    """
+
+    patient: str
+    channel: str
+    address: str
+    topic: str
+    actor: str | None = None
+    guardian: bool = False
+    since: date | None = None
 
 
 @dataclass(frozen=True)
@@ -34,36 +56,117 @@ class Permission:
         return not self.reason
 
 
-def choose_permission(
-    records: Iterable[ConsentRecord],
-    patient: str,
-    channel: str,
-    address: str,
-    topic: str,
-) -> Permission:
-    """Weigh every answer about one contact point; ``address`` as in the profile."""
-    if channel in FREE_CHANNELS:
+def choose_permission(records: Iterable[ConsentRecord], asked: Asked) -> Permission:
+    """Weigh every answer about one contact point."""
+    if asked.channel in FREE_CHANNELS:
         return Permission("")
-    relevant = [
+    relevant = [item for item in records if _concerns(item, asked)]
+    here = [item for item in relevant if item.actor is None]
+    them = [item for item in relevant if item.actor is not None]
+    denials = [
         item
-        for item in records
-        if item.system == channel
-        and item.value in (address, "*")
-        and item.topic in ("*", topic)
+        for group in (here, them)
+        for item in (_denial(group, asked.patient),)
+        if item is not None
     ]
-    own = [item for item in relevant if item.who is not Who.CHART]
-    chart = [item for item in relevant if item.who is Who.CHART]
-    denials = [item for item in (_standing_denial(own, patient),) if item]
-    denials += [item for item in chart if not item.permit][:1]
     if denials:
         return Permission("opted-out", tuple(denials))
-    permits = [
-        item for item in relevant if item.permit and item.patient in (patient, None)
+    if asked.actor is None:
+        return _of_patient(here, asked)
+    return _of_another(here, them, asked)
+
+
+def find_refusal(
+    records: Iterable[ConsentRecord],
+    patient: str,
+    points: Collection[tuple[str, str]],
+    topic: str,
+) -> ConsentRecord | None:
+    """Return the patient's own standing no to a topic, at whatever address it was said.
+
+    Who said no to being written to is not written to through somebody else. ``points``
+    are the (channel, value) that are the patient's.
+    """
+    said = [
+        item
+        for item in records
+        if item.actor is None
+        and item.topic in ("*", topic)
+        and (
+            item.patient == patient
+            or (item.patient is None and (item.system, item.value) in points)
+        )
     ]
-    if not any(item.patient == patient for item in permits):
+    for point in sorted({(item.system, item.value) for item in said}):
+        found = _denial([i for i in said if (i.system, i.value) == point], patient)
+        if found is not None:
+            return found
+    return None
+
+
+def _concerns(item: ConsentRecord, asked: Asked) -> bool:
+    if item.topic not in ("*", asked.topic) or item.actor not in (None, asked.actor):
+        return False
+    at_all = item.actor is not None and item.system == "*"
+    return at_all or (
+        item.system == asked.channel and item.value in (asked.address, "*")
+    )
+
+
+def _denial(records: Sequence[ConsentRecord], patient: str) -> ConsentRecord | None:
+    own = [item for item in records if item.who is not Who.CHART]
+    found = _standing_denial(own, patient)
+    chart = [item for item in records if item.who is Who.CHART and not item.permit]
+    return found or min(chart, key=lambda item: item.id, default=None)
+
+
+def _of_patient(here: Sequence[ConsentRecord], asked: Asked) -> Permission:
+    permits = [
+        item
+        for item in here
+        if _permits(item, asked.since, undated=True)
+        and item.patient in (asked.patient, None)
+    ]
+    if not any(item.patient == asked.patient for item in permits):
         return Permission("no-consent")
-    newest = max(permits, key=lambda item: (item.recorded_at, item.id))
-    return Permission("", (newest,))
+    return Permission("", (_newest(permits),))
+
+
+def _of_another(
+    here: Sequence[ConsentRecord], them: Sequence[ConsentRecord], asked: Asked
+) -> Permission:
+    """Ask for both: that the person may be told, and that this place may be used."""
+    told = [
+        item
+        for item in them
+        if _permits(item, asked.since) and item.patient == asked.patient
+    ]
+    if not told and not asked.guardian:
+        return Permission("no-consent")
+    reached = [item for item in told if item.system == asked.channel]
+    reached += [
+        item
+        for item in here
+        if _permits(item, asked.since)
+        and item.patient == asked.patient
+        and (item.value == asked.address or asked.guardian)
+    ]
+    if not reached:
+        return Permission("no-consent")
+    chosen = [_newest(reached), *([_newest(told)] if told else [])]
+    return Permission("", tuple(dict.fromkeys(chosen)))
+
+
+def _permits(item: ConsentRecord, since: date | None, *, undated: bool = False) -> bool:
+    if not item.permit or item.who not in PERMITTING:
+        return False
+    if since is None or (undated and item.recorded_at == EPOCH):
+        return True
+    return item.recorded_at.date() >= since
+
+
+def _newest(records: Sequence[ConsentRecord]) -> ConsentRecord:
+    return max(records, key=lambda item: (item.recorded_at, item.id))
 
 
 def _standing_denial(
@@ -92,7 +195,10 @@ def _unlifted(
 ) -> ConsentRecord | None:
     """Return the newest denial that no later answer of equal weight has lifted."""
     standing = [item for item in denials if not item.permit]
-    for denial in sorted(standing, key=lambda item: item.recorded_at, reverse=True):
+    newest_first = sorted(
+        standing, key=lambda item: (item.recorded_at, item.id), reverse=True
+    )
+    for denial in newest_first:
         lifted = any(
             answer.permit
             and answer.recorded_at > denial.recorded_at
@@ -102,23 +208,6 @@ def _unlifted(
         if not lifted:
             return denial
     return None
-
-
-def permits(
-    profile: EngagementProfile,
-    own: OwnRecord,
-    channel: str,
-    address: str,
-    topic: str,
-) -> Verdict | None:
-    """Return the verdict that forbids this contact, or None when it is permitted."""
-    del own  # the profile was compiled from it
-    found = choose_permission(
-        profile.consents, profile.patient, channel, address, topic
-    )
-    if found.allowed:
-        return None
-    return Verdict(Outcome.HOLD, found.reason, consent_facts(profile, found))
 
 
 def consent_facts(

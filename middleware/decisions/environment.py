@@ -5,7 +5,9 @@
 ``%appointments`` those that start within seven months before it or later; the other
 lists are whole. ``%now``, ``%eventInstant`` and ``%today`` are text; ``%status``,
 ``%class``, ``%disposition`` and ``%activityStatus`` words; ``%age`` whole years;
-``%inpatient`` class codes; ``%sent`` what we sent (``topic``, ``sentAt``).
+``%inpatient`` class codes; ``%sent`` what we sent (``topic``, ``sentAt``);
+``%confirmedDays`` whole days since the patient last said or confirmed a preference,
+empty where the patient never did.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ from mappings.endpoint import Endpoint
 from mappings.instants import age_on, find_instant, write_instant
 from mappings.plan import Library
 from mappings.preference import OwnRecord
+from mappings.reference import reference_of
 from mappings.resource import Resource, first_at
 from middleware.decisions.conditions import Environment
 from middleware.decisions.focus import Activity
 from middleware.decisions.functions import exact
+from middleware.decisions.preference import read_confirmed
 from middleware.decisions.safety import read_disposition
 
 VISITS_BACK = timedelta(days=215)
@@ -51,7 +55,7 @@ LISTS: dict[str, str] = {
 }
 WORDS = (
     "focus resource patient trigger now today eventInstant status class disposition "
-    "age inpatient activityStatus sent"
+    "age inpatient activityStatus sent confirmedDays"
 )
 VARIABLES = frozenset(LISTS) | frozenset(WORDS.split())
 
@@ -87,6 +91,7 @@ def make_environment(
             {"topic": item.topic, "sentAt": write_instant(item.sent_at)}
             for item in own.sent
         ],
+        "confirmedDays": _confirmed_days(chart, own, about.now),
     }
     return Environment(
         focus=about.focus,
@@ -96,6 +101,12 @@ def make_environment(
         find=chart.find,
         incomplete=frozenset(name for name, kind in LISTS.items() if kind in unread),
     )
+
+
+def _confirmed_days(chart: Chart, own: OwnRecord, now: datetime) -> int | list[int]:
+    confirmed = read_confirmed(own, reference_of(chart.patient))
+    last = max(confirmed.values(), default=None)
+    return [] if last is None else max(0, (now - last).days)
 
 
 def _words(

@@ -13,6 +13,7 @@ from mappings.instants import find_instant
 from mappings.nudge import REASONS, Fact, Outcome, Verdict
 from mappings.plan import Condition
 from mappings.resource import values_at
+from middleware.decisions.addressing import VISITS, addressed, wanted_way
 from middleware.decisions.candidate import Candidate, describe, merge_facts
 from middleware.decisions.circumstance import Step
 from middleware.decisions.conditions import Answer, Environment, answer, evidence
@@ -38,7 +39,6 @@ from middleware.decisions.silence import check_silence
 from middleware.decisions.wording import Words, variables, write_words
 
 FRESH = timedelta(seconds=60)
-VISITS = "appointment"
 STAYS = ("hospitalization", "admission")  # R4 and R5
 
 
@@ -61,6 +61,7 @@ def judge(
     if verdict is not None:
         return _finish(step, verdict, planned_time(step, due), expires)
     route, words, verdict = _prepared(step)
+    step = addressed(step, route)
     if verdict is None:
         due, verdict = choose_time(step, due, expires, at_send=at_send)
     else:
@@ -79,7 +80,8 @@ def _finish(
 ) -> Candidate:
     facts = merge_facts(verdict.facts, _base_facts(step), route.facts if route else ())
     if verdict.outcome is Outcome.SEND and step.action.kind == "message":
-        facts = merge_facts(facts, _personal_facts(step), gap_facts(_gaps(step)))
+        known = (_personal_facts(step, route), gap_facts(_gaps(step)))
+        facts = merge_facts(facts, *known)
         if step.case.now >= expires:
             verdict = Verdict(Outcome.CANCEL, "window-passed")
     complete = replace(verdict, facts=facts)
@@ -98,7 +100,7 @@ def _base_facts(step: Step) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def _personal_facts(step: Step) -> tuple[Fact, ...]:
+def _personal_facts(step: Step, route: Route | None) -> tuple[Fact, ...]:
     """Name language, zone and life: what every message that goes rests on."""
     profile, patient = step.case.profile, step.case.chart.patient
     versions = profile.detail.get("versions", {})
@@ -106,7 +108,7 @@ def _personal_facts(step: Step) -> tuple[Fact, ...]:
     if "deceasedBoolean" in patient:
         found = [fact(patient, "deceasedBoolean")]
     for name, sourced in (
-        ("language", profile.language),
+        ("language", route.language if route else profile.language),
         ("zone", profile.zones),
         ("window", profile.window),
     ):
@@ -225,7 +227,7 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
         check_reading(case.chart, case.endpoint, at_send=at_send),
         check_pause(case.profile, case.now if at_send else max(due, case.now)),
         check_replies(case.own),
-        check_minor(case.chart, case.profile, case.now, case.zone),
+        check_minor(case.chart, case.profile, step.plan.topic),
         check_silence(
             step.plan, case.chart, case.own, case.library, case.now, case.zone
         ),
@@ -243,32 +245,32 @@ def _first(*verdicts: Verdict | None) -> Verdict | None:
 
 def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
     case = step.case
-    route = choose_route(case.profile, case.own, case.endpoint, step.plan.topic)
+    route = choose_route(case.profile, case.own, case.endpoint, wanted_way(step))
     if route.verdict is not None or route.channel is None:
         return route, None, route.verdict
-    if case.profile.language is None:
+    if route.language is None:
         known = fact(case.chart.patient, "communication.language")
         return route, None, Verdict(Outcome.HOLD, "language-missing", (known,))
-    words = _words(step, route.channel, case.profile.language.value)
+    words = _words(step, route, route.language.value)
     if not words.reason:
         return route, words, None
     versions = case.profile.detail.get("versions", {})
-    known = sourced_fact(
-        "language", case.profile.language, versions.get(case.profile.patient)
-    )
+    known = sourced_fact("language", route.language, versions.get(route.recipient))
     detail = "; ".join(words.faults)
     return route, words, Verdict(Outcome.HOLD, words.reason, (known,), detail=detail)
 
 
-def _words(step: Step, channel: str, language: str) -> Words:
+def _words(step: Step, route: Route, language: str) -> Words:
     case = step.case
     moment = find_instant((step.focus or {}).get("start"))
     values = variables(
         case.endpoint.site,
-        case.profile.given,
+        "" if route.shared or route.confidential else case.profile.given,
         language,
         step.activity.day if step.activity else moment,
         case.zone,
         count=1 + len(_gaps(step)),
     )
-    return write_words(case.library, step.action.definition, channel, language, values)
+    return write_words(
+        case.library, step.action.definition, str(route.channel), language, values
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from mappings.chart import Chart
 from mappings.codes import (
@@ -21,7 +20,7 @@ from mappings.codes import (
     status_word,
 )
 from mappings.endpoint import Endpoint
-from mappings.instants import age_on, find_instant
+from mappings.instants import find_instant
 from mappings.nudge import Fact, Outcome, Verdict
 from mappings.plan import Library, Plan
 from mappings.preference import EngagementProfile, OwnRecord, Switch
@@ -30,8 +29,8 @@ from mappings.resource import Coding, Resource, codings_of, values_at
 from middleware.decisions.evidence import fact, sourced_fact
 from middleware.decisions.focus import died_of_appointment
 from middleware.decisions.prefetch import SAFETY_TYPES
+from middleware.decisions.recipients import is_about_minor, list_recipients
 
-ADULT = 18
 DISPOSITIONS = frozenset(
     {"home", "died", "hospice", "transfer", "facility", "ama", "law", "other"}
 )
@@ -190,13 +189,15 @@ def check_reading(chart: Chart, endpoint: Endpoint, *, at_send: bool) -> Verdict
 
 
 def check_minor(
-    chart: Chart, profile: EngagementProfile, now: datetime, zone: str
+    chart: Chart, profile: EngagementProfile, topic: str = ""
 ) -> Verdict | None:
-    """Return the hold for a patient under 18, or of unknown age."""
-    age = age_on(profile.birth_date, now.astimezone(ZoneInfo(zone)).date())
-    if age is not None and age >= ADULT:
+    """Return the hold for somebody of unknown age, or a minor without a guardian."""
+    if profile.age is None:
+        reason = "data-missing"
+    elif is_about_minor(profile) and not list_recipients(profile, topic):
+        reason = "minor"
+    else:
         return None
-    reason = "minor" if age is not None else "data-missing"
     return Verdict(Outcome.HOLD, reason, (fact(chart.patient, "birthDate"),))
 
 

@@ -163,5 +163,5 @@ def within_legal(window: tuple[int, int]) -> tuple[int, int]:
 
 
 def shared_days(days: Collection[int] | None) -> frozenset[int]:
-    """Return weekdays as a set; every day when none are stated."""
-    return frozenset(days) if days else EVERY_DAY
+    """Return weekdays as a set; every day when nobody said any."""
+    return EVERY_DAY if days is None else frozenset(days)

@@ -11,16 +11,18 @@ from typing import Any
 
 from mappings.errors import CareCueError
 from mappings.nudge import OPEN_STATES, NudgeState, Outcome, Verdict
-from mappings.preference import Who
+from mappings.preference import PreferenceRecord, Who
 from middleware.decisions.deciding import decide_nudge
 from middleware.desk.values import Actor
 from middleware.desk.views import View, preference_version
 from middleware.stages.context import StageContext
 from middleware.stages.decide import apply_again
 from middleware.stages.people import own_record
-from middleware.storage import audit, gate, nudges, preferences
+from middleware.stages.writing_back import save_preference
+from middleware.storage import audit, gate, nudges
 from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import insert_nudge_decision
+from middleware.storage.ids import shard_of
 
 
 class ChangedElsewhereError(CareCueError):
@@ -138,23 +140,14 @@ def _save(
         own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
         if preference_version(own, name) != version:
             raise ChangedElsewhereError
-        preferences.insert_preference(
-            tx,
-            id=context.ids.new(),
-            endpoint_id=view.endpoint.id,
-            patient=view.patient,
-            name=name,
-            value=value,
-            who=who,
-            how="in the chart",
-            recorded_by=actor.name,
-            recorded_at=now,
-        )
+        said = PreferenceRecord(name, value, who, "in the chart", now, actor.name)
+        save_preference(context, tx, view.endpoint, view.patient, said)
         detail = {"name": name, "value": value, "who": who.value}
         _audit(tx, view, actor, "preference-saved", about=(name, detail), now=now)
         shards = _look_again(context, tx, view, now)
     for shard in sorted(shards):
         context.wake("deliver", shard)
+    context.wake("record", shard_of(view.endpoint.id, view.patient))
 
 
 def _look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> set[int]:

@@ -61,6 +61,7 @@ HELD = {
     "data-missing": "the chart lacks something",
     "sensitive": "a person decides",
     "minor": "a person decides",
+    "confidential": "asked to be reached one way only",
     "in-hospital": "in hospital now",
 }
 
@@ -93,7 +94,7 @@ def write_page(view: View) -> Page:
         can_pause=not ended,
         versions={name: view.version(name) for name in ("pause", "channels")},
         gaps=view.gaps,
-        conflicts=profile.conflicts,
+        conflicts=tuple(dict.fromkeys(item.name for item in profile.conflicts)),
     )
 
 

@@ -73,7 +73,8 @@ def _exceptions(view: View) -> tuple[str, str]:
     first, last = view.profile.window.value
     low, high = view.endpoint.site.sunday_window
     start, end = max(first, low), min(last, high)
-    allowed = set(view.profile.detail.get("days") or range(7))
+    days = view.profile.days
+    allowed = set(range(7) if days is None else days.value)
     if start >= end:
         allowed -= {SUNDAY}
     sunday = ""

@@ -9,9 +9,14 @@ from mappings.preference import Address, Who
 from middleware.decisions.consent import (
     FREE_CHANNELS,
     Permission,
-    choose_permission,
 )
-from middleware.decisions.routing import Route, choose_route
+from middleware.decisions.recipients import Recipient
+from middleware.decisions.routing import (
+    Route,
+    Wanted,
+    ask_permission,
+    choose_route,
+)
 from middleware.desk.formats import write_when
 from middleware.desk.views import View
 
@@ -22,7 +27,7 @@ SITES = "the site's "
 def routes(view: View) -> list[Route]:
     """Return the way that each topic would take, or the verdict that it has none."""
     return [
-        choose_route(view.profile, view.own, view.endpoint, topic)
+        choose_route(view.profile, view.own, view.endpoint, Wanted(topic))
         for topic in topics_of(view)
     ]
 
@@ -45,10 +50,9 @@ def permissions(
     What is only shown on a screen needs no permission and is left out.
     """
     named = view.profile.addresses if addresses is None else addresses
+    patient = Recipient(view.patient, tuple(named), view.profile.language)
     return [
-        choose_permission(
-            view.profile.consents, view.patient, item.channel, item.value, topic
-        )
+        ask_permission(view.profile, patient, item, topic)
         for item in named
         if item.channel not in FREE_CHANNELS
         for topic in (topics_of(view) if topics is None else topics)
@@ -67,7 +71,12 @@ def write_source(
     """Write who said it, how, who recorded it and when."""
     if who is Who.SITE:
         return f"{view.endpoint.site.name}’s {how.removeprefix(SITES)}"
-    names = {Who.PATIENT: view.given, Who.STAFF: "Staff", Who.CHART: "From the chart"}
+    names = {
+        Who.PATIENT: view.given,
+        Who.STAFF: "Staff",
+        Who.CHART: "From the chart",
+        Who.LEARNED: "Learned",
+    }
     parts = [names[who]]
     if how and who is not Who.CHART:
         parts.append(how)

@@ -184,8 +184,7 @@ def _unreachable(view: View) -> Answer | None:
             "Until it can be, this page cannot say whether a message may go out.",
             "warn",
         )
-    zone = view.zone_id or view.endpoint.site.zone
-    minor = check_minor(view.chart, profile, view.now, zone)
+    minor = check_minor(view.chart, profile)
     if minor is not None and minor.reason == "minor":
         sentence = f"A person decides whom to reach for {given}."
         return _ask("Under 18", sentence, REASONS["minor"].sentence, "warn")

@@ -171,7 +171,7 @@ def _look(
 
 PERSONAL = (
     "Goal?patient={patient}",
-    "Observation?patient={patient}&code=http://loinc.org%7C95541-9",
+    "Observation?patient={patient}&code=http://loinc.org%7C95541-9,http://loinc.org%7C75773-2",
 )
 
 
@@ -217,7 +217,9 @@ PLAIN = {
     "Condition": "problems",
     "Consent": "consents",
     "Encounter": "hospital stays and visits",
+    "Flag": "flags",
     "Goal": "goals",
     "Observation": "results",
     "Procedure": "procedures",
+    "RelatedPerson": "family and carers",
 }

@@ -41,7 +41,7 @@ def fetch_chart(
     other parts that fail are named in ``Chart.incomplete``. ``known`` are answers that
     were read just now, together with those of other charts.
     """
-    wanted = chart_queries(library, patient, focus)
+    wanted = chart_queries(library, patient, focus, now)
     if known is None or not known.keys() >= set(wanted):
         known = dict(zip(wanted, api.fetch_many(wanted), strict=True))
     singles = [focus] if focus in wanted and focus != patient else []
@@ -82,7 +82,9 @@ def fetch_replaced(
     older = [name for name in dict.fromkeys((*told, *known)) if name != patient]
     if not older:
         return chart
-    parts = [chart_queries(library, name, "") for name in older[:MOST_RECORDS]]
+    parts = [
+        chart_queries(library, name, "", chart.read_at) for name in older[:MOST_RECORDS]
+    ]
     wanted = [query for queries in parts for query in queries]
     answers = dict(zip(wanted, api.fetch_many(wanted), strict=True))
     joined = [
@@ -117,9 +119,12 @@ def _stands_for_itself(answer: SearchResult, record: str) -> bool:
     )
 
 
-def chart_queries(library: Library, patient: str, focus: str) -> list[str]:
+def chart_queries(
+    library: Library, patient: str, focus: str, now: datetime
+) -> list[str]:
     """Return the reads and searches that a chart is made of, the patient first."""
-    queries = [query for query in data_queries(library, patient) if query != patient]
+    asked = data_queries(library, patient, now)
+    queries = [query for query in asked if query != patient]
     singles = [focus] if focus and not focus.startswith("Patient/") else []
     return [patient, *singles, *queries]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mappings.endpoint import Endpoint
 from mappings.plan import Library
@@ -18,6 +19,7 @@ class StageContext:
 
     ``wake`` says after a commit that (stage, shard) has work; it is a hint and never
     raises. ``status_base`` is the public URL under which providers report receipts.
+    ``capabilities`` is what an EHR says that it takes, None where it does not say.
     ``lanes`` is what all steps of this process share about channels and EHRs.
     """
 
@@ -29,4 +31,5 @@ class StageContext:
     channels: Mapping[str, Channel]
     library: Callable[[Endpoint], Library]
     status_base: str
+    capabilities: Callable[[Endpoint], Mapping[str, Any] | None] = lambda _: None
     lanes: Lanes = field(default_factory=Lanes)

@@ -28,7 +28,7 @@ from middleware.decisions.retries import next_attempt
 from middleware.stages.attempting import attempt_together
 from middleware.stages.context import StageContext
 from middleware.stages.merging import read_again
-from middleware.stages.people import own_records
+from middleware.stages.people import note_bearers, own_records
 from middleware.stages.planning import Decided, keep_times, store_candidates
 from middleware.stages.staff import ask_person
 from middleware.stages.undoing import ask_about_told, let_go_on
@@ -90,6 +90,7 @@ def _decide(
         check_epochs(tx, "decide", held)
         # The gate takes it too: what it marked sending is not open any more.
         living = people.lock_people(tx, endpoint.id, names, now)
+        note_bearers(tx, endpoint.id, {event.patient: chart for event, chart in group})
         for event, _ in group:
             if event.patient not in living:
                 read_again(tx, endpoint, event, now)

@@ -64,7 +64,7 @@ class FociWork:
             "resolve", versions, look, lambda row, error: self.postpone(row[0], error)
         )
         news = [item for group in groups for item in group or ()]
-        known = self._ahead(context, news)
+        known = self._ahead(context, now, news)
         read = partial(self._read, context, now, known)
         told = self._each(news, lambda item: item.focus, read)
         store = partial(self._store, context, held, now)
@@ -167,7 +167,7 @@ class FociWork:
         return replace(news, transitions=tuple(kept), note=None if kept else note)
 
     def _ahead(
-        self, context: StageContext, news: Sequence[News]
+        self, context: StageContext, now: datetime, news: Sequence[News]
     ) -> dict[str, SearchResult]:
         """Read the charts of all at once; where that fails, each is read alone."""
         library = context.library(self.endpoint)
@@ -175,7 +175,7 @@ class FociWork:
             query
             for item in news
             for patient in item.patients
-            for query in chart_queries(library, patient, item.focus.name)
+            for query in chart_queries(library, patient, item.focus.name, now)
         ]
         wanted = list(dict.fromkeys(queries))
         try:

@@ -151,6 +151,8 @@ def _sent(
     )
     delivery = deliveries.get_delivery(tx, delivery_id)
     assert delivery is not None
+    # Whom it went to was settled at the gate.
+    nudge = nudges.get_nudge(tx, nudge.id) or nudge
     nudges.set_nudge(tx, nudge.id, NudgeState.SENT, "due", now)
     request = write_communication_request(nudge, delivery, endpoint)
     message = write_communication(nudge, delivery, endpoint, now)

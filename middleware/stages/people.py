@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from mappings.chart import Chart
+from mappings.instants import adult_from
 from mappings.preference import OwnRecord
-from mappings.recipient import contact_points
-from middleware.storage import records
+from mappings.recipient import contact_points, read_address_value, read_addresses
+from middleware.decisions.preference import is_deceased
+from middleware.storage import bearers, records
 from middleware.storage.connecting import Tx
 
 MEMORY = timedelta(days=366)
@@ -25,5 +27,24 @@ def own_records(
     tx: Tx, endpoint_id: str, charts: Mapping[str, Chart], now: datetime
 ) -> dict[str, OwnRecord]:
     """Read the same of several patients, whose charts are given."""
-    points = {name: contact_points(chart.patient) for name, chart in charts.items()}
-    return records.read_owns(tx, endpoint_id, points, now - MEMORY)
+    designated = records.list_designated(tx, endpoint_id, list(charts))
+    points: dict[str, list[tuple[str, str]]] = {}
+    beside: dict[str, list[tuple[str, str]]] = {}
+    for name, chart in charts.items():
+        asked = [read_address_value(*place) for place in designated.get(name, ())]
+        points[name] = [*contact_points(chart.patient), *filter(None, asked)]
+        beside[name] = contact_points(*chart.of("RelatedPerson"))
+    return records.read_owns(tx, endpoint_id, points, now - MEMORY, beside)
+
+
+def note_bearers(tx: Tx, endpoint_id: str, charts: Mapping[str, Chart]) -> None:
+    """Keep whose number is on which chart; the dead and closed records bear none."""
+    told = {}
+    for name, chart in charts.items():
+        person, now = chart.patient, chart.read_at
+        ended = is_deceased(person, now) or person.get("active") is False
+        points = (
+            [] if ended else [(i.channel, i.value) for i in read_addresses(person, now)]
+        )
+        told[name] = (points, adult_from(person.get("birthDate")))
+    bearers.note_bearers(tx, endpoint_id, told)

@@ -1,22 +1,26 @@
 """RECORD: write back to the EHR what was said and what a person must do.
 
 Created conditionally on our identifier, so that a retry finds the first one; what is
-learnt later (arrived, not delivered) amends it. Where the EHR refuses, ours stays the
-record and says so.
+learnt later (arrived, not delivered) amends it. What a patient answered goes in the
+first form that the EHR takes. Where the EHR refuses, ours stays the record and says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from mappings.answers import list_forms, takes
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
+from mappings.resource import list_of
 from middleware.decisions.retries import next_attempt
 from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
+from middleware.stages.writing_back import answer_key
 from middleware.storage import endpoints, outbox
 from middleware.storage.shards import Held, check_epochs
 
@@ -49,7 +53,11 @@ def amendment_key(key: str, word: str) -> str:
 
 def _write(context: StageContext, endpoint: Endpoint, row: outbox.OutboxItem) -> str:
     """Write the resource and return its ``Type/id`` at the EHR."""
-    stored = _send(context, context.fhir(endpoint), row)
+    api = context.fhir(endpoint)
+    if row.key == answer_key(endpoint.id, _identifier_of(row.resource)["value"]):
+        stored = _send_answer(api, context.capabilities(endpoint), row.resource)
+    else:
+        stored = _send(context, api, row)
     return f"{stored['resourceType']}/{stored['id']}"
 
 
@@ -74,12 +82,36 @@ def _send(
     return api.send_update({**current, **changed}, if_match=match)
 
 
-def _search_of(resource: dict[str, object]) -> str:
+def _send_answer(
+    api: FhirApi, statement: Mapping[str, Any] | None, resource: dict[str, Any]
+) -> dict[str, Any]:
+    """Create an answer in the first form that the EHR says it takes, and does."""
+    refusal = FhirError(
+        "the EHR takes patients' answers in no form; they are kept here and count all "
+        "the same; nothing has to be done",
+        status=501,
+    )
+    for form in list_forms(resource):
+        if not takes(statement, form):
+            continue
+        try:
+            return api.send_create(form, if_none_exist=_search_of(form))
+        except FhirError as error:
+            if error.status not in REFUSALS:
+                raise
+            refusal = error
+    raise refusal
+
+
+def _search_of(resource: dict[str, Any]) -> str:
     """Return the If-None-Exist search for the resource's own identifier."""
-    identifiers = resource["identifier"]
-    assert isinstance(identifiers, list)
-    first = identifiers[0]
+    first = _identifier_of(resource)
     return f"identifier={first['system']}|{first['value']}"
+
+
+def _identifier_of(resource: dict[str, Any]) -> dict[str, str]:
+    first: dict[str, str] = list_of(resource["identifier"])[0]
+    return first
 
 
 def _postpone(

@@ -37,6 +37,7 @@ class Way(TypedDict, total=False):
     channel: str | None
     address: str | None
     language: str | None
+    recipient: str | None
 
 
 def lock_unchanged(gate: Gate, tx: Tx) -> bool:
@@ -134,6 +135,7 @@ def route_of(candidate: Candidate | None) -> Way:
         "channel": candidate.channel,
         "address": candidate.address,
         "language": candidate.language,
+        "recipient": candidate.recipient,
     }
 
 

@@ -154,13 +154,19 @@ def list_sent(
     answer to a reply.
     """
     rows = tx.execute(
-        "SELECT patient, coalesce(sent_at, sending_at) AS sent_at, topic, channel, "
-        "answered_at IS NOT NULL AS answered FROM delivery "
-        "WHERE endpoint_id = %s AND patient = ANY(%s) AND sending_at >= %s "
-        "AND state <> 'failed' AND topic <> 'reply' ORDER BY sending_at, id",
+        "SELECT d.patient, coalesce(d.sent_at, d.sending_at) AS sent_at, d.topic, "
+        "d.channel, d.answered_at IS NOT NULL AS answered, n.plan, n.focus, n.occasion "
+        "FROM delivery AS d LEFT JOIN nudge AS n ON n.id = d.nudge_id "
+        "WHERE d.endpoint_id = %s AND d.patient = ANY(%s) AND d.sending_at >= %s "
+        "AND d.state <> 'failed' AND d.topic <> 'reply' ORDER BY d.sending_at, d.id",
         (endpoint_id, list(patients), since),
     )
-    return [(row.pop("patient"), SentMessage(**row)) for row in rows]
+    return [(row.pop("patient"), _sent(row)) for row in rows]
+
+
+def _sent(row: Row) -> SentMessage:
+    plan, focus, occasion = (row.pop(name) for name in ("plan", "focus", "occasion"))
+    return SentMessage(**row, about=(plan, focus, occasion) if plan else None)
 
 
 def _first(tx: Tx, where: str, values: dict[str, Any]) -> Delivery | None:

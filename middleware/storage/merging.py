@@ -53,27 +53,33 @@ SELECT c.id, c.system, c.value FROM consent AS c
  WHERE c.endpoint_id = %(endpoint)s AND c.patient = %(old)s AND NOT c.permit
    AND NOT EXISTS (SELECT FROM consent AS p WHERE p.permit AND p.patient = c.patient
      AND p.endpoint_id = c.endpoint_id AND p.system = c.system AND p.value = c.value
-     AND p.topic = c.topic AND p.seq > c.seq AND p.who IN (c.who, 'patient'))
+     AND p.topic = c.topic AND p.actor IS NOT DISTINCT FROM c.actor AND p.seq > c.seq AND p.who IN (c.who, 'patient'))
  ORDER BY c.system, c.value, c.id
 """
 _DENY = """
 INSERT INTO consent (id, endpoint_id, patient, system, value, topic, permit, who, how,
-                     recorded_by, recorded_at)
+                     recorded_by, recorded_at, actor)
 SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, system, value, topic, permit, who,
-       how || ', on a record that was merged', recorded_by, %(now)s
+       how || ', on a record that was merged', recorded_by, %(now)s, actor
   FROM consent WHERE id = ANY(%(ids)s) ON CONFLICT (id) DO NOTHING
 """
-# A pause is a denial; what else the person said counts where the survivor is silent.
+# A pause is a denial, and so is a request to be reached in one place only: of two places
+# none is the one. What else the person said counts where the survivor is silent.
 _SAID = """
 INSERT INTO preference (id, endpoint_id, patient, name, value, who, how, recorded_by,
                         recorded_at)
-SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, name, value, who,
+SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, name,
+       CASE WHEN name = 'confidential' AND EXISTS (
+            SELECT FROM preference AS p WHERE p.endpoint_id = %(endpoint)s
+               AND p.patient = %(new)s AND p.name = said.name
+               AND p.value <> 'null'::jsonb AND p.value - 'note' <> said.value - 'note')
+            THEN '{}'::jsonb ELSE value END, who,
        how || ', on a record that was merged', recorded_by,
-       CASE WHEN name = 'pause' THEN %(now)s ELSE recorded_at END
+       CASE WHEN name IN ('pause', 'confidential') THEN %(now)s ELSE recorded_at END
   FROM (SELECT DISTINCT ON (name, CASE WHEN name = 'pause' THEN '' ELSE who END) *
           FROM preference WHERE endpoint_id = %(endpoint)s AND patient = %(old)s
          ORDER BY name, CASE WHEN name = 'pause' THEN '' ELSE who END, seq DESC) AS said
- WHERE value <> 'null'::jsonb AND (name = 'pause' OR NOT EXISTS (
+ WHERE value <> 'null'::jsonb AND (name IN ('pause', 'confidential') OR NOT EXISTS (
        SELECT FROM preference AS p WHERE p.endpoint_id = %(endpoint)s
           AND p.patient = %(new)s AND p.name = said.name))
  ORDER BY seq ON CONFLICT (id) DO NOTHING

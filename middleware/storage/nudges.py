@@ -172,6 +172,7 @@ def set_nudge(
     channel: str | None = None,
     address: str | None = None,
     language: str | None = None,
+    recipient: str | None = None,
 ) -> None:
     """Set state and reason, and whatever else is given; None leaves it as it is."""
     ended = state.value in _ENDED
@@ -181,7 +182,8 @@ def set_nudge(
         "attempts = coalesce(%(attempts)s, attempts), "
         "channel = coalesce(%(channel)s, channel), "
         "address = coalesce(%(address)s, address), "
-        "language = coalesce(%(language)s, language), done_at = %(done_at)s "
+        "language = coalesce(%(language)s, language), "
+        "recipient = coalesce(%(recipient)s, recipient), done_at = %(done_at)s "
         "WHERE id = %(id)s",
         {
             "id": nudge_id,
@@ -193,6 +195,7 @@ def set_nudge(
             "channel": channel,
             "address": address,
             "language": language,
+            "recipient": recipient,
             "done_at": now if ended else None,
         },
     )

@@ -23,7 +23,7 @@ from middleware.storage.reviews import note_known
 
 _CONSENT = (
     "id, endpoint_id, patient, system, value, topic, permit, who, how, recorded_at, "
-    "recorded_by"
+    "recorded_by, actor"
 )
 
 
@@ -69,6 +69,9 @@ def insert_consent(tx: Tx, consent: ConsentRecord) -> None:
     A denial about a record that was merged counts for the one that lives on.
     """
     lock_contact_point(tx, consent.system, consent.value)
+    if consent.actor is not None and consent.patient is not None:
+        # It may close every place of that person: the patient's gate has to wait.
+        lock_patient(tx, consent.endpoint_id, consent.patient)
     _insert_consent(tx, consent)
     if consent.permit or consent.patient is None:
         return
@@ -84,7 +87,7 @@ def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
         note_known(tx, consent.endpoint_id, [consent.patient], consent.recorded_at)
     tx.execute(
         f"INSERT INTO consent ({_CONSENT}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, "  # noqa: S608 -- a constant
-        "%s, %s)",
+        "%s, %s, %s)",
         (
             consent.id,
             consent.endpoint_id,
@@ -97,6 +100,7 @@ def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
             consent.how,
             consent.recorded_at,
             consent.recorded_by,
+            consent.actor,
         ),
     )
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mappings.preference import (
+    Bearer,
     ConsentRecord,
     OwnRecord,
     PreferenceRecord,
+    SentMessage,
     Switch,
     Who,
 )
+from middleware.storage.bearers import list_bearers
 from middleware.storage.connecting import Row, Tx
 from middleware.storage.deliveries import list_sent
 from middleware.storage.marks import RESTORE_UNCHECKED, read_mark
@@ -27,12 +30,16 @@ Address = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Asked:
-    """Whom a reading is about; addresses are (system, value)."""
+    """Whom a reading is about; addresses are (system, value).
+
+    ``beside`` are those of people who stand beside a patient.
+    """
 
     endpoint_id: str
     patients: list[str]
     replaced: dict[str, list[str]]
     addresses: Mapping[str, Collection[Address]]
+    beside: Mapping[str, Collection[Address]]
 
     @property
     def records(self) -> list[str]:
@@ -44,9 +51,13 @@ class _Asked:
         """Return the records of one of them."""
         return {patient, *self.replaced.get(patient, ())}
 
+    def places_of(self, patient: str) -> set[Address]:
+        """Return all places where one of them, or who stands beside, may be reached."""
+        return {*self.addresses[patient], *self.beside.get(patient, ())}
+
     def values(self) -> dict[str, object]:
         """Return what the statements are given."""
-        known = sorted({item for group in self.addresses.values() for item in group})
+        known = sorted({item for one in self.patients for item in self.places_of(one)})
         return {
             "endpoint": self.endpoint_id,
             "patients": self.patients,
@@ -77,11 +88,35 @@ def read_owns(
     endpoint_id: str,
     addresses: Mapping[str, Collection[Address]],
     since: datetime,
+    beside: Mapping[str, Collection[Address]] | None = None,
 ) -> dict[str, OwnRecord]:
-    """Read the same of several patients, whose addresses are given, each apart."""
+    """Read the same of several patients, whose addresses are given, each apart.
+
+    ``beside`` are addresses of others who may be written to about them: what was said
+    of these counts too.
+    """
     patients = sorted(addresses)
     replaced = list_replaced(tx, endpoint_id, patients)
-    asked = _Asked(endpoint_id, patients, replaced, addresses)
+    asked = _Asked(endpoint_id, patients, replaced, addresses, beside or {})
+    rows = _read_rows(tx, asked, since)
+    return {patient: _own_of(rows, asked, patient) for patient in patients}
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What was read of all of them together."""
+
+    preferences: Sequence[Row]
+    consents: Sequence[Row]
+    tasks: Sequence[Row]
+    bad: Collection[Address]
+    told: Sequence[tuple[str, SentMessage]]
+    switches: tuple[Switch, ...]
+    unchecked: bool
+    bearers: Sequence[tuple[str, Bearer]]
+
+
+def _read_rows(tx: Tx, asked: _Asked, since: datetime) -> _Rows:
     values = asked.values()
     # Sent at once, answered in one round trip; the last one waits for them all.
     with tx.pipeline():
@@ -90,31 +125,65 @@ def read_owns(
         consented = tx.execute(_CONSENTS, values)
         asking = tx.execute(_WAITING, values)
         returned = tx.execute(_BAD, values)
-        told = list_sent(tx, endpoint_id, asked.records, since)
-    switches = tuple(Switch(**row) for row in switched)
-    unchecked = read_mark(tx, RESTORE_UNCHECKED) is not None
-    preferences, consents = said.fetchall(), consented.fetchall()
-    tasks = asking.fetchall()
-    bad = {(row["system"], row["value"]) for row in returned}
-    return {
-        patient: OwnRecord(
-            preferences=tuple(map(_preference, _rows_of(preferences, patient))),
-            consents=tuple(_consents_to(consents, asked, patient)),
-            sent=tuple(
-                item for record, item in told if record in asked.records_of(patient)
-            ),
-            switches=switches,
-            replies_waiting=_count_waiting(tasks, asked, patient),
-            bad_addresses=frozenset(bad & set(addresses[patient])),
-            restore_unchecked=unchecked,
-            replaced=tuple(replaced.get(patient, ())),
-        )
-        for patient in patients
-    }
+        told = list_sent(tx, asked.endpoint_id, asked.records, since)
+    points = {item for group in asked.addresses.values() for item in group}
+    return _Rows(
+        preferences=said.fetchall(),
+        consents=consented.fetchall(),
+        tasks=asking.fetchall(),
+        bad={(row["system"], row["value"]) for row in returned},
+        told=told,
+        switches=tuple(Switch(**row) for row in switched),
+        unchecked=read_mark(tx, RESTORE_UNCHECKED) is not None,
+        bearers=list_bearers(tx, points) if points else [],
+    )
+
+
+def _own_of(rows: _Rows, asked: _Asked, patient: str) -> OwnRecord:
+    records = asked.records_of(patient)
+    return OwnRecord(
+        preferences=tuple(map(_preference, _rows_of(rows.preferences, patient))),
+        consents=tuple(_consents_to(rows.consents, asked, patient)),
+        sent=tuple(item for record, item in rows.told if record in records),
+        switches=rows.switches,
+        replies_waiting=_count_waiting(rows.tasks, asked, patient),
+        bad_addresses=frozenset(set(rows.bad) & asked.places_of(patient)),
+        restore_unchecked=rows.unchecked,
+        replaced=tuple(asked.replaced.get(patient, ())),
+        bearers=tuple(_bearers_beside(rows.bearers, asked, patient)),
+    )
+
+
+def list_designated(
+    tx: Tx, endpoint_id: str, patients: Sequence[str]
+) -> dict[str, list[Address]]:
+    """Return the places that patients asked to be reached at only, as was recorded."""
+    rows = tx.execute(
+        "SELECT DISTINCT patient, value ->> 'system' AS system, value ->> 'value' AS "
+        "value FROM preference WHERE endpoint_id = %s AND patient = ANY(%s) "
+        "AND name = 'confidential' AND jsonb_typeof(value) = 'object' "
+        "AND value ->> 'value' IS NOT NULL ORDER BY 1, 2, 3",
+        (endpoint_id, list(patients)),
+    )
+    found: dict[str, list[Address]] = {}
+    for row in rows:
+        found.setdefault(row["patient"], []).append((row["system"], row["value"]))
+    return found
 
 
 def _rows_of(rows: Iterable[Row], patient: str) -> Iterator[Row]:
     return (row for row in rows if row["patient"] == patient)
+
+
+def _bearers_beside(
+    bearers: Iterable[tuple[str, Bearer]], asked: _Asked, patient: str
+) -> Iterator[Bearer]:
+    """Yield whose charts have one of a patient's addresses beside the patient's own."""
+    records = asked.records_of(patient)
+    for name, item in bearers:
+        own = item.endpoint_id == asked.endpoint_id and name in records
+        if not own and (item.system, item.value) in asked.addresses[patient]:
+            yield item
 
 
 def _consents_to(
@@ -123,7 +192,7 @@ def _consents_to(
     """Yield what the patient said, and what anybody said of one of the addresses."""
     for row in rows:
         own = (row["endpoint_id"], row["patient"]) == (asked.endpoint_id, patient)
-        if own or (row["system"], row["value"]) in asked.addresses[patient]:
+        if own or (row["system"], row["value"]) in asked.places_of(patient):
             yield ConsentRecord(**{**row, "who": Who(row["who"])})
 
 
@@ -161,7 +230,7 @@ SELECT patient, name, value, who, how, recorded_at, recorded_by FROM (
 """
 _CONSENTS = """
 SELECT id, endpoint_id, patient, system, value, topic, permit, who, how, recorded_at,
-       recorded_by
+       recorded_by, actor
   FROM consent
  WHERE (endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s))
     OR (system, value) IN

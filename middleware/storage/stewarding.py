@@ -25,6 +25,7 @@ _EXPORTED = {
     "consents": f"SELECT * FROM consent WHERE ({_MINE}) OR (patient IS NULL AND "
     "(system, value) IN (SELECT * FROM unnest(%(systems)s::text[], "
     "%(values)s::text[]))) ORDER BY seq",
+    "on_chart": f"SELECT * FROM bearer WHERE {_MINE} ORDER BY system, value",
     "nudges": f"SELECT * FROM nudge WHERE {_MINE} ORDER BY seq",
     "decisions": f"SELECT * FROM decision WHERE {_MINE} ORDER BY seq",
     "deliveries": f"SELECT * FROM delivery WHERE {_MINE} ORDER BY sending_at, id",
@@ -101,10 +102,12 @@ _ERASED = {
     "tasks": "UPDATE staff_task SET text = '', done_at = coalesce(done_at, %(now)s), "
     "done_by = coalesce(done_by, %(who)s), state = 'completed' "
     f"WHERE {_MINE}",
-    "preferences": f"DELETE FROM preference WHERE {_MINE} AND name <> 'pause'",
+    "preferences": f"DELETE FROM preference WHERE {_MINE} "
+    "AND name NOT IN ('pause', 'confidential')",
     "pauses_kept": "UPDATE preference SET value = CASE jsonb_typeof(value) "
-    f"WHEN 'object' THEN value - 'why' ELSE value END WHERE {_MINE}",
+    f"WHEN 'object' THEN value - 'why' - 'note' ELSE value END WHERE {_MINE}",
     "permissions": f"DELETE FROM consent WHERE {_MINE} AND permit",
+    "on_chart": f"DELETE FROM bearer WHERE {_MINE}",
     "launches": f"DELETE FROM launch WHERE {_MINE}",
     "reviews": f"DELETE FROM review WHERE {_MINE}",
     "numbers": "DELETE FROM contact_point WHERE bad_reason IS NULL AND (system, value) "

@@ -34,7 +34,9 @@ _LOST = {
     "Appointment": "bookings are not seen",
     "CarePlan": "care plans are not seen",
     "Task": "tasks that staff end in the EHR are not noticed",
-    "Communication": "after a restore, what was sent cannot be read back",
+    "Communication": "what others sent is not counted, nor read back after a restore",
+    "RelatedPerson": "nobody but the patient is written to; minors are left to staff",
+    "Flag": "requests for confidential communication are known by label alone",
 }
 
 

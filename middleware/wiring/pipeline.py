@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 from mappings.delivery import Message
 from mappings.endpoint import Endpoint, EndpointKind
+from mappings.errors import FhirError
 from mappings.plan import Library
 from middleware.channels.registry import ChannelParts, open_channels
+from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.connecting import open_client
+from middleware.fhir.discovery import fetch_capabilities
+from middleware.fhir.reach import endpoint_reach
 from middleware.ports import FhirApi
 from middleware.stages import decide, deliver, listen, record, resolve, reviewing
 from middleware.stages.circuits import make_teller
@@ -23,6 +30,7 @@ from middleware.wiring.runtime import Runtime
 from middleware.wiring.signing import KeyRing
 from middleware.worker import Step
 
+STATEMENT_AGE = timedelta(hours=1)
 STEPS = {
     "resolve": resolve.step,
     "decide": decide.step,
@@ -65,6 +73,32 @@ def library_factory(runtime: Runtime) -> Callable[[Endpoint], Library]:
     return Contents(runtime.database, runtime.clock, folder).library
 
 
+def capability_reader(
+    runtime: Runtime,
+) -> Callable[[Endpoint], dict[str, Any] | None]:
+    """Return what tells what an EHR takes: asked once an hour, None while it is away."""
+    known: dict[str, tuple[datetime, dict[str, Any] | None]] = {}
+
+    def read(endpoint: Endpoint) -> dict[str, Any] | None:
+        now = runtime.clock.now()
+        before = known.get(endpoint.id)
+        if before is not None and timedelta(0) <= now - before[0] < STATEMENT_AGE:
+            return before[1]
+        ca_file = endpoint.profile.get("ca_file")
+        statement = None
+        with (
+            contextlib.suppress(FhirError),
+            make_session(endpoint_reach(endpoint), ca_file=ca_file) as session,
+        ):
+            statement = fetch_capabilities(
+                endpoint.fhir_base, clock=runtime.clock, session=session
+            )
+        known[endpoint.id] = (now, statement)
+        return statement
+
+    return read
+
+
 def stage_context(runtime: Runtime) -> StageContext:
     """Make what the stages are given."""
     settings = runtime.settings
@@ -80,6 +114,7 @@ def stage_context(runtime: Runtime) -> StageContext:
         library=library_factory(runtime),
         status_base=settings.public_url,
         lanes=Lanes(tell=make_teller(runtime.database, runtime.ids.new())),
+        capabilities=capability_reader(runtime),
     )
 
 

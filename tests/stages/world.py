@@ -17,6 +17,7 @@ from mappings.errors import ChannelError, FhirError
 from mappings.instants import write_instant
 from mappings.preference import ConsentRecord, Who
 from mappings.reference import focus_patient
+from mappings.resource import list_of
 from middleware.clock import FixedClock
 from middleware.ports import Ids, SearchResult
 from middleware.stages import decide, deliver, listen, record, resolve
@@ -171,7 +172,7 @@ class ScriptedFhir:
         kind = resource["resourceType"]
         self._check("create", kind)
         for known in self.created:
-            same = known["identifier"][0] == resource["identifier"][0]
+            same = list_of(known["identifier"])[0] == list_of(resource["identifier"])[0]
             if same and known["resourceType"] == kind and if_none_exist:
                 return known
         stored = {**resource, "id": f"s{next(self._numbers)}"}

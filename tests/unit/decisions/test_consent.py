@@ -10,7 +10,7 @@ import pytest
 
 from mappings.consent import read_consents
 from mappings.preference import ConsentRecord, Who
-from middleware.decisions.consent import choose_permission
+from middleware.decisions.consent import Asked, choose_permission
 from tests.unit.decisions.consents import resource
 from tests.unit.decisions.story import (
     DISCHARGED,
@@ -32,7 +32,8 @@ def later(days: int, **changes: Any) -> ConsentRecord:
 
 
 def permission(*records: ConsentRecord, topic: str = "appointment") -> str:
-    return choose_permission(records, "Patient/rosa", "sms", NUMBER, topic).reason
+    asked = Asked("Patient/rosa", "sms", NUMBER, topic)
+    return choose_permission(records, asked).reason
 
 
 STOP = later(1, patient=None, permit=False)
@@ -91,8 +92,8 @@ def test_permission_of_a_topic_after_stop_covers_that_topic_only() -> None:
 
 
 def test_screen_needs_no_permission() -> None:
-    found = choose_permission((), "Patient/rosa", "screen", "Patient/rosa", "x")
-    assert found.allowed
+    asked = Asked("Patient/rosa", "screen", "Patient/rosa", "x")
+    assert choose_permission((), asked).allowed
 
 
 def _medium(code: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from tests.unit.decisions.story import (
     LIBRARY,
     MAIL,
     NOW,
+    NUMBER,
     SITE,
     chart,
     endpoint,
@@ -46,7 +47,8 @@ def said(
 
 
 def test_nothing_said_leaves_the_sites_defaults() -> None:
-    found = profile()
+    plain = [{"system": "sms", "value": NUMBER}, {"system": "email", "value": MAIL}]
+    found = profile(person=patient(telecom=plain))
     assert (found.channels.value, found.channels.who) == (("sms", "email"), Who.SITE)
     assert (found.window.value, found.window.who) == ((9, 20), Who.SITE)
     assert (found.max_per_week.value, found.pause, found.matters) == (3, None, None)
@@ -61,7 +63,10 @@ def test_newest_answer_of_the_strongest_voice_counts() -> None:
     found = profile(*records)
     assert found.language is not None
     assert (found.language.value, found.language.who) == ("es", Who.PATIENT)
-    assert found.conflicts == ("language",)
+    assert [
+        (item.name, item.first.value, item.second.value, item.holds)
+        for item in found.conflicts
+    ] == [("language", "es", "fr", "es"), ("language", "es", "en", "es")]
 
 
 def test_a_pause_by_anyone_counts_and_the_newest_ends_it() -> None:
@@ -124,7 +129,8 @@ def test_contact_window_of_the_chart_is_read() -> None:
     )
     assert found.zones is not None
     assert (found.window.value, found.zones.value) == ((12, 17), ("America/Denver",))
-    assert (found.max_per_week.value, found.detail["days"]) == (2, (0, 2))
+    assert found.days is not None
+    assert (found.max_per_week.value, found.days.value) == (2, (0, 2))
 
 
 def test_uk_core_preference_is_read() -> None:
@@ -234,9 +240,12 @@ def test_prefetch_asks_once_for_whole_types() -> None:
     assert sorted(query.partition("?")[0] for query in queries[4:]) == [
         "Appointment",
         "CarePlan",
+        "Communication",
         "DiagnosticReport",
+        "Flag",
         "Observation",
         "Procedure",
+        "RelatedPerson",
         "ServiceRequest",
         "Task",
     ]

@@ -81,6 +81,7 @@ NUDGE = Nudge(
     title="Check-in after the hospital",
     detail={"facts": []},
 )
+ABOUT = (NUDGE.plan, NUDGE.focus, NUDGE.occasion)
 DELIVERY = Delivery(
     id="d1",
     nudge_id="n1",

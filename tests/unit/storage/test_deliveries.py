@@ -25,7 +25,7 @@ from middleware.storage.deliveries import (
 from middleware.storage.preferences import insert_consent, insert_preference
 from middleware.storage.switches import set_switch
 from tests.conftest import NOW
-from tests.unit.storage.seeds import DELIVERY, PATIENT, seed
+from tests.unit.storage.seeds import ABOUT, DELIVERY, PATIENT, seed
 
 LATER = NOW + timedelta(minutes=1)
 STOP = ConsentRecord(
@@ -87,9 +87,7 @@ def test_only_messages_that_may_have_arrived_count(database):
         mark_answered(tx, "d1", LATER)
         found = list_sent(tx, "e1", [PATIENT], NOW - timedelta(days=7))
         assert get_delivery(tx, "d2") == answer
-    assert found == [
-        (PATIENT, SentMessage(NOW, "post-discharge", "sms", answered=True))
-    ]
+    assert found == [(PATIENT, SentMessage(NOW, "post-discharge", "sms", True, ABOUT))]
 
 
 def test_a_reply_answers_the_newest_message_to_its_address(database):

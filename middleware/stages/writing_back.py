@@ -1,0 +1,77 @@
+"""What patients answered, on its way to the EHR: queued where it is recorded.
+
+The answer counts from our own store; the EHR is told as far as it wants to hear.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mappings.answers import answer_identifier, write_consent, write_preference
+from mappings.endpoint import Endpoint
+from mappings.preference import ConsentRecord, PreferenceRecord
+from mappings.resource import Resource
+from middleware.stages.context import StageContext
+from middleware.storage import outbox, preferences
+from middleware.storage.connecting import Tx
+from middleware.storage.ids import shard_of
+
+
+def answer_key(endpoint_id: str, identifier: str) -> str:
+    """Return the outbox key of an answer; one answer goes to a chart once."""
+    return f"{endpoint_id}|answer|{identifier}"
+
+
+def save_preference(
+    context: StageContext,
+    tx: Tx,
+    endpoint: Endpoint,
+    patient: str,
+    said: PreferenceRecord,
+) -> None:
+    """Record a preference and queue it for the EHR."""
+    identifier = context.ids.new()
+    preferences.insert_preference(
+        tx,
+        id=identifier,
+        endpoint_id=endpoint.id,
+        patient=patient,
+        name=said.name,
+        value=said.value,
+        who=said.who,
+        how=said.how,
+        recorded_by=said.recorded_by,
+        recorded_at=said.recorded_at,
+    )
+    resource = write_preference(said, identifier, patient)
+    about = (endpoint.id, patient, answer_identifier(identifier, patient))
+    _queue(context, tx, about, resource, said.recorded_at)
+
+
+def queue_consent(
+    context: StageContext, tx: Tx, answer: ConsentRecord, patient: str, now: datetime
+) -> None:
+    """Queue an answer for the chart of one patient whom it concerns."""
+    resource = write_consent(answer, patient)
+    about = (answer.endpoint_id, patient, answer_identifier(answer.id, patient))
+    _queue(context, tx, about, resource, now)
+
+
+def _queue(
+    context: StageContext,
+    tx: Tx,
+    about: tuple[str, str, str],
+    resource: Resource,
+    now: datetime,
+) -> None:
+    endpoint_id, patient, identifier = about
+    outbox.insert_outbox(
+        tx,
+        id=context.ids.new(),
+        key=answer_key(endpoint_id, identifier),
+        endpoint_id=endpoint_id,
+        patient=patient,
+        shard=shard_of(endpoint_id, patient),
+        resource=resource,
+        due_at=now,
+    )
