@@ -5,7 +5,7 @@ Network only; the caller holds no transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -82,9 +82,8 @@ def fetch_replaced(
     older = [name for name in dict.fromkeys((*told, *known)) if name != patient]
     if not older:
         return chart
-    parts = [
-        chart_queries(library, name, "", chart.read_at) for name in older[:MOST_RECORDS]
-    ]
+    counted = older[:MOST_RECORDS]
+    parts = [chart_queries(library, name, "", chart.read_at) for name in counted]
     wanted = [query for queries in parts for query in queries]
     answers = dict(zip(wanted, api.fetch_many(wanted), strict=True))
     joined = [
@@ -93,20 +92,27 @@ def fetch_replaced(
         if record in told or not _stands_for_itself(answers[record], record)
     ]
     found = {reference_of(resource): resource for resource in chart.resources}
-    incomplete = {*chart.incomplete, *(SAFETY_TYPES if len(older) > len(parts) else ())}
-    for record, query in ((name, query) for name, group in joined for query in group):
-        answer = answers[query]
-        if not answer.complete and _status_of(answer) != 404:
-            incomplete.add(query.partition("?")[0])
-        for resource in answer.resources:
-            if not of_another(resource, record):
-                _keep(found, resource, own=False)
+    incomplete = {*chart.incomplete, *(SAFETY_TYPES if older != counted else ())}
+    for record, group in joined:
+        for query in group:
+            answer = answers[query]
+            if not answer.complete and _status_of(answer) != 404:
+                incomplete.add(query.partition("?")[0])
+            _keep_all(found, answer.resources, record)
     return replace(
         chart,
         resources=tuple(found.values()),
         incomplete=tuple(sorted(incomplete)),
         replaced=tuple(record for record, _ in joined),
     )
+
+
+def _keep_all(
+    found: dict[str, Any], resources: Iterable[dict[str, Any]], record: str
+) -> None:
+    for resource in resources:
+        if not of_another(resource, record):
+            _keep(found, resource, own=False)
 
 
 def _stands_for_itself(answer: SearchResult, record: str) -> bool:

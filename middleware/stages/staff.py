@@ -5,6 +5,7 @@ Where nobody knows yet whom it is about, the task names no patient.
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from mappings.communication import write_task
@@ -14,6 +15,16 @@ from middleware.stages.context import StageContext
 from middleware.stages.withdrawing import amend_task
 from middleware.storage import outbox, tasks
 from middleware.storage.connecting import Tx
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What our own task and the one in the EHR say alike."""
+
+    patient: str | None
+    priority: str
+    reason: str
+    due_at: datetime | None
 
 
 def ask_person(
@@ -37,28 +48,24 @@ def ask_person(
     One that was withdrawn is asked for again. ``owner`` is the role that is asked.
     """
     identifier = f"task-{key}" if key else context.ids.new()
-    asked = {"priority": priority, "reason": reason}
+    asked = _Asked(patient, priority=priority, reason=reason, due_at=due_at)
     stored = tasks.insert_task(
         tx,
         id=identifier,
         endpoint_id=endpoint.id,
-        patient=patient,
         nudge_id=nudge_id,
         now=now,
-        due_at=due_at,
         text=f"{owner}: {text}" if owner else text,
-        **asked,
+        **asdict(asked),
     )
     if stored:
         resource = write_task(
             identifier=identifier,
-            patient=patient,
             endpoint=endpoint,
             authored_on=now,
-            due_at=due_at,
             text=text,
             owner=owner,
-            **asked,
+            **asdict(asked),
         )
         _queue(context, tx, endpoint, shard, resource, now)
         return identifier

@@ -16,6 +16,7 @@ from mappings.instants import write_instant
 from mappings.nudge import NudgeState
 from mappings.preference import Who
 from middleware.storage import gate, nudges, preferences, settling, shards, switches
+from tests.stages.locks import wait_for_lock
 from tests.stages.world import (
     CHECK_IN,
     DOWN,
@@ -29,7 +30,6 @@ from tests.stages.world import (
     encounter,
 )
 
-_WAITING = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
@@ -42,14 +42,6 @@ def due(world: World) -> World:
     world.run()
     world.clock.instant = CHECK_IN
     return world
-
-
-def wait_for_lock(world: World) -> None:
-    """Return when some session waits for a lock."""
-    deadline = time.monotonic() + 10
-    while world.one(_WAITING) == 0:
-        assert time.monotonic() < deadline, "nobody came to the lock"
-        threading.Event().wait(0.01)
 
 
 def deny(world: World, tx: Any) -> None:

@@ -13,7 +13,7 @@ from mappings.preference import Who
 from middleware.stages.consenting import record_answer
 from middleware.stages.people import own_record
 from middleware.storage import endpoints, gate, merging, preferences, records
-from tests.stages.test_gate import wait_for_lock
+from tests.stages.locks import wait_for_lock
 from tests.stages.world import (
     CHECK_IN,
     ENDPOINT,
