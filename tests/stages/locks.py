@@ -8,6 +8,9 @@ import time
 from tests.stages.world import World
 
 _WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 def wait_for_lock(world: World) -> None:
