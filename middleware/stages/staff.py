@@ -48,7 +48,7 @@ def ask_person(
     One that was withdrawn is asked for again. ``owner`` is the role that is asked.
     """
     identifier = f"task-{key}" if key else context.ids.new()
-    asked = _Asked(patient, priority=priority, reason=reason, due_at=due_at)
+    asked = _Asked(patient, priority, reason, due_at)
     stored = tasks.insert_task(
         tx,
         id=identifier,
@@ -59,14 +59,8 @@ def ask_person(
         **asdict(asked),
     )
     if stored:
-        resource = write_task(
-            identifier=identifier,
-            endpoint=endpoint,
-            authored_on=now,
-            text=text,
-            owner=owner,
-            **asdict(asked),
-        )
+        words = {"text": text, "owner": owner, "authored_on": now, **asdict(asked)}
+        resource = write_task(identifier=identifier, endpoint=endpoint, **words)
         _queue(context, tx, endpoint, shard, resource, now)
         return identifier
     again = tasks.reopen_task(tx, identifier, due_at, now)

@@ -358,7 +358,7 @@ def test_the_receipt_that_was_lost_is_asked_for_once(due: World) -> None:
                 "AND number = %s RETURNING epoch",
                 (shard,),
             ).fetchone()
-        STAGES["deliver"](due.context, shard, row["epoch"], due.clock.now())
+        STAGES["deliver"](due.context, {shard: row["epoch"]}, due.clock.now())
 
     due.sms.on_send = taken_over
     due.run("deliver")

@@ -90,7 +90,8 @@ def test_a_step_is_found_by_url_or_id() -> None:
     ],
 )
 def test_plan_is_in_force_in_its_period_in_the_sites_zone(now: str, off: bool) -> None:
-    assert is_off(PLAN, SITE, at(now)) is off
+    dated = plan(effective_start="2026-11-01", effective_end="2027-12-31")
+    assert is_off(dated, SITE, at(now)) is off
 
 
 @pytest.mark.parametrize(
