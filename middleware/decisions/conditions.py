@@ -19,6 +19,8 @@ _WORDS_ONLY = re.compile(
     r"%[A-Za-z]+|'[^'\\]*'|\b(?:in|and|or|not|true|false)\b|[\s()|=!.]"
 )
 _LIST_TAIL = re.compile(r"\.(?:exists|empty)\(\)$")
+_PICKED = re.compile(r"%([A-Za-z]+)\.where(\(.*\))\.(exists|empty)\(\)", re.DOTALL)
+_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'")
 
 
 def evaluate(condition: Condition, environment: Environment) -> bool | None:
@@ -66,12 +68,54 @@ def _run(expression: str, environment: Environment) -> list[Any]:
     words = tuple(environment.variables.get(name) for name in names)
     if names and all(type(word) is str for word in words):
         return list(_run_on_words(expression, names, words))
+    name, wanted = _picked(expression)
+    if name and environment.variables.get(name) == []:
+        # Nothing is picked from nothing, whatever is asked of it.
+        return [not wanted]
+    if name:
+        found = _run_list(_LIST_TAIL.sub("", expression), environment)
+        return [bool(found) is wanted]
+    return _run_whole(expression, environment)
+
+
+def _run_list(expression: str, environment: Environment) -> list[Any]:
+    """Return what a list comes to, once for a condition and its evidence."""
+    known = environment.lists.get(expression)
+    if known is None:
+        known = _run_whole(expression, environment)
+        environment.lists[expression] = known
+    return known
+
+
+def _run_whole(expression: str, environment: Environment) -> list[Any]:
     token = current.set(environment)
     try:
         result = _compiled(expression)(environment.focus, dict(environment.variables))
     finally:
         current.reset(token)
     return list(result)
+
+
+@functools.cache
+def _picked(expression: str) -> tuple[str, bool]:
+    """Return the variable of ``%list.where(...).exists()``, and False for ``empty()``.
+
+    The name is empty for anything else.
+    """
+    found = _PICKED.fullmatch(expression)
+    if found is None or not _is_closed(_LITERAL.sub("", found[2])):
+        return "", False
+    return found[1], found[3] == "exists"
+
+
+def _is_closed(criteria: str) -> bool:
+    """Tell whether the first parenthesis is closed by the last sign, and not before."""
+    depth = 0
+    for place, sign in enumerate(criteria):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return place == len(criteria) - 1
+    return False
 
 
 @functools.cache
@@ -96,7 +140,7 @@ def evidence(condition: Condition, environment: Environment) -> tuple[Resource, 
     if not _LIST_TAIL.search(expression):
         return ()
     try:
-        found = _run(_LIST_TAIL.sub("", expression), environment)
+        found = _run_list(_LIST_TAIL.sub("", expression), environment)
     except Exception:  # noqa: BLE001 - evidence is shown, never decided on
         return ()
     return tuple(

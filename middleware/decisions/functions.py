@@ -51,7 +51,8 @@ class Environment:
     ``incomplete`` names variables whose reading failed: a condition that mentions one
     is unknown. ``focus`` is the resource that the expression starts from. ``find``
     returns a resource of the chart by ``Type/id``. ``answers`` remembers what was
-    evaluated: the steps of a plan share most of their conditions.
+    evaluated: the steps of a plan share most of their conditions; ``lists`` what their
+    lists came to.
     """
 
     focus: Resource
@@ -63,6 +64,7 @@ class Environment:
         default=_finds_nothing, compare=False, repr=False
     )
     answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
+    lists: dict[str, list[Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -186,11 +186,13 @@ def _locale(language: str) -> Locale:
     return Locale.parse(f"{found.language}_US") if found.territory is None else found
 
 
+@functools.lru_cache(maxsize=1024)
 def day_words(day: date, language: str) -> str:
     """Return a day with its weekday, e.g. ``Tue, Nov 24`` or ``mar, 24 nov``."""
     return str(format_skeleton("MMMEd", _midday(day), locale=_locale(language)))
 
 
+@functools.lru_cache(maxsize=1024)
 def short_day(day: date) -> str:
     """Return a day for staff, e.g. ``Nov 24``."""
     return str(format_date(day, "MMM d", locale="en_US"))

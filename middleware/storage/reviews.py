@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
+from middleware.storage.rows import list_rows
 
 _KNOW = """
 INSERT INTO review AS r (endpoint_id, patient, shard, due_at, known_at)
@@ -60,12 +61,8 @@ def note_known(
 
 def list_due(tx: Tx, shards: Iterable[int], now: datetime, limit: int) -> list[Review]:
     """List the patients of these shards whose turn has come, the longest due first."""
-    rows = tx.execute(
-        "SELECT endpoint_id, patient, due_at, added_at IS NULL AS is_new, paced "
-        "FROM review WHERE shard = ANY(%s) AND state = 'waiting' AND due_at <= %s "
-        "ORDER BY due_at, patient LIMIT %s",
-        (list(shards), now, limit),
-    )
+    columns = "endpoint_id, patient, due_at, added_at IS NULL AS is_new, paced"
+    rows = list_rows(tx, "review", columns, shards, now, limit, place="patient")
     return [Review(**row) for row in rows]
 
 

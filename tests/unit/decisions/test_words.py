@@ -1,4 +1,4 @@
-"""What depends on a few words alone is evaluated once, and on nothing else."""
+"""What is evaluated once: what depends on a few words alone, and a list."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mappings.plan import Condition
-from middleware.decisions.conditions import Environment, evaluate
+from middleware.decisions.conditions import Environment, evaluate, evidence
 from tests.conftest import NOW
 
 
@@ -51,3 +51,38 @@ def test_values_that_are_no_words_are_evaluated_as_they_are() -> None:
 
 def test_a_variable_that_is_missing_is_unknown() -> None:
     assert holds("%status = 'discharged'") is None
+
+
+VISITS = [
+    {"resourceType": "Appointment", "id": "1", "status": "booked"},
+    {"resourceType": "Appointment", "id": "2", "status": "cancelled"},
+]
+
+
+@pytest.mark.parametrize(
+    ("expression", "answers"),
+    [
+        ("%visits.where(status = 'booked').exists()", [True, False]),
+        ("%visits.where(status = 'booked').empty()", [False, True]),
+        ("%visits.where(status in ('noshow'|'x)')).exists()", [False, False]),
+        # More than one list: the whole is evaluated.
+        (
+            "%visits.where(id = '3').empty() and %visits.where(id = '1').exists()",
+            [True, False],
+        ),
+        ("%visits.where(id = '1').status.exists()", [True, False]),
+    ],
+)
+def test_a_list_answers_whether_something_is_in_it(
+    expression: str, answers: list[bool]
+) -> None:
+    found = [holds(expression, visits=visits) for visits in (VISITS, [])]
+    assert found == answers
+
+
+def test_what_a_list_came_to_is_evidence() -> None:
+    environment = Environment({}, {"visits": VISITS}, {}, NOW)
+    text = "%visits.where(status = 'booked').exists()"
+    condition = Condition(text, "not-applicable", "It is so.")
+    assert evaluate(condition, environment) is True
+    assert evidence(condition, environment) == (VISITS[0],)
