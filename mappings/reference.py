@@ -60,9 +60,14 @@ def concerns(resource: Resource, patient: str, base: str | None = None) -> bool:
     """
     if resource.get("resourceType") == "Patient":
         return reference_of(resource) == patient
+    return patient in _named(resource, base)
+
+
+def _named(resource: Resource, base: str | None) -> set[str]:
+    """Return the patients whom a resource names."""
     named = [resource.get(name) for name in _SUBJECTS]
     named += _actors(resource)
-    return patient in {_patient(item, base) for item in named}
+    return {found for item in named if item and (found := _patient(item, base))}
 
 
 def _actors(resource: Resource) -> list[object]:
@@ -78,7 +83,10 @@ def of_another(resource: Resource, patient: str) -> bool:
 
     Some servers overlook the patient parameter of a search and send it along.
     """
-    return focus_patient(resource) is not None and not concerns(resource, patient)
+    if resource.get("resourceType") == "Patient":
+        return bool(resource.get("id")) and reference_of(resource) != patient
+    named = _named(resource, None)
+    return bool(named) and patient not in named
 
 
 def _patient(value: object, base: str | None) -> str | None:

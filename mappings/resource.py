@@ -33,12 +33,17 @@ def values_at(resource: object, path: str) -> list[Any]:
     """Return everything at a dotted element path, lists flattened."""
     found: list[Any] = [resource]
     for name in path.split("."):
-        found = [
-            item
-            for holder in found
-            if isinstance(holder, dict)
-            for item in list_of(holder.get(name))
-        ]
+        below: list[Any] = []
+        for holder in found:
+            value = holder.get(name) if isinstance(holder, dict) else None
+            if isinstance(value, list):
+                below += value
+            elif value is not None:
+                below.append(value)
+        # Most paths lead nowhere in most resources.
+        if not below:
+            return below
+        found = below
     return found
 
 
@@ -53,7 +58,7 @@ def codings_of(value: object) -> tuple[Coding, ...]:
 
     R5's CodeableReference is read through its ``concept``.
     """
-    return tuple(_codings(value))
+    return tuple(_codings(value)) if value else ()
 
 
 def _codings(value: object) -> Iterator[Coding]:
