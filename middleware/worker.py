@@ -79,7 +79,8 @@ class Worker:
             return 0
         handled, end = 0, time.monotonic() + self._drain_seconds
         try:
-            while ready := self._list_ready(stage, shard):
+            ready = self._look_first(stage, shard)
+            while ready:
                 if time.monotonic() >= end and handled:
                     self._wakes.wake(stage, ready[0][0])
                     break
@@ -93,9 +94,16 @@ class Worker:
                 # leaves due on purpose must not spin.
                 if not done:
                     break
+                ready = self._list_ready(stage, shard)
         except CareCueError as error:
             _log.warning("no look at what is due", stage=stage, error=error.message)
         return handled
+
+    def _look_first(self, stage: str, shard: int) -> list[tuple[int, int]]:
+        if stage in TOGETHER:
+            return self._list_ready(stage, shard)
+        # Woken for what was left under way too, which no due row tells of.
+        return self._awake(stage, [(shard, 1)])
 
     def _list_ready(self, stage: str, shard: int) -> list[tuple[int, int]]:
         """Return the shards to work on, each with how many rows are due in it."""
@@ -105,6 +113,11 @@ class Worker:
                 ready = [(shard, 1)] if has_due(tx, stage, shard, now) else []
             else:
                 ready = list_ready(tx, stage, now, limit)
+        return self._awake(stage, ready)
+
+    def _awake(
+        self, stage: str, ready: Sequence[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
         return [item for item in ready if not self._rests.rests(stage, item[0])]
 
     def _work(self, stage: str, shards: Sequence[int]) -> int:
