@@ -372,17 +372,17 @@ def test_the_receipt_that_was_lost_is_asked_for_once(due: World) -> None:
 @pytest.mark.parametrize(
     ("end", "due_hour"),
     [
-        # Clocks go back in the night to 1 November 2026: 16:30 stays 16:30.
-        ("2026-10-31T16:30:00-05:00", datetime(2026, 11, 1, 22, 30, tzinfo=UTC)),
+        # Clocks go back in the night to 7 November 2027: 16:30 stays 16:30.
+        ("2027-11-06T16:30:00-05:00", datetime(2027, 11, 7, 22, 30, tzinfo=UTC)),
         # Discharged late in the evening: due at 22:30 local, so at nine next morning.
-        ("2026-10-31T22:30:00-05:00", datetime(2026, 11, 2, 15, 0, tzinfo=UTC)),
+        ("2027-11-06T22:30:00-05:00", datetime(2027, 11, 8, 15, 0, tzinfo=UTC)),
     ],
 )
 def test_a_night_of_the_clock_change(
     world: World, end: str, due_hour: datetime
 ) -> None:
     world.clock.instant = datetime.fromisoformat(end) + timedelta(minutes=30)
-    world.discharge(period={"start": "2026-10-29T10:00:00-05:00", "end": end})
+    world.discharge(period={"start": "2027-11-04T10:00:00-05:00", "end": end})
     world.run()
     due = world.nudge()["due_at"]
     local_hour = due.astimezone(ZoneInfo("America/Chicago")).hour

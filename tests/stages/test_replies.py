@@ -407,8 +407,7 @@ def test_a_stranger_is_nobody_in_a_sandbox_beside_production(world: World) -> No
 
 def test_a_reply_without_any_ehr_stays_for_a_person(world: World) -> None:
     with world.database.tx() as tx:
-        tx.execute("DELETE FROM poll_cursor")
-        tx.execute("DELETE FROM endpoint")
+        assert endpoints.delete_endpoint(tx, ENDPOINT.id)
     world.reply("it hurts")
     world.run("listen")
     assert world.one("SELECT state FROM inbound") == "dead"
