@@ -466,7 +466,7 @@ def test_the_third_message_takes_a_channel_not_used_yet() -> None:
     assert by_id["second"].channel == "sms"
     assert by_id["other"].channel == "email"
     alone = moments(mine=own(sent=(told(3), told(0.5))))
-    assert alone["other"][0] == "send: due", "where there is no other, the same"
+    assert alone["other"][0] == "hold: no-consent", "there is no other way"
 
 
 def test_done_the_day_before_it_is_not_sent() -> None:
