@@ -3,9 +3,9 @@
 An action that holds actions is a group: its triggers, conditions, inputs and extensions
 are those of each step in it. A step with ``relatedAction`` is due that long after (or
 before) the step that it names. The conventions beside R4 itself are a handful of
-extensions under our namespace: anchor, window, other-channel, why and stops-if on an
-action; occasion, priority, counts, bundle, default-on and sensitive on the plan; and
-the condition kind ``stop``.
+extensions under our namespace: anchor, window, why, stops-if and other-channel on an
+action; occasion, interval, priority, counts, bundle, default-on and sensitive on the
+plan; and the condition kind ``stop``.
 """
 
 from __future__ import annotations
@@ -28,9 +28,22 @@ from mappings.resource import (
 
 SD = f"{NS}/StructureDefinition/"
 ANCHORS = ("event", "focus-start", "activity-due", "business-day")
-OCCASIONS = ("focus", "start", "activity", "year")
+OCCASIONS = (
+    "focus",
+    "start",
+    "activity",
+    "month",
+    "year",
+    "interval",
+    "goal",
+    "supply",
+    "birthday",
+    "patient",
+)
 SENSITIVE = ("staff", "generic")
 INHERITED = ("trigger", "condition", "input", "extension")
+# What a search by code is called where it is not ``code`` (R4).
+CODE_PARAMETER = {"Immunization": "vaccine-code"}
 HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0, "wk": 168.0}
 
 ValueSets = Mapping[str, frozenset[tuple[str, str]]]
@@ -63,6 +76,7 @@ def read_plan(
         effective_start=_bound(name, resource, "start"),
         effective_end=_bound(name, resource, "end"),
         occasion=_word(name, resource, "occasion", OCCASIONS),
+        interval_days=_interval(name, resource),
         trigger_conditions=_trigger_conditions(name, triggers),
         bundle=str(extension_value(resource, f"{SD}bundle") or ""),
         default_on=extension_value(resource, f"{SD}default-on") is not False,
@@ -85,6 +99,12 @@ def _word(name: str, element: Resource, extension: str, known: Sequence[str]) ->
     if word not in known:
         raise ContentError(f"{name} has an unknown {extension} {word!r}")
     return word
+
+
+def _interval(name: str, resource: Resource) -> float:
+    """Return the days between two series of messages; a year where nothing is said."""
+    stated = extension_value(resource, f"{SD}interval")
+    return _hours(name, stated) / 24 if isinstance(stated, dict) else 365.0
 
 
 def _trigger_conditions(
@@ -272,4 +292,4 @@ def data_query(
     if None in sets or branches or not codes:
         return query
     listed = ",".join(f"{system}|{code}" for system, code in sorted(codes))
-    return f"{query}&code={listed}"
+    return f"{query}&{CODE_PARAMETER.get(resource_type, 'code')}={listed}"

@@ -57,6 +57,7 @@ class Site:
     ``holidays`` is an ISO country or country-subdivision code. ``plans_on`` names the
     plans that are off unless a site wants them. ``review_days`` is how often every
     patient's whole chart is looked at; 0 looks at nobody's by itself.
+    ``vaccine_schedule`` is whose vaccine schedule the site follows.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Site:
     opt_out_percent: float = 3
     on_call: str = ""
     on_call_manager: str = ""
+    vaccine_schedule: str = "cdc"
     disposition_map: dict[str, str] = field(default_factory=dict)
 
 

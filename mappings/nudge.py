@@ -117,6 +117,8 @@ REASONS: dict[str, Reason] = _table(
     ("disposition-facility", _C, "The patient went to another facility."),
     ("disposition-other", _C, "The way the stay ended calls for a person."),
     ("hospice", _C, "The patient is in hospice care."),
+    ("serious-illness", _C, "The patient is too ill for this to be offered."),
+    ("refused", _C, "The patient refused what this message offers."),
     ("address-invalid", _F, "The number or address does not exist."),
     ("address-unreachable", _F, "The number cannot receive this kind of message."),
     ("provider-refused", _F, "The provider refused the message."),

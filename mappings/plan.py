@@ -76,8 +76,12 @@ class Plan:
     exempts it from the weekly limit.
 
     ``occasion`` says what tells two messages of one plan apart: focus (one per focus),
-    start (one per start of a visit), activity (one per care plan step and day) or year
-    (one per patient and year). ``trigger_conditions`` hold for one trigger only.
+    start (one per start of a visit), activity (one per care plan step and day), goal
+    (one per goal and target day), supply (one per prescription and day on which its
+    supply ends), month (one per focus and month) or, of the whole patient: year,
+    interval (one per ``interval_days``,
+    counted from the last message), birthday or patient (once). ``trigger_conditions``
+    hold for one trigger only.
 
     Plans of one ``bundle`` whose steps fall together go out as one message.
     ``default_on`` False leaves the plan off until the site switches it on. ``sensitive``
@@ -98,6 +102,7 @@ class Plan:
     effective_start: str | None = None
     effective_end: str | None = None
     occasion: str = "focus"
+    interval_days: float = 365
     trigger_conditions: dict[str, Condition] = field(default_factory=dict)
     bundle: str = ""
     default_on: bool = True

@@ -166,6 +166,16 @@ class SentMessage:
     answered: bool = False
     about: tuple[str, str, str] | None = None
 
+    @property
+    def plan(self) -> str:
+        """Return the id of the plan that it came of; empty for another system's."""
+        return self.about[0].rpartition("/")[2] if self.about else ""
+
+    @property
+    def occasion(self) -> str:
+        """Return the occasion that it came of; empty where that is not known."""
+        return self.about[2] if self.about else ""
+
 
 @dataclass(frozen=True)
 class Bearer:

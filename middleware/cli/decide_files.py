@@ -23,7 +23,7 @@ SITE: dict[str, Any] = {
     "booking_url": "https://clinic.example.org/book",
     "zone": "America/New_York",
 }
-SENT_FIELDS = frozenset({"sentAt", "topic", "channel", "answered"})
+SENT_FIELDS = frozenset({"sentAt", "topic", "channel", "answered", "plan"})
 MEDIA = {"SMSWRIT": "sms", "EMAILWRIT": "email", "ONLINEWRIT": "screen"}
 
 
@@ -68,7 +68,8 @@ def read_site_file(path: Path | None) -> Endpoint:
 def read_history_file(path: Path | None) -> OwnRecord:
     """Return what was sent before: a Bundle of Communications, or ``{"sent": [...]}``.
 
-    Each of ``sent`` has ``sentAt`` (an instant), ``topic`` and ``channel``.
+    Each of ``sent`` has ``sentAt`` (an instant), ``topic`` and ``channel``, and may
+    have the ``plan`` that it came of.
     """
     if path is None:
         return OwnRecord()
@@ -101,6 +102,7 @@ def _sent(item: Any) -> SentMessage:
         topic=str(known.get("topic") or "unknown"),
         channel=str(known.get("channel") or "sms"),
         answered=known.get("answered") is True,
+        about=_about(str(known.get("plan") or "")),
     )
 
 
@@ -120,7 +122,18 @@ def _communication(resource: Resource) -> SentMessage | None:
         sent_at=moment,
         topic=topics[0] if topics else "unknown",
         channel=next((item for item in media if item), "sms"),
+        about=_about(_plan_of(resource)),
     )
+
+
+def _about(plan: str) -> tuple[str, str, str] | None:
+    return (plan, "", "") if plan else None
+
+
+def _plan_of(resource: Resource) -> str:
+    """Return the id of the plan that a Communication came of, where it says so."""
+    canonical = next(iter(list_of(resource.get("instantiatesCanonical"))), "")
+    return str(canonical).partition("|")[0].rpartition("/")[2]
 
 
 def _moment(text: object) -> datetime | None:

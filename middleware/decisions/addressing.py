@@ -9,6 +9,7 @@ from mappings.instants import find_instant
 from middleware.decisions.circumstance import Step
 from middleware.decisions.routing import Route, Wanted
 from middleware.decisions.safety import check_sensitive
+from middleware.decisions.series import used_channels
 
 VISITS = "appointment"
 URGENT = frozenset({"urgent", "asap", "stat"})
@@ -20,6 +21,8 @@ def wanted_way(step: Step) -> Wanted:
     case, plan = step.case, step.plan
     about = (plan.url, step.reference, step.occasion)
     used = {item.channel for item in case.own.sent if item.about == about}
+    if plan.occasion == "interval":
+        used |= used_channels(plan, case.own.sent, case.library, case.now)
     # A plan that leaves a sensitive matter to staff was held before it came here.
     generic = plan.sensitive == "generic"
     return Wanted(

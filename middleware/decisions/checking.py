@@ -26,6 +26,7 @@ SENTENCE_VALUES = {
     "visit_time": "10:30 AM",
     "activity_day": "Nov 24",
 }
+SAMPLE_GOAL = "walk to the lake with my grandchildren again"
 _SET = re.compile(r"\.(?:coded|memberOf)\('([^'|]*)(?:\|[^']*)?'\)")
 _SAMPLE_SITE = Site(
     name="Northside Family Clinic",
@@ -114,5 +115,6 @@ def _wording_faults(wording: Wording) -> Iterator[str]:
             _SAMPLE_SITE.zone,
             count=count,
         )
+        values["goal"] = SAMPLE_GOAL
         faults |= dict.fromkeys(check_wording(wording, values))
     yield from (f"{where}: {fault}" for fault in faults)

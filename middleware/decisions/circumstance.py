@@ -58,8 +58,8 @@ class Case:
 class Step:
     """One step of a plan for one focus and occasion.
 
-    ``event`` is when the thing happened; ``trigger`` is the event's own resource, known
-    only while an event is decided on.
+    ``event`` is when the thing happened; ``trigger`` and ``kind`` are the event's own
+    resource and kind, known only while an event is decided on.
     """
 
     case: Case
@@ -72,6 +72,7 @@ class Step:
     event: datetime
     activity: Activity | None = None
     trigger: Resource | None = None
+    kind: str = ""
 
     @property
     def key(self) -> str:

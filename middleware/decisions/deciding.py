@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.event import DECIDED_AS, Event
+from mappings.event import DECIDED_AS, Event, EventKind
 from mappings.instants import find_instant
 from mappings.nudge import Fact, Nudge, Outcome, Verdict
 from mappings.plan import Library, Plan, PlanAction
@@ -25,15 +25,13 @@ from middleware.decisions.candidate import (
     stand_in,
 )
 from middleware.decisions.circumstance import Case, Step, open_case
+from middleware.decisions.dated import GONE, OF_THE_PATIENT, find_dated, list_dated
 from middleware.decisions.evidence import key_facts
-from middleware.decisions.focus import (
-    event_instant,
-    list_activities,
-    occasions,
-)
+from middleware.decisions.focus import event_instant, occasions
 from middleware.decisions.gate import judge
 from middleware.decisions.joining import join_candidates
 from middleware.decisions.matching import find_action, match_plans
+from middleware.decisions.series import series_event, series_occasion
 from middleware.decisions.timing import due_instant
 
 __all__ = ["Candidate", "StaffTask", "decide_event", "decide_nudge"]
@@ -58,8 +56,8 @@ def decide_event(
     instant = event_instant(trigger or {}, event.occurred_at)
     found: list[Candidate] = []
     for plan in match_plans(library, event.kind):
-        yearly = plan.occasion == "year"
-        reference = event.patient if yearly else event.focus
+        whole = plan.occasion in OF_THE_PATIENT
+        reference = event.patient if whole else event.focus
         for action in plan.actions:
             blank = Step(
                 case=case,
@@ -69,23 +67,39 @@ def decide_event(
                 focus=chart.find(reference),
                 occasion="",
                 recipient=event.patient,
-                event=instant,
+                # A welcome counts from when the patient came to us, not from a visit.
+                event=event.occurred_at if plan.occasion == "patient" else instant,
                 trigger=trigger,
+                kind=event.kind.value,
             )
-            found.extend(_candidate(event, step) for step in _steps(blank))
+            review = event.kind is EventKind.PATIENT_REVIEW
+            steps = _steps(blank, review=review)
+            found.extend(_candidate(event, step) for step in steps)
     return join_candidates(found)
 
 
-def _steps(blank: Step) -> Iterator[Step]:
+def _steps(blank: Step, *, review: bool) -> Iterator[Step]:
     """Yield the step once for each of its occasions."""
-    case, focus = blank.case, blank.focus
-    if blank.plan.occasion == "activity":
-        listed = list_activities(focus or {}, case.chart, case.zone, case.now)
+    case, focus, plan = blank.case, blank.focus, blank.plan
+    if plan.occasion in GONE:
+        listed = list_dated(plan.occasion, focus or {}, case.chart, case.zone, case.now)
         for item in listed:
-            yield replace(blank, occasion=item.occasion, activity=item)
+            about = item.reference or blank.reference
+            yield replace(
+                blank,
+                reference=about,
+                focus=case.chart.find(about),
+                occasion=item.occasion,
+                activity=item,
+            )
+        return
+    if plan.occasion == "interval":
+        parts = (plan, case.own.sent, case.library, case.now)
+        start = series_event(*parts, event=blank.event, review=review)
+        yield replace(blank, occasion=series_occasion(*parts), event=start)
         return
     due = blank.event + timedelta(hours=blank.action.timing.offset_hours)
-    for occasion in occasions(blank.plan, focus or {}, due.year):
+    for occasion in occasions(blank.plan, focus or {}, due):
         yield replace(blank, occasion=occasion)
 
 
@@ -164,10 +178,15 @@ def _step_of(nudge: Nudge, case: Case, found: tuple[Plan, PlanAction]) -> Step:
     plan, action = found
     focus = case.chart.find(nudge.focus)
     activity = None
-    if plan.occasion == "activity" and focus is not None:
-        listed = list_activities(focus, case.chart, case.zone, case.now)
-        same = (item for item in listed if item.occasion == nudge.occasion)
-        activity = next(same, None)
+    if plan.occasion in GONE:
+        activity = find_dated(
+            plan.occasion,
+            nudge.occasion,
+            nudge.focus,
+            chart=case.chart,
+            zone=case.zone,
+            now=case.now,
+        )
     return Step(
         case=case,
         plan=plan,

@@ -1,13 +1,17 @@
 """The variables that conditions see, narrowed so that each condition stays cheap.
 
-``%focus`` (``%resource``), ``%patient`` and, on its event, ``%trigger`` are resources.
+``%focus`` (``%resource``), ``%patient`` and, on its event, ``%trigger`` are resources;
+``%eventKind`` is then its kind.
 ``%encounters`` are those that ended after the day before the event, or go on;
 ``%appointments`` those that start within seven months before it or later; the other
 lists are whole. ``%now``, ``%eventInstant`` and ``%today`` are text; ``%status``,
-``%class``, ``%disposition`` and ``%activityStatus`` words; ``%age`` whole years;
-``%inpatient`` class codes; ``%sent`` what we sent (``topic``, ``sentAt``);
-``%confirmedDays`` whole days since the patient last said or confirmed a preference,
-empty where the patient never did.
+``%class``, ``%disposition`` and ``%activityStatus`` words, ``%activityDay`` a date;
+``%age`` whole years; ``%sex`` female or male where the chart is clear; ``%inpatient``
+class codes; ``%sent`` what we sent (``topic``, ``sentAt``, ``plan``, ``bundle``);
+``%schedule`` the site's source of the vaccine schedule; ``%optedIn`` topics that the
+patient asked for by name; ``%confirmedDays`` whole days since the patient last said or
+confirmed a preference, empty where the patient never did. ``%allEncounters`` and
+``%allAppointments`` are whole lists.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mappings.chart import Chart
+from mappings.clinical_sex import clinical_sex
 from mappings.codes import (
     ADMITTED,
     DISCHARGED,
@@ -30,7 +35,7 @@ from mappings.codes import (
 from mappings.endpoint import Endpoint
 from mappings.instants import age_on, find_instant, write_instant
 from mappings.plan import Library
-from mappings.preference import OwnRecord
+from mappings.preference import OwnRecord, Who
 from mappings.reference import reference_of
 from mappings.resource import Resource, first_at
 from middleware.decisions.conditions import Environment
@@ -38,6 +43,7 @@ from middleware.decisions.focus import Activity
 from middleware.decisions.functions import exact
 from middleware.decisions.preference import read_confirmed
 from middleware.decisions.safety import read_disposition
+from middleware.decisions.series import bundle_of
 
 VISITS_BACK = timedelta(days=215)
 STAYS_BACK = timedelta(days=1)
@@ -51,18 +57,24 @@ LISTS: dict[str, str] = {
     "conditions": "Condition",
     "serviceRequests": "ServiceRequest",
     "immunizations": "Immunization",
+    "goals": "Goal",
+    "medicationRequests": "MedicationRequest",
+    "medicationDispenses": "MedicationDispense",
+    "allEncounters": "Encounter",
+    "allAppointments": "Appointment",
     "tasks": "Task",
 }
 WORDS = (
-    "focus resource patient trigger now today eventInstant status class disposition "
-    "age inpatient activityStatus sent confirmedDays"
+    "focus resource patient trigger now today eventKind eventInstant status class "
+    "disposition age sex inpatient activityStatus activityDay sent schedule optedIn "
+    "confirmedDays"
 )
 VARIABLES = frozenset(LISTS) | frozenset(WORDS.split())
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a condition is evaluated about. ``trigger`` is the event's own resource."""
+    """What a condition is evaluated about; ``trigger`` and ``kind`` are the event's."""
 
     focus: Resource
     event: datetime
@@ -70,6 +82,7 @@ class Circumstances:
     zone: str
     activity: Activity | None = None
     trigger: Resource | None = None
+    kind: str = ""
 
 
 def make_environment(
@@ -87,10 +100,7 @@ def make_environment(
         **_narrowed(chart, about),
         "observations": [exact(item) for item in chart.of("Observation")],
         **_words(chart, library, endpoint, about),
-        "sent": [
-            {"topic": item.topic, "sentAt": write_instant(item.sent_at)}
-            for item in own.sent
-        ],
+        **_told(own, library),
         "confirmedDays": _confirmed_days(chart, own, about.now),
     }
     return Environment(
@@ -109,6 +119,27 @@ def _confirmed_days(chart: Chart, own: OwnRecord, now: datetime) -> int | list[i
     return [] if last is None else max(0, (now - last).days)
 
 
+def _told(own: OwnRecord, library: Library) -> Mapping[str, Any]:
+    """Return what went out before, and what the patient asked for by name."""
+    answers = [item for item in own.consents if item.who is Who.PATIENT]
+    newest = {
+        item.topic: item.permit
+        for item in sorted(answers, key=lambda item: item.recorded_at)
+    }
+    return {
+        "sent": [
+            {
+                "topic": item.topic,
+                "sentAt": write_instant(item.sent_at),
+                "plan": item.plan,
+                "bundle": bundle_of(library, item.plan),
+            }
+            for item in own.sent
+        ],
+        "optedIn": [topic for topic, yes in newest.items() if yes and topic != "*"],
+    }
+
+
 def _words(
     chart: Chart, library: Library, endpoint: Endpoint, about: Circumstances
 ) -> Mapping[str, Any]:
@@ -124,13 +155,17 @@ def _words(
         "trigger": about.trigger if about.trigger is not None else [],
         "now": write_instant(about.now),
         "today": today.isoformat(),
+        "eventKind": about.kind or [],
         "eventInstant": write_instant(about.event),
         "status": status_word(focus) if stay else str(focus.get("status") or ""),
         "class": encounter_class(focus) if stay else "",
         "disposition": disposition or "unknown",
         "age": [] if age is None else age,
+        "sex": clinical_sex(chart.patient) or [],
+        "schedule": endpoint.site.vaccine_schedule,
         "inpatient": sorted(INPATIENT_CLASSES),
         "activityStatus": about.activity.status if about.activity else [],
+        "activityDay": about.activity.day.isoformat() if about.activity else [],
     }
 
 

@@ -35,13 +35,18 @@ CANCELLED_BY_DEATH = "pat-dec"
 
 @dataclass(frozen=True)
 class Activity:
-    """One step of a care plan with its day; ``occasion`` names it for good."""
+    """Something that has a day, such as a care plan step; ``occasion`` names it for good.
+
+    ``status`` and ``source`` are what it stands and falls with. ``reference`` is the
+    resource that a message about it is about, where that is not the event's own.
+    """
 
     occasion: str
     day: date
     status: str
     source: Resource
     path: str
+    reference: str | None = None
 
 
 def list_activities(
@@ -94,7 +99,8 @@ def _identity(activity: Resource, target: str | None) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
 
 
-def _local_day(text: object, zone: str, *, end: bool = False) -> date | None:
+def local_day(text: object, zone: str, *, end: bool = False) -> date | None:
+    """Return the local day of a FHIR date or instant; None when it is none."""
     moment = find_instant(text)
     if moment is None or not isinstance(text, str):
         return None
@@ -112,7 +118,7 @@ def _linked_day(linked: Resource, zone: str) -> date | None:
         "occurrencePeriod.end",
         "occurrencePeriod.start",
     ):
-        day = _local_day(first_at(linked, path), zone)
+        day = local_day(first_at(linked, path), zone)
         if day is not None:
             return day
     return None
@@ -121,12 +127,12 @@ def _linked_day(linked: Resource, zone: str) -> date | None:
 def _detail_days(detail: Resource, zone: str, now: datetime) -> list[date]:
     """Return the day of a step, or every day to come of one that is repeated."""
     for path in ("scheduledPeriod.end", "scheduledPeriod.start"):
-        day = _local_day(first_at(detail, path), zone)
+        day = local_day(first_at(detail, path), zone)
         if day is not None:
             return [day]
     today = now.astimezone(ZoneInfo(zone)).date()
     days = {
-        _local_day(item, zone) for item in values_at(detail, "scheduledTiming.event")
+        local_day(item, zone) for item in values_at(detail, "scheduledTiming.event")
     }
     ahead = sorted(day for day in days if day is not None and day >= today)
     if ahead:
@@ -135,11 +141,11 @@ def _detail_days(detail: Resource, zone: str, now: datetime) -> list[date]:
         "scheduledTiming.repeat.boundsPeriod.end",
         "scheduledTiming.repeat.boundsPeriod.start",
     ):
-        day = _local_day(first_at(detail, path), zone)
+        day = local_day(first_at(detail, path), zone)
         if day is not None:
             return [day]
     stated = _DAY.search(str(detail.get("scheduledString") or ""))
-    day = _local_day(stated[1], zone) if stated else None
+    day = local_day(stated[1], zone) if stated else None
     return [day] if day else []
 
 
@@ -157,13 +163,15 @@ def event_instant(focus: Resource, fallback: datetime) -> datetime:
     return fallback
 
 
-def occasions(plan: Plan, focus: Resource, year: int) -> Iterator[str]:
+def occasions(plan: Plan, focus: Resource, due: datetime) -> Iterator[str]:
     """Yield what tells two messages of a plan about one focus apart."""
     if plan.occasion == "start":
         moment = find_instant(focus.get("start"))
         yield moment.isoformat() if moment else "no start"
     elif plan.occasion == "year":
-        yield str(year)
+        yield str(due.year)
+    elif plan.occasion == "month":
+        yield f"{due:%Y-%m}"
     else:
         yield "once"
 

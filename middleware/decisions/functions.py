@@ -1,8 +1,10 @@
 """The FHIRPath functions that are ours: shorter, quicker, or right where others are not.
 
 ``asHours()`` turns a date into hours since 1970, ``coded('set')`` picks resources by
-value set in one pass, ``doneWithin(days)`` keeps what was done lately, ``statusWord()``
-and ``encounterClass()`` read R4 and R5 alike. Of the standard's own: ``memberOf`` against
+value set in one pass, ``doneWithin(days)`` keeps what was done lately,
+``doneSince('07-01')`` what was done since that day, ``latest()`` the last of it,
+``proportionCovered(days)`` counts the days that dispensed medicine covers,
+``statusWord()`` and ``encounterClass()`` read R4 and R5 alike. Of the standard's own: ``memberOf`` against
 our value sets (by id or canonical URL), ``resolve`` inside the chart, ``now`` and
 ``today`` by our clock, and the aggregates, which the library has for literals alone.
 """
@@ -17,27 +19,15 @@ from decimal import Decimal
 from typing import Any
 
 from mappings.codes import encounter_class, has_member, status_word
-from mappings.instants import read_bounds, read_instant
+from mappings.instants import read_instant
 from mappings.reference import read_reference
-from mappings.resource import Resource, codings_of, first_at, list_of
+from mappings.resource import Resource, codings_of, list_of
+from middleware.decisions.done import done_since, done_within, latest
+from middleware.decisions.supply import proportion_covered
 
 ValueSets = Mapping[str, frozenset[tuple[str, str]]]
-NOT_DONE = frozenset(
-    {"not-done", "cancelled", "stopped", "entered-in-error", "registered", "unknown"}
-)
-DONE_PATHS = (
-    "performedDateTime",
-    "performedPeriod.end",
-    "performedPeriod.start",
-    "occurrenceDateTime",
-    "occurrencePeriod.end",
-    "effectiveDateTime",
-    "effectivePeriod.end",
-    "effectivePeriod.start",
-    "effectiveInstant",
-    "issued",
-    "recordedDate",
-)
+# What says what a resource is about.
+CODED = ("code", "type", "vaccineCode", "medicationCodeableConcept")
 
 
 def _finds_nothing(_reference: str) -> Resource | None:
@@ -108,7 +98,7 @@ def _coded(inputs: Iterable[Any], name: str) -> list[Any]:
 def _codes(resource: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(resource, dict):
         return ()
-    return codings_of(resource.get("code")) + codings_of(resource.get("type"))
+    return tuple(pair for name in CODED for pair in codings_of(resource.get(name)))
 
 
 def _member_of(inputs: Iterable[Any], name: str) -> list[bool]:
@@ -163,19 +153,16 @@ def _today(_inputs: Iterable[Any]) -> list[Any]:
 
 
 def _done_within(inputs: Iterable[Any], days: float) -> list[Any]:
-    return [item for item in inputs if _is_done(item, float(days))]
+    return done_within(inputs, float(days), current.get().now)
 
 
-def _is_done(resource: Any, days: float) -> bool:
-    if not isinstance(resource, dict) or resource.get("status") in NOT_DONE:
-        return False
-    now = current.get().now
-    for path in DONE_PATHS:
-        text = first_at(resource, path)
-        if isinstance(text, str):
-            latest = read_bounds(text)[1]
-            return (now - latest).total_seconds() <= days * 86400
-    return True
+def _done_since(inputs: Iterable[Any], day: str) -> list[Any]:
+    return done_since(inputs, day, current.get().now)
+
+
+def _covered(inputs: Iterable[Any], days: float) -> list[Decimal]:
+    found = proportion_covered(inputs, int(days), current.get().now)
+    return [] if found is None else [Decimal(str(round(found, 4)))]
 
 
 def exact(resource: Resource) -> Resource:
@@ -261,6 +248,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[int, list[str]]]] = {
     "memberOf": (_member_of, {1: ["String"]}),
     "resolve": (_resolve, {0: []}),
     "doneWithin": (_done_within, {1: ["Number"]}),
+    "doneSince": (_done_since, {1: ["String"]}),
+    "latest": (latest, {0: []}),
+    "proportionCovered": (_covered, {1: ["Number"]}),
     "statusWord": (_status_words, {0: []}),
     "encounterClass": (_classes, {0: []}),
     "now": (_now, {0: []}),

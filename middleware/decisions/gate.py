@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from mappings.instants import find_instant
 from mappings.nudge import REASONS, Fact, Outcome, Verdict
 from mappings.plan import Condition
-from mappings.resource import values_at
+from mappings.resource import first_at, values_at
 from middleware.decisions.addressing import VISITS, addressed, wanted_way
 from middleware.decisions.candidate import Candidate, describe, merge_facts
 from middleware.decisions.circumstance import Step
 from middleware.decisions.conditions import Answer, Environment, answer, evidence
+from middleware.decisions.dated import GONE
 from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus
@@ -36,7 +37,7 @@ from middleware.decisions.safety import (
 )
 from middleware.decisions.scheduling import READY, choose_time, planned_time
 from middleware.decisions.silence import check_silence
-from middleware.decisions.wording import Words, variables, write_words
+from middleware.decisions.wording import Words, plain_words, variables, write_words
 
 FRESH = timedelta(seconds=60)
 STAYS = ("hospitalization", "admission")  # R4 and R5
@@ -138,8 +139,8 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
         return verdict
     if off := why_not(step.plan, case.endpoint, case.profile.patient, case.now):
         return Verdict(Outcome.CANCEL, off)
-    if step.plan.occasion == "activity" and step.activity is None:
-        return Verdict(Outcome.CANCEL, "care-plan-ended")
+    if step.plan.occasion in GONE and step.activity is None:
+        return Verdict(Outcome.CANCEL, GONE[step.plan.occasion])
     return _conditions(step, early) or check_hospice(case.chart, case.library, case.now)
 
 
@@ -207,6 +208,7 @@ def _make_environment(step: Step) -> Environment:
         zone=case.zone,
         activity=step.activity,
         trigger=step.trigger,
+        kind=step.kind,
     )
     return make_environment(case.chart, case.own, case.library, case.endpoint, about)
 
@@ -271,6 +273,8 @@ def _words(step: Step, route: Route, language: str) -> Words:
         case.zone,
         count=1 + len(_gaps(step)),
     )
+    if route.channel == "screen":
+        values["goal"] = plain_words(first_at(step.focus, "description.text"))
     return write_words(
         case.library, step.action.definition, str(route.channel), language, values
     )

@@ -16,6 +16,7 @@ from mappings.nudge import Fact, Outcome, Verdict
 from mappings.plan import Plan, PlanAction
 from middleware.decisions.candidate import Candidate, merge_facts
 from middleware.decisions.circumstance import Step
+from middleware.decisions.dated import OF_THE_PATIENT
 
 # Holds that are about one plan alone: what waits for them waits by itself.
 OWN_HOLDS = frozenset(
@@ -114,7 +115,8 @@ def _beside(step: Step, plan: Plan, place: int) -> Step | None:
         return None
     if place >= len(plan.actions) or plan.actions[place].kind != "message":
         return None
-    reference = step.recipient if plan.occasion == "year" else step.reference
+    whole = plan.occasion in OF_THE_PATIENT
+    reference = step.recipient if whole else step.reference
     focus = step.case.chart.find(reference)
     return replace(
         step, plan=plan, action=plan.actions[place], reference=reference, focus=focus

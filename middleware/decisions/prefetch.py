@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from mappings.plan import Library
@@ -17,6 +18,8 @@ ALWAYS = (
 # What others wrote to the patient counts for as long as what we wrote.
 SENT = "Communication?patient={patient}&sent=ge{since}"
 MEMORY = timedelta(days=366)
+# A search of this many codes has about 2,000 characters.
+MOST_CODES = 60
 # What safety needs to see; reading less of it holds every message.
 SAFETY_TYPES = frozenset({"Encounter", "Condition", "Consent"})
 
@@ -26,17 +29,29 @@ def data_queries(
 ) -> tuple[str, ...]:
     """Return the reads and searches that the plans need, the patient first.
 
-    ``patient`` is ``Patient/id``. Searches of one type are joined where one covers
-    the others. ``now`` tells from which day on messages count.
+    ``patient`` is ``Patient/id``. However many plans there are, a type is searched once
+    where one of them needs all of it, else once for every ``MOST_CODES`` codes.
+    ``now`` tells from which day on messages count.
     """
     since = (now or EPOCH) - MEMORY
     wanted = [*ALWAYS, *(query for plan in library.plans for query in plan.data)]
     whole = {query for query in wanted if "&" not in query}
-    kept = [
-        query
-        for query in dict.fromkeys(wanted)
-        if query in whole or query.split("&", 1)[0] not in whole
-    ]
+    codes: dict[str, set[str]] = {}
+    for query in wanted:
+        before, sign, listed = query.rpartition("=")
+        if "&" in query and query.split("&", 1)[0] not in whole:
+            codes.setdefault(before + sign, set()).update(listed.split(","))
+    narrow = (
+        f"{before}{','.join(part)}"
+        for before, members in codes.items()
+        for part in batched(sorted(members), MOST_CODES)
+    )
+    kept = [*(query for query in dict.fromkeys(wanted) if query in whole), *narrow]
     sent = SENT.replace("{since}", since.date().isoformat())
     queries = (query.replace("{patient}", patient) for query in (*kept, sent))
     return (patient, *queries)
+
+
+def batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Yield the items in parts of at most ``size``."""
+    return (items[start : start + size] for start in range(0, len(items), size))

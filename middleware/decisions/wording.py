@@ -23,7 +23,8 @@ from mappings.endpoint import Site
 from mappings.plan import Library, Wording
 from middleware.decisions.linting import find_faults, fold_to_gsm, is_gsm
 
-VARIABLES = ("given", "clinic", "phone", "link", "day", "time", "count")
+_MARKS = str.maketrans("{}<>%$[]", " " * 8)
+VARIABLES = ("given", "clinic", "phone", "link", "day", "time", "count", "goal")
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,15 @@ def plain_name(given: str) -> str:
     return " ".join(kept.split())[:40]
 
 
+def plain_words(text: object) -> str:
+    """Return a patient's own words as one line of at most 120 characters.
+
+    They stand on the patient's own page alone, never in a text or an e-mail.
+    """
+    kept = (item if item.isprintable() else " " for item in str(text or ""))
+    return " ".join("".join(kept).translate(_MARKS).split())[:120]
+
+
 @functools.lru_cache(maxsize=64)
 def _locale(language: str) -> Locale:
     found = Locale("en")
@@ -183,7 +193,8 @@ def _locale(language: str) -> Locale:
         with contextlib.suppress(UnknownLocaleError, ValueError):
             found = Locale.parse(tag)
     # In the United States both languages write the 12-hour clock.
-    return Locale.parse(f"{found.language}_US") if found.territory is None else found
+    american = found.territory is None and found.language in ("en", "es")
+    return Locale.parse(f"{found.language}_US") if american else found
 
 
 @functools.lru_cache(maxsize=1024)

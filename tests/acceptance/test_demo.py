@@ -72,7 +72,7 @@ def test_the_month_headless(home: Path) -> None:
     counts = orjson.loads(result.stdout.splitlines()[-1])
     assert set(counts) == KEYS
     assert (counts["lost"], counts["doubled"]) == (0, 0)
-    assert counts["events"] > counts["nudges"] > 0
+    assert min(counts["events"], counts["nudges"]) > counts["delivered"]
     assert counts["delivered"] == counts["communications_in_ehr"] > 0
     assert all(isinstance(number, int) for number in counts["held"].values())
     assert result.stderr.strip()  # it tells how far it is

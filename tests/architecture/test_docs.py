@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from mappings.content import load_shipped
 from mappings.endpoint_file import read_endpoint_file
 from mappings.event import NOTES, EventKind
 from mappings.nudge import REASONS
@@ -66,6 +67,11 @@ def test_diagnosis_is_documented_with_its_cause(code: str) -> None:
 @pytest.mark.parametrize("kind", list(EventKind))
 def test_kind_of_event_is_documented_with_its_words(kind: EventKind) -> None:
     assert f"| `{kind.value}` | {EVENTS[kind]} | " in TEXT
+
+
+@pytest.mark.parametrize("plan", sorted(plan.id for plan in load_shipped().plans))
+def test_plan_is_documented(plan: str) -> None:
+    assert f"| `{plan}` | " in (ROOT / "docs" / "plans.md").read_text()
 
 
 @pytest.mark.parametrize("note", sorted(NOTES))

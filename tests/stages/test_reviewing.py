@@ -23,7 +23,10 @@ REVIEW = EventKind.PATIENT_REVIEW.value
 
 def on_review(name: str = "colorectal") -> Plan:
     values = {"url": f"urn:plan:{name}", "id": name, "triggers": (REVIEW,)}
-    return replace(COLORECTAL, trigger_conditions={}, **values)
+    first = COLORECTAL.actions[:1]
+    return replace(
+        COLORECTAL, trigger_conditions={}, occasion="year", actions=first, **values
+    )
 
 
 @pytest.fixture

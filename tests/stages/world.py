@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,7 +37,8 @@ NUMBER = "+13125550142"
 MAIL = "rosa@example.org"
 ROSA = "Patient/rosa"
 DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
-LIBRARY = load_shipped({"es": "L. Ortiz"})
+_WHOLE = load_shipped({"es": "L. Ortiz"})
+LIBRARY = replace(_WHOLE, plans=tuple(plan for plan in _WHOLE.plans if plan.default_on))
 STAGES = {
     "resolve": resolve.step,
     "decide": decide.step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,13 @@ SITE = Site(
     zone="America/Chicago",
     reviewers={"es": "L. Ortiz"},
 )
-LIBRARY = load_shipped({"es": "L. Ortiz"})
+_WHOLE = load_shipped({"es": "L. Ortiz"})
+# What a site has that switched nothing on.
+LIBRARY = replace(_WHOLE, plans=tuple(plan for plan in _WHOLE.plans if plan.default_on))
+# What a site has that switched everything on.
+EVERYTHING = replace(
+    _WHOLE, plans=tuple(replace(plan, default_on=True) for plan in _WHOLE.plans)
+)
 
 
 def endpoint(**changes: Any) -> Endpoint:
@@ -233,3 +240,105 @@ def reason_of(candidate: Candidate) -> str:
 
 def extension(name: str, **value: Any) -> Resource:
     return {"url": f"{NS}/StructureDefinition/{name}", **value}
+
+
+def only(*names: str) -> Library:
+    """Return a library with some plans, switched on."""
+    kept = tuple(item for item in EVERYTHING.plans if item.id in names)
+    assert len(kept) == len(names), names
+    return replace(EVERYTHING, plans=kept)
+
+
+def weigh(
+    plan: str,
+    read: Chart,
+    mine: OwnRecord | None = None,
+    *,
+    what: Event | None = None,
+    at: datetime = NOW,
+    where: Endpoint | None = None,
+    beside: tuple[str, ...] = (),
+) -> dict[str, str]:
+    """Return what one plan's steps come to on a review of the whole chart."""
+    library = only(plan, *beside)
+    found = decide_event(
+        what or review(at), read, mine or own(), library, where or endpoint(), at
+    )
+    return {item.action.id: reason_of(item) for item in found if item.plan.id == plan}
+
+
+def review(at: datetime = NOW) -> Event:
+    return event(EventKind.PATIENT_REVIEW, "Patient/rosa", at)
+
+
+def coding(system: str, code: str, text: str = "") -> Resource:
+    found: Resource = {"coding": [{"system": system, "code": code}]}
+    return found | ({"text": text} if text else {})
+
+
+LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
+ICD, CVX = "http://hl7.org/fhir/sid/icd-10-cm", "http://hl7.org/fhir/sid/cvx"
+_SUBJECT = {"reference": "Patient/rosa"}
+
+
+def condition(code: str, system: str = ICD, **changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "Condition",
+        "id": f"condition-{code}",
+        "code": coding(system, code),
+        "subject": _SUBJECT,
+        "clinicalStatus": {"coding": [{"code": "active"}]},
+    }
+    return values | changes
+
+
+def observation(code: str, day: str, value: Any = None, **changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "Observation",
+        "id": f"observation-{code}-{day}",
+        "status": "final",
+        "code": coding(LOINC, code),
+        "subject": _SUBJECT,
+        "effectiveDateTime": day,
+    }
+    if isinstance(value, int | float):
+        values["valueQuantity"] = {"value": value, "unit": "%"}
+    elif value is not None:
+        values["valueCodeableConcept"] = value
+    return values | changes
+
+
+def procedure(code: str, day: str, **changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "Procedure",
+        "id": f"procedure-{code}",
+        "status": "completed",
+        "code": coding(SNOMED, code),
+        "subject": _SUBJECT,
+        "performedDateTime": day,
+    }
+    return values | changes
+
+
+def order(code: str, system: str = LOINC, **changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "ServiceRequest",
+        "id": f"order-{code}",
+        "status": "active",
+        "intent": "order",
+        "code": coding(system, code),
+        "subject": _SUBJECT,
+    }
+    return values | changes
+
+
+def immunization(code: str, day: str, **changes: Any) -> Resource:
+    values: Resource = {
+        "resourceType": "Immunization",
+        "id": f"immunization-{code}-{day}",
+        "status": "completed",
+        "vaccineCode": coding(CVX, code),
+        "patient": _SUBJECT,
+        "occurrenceDateTime": day,
+    }
+    return values | changes

@@ -28,7 +28,8 @@ from tests.unit.decisions.story import (
     reason_of,
 )
 
-COLORECTAL = next(item for item in LIBRARY.plans if item.id == "colorectal")
+_WHOLE = next(item for item in LIBRARY.plans if item.id == "colorectal")
+COLORECTAL = replace(_WHOLE, actions=_WHOLE.actions[:1])
 
 
 def gap(name: str, priority: int = 61, **changes: Any) -> Plan:

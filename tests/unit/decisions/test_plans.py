@@ -57,7 +57,10 @@ def test_post_discharge_home_plans_two_messages_and_a_task() -> None:
         "post-discharge/contact-task": "send: due",
         "ed-followup/ed-followup-1": "not-due: not-applicable",
         "ed-followup/ed-followup-2": "not-due: not-applicable",
-        "colorectal/offer": "not-due: not-applicable",
+        **{
+            f"colorectal/{step}": "not-due: not-applicable"
+            for step in ("offer", "second", "other", "call")
+        },
     }
     check_in = found["post-discharge/check-in"]
     assert check_in.due_at == due("2026-11-21T16:30:00-06:00")
@@ -342,7 +345,7 @@ def test_colorectal_office_visit_offers_a_visit_without_naming_the_test() -> Non
     found = decide(DISCHARGED, chart(_office()))["colorectal/offer"]
     assert reason_of(found) == "send: due"
     assert found.due_at == due("2026-11-27T16:30-06:00")
-    assert (found.focus, found.occasion) == ("Patient/rosa", "2026")
+    assert (found.focus, found.occasion) == ("Patient/rosa", "2026-08-27")
     assert found.text == (
         "Northside Clinic: you have a preventive visit due. Book: "
         "https://northside.example.org/b or call (312) 555-0100. Reply STOP to end "

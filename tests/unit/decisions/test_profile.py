@@ -15,6 +15,7 @@ from middleware.decisions.prefetch import data_queries
 from middleware.decisions.routing import is_reachable
 from middleware.decisions.zones import phone_zone
 from tests.unit.decisions.story import (
+    EVERYTHING,
     LIBRARY,
     MAIL,
     NOW,
@@ -249,3 +250,19 @@ def test_prefetch_asks_once_for_whole_types() -> None:
         "ServiceRequest",
         "Task",
     ]
+
+
+def test_many_plans_ask_for_each_type_once_and_for_few_codes_at_a_time() -> None:
+    queries = data_queries(EVERYTHING, "Patient/rosa")
+    listed: dict[str, list[str]] = {}
+    for query in queries[1:]:
+        before, _, codes = query.partition("&")
+        listed.setdefault(before, []).extend(codes.rpartition("=")[2].split(","))
+        assert len(query) < 3_000
+    assert queries.count("Condition?patient=Patient/rosa") == 1
+    assert len(queries) < 30
+    observed = listed["Observation?patient=Patient/rosa"]
+    assert len(observed) == len(set(observed)) > 100
+    vaccines = [query for query in queries if query.startswith("Immunization?")]
+    assert vaccines
+    assert all("&vaccine-code=" in query for query in vaccines)
