@@ -3,9 +3,9 @@
 An action that holds actions is a group: its triggers, conditions, inputs and extensions
 are those of each step in it. A step with ``relatedAction`` is due that long after (or
 before) the step that it names. The conventions beside R4 itself are a handful of
-extensions under our namespace: anchor, window, other-channel, why and stops-if on an
-action; occasion, priority, counts, bundle, default-on and sensitive on the plan; and
-the condition kind ``stop``.
+extensions under our namespace: anchor, window, other-channel, asked, why and stops-if
+on an action; occasion, priority, counts, bundle, default-on and sensitive on the plan;
+and the condition kind ``stop``.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from mappings.resource import (
 )
 
 SD = f"{NS}/StructureDefinition/"
-ANCHORS = ("event", "focus-start", "activity-due", "business-day")
+ANCHORS = ("event", "change", "focus-start", "activity-due", "business-day")
 OCCASIONS = ("focus", "start", "activity", "year")
+ASKED = ("at-once", "when-due")
 SENSITIVE = ("staff", "generic")
 INHERITED = ("trigger", "condition", "input", "extension")
 HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0, "wk": 168.0}
@@ -160,6 +161,7 @@ def _action(
         text=str(definition.get("description") or ""),
         owner=_owner(definition),
         other_channel=extension_value(action, f"{SD}other-channel") is True,
+        asked=_word(where, action, "asked", ASKED),
     )
 
 

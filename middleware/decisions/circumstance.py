@@ -58,8 +58,9 @@ class Case:
 class Step:
     """One step of a plan for one focus and occasion.
 
-    ``event`` is when the thing happened; ``trigger`` is the event's own resource, known
-    only while an event is decided on.
+    ``event`` is when the thing happened by its own dates; ``trigger`` is the event's
+    own resource and ``changed`` when that changed, both known only while an event is
+    decided on.
     """
 
     case: Case
@@ -72,6 +73,7 @@ class Step:
     event: datetime
     activity: Activity | None = None
     trigger: Resource | None = None
+    changed: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -71,6 +71,7 @@ def decide_event(
                 recipient=event.patient,
                 event=instant,
                 trigger=trigger,
+                changed=event.occurred_at,
             )
             found.extend(_candidate(event, step) for step in _steps(blank))
     return join_candidates(found)
@@ -129,6 +130,7 @@ def _due(step: Step) -> datetime | None:
     return due_instant(
         step.action.timing,
         event=step.event,
+        changed=step.changed,
         start=find_instant((step.focus or {}).get("start")),
         activity_day=step.activity.day if step.activity else None,
         zones=step.case.zones,

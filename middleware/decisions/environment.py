@@ -5,9 +5,12 @@
 ``%appointments`` those that start within seven months before it or later; the other
 lists are whole. ``%now``, ``%eventInstant`` and ``%today`` are text; ``%status``,
 ``%class``, ``%disposition`` and ``%activityStatus`` words; ``%age`` whole years;
-``%inpatient`` class codes; ``%sent`` what we sent (``topic``, ``sentAt``);
-``%confirmedDays`` whole days since the patient last said or confirmed a preference,
-empty where the patient never did.
+``%inpatient`` class codes; ``%sent`` what we sent (``topic``, ``sentAt``, ``answered``);
+``%staff`` what staff were asked (``reason``, ``focus``, ``done``); ``%sameDay`` the
+other booked visits on the day of the visit that this is about; ``%video`` whether it is
+by video, ``%joinLink`` the link that joins it, or empty text; ``%confirmedDays`` whole
+days since the patient last said or confirmed a preference, empty where the patient never
+did.
 """
 
 from __future__ import annotations
@@ -33,8 +36,9 @@ from mappings.plan import Library
 from mappings.preference import OwnRecord
 from mappings.reference import reference_of
 from mappings.resource import Resource, first_at
+from mappings.visit import is_video, join_link
 from middleware.decisions.conditions import Environment
-from middleware.decisions.focus import Activity
+from middleware.decisions.focus import Activity, same_day_visits
 from middleware.decisions.functions import exact
 from middleware.decisions.preference import read_confirmed
 from middleware.decisions.safety import read_disposition
@@ -52,10 +56,12 @@ LISTS: dict[str, str] = {
     "serviceRequests": "ServiceRequest",
     "immunizations": "Immunization",
     "tasks": "Task",
+    "medicationRequests": "MedicationRequest",
+    "riskAssessments": "RiskAssessment",
 }
 WORDS = (
     "focus resource patient trigger now today eventInstant status class disposition "
-    "age inpatient activityStatus sent confirmedDays"
+    "age inpatient activityStatus sent confirmedDays staff sameDay video joinLink"
 )
 VARIABLES = frozenset(LISTS) | frozenset(WORDS.split())
 
@@ -88,18 +94,27 @@ def make_environment(
         "observations": [exact(item) for item in chart.of("Observation")],
         **_words(chart, library, endpoint, about),
         "sent": [
-            {"topic": item.topic, "sentAt": write_instant(item.sent_at)}
+            {
+                "topic": item.topic,
+                "sentAt": write_instant(item.sent_at),
+                "answered": item.answered,
+            }
             for item in own.sent
         ],
         "confirmedDays": _confirmed_days(chart, own, about.now),
+        "staff": [vars(item) for item in own.asked],
+        "sameDay": list(same_day_visits(chart, about.focus, about.zone)),
     }
+    incomplete = {name for name, kind in LISTS.items() if kind in unread}
+    if "appointments" in incomplete:
+        incomplete.add("sameDay")
     return Environment(
         focus=about.focus,
         variables=variables,
         value_sets=library.value_sets,
         now=about.now,
         find=chart.find,
-        incomplete=frozenset(name for name, kind in LISTS.items() if kind in unread),
+        incomplete=frozenset(incomplete),
     )
 
 
@@ -129,6 +144,8 @@ def _words(
         "class": encounter_class(focus) if stay else "",
         "disposition": disposition or "unknown",
         "age": [] if age is None else age,
+        "video": is_video(focus),
+        "joinLink": join_link(focus),
         "inpatient": sorted(INPATIENT_CLASSES),
         "activityStatus": about.activity.status if about.activity else [],
     }

@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time
+from babel.lists import format_list
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mappings.endpoint import Site
+from mappings.instants import find_instant
 from mappings.plan import Library, Wording
+from mappings.resource import Resource
+from mappings.visit import join_link
 from middleware.decisions.linting import find_faults, fold_to_gsm, is_gsm
 
-VARIABLES = ("given", "clinic", "phone", "link", "day", "time", "count")
+VARIABLES = (
+    "given",
+    "clinic",
+    "phone",
+    "link",
+    "day",
+    "time",
+    "times",
+    "join",
+    "count",
+)
 
 
 @dataclass(frozen=True)
@@ -159,6 +173,7 @@ def variables(
         "link": site.booking_url,
         "day": "",
         "time": "",
+        "join": "",
         "count": str(count),
     }
     if isinstance(moment, datetime):
@@ -167,7 +182,18 @@ def variables(
         values["time"] = time_words(local, language)
     elif moment is not None:
         values["day"] = day_words(moment, language)
-    return values
+    return values | {"times": values["time"]}
+
+
+def visit_words(
+    visit: Resource, same_day: Iterable[Resource], language: str, zone: str
+) -> dict[str, str]:
+    """Return what is said of a visit: the times of its day, and its video link."""
+    starts = (find_instant(item.get("start")) for item in (visit, *same_day))
+    local = sorted(item.astimezone(ZoneInfo(zone)) for item in starts if item)
+    times = [time_words(item, language) for item in local]
+    listed = str(format_list(times, locale=_locale(language))) if times else ""
+    return {"times": listed, "join": join_link(visit)}
 
 
 def plain_name(given: str) -> str:
@@ -182,8 +208,11 @@ def _locale(language: str) -> Locale:
     for tag in (language.split("-", maxsplit=1)[0], language.replace("-", "_")):
         with contextlib.suppress(UnknownLocaleError, ValueError):
             found = Locale.parse(tag)
-    # In the United States both languages write the 12-hour clock.
-    return Locale.parse(f"{found.language}_US") if found.territory is None else found
+    if found.territory is None:
+        # In the United States English and Spanish both write the 12-hour clock.
+        with contextlib.suppress(UnknownLocaleError):
+            return Locale.parse(f"{found.language}_US")
+    return found
 
 
 def day_words(day: date, language: str) -> str:

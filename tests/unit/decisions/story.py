@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from mappings.event import Event, EventKind
 from mappings.nudge import Nudge, NudgeState
 from mappings.plan import NS, Library
 from mappings.preference import ConsentRecord, OwnRecord, Who
+from middleware.decisions.checking import check_library
 from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
 
 Resource = dict[str, Any]
@@ -233,3 +235,43 @@ def reason_of(candidate: Candidate) -> str:
 
 def extension(name: str, **value: Any) -> Resource:
     return {"url": f"{NS}/StructureDefinition/{name}", **value}
+
+
+def due(text: str) -> datetime:
+    """Return an instant, written with its offset, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def everything_on(**changes: Any) -> Endpoint:
+    """Return the endpoint of a site that switched every plan on."""
+    on = tuple(plan.id for plan in LIBRARY.plans)
+    return endpoint(site=replace(SITE, plans_on=on, **changes))
+
+
+def texts_of(plan: str) -> set[tuple[str, str, str]]:
+    """Return (step, channel, language) of every text of a plan that is sound."""
+    found = next(item for item in LIBRARY.plans if item.id == plan)
+    faults = check_library(replace(LIBRARY, plans=(found,)))
+    return {
+        (action.id, wording.channel, wording.language)
+        for action in found.actions
+        for wording in LIBRARY.wordings
+        if wording.definition == action.definition
+        and not any(
+            fault.startswith(
+                f"{wording.definition.rsplit('/', 1)[-1]}, {wording.channel}, "
+                f"{wording.language}:"
+            )
+            for fault in faults
+        )
+    }
+
+
+def every_text_of(*steps: str) -> set[tuple[str, str, str]]:
+    """Return what :func:`texts_of` must give for these steps."""
+    return {
+        (step, channel, language)
+        for step in steps
+        for channel in ("sms", "email", "screen")
+        for language in ("en", "es", "vi", "zh-Hans", "ar")
+    }

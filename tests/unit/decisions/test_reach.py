@@ -105,7 +105,7 @@ def test_each_kind_reaches_as_far_as_its_longest_plan() -> None:
     windows = {kind: reach(LIBRARY, kind) for kind in EventKind}
     discharge = windows[EventKind.ENCOUNTER_DISCHARGED]
     assert windows[EventKind.ENCOUNTER_CORRECTED] == discharge
-    assert discharge == timedelta(hours=168 + 336) + SLACK
+    assert discharge == timedelta(hours=672 + 48) + SLACK
     assert windows[EventKind.APPOINTMENT_BOOKED] < timedelta(0) + SLACK
     assert windows[EventKind.ENCOUNTER_ADMITTED] == max(windows.values())
     assert reach(NONE, EventKind.ENCOUNTER_DISCHARGED) == SLACK

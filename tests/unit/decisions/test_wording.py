@@ -172,7 +172,7 @@ def test_spanish_texts_fit_the_basic_alphabet() -> None:
         for item in LIBRARY.wordings
         if (item.channel, item.language) == ("sms", "es")
     ]
-    assert (len(texts), all(is_gsm(item) for item in texts)) == (9, True)
+    assert (len(texts), all(is_gsm(item) for item in texts)) == (19, True)
 
 
 @settings(max_examples=60, deadline=None)
