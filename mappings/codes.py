@@ -20,6 +20,7 @@ MEDIUM: dict[str, str] = {
 PLANNED, ADMITTED, INPATIENT = "planned", "admitted", "inpatient"
 DISCHARGED, CANCELLED, UNDONE = "discharged", "cancelled", "undone"
 BOOKED, ARRIVED, NOSHOW, FULFILLED = "booked", "arrived", "noshow", "fulfilled"
+WAITLISTED = "waitlisted"
 ACTIVE, ENDED = "active", "ended"
 DELETED, OTHER = "deleted", "other"
 
@@ -45,7 +46,7 @@ FOCUS_STATUS: dict[str, dict[str, str]] = {
     "Appointment": {
         "proposed": PLANNED,
         "pending": PLANNED,
-        "waitlist": PLANNED,
+        "waitlist": WAITLISTED,
         "booked": BOOKED,
         "arrived": ARRIVED,
         "checked-in": ARRIVED,

@@ -3,9 +3,9 @@
 An action that holds actions is a group: its triggers, conditions, inputs and extensions
 are those of each step in it. A step with ``relatedAction`` is due that long after (or
 before) the step that it names. The conventions beside R4 itself are a handful of
-extensions under our namespace: anchor, window, why, stops-if and other-channel on an
-action; occasion, interval, priority, counts, bundle, default-on and sensitive on the
-plan; and the condition kind ``stop``.
+extensions under our namespace: anchor, window, other-channel, asked, why and stops-if
+on an action; occasion, interval, priority, counts, bundle, default-on and sensitive on
+the plan; and the condition kind ``stop``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mappings.resource import (
 )
 
 SD = f"{NS}/StructureDefinition/"
-ANCHORS = ("event", "focus-start", "activity-due", "business-day")
+ANCHORS = ("event", "change", "focus-start", "activity-due", "business-day")
 OCCASIONS = (
     "focus",
     "start",
@@ -40,6 +40,7 @@ OCCASIONS = (
     "birthday",
     "patient",
 )
+ASKED = ("at-once", "when-due")
 SENSITIVE = ("staff", "generic")
 INHERITED = ("trigger", "condition", "input", "extension")
 # What a search by code is called where it is not ``code`` (R4).
@@ -180,6 +181,7 @@ def _action(
         text=str(definition.get("description") or ""),
         owner=_owner(definition),
         other_channel=extension_value(action, f"{SD}other-channel") is True,
+        asked=_word(where, action, "asked", ASKED),
     )
 
 

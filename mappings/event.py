@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     APPOINTMENT_BOOKED = "appointment-booked"
     APPOINTMENT_RESCHEDULED = "appointment-rescheduled"
     APPOINTMENT_UNBOOKED = "appointment-unbooked"
+    APPOINTMENT_WAITLISTED = "appointment-waitlisted"
     APPOINTMENT_CANCELLED = "appointment-cancelled"
     APPOINTMENT_NOSHOW = "appointment-noshow"
     APPOINTMENT_ARRIVED = "appointment-arrived"

@@ -67,6 +67,7 @@ _N, _S, _P = Outcome.NOT_DUE, Outcome.SEND, Outcome.SKIP
 
 REASONS: dict[str, Reason] = _table(
     ("due", _S, "It is due and every check passed."),
+    ("asked", _S, "Staff were asked to do it."),
     ("paused", _H, "Messages to this patient are paused."),
     ("no-consent", _H, "No permission is recorded for this way of contact."),
     ("opted-out", _H, "The patient said no to this way of contact or topic."),
@@ -96,6 +97,7 @@ REASONS: dict[str, Reason] = _table(
     ("channel-down", _H, "The channel is not taking messages right now."),
     ("in-hospital", _H, "The patient is in hospital right now."),
     ("plan-unknown", _H, "A condition of this plan could not be evaluated."),
+    ("same-day-visit", _H, "One reminder tells of all visits of that day."),
     ("deceased", _C, "The patient has died."),
     ("record-inactive", _C, "The patient's record is inactive or was merged."),
     ("test-patient", _C, "This is a test patient."),
@@ -115,6 +117,8 @@ REASONS: dict[str, Reason] = _table(
     ("disposition-died", _C, "The hospital stay ended in death."),
     ("disposition-hospice", _C, "The patient went to hospice care."),
     ("disposition-facility", _C, "The patient went to another facility."),
+    ("disposition-against-advice", _C, "The patient left against advice."),
+    ("disposition-law", _C, "The patient is in the hands of law enforcement."),
     ("disposition-other", _C, "The way the stay ended calls for a person."),
     ("hospice", _C, "The patient is in hospice care."),
     ("serious-illness", _C, "The patient is too ill for this to be offered."),
@@ -139,7 +143,9 @@ REVIVABLE = frozenset(
         "appointment-cancelled",
         "appointment-moved",
         "care-plan-ended",
+        "disposition-against-advice",
         "disposition-facility",
+        "disposition-law",
         "disposition-other",
         "event-undone",
         "joined",
@@ -182,8 +188,11 @@ NEEDS_PERSON: dict[str, str] = {
         "Reach the patient in person, with an interpreter where needed."
     ),
     "disposition-other": (
-        "A stay ended in a way that calls for a person, such as against advice. Reach "
-        "the patient by phone."
+        "A stay ended in a way that calls for a person. Reach the patient by phone."
+    ),
+    "disposition-hospice": (
+        "A stay ended and the patient went to hospice care. All messages about it were "
+        "cancelled. Reach out to the family in person, as fits."
     ),
     "record-inactive": (
         "Something happened to a patient whose record is inactive, or was merged into "
@@ -236,7 +245,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Nudge:
-    """One intended message to one person about one thing (a row of ``nudge``)."""
+    """One intended message to one person about one thing (a row of ``nudge``).
+
+    A staff step that waits for its time is one as well (``detail["kind"]`` task).
+    """
 
     id: str
     key: str
@@ -265,3 +277,8 @@ class Nudge:
     stops: str = ""
     priority: int = 50
     detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_task(self) -> bool:
+        """Tell whether staff are asked when its time comes, and nothing is sent."""
+        return bool(self.detail.get("kind") == "task")

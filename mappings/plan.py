@@ -31,11 +31,12 @@ class Condition:
 class Timing:
     """When an action is due.
 
-    ``anchor``: event (the transition's instant), focus-start (Appointment.start),
+    ``anchor``: event (the instant that the focus tells of: a stay's end, a visit's
+    start), change (the instant at which it changed), focus-start (Appointment.start),
     activity-due (10 in the morning of the CarePlan activity's day) or business-day
-    (the end of the n-th business day after the event, n being the offset in days).
-    ``offset_hours`` is added (negative = before). ``window_hours``: after due + this
-    it is never sent.
+    (the end of the n-th business day after the event, n being the offset in days; part
+    of a day is counted back from that end). ``offset_hours`` is added (negative =
+    before). ``window_hours``: after due + this it is never sent.
     """
 
     anchor: str
@@ -49,7 +50,9 @@ class PlanAction:
 
     ``other_channel``: it goes by none of the channels that the steps before it used.
     A task's ``priority`` is a FHIR request priority, ``text`` what staff are asked and
-    ``owner`` the role that is asked (ActivityDefinition.participant.role).
+    ``owner`` the role that is asked (ActivityDefinition.participant.role). It is
+    ``asked`` at-once, to be done by when it is due, or when-due, if by then it still
+    holds, to be done by the next close of business.
     """
 
     id: str
@@ -65,6 +68,12 @@ class PlanAction:
     text: str = ""
     owner: str = ""
     other_channel: bool = False
+    asked: str = "at-once"
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether staff are asked later, when it is due."""
+        return self.kind == "task" and self.asked == "when-due"
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,18 @@ class Bearer:
 
 
 @dataclass(frozen=True)
+class AskedTask:
+    """What staff were asked about a patient: ``reason``, about which ``focus``.
+
+    ``done`` tells whether they have done it.
+    """
+
+    reason: str
+    focus: str
+    done: bool
+
+
+@dataclass(frozen=True)
 class Switch:
     """A hold that a person set. ``scope`` plan, topic, endpoint, channel or all."""
 
@@ -215,6 +227,7 @@ class OwnRecord:
     restore_unchecked: bool = False
     replaced: tuple[str, ...] = ()
     bearers: tuple[Bearer, ...] = ()
+    asked: tuple[AskedTask, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ SCOPE = (
     "system/Patient.rs system/Encounter.rs system/Appointment.rs system/CarePlan.rs "
     "system/Goal.rs system/Condition.rs system/Observation.rs system/Procedure.rs "
     "system/ServiceRequest.rs system/DiagnosticReport.rs system/Consent.crs "
-    "system/RelatedPerson.rs system/MedicationRequest.rs system/Immunization.rs "
-    "system/Flag.rs system/Location.rs system/CommunicationRequest.crs "
-    "system/Communication.crus system/Task.crs system/Subscription.cruds"
+    "system/RelatedPerson.rs system/MedicationRequest.rs system/RiskAssessment.rs "
+    "system/Immunization.rs system/Flag.rs system/Location.rs "
+    "system/CommunicationRequest.crs system/Communication.crus system/Task.crs "
+    "system/Subscription.cruds"
 )
 TOPICS = "http://sandbox.example.org/SubscriptionTopic"
 SHAPE = "http://sandbox.example.org/StructureDefinition/notification-shape"

@@ -56,12 +56,15 @@ def forecast_command(
 
 def _row(item: Coming) -> dict[str, Any]:
     found = item.candidate
-    sent = found.verdict.outcome is Outcome.SEND
+    due = found.verdict.outcome is Outcome.SEND
+    task = due and found.kind == "task"
+    sent = due and not task
     return {
         "at": item.at.isoformat(),
         "plan": found.plan.id,
         "action": found.action.id,
         "sent": sent,
+        "task": task,
         "reason": found.verdict.reason,
         "channel": found.channel,
         "language": found.language,
@@ -72,6 +75,8 @@ def _row(item: Coming) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> str:
     head = f"{row['at']}  {row['plan']}/{row['action']}"
-    if not row["sent"]:
+    if not row["sent"] and not row["task"]:
         return f"{head}  not sent: {REASONS[row['reason']].sentence}"
+    if row["task"]:
+        return f"{head}  {REASONS['asked'].sentence}"
     return f"{head}  {row['channel']}, {row['language']}\n    {row['text']}"

@@ -8,11 +8,14 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError
 
+from mappings.codes import disposition_codings
 from mappings.instants import find_instant
 from mappings.nudge import NEEDS_PERSON, Fact, Nudge, Outcome, Verdict
 from mappings.plan import Plan, PlanAction, Timing
 from middleware.decisions.circumstance import Step
+from middleware.decisions.focus import died_of_appointment
 from middleware.decisions.routing import Route
+from middleware.decisions.timing import next_close
 from middleware.decisions.wording import Words, fill, plain_name, short_day, time_words
 
 PER_PATIENT = frozenset(
@@ -26,7 +29,13 @@ PER_PATIENT = frozenset(
     }
 )
 URGENT = frozenset(
-    {"disposition-unknown", "disposition-other", "disposition-died", "sensitive"}
+    {
+        "disposition-unknown",
+        "disposition-other",
+        "disposition-died",
+        "deceased",
+        "sensitive",
+    }
 )
 
 
@@ -74,6 +83,13 @@ class Candidate:
     kind: str = "message"
     task: StaffTask | None = None
     reviewer: str = ""
+
+    @property
+    def is_planned(self) -> bool:
+        """Tell whether it waits for its time: a message, or a task that is not yet due."""
+        lasting = self.verdict.outcome in (Outcome.SEND, Outcome.HOLD)
+        waits = self.action.waits and self.task is None
+        return lasting and (self.kind == "message" or waits)
 
     def with_verdict(self, verdict: Verdict) -> Candidate:
         """Return the same candidate with another verdict."""
@@ -145,15 +161,14 @@ def _sentence_values(step: Step) -> dict[str, str]:
 def _task(step: Step, verdict: Verdict, due: datetime) -> StaffTask | None:
     """Return the task for a task step that is due, or for a hold only people can end."""
     if step.action.kind == "task" and verdict.outcome is Outcome.SEND:
-        return StaffTask(
-            key=step.key,
-            reason=f"{step.plan.id}-{step.action.id}",
-            text=step.action.text,
-            priority=step.action.priority,
-            due_at=due,
-            owner=step.action.owner,
-        )
+        return _step_task(step, due)
     text = NEEDS_PERSON.get(verdict.reason)
+    focus = step.focus or {}
+    if verdict.reason == "deceased" and died_of_appointment(focus):
+        text = NEEDS_PERSON["disposition-died"]
+    if verdict.reason == "disposition-unknown" and not disposition_codings(focus):
+        # What is merely late is waited for: a step of the plan asks, hours later.
+        return None
     if text is None:
         return None
     patient = step.case.profile.patient
@@ -163,6 +178,23 @@ def _task(step: Step, verdict: Verdict, due: datetime) -> StaffTask | None:
         reason=verdict.reason,
         text=text,
         priority="urgent" if verdict.reason in URGENT else "routine",
+    )
+
+
+def _step_task(step: Step, due: datetime) -> StaffTask | None:
+    """Return the task of a step, or None where its time to be asked has not come."""
+    case = step.case
+    if step.action.waits:
+        if due > case.now:
+            return None
+        due = next_close(case.now, case.zone, case.endpoint.site.holidays)
+    return StaffTask(
+        key=step.key,
+        reason=f"{step.plan.id}-{step.action.id}",
+        text=step.action.text,
+        priority=step.action.priority,
+        due_at=due,
+        owner=step.action.owner,
     )
 
 

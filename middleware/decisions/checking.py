@@ -34,6 +34,7 @@ _SAMPLE_SITE = Site(
     booking_url="https://northside.example.org/book",
     zone="America/Los_Angeles",
 )
+_SAMPLE_JOIN = "https://video.example.org/r/4f2a9c"
 # A Wednesday in September: among the longest days to write in either language.
 _SAMPLE_MOMENT = datetime(2026, 9, 30, 17, 30, tzinfo=UTC)
 
@@ -116,5 +117,6 @@ def _wording_faults(wording: Wording) -> Iterator[str]:
             count=count,
         )
         values["goal"] = SAMPLE_GOAL
+        values["join"] = _SAMPLE_JOIN
         faults |= dict.fromkeys(check_wording(wording, values))
     yield from (f"{where}: {fault}" for fault in faults)

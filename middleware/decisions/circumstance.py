@@ -58,8 +58,9 @@ class Case:
 class Step:
     """One step of a plan for one focus and occasion.
 
-    ``event`` is when the thing happened; ``trigger`` and ``kind`` are the event's own
-    resource and kind, known only while an event is decided on.
+    ``event`` is when the thing happened by its own dates; ``trigger`` and ``kind`` are
+    the event's own resource and kind and ``changed`` when that changed, known only while
+    an event is decided on.
     """
 
     case: Case
@@ -73,6 +74,7 @@ class Step:
     activity: Activity | None = None
     trigger: Resource | None = None
     kind: str = ""
+    changed: datetime | None = None
 
     @property
     def key(self) -> str:

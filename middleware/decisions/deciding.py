@@ -71,6 +71,7 @@ def decide_event(
                 event=event.occurred_at if plan.occasion == "patient" else instant,
                 trigger=trigger,
                 kind=event.kind.value,
+                changed=event.occurred_at,
             )
             review = event.kind is EventKind.PATIENT_REVIEW
             steps = _steps(blank, review=review)
@@ -143,6 +144,7 @@ def _due(step: Step) -> datetime | None:
     return due_instant(
         step.action.timing,
         event=step.event,
+        changed=step.changed,
         start=find_instant((step.focus or {}).get("start")),
         activity_day=step.activity.day if step.activity else None,
         zones=step.case.zones,

@@ -7,7 +7,10 @@
 lists are whole. ``%now``, ``%eventInstant`` and ``%today`` are text; ``%status``,
 ``%class``, ``%disposition`` and ``%activityStatus`` words, ``%activityDay`` a date;
 ``%age`` whole years; ``%sex`` female or male where the chart is clear; ``%inpatient``
-class codes; ``%sent`` what we sent (``topic``, ``sentAt``, ``plan``, ``bundle``);
+class codes; ``%sent`` what we sent (``topic``, ``sentAt``, ``plan``, ``bundle``,
+``answered``); ``%staff`` what staff were asked (``reason``, ``focus``, ``done``);
+``%sameDay`` the other booked visits on the day of the visit that this is about;
+``%video`` whether it is by video, ``%joinLink`` the link that joins it, or empty text;
 ``%schedule`` the site's source of the vaccine schedule; ``%optedIn`` topics that the
 patient asked for by name; ``%confirmedDays`` whole days since the patient last said or
 confirmed a preference, empty where the patient never did. ``%allEncounters`` and
@@ -38,8 +41,9 @@ from mappings.plan import Library
 from mappings.preference import OwnRecord, Who
 from mappings.reference import reference_of
 from mappings.resource import Resource, first_at
+from mappings.visit import is_video, join_link
 from middleware.decisions.conditions import Environment
-from middleware.decisions.focus import Activity
+from middleware.decisions.focus import Activity, same_day_visits
 from middleware.decisions.functions import exact
 from middleware.decisions.preference import read_confirmed
 from middleware.decisions.safety import read_disposition
@@ -63,11 +67,12 @@ LISTS: dict[str, str] = {
     "allEncounters": "Encounter",
     "allAppointments": "Appointment",
     "tasks": "Task",
+    "riskAssessments": "RiskAssessment",
 }
 WORDS = (
     "focus resource patient trigger now today eventKind eventInstant status class "
     "disposition age sex inpatient activityStatus activityDay sent schedule optedIn "
-    "confirmedDays"
+    "confirmedDays staff sameDay video joinLink"
 )
 VARIABLES = frozenset(LISTS) | frozenset(WORDS.split())
 
@@ -102,14 +107,19 @@ def make_environment(
         **_words(chart, library, endpoint, about),
         **_told(own, library),
         "confirmedDays": _confirmed_days(chart, own, about.now),
+        "staff": [vars(item) for item in own.asked],
+        "sameDay": list(same_day_visits(chart, about.focus, about.zone)),
     }
+    incomplete = {name for name, kind in LISTS.items() if kind in unread}
+    if "appointments" in incomplete:
+        incomplete.add("sameDay")
     return Environment(
         focus=about.focus,
         variables=variables,
         value_sets=library.value_sets,
         now=about.now,
         find=chart.find,
-        incomplete=frozenset(name for name, kind in LISTS.items() if kind in unread),
+        incomplete=frozenset(incomplete),
     )
 
 
@@ -133,6 +143,7 @@ def _told(own: OwnRecord, library: Library) -> Mapping[str, Any]:
                 "sentAt": write_instant(item.sent_at),
                 "plan": item.plan,
                 "bundle": bundle_of(library, item.plan),
+                "answered": item.answered,
             }
             for item in own.sent
         ],
@@ -163,6 +174,8 @@ def _words(
         "age": [] if age is None else age,
         "sex": clinical_sex(chart.patient) or [],
         "schedule": endpoint.site.vaccine_schedule,
+        "video": is_video(focus),
+        "joinLink": join_link(focus),
         "inpatient": sorted(INPATIENT_CLASSES),
         "activityStatus": about.activity.status if about.activity else [],
         "activityDay": about.activity.day.isoformat() if about.activity else [],

@@ -212,6 +212,25 @@ def check_focus(
     return None
 
 
+def same_day_visits(chart: Chart, visit: Resource, zone: str) -> Iterator[Resource]:
+    """Yield the other booked visits on the local day of this one."""
+    day = _visit_day(visit, zone)
+    for other in chart.of("Appointment"):
+        if (
+            day is not None
+            and other.get("id") != visit.get("id")
+            and other.get("status") == "booked"
+            and _visit_day(other, zone) == day
+        ):
+            yield other
+
+
+def _visit_day(visit: Resource, zone: str) -> date | None:
+    if visit.get("resourceType") != "Appointment":
+        return None
+    return local_day(visit.get("start"), zone)
+
+
 def died_of_appointment(focus: Resource) -> bool:
     """Tell whether a visit was cancelled because the patient died."""
     reasons = codings_of(focus.get("cancelationReason")) + codings_of(

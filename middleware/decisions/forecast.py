@@ -107,7 +107,7 @@ def _look(line: _Line, nudge: Nudge, at: datetime) -> Iterator[Coming]:
             Outcome.CANCEL, "window-passed", verdict.facts, detail=verdict.reason
         )
         found = found.with_verdict(late)
-    if verdict.outcome is Outcome.SEND:
+    if verdict.outcome is Outcome.SEND and found.kind == "message":
         line.own = with_sent(line.own, found, at)
     yield Coming(at, nudge, found)
 
@@ -118,9 +118,8 @@ def _plan(line: _Line, event: Event, at: datetime) -> None:
     chart = replace(world.chart, read_at=at)
     parts = (chart, line.own, world.library, world.endpoint, at)
     for item in decide_event(event, *parts):
-        lasting = item.verdict.outcome in (Outcome.SEND, Outcome.HOLD)
         nudge = nudge_of(item.key, event, item, at)
-        if lasting and item.kind == "message" and nudge.key not in line.keys:
+        if item.is_planned and nudge.key not in line.keys:
             line.keys.add(nudge.key)
             line.wait(max(nudge.due_at, at), nudge.priority, nudge)
 

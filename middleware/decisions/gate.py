@@ -20,7 +20,7 @@ from middleware.decisions.conditions import Answer, Environment, answer, evidenc
 from middleware.decisions.dated import GONE
 from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
-from middleware.decisions.focus import check_focus
+from middleware.decisions.focus import check_focus, same_day_visits
 from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
 from middleware.decisions.routing import Route, choose_route
@@ -37,7 +37,13 @@ from middleware.decisions.safety import (
 )
 from middleware.decisions.scheduling import READY, choose_time, planned_time
 from middleware.decisions.silence import check_silence
-from middleware.decisions.wording import Words, plain_words, variables, write_words
+from middleware.decisions.wording import (
+    Words,
+    plain_words,
+    variables,
+    visit_words,
+    write_words,
+)
 
 FRESH = timedelta(seconds=60)
 STAYS = ("hospitalization", "admission")  # R4 and R5
@@ -80,9 +86,10 @@ def _finish(
     words: Words | None = None,
 ) -> Candidate:
     facts = merge_facts(verdict.facts, _base_facts(step), route.facts if route else ())
-    if verdict.outcome is Outcome.SEND and step.action.kind == "message":
-        known = (_personal_facts(step, route), gap_facts(_gaps(step)))
-        facts = merge_facts(facts, *known)
+    if verdict.outcome is Outcome.SEND:
+        if step.action.kind == "message":
+            known = (_personal_facts(step, route), gap_facts(_gaps(step)))
+            facts = merge_facts(facts, *known)
         if step.case.now >= expires:
             verdict = Verdict(Outcome.CANCEL, "window-passed")
     complete = replace(verdict, facts=facts)
@@ -264,7 +271,8 @@ def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
 
 def _words(step: Step, route: Route, language: str) -> Words:
     case = step.case
-    moment = find_instant((step.focus or {}).get("start"))
+    visit = step.focus or {}
+    moment = find_instant(visit.get("start"))
     values = variables(
         case.endpoint.site,
         "" if route.shared or route.confidential else case.profile.given,
@@ -275,6 +283,9 @@ def _words(step: Step, route: Route, language: str) -> Words:
     )
     if route.channel == "screen":
         values["goal"] = plain_words(first_at(step.focus, "description.text"))
+    if visit.get("resourceType") == "Appointment":
+        others = same_day_visits(case.chart, visit, case.zone)
+        values |= visit_words(visit, others, language, case.zone)
     return write_words(
         case.library, step.action.definition, str(route.channel), language, values
     )

@@ -40,4 +40,5 @@ def nudge_of(
         why=candidate.why,
         stops=candidate.stops,
         priority=candidate.plan.priority,
+        detail={"kind": "task"} if candidate.kind == "task" else {},
     )

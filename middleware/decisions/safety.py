@@ -32,7 +32,18 @@ from middleware.decisions.prefetch import SAFETY_TYPES
 from middleware.decisions.recipients import is_about_minor, list_recipients
 
 DISPOSITIONS = frozenset(
-    {"home", "died", "hospice", "transfer", "facility", "ama", "law", "other"}
+    {
+        "home",
+        "home-planned",
+        "died",
+        "hospice",
+        "transfer",
+        "facility",
+        "ama",
+        "law",
+        "no-discharge",
+        "other",
+    }
 )
 SENSITIVE_SETS = (
     "sensitive-substance-use",
@@ -64,10 +75,10 @@ CONDITION_PATHS = (
 def read_disposition(
     encounter: Resource, library: Library, endpoint: Endpoint
 ) -> str | None:
-    """Return how a stay ended in one of eight words; None when missing or unknown.
+    """Return how a stay ended in one of ten words; None when missing or unknown.
 
     The site's own map (``system|code`` or ``code``) comes first. Codes that point to
-    different words are unknown.
+    different words are unknown, but for home with and without a planned return.
     """
     site = endpoint.site.disposition_map
     words: set[str | None] = set()
@@ -76,6 +87,8 @@ def read_disposition(
         word = word or library.dispositions.get((system, code))
         if word is not None:
             words.add(word if word in DISPOSITIONS else None)
+    if words == {"home", "home-planned"}:
+        return "home-planned"
     return words.pop() if len(words) == 1 else None
 
 
@@ -91,8 +104,9 @@ def check_patient(
     if profile.deceased:
         path = next(name for name in patient if name.startswith("deceased"))
         return _cancel("deceased", fact(patient, path))
-    if focus is not None and died_of_appointment(focus):
-        return _cancel("deceased", fact(focus, "cancelationReason"))
+    for visit in (*((focus,) if focus else ()), *chart.of("Appointment")):
+        if died_of_appointment(visit):
+            return _cancel("deceased", fact(visit, "cancelationReason"))
     for encounter in chart.of("Encounter"):
         if read_disposition(encounter, library, endpoint) == "died":
             known = fact(encounter, disposition_path(encounter))

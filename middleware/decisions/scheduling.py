@@ -13,6 +13,9 @@ from middleware.decisions.fatigue import next_allowed
 from middleware.decisions.timing import is_open, next_open
 
 READY = Verdict(Outcome.SEND, "due")
+# Tomorrow is too late for what so urgent a plan tells: a visit was moved or called off,
+# or begins. It is counted, and never held by the limits.
+TIMELY = 5
 
 
 def planned_time(step: Step, due: datetime) -> datetime:
@@ -54,6 +57,8 @@ def choose_time(
 
 def _limited(step: Step, due: datetime, expires: datetime) -> tuple[datetime, Verdict]:
     case = step.case
+    if step.plan.priority <= TIMELY:
+        return due, READY
     until = next_allowed(
         case.own.sent,
         topic=step.plan.topic,

@@ -6,6 +6,7 @@ Instants are aware and in UTC; hours are local hours of the day, the last exclus
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -125,10 +126,22 @@ def business_day_end(event: datetime, count: int, zone: str, place: str) -> date
     return datetime.combine(day, CLOSE_OF_BUSINESS, info).astimezone(UTC)
 
 
+def next_close(moment: datetime, zone: str, place: str) -> datetime:
+    """Return the first close of business at or after an instant."""
+    info = ZoneInfo(zone)
+    day = moment.astimezone(info).date()
+    while True:
+        close = datetime.combine(day, CLOSE_OF_BUSINESS, info)
+        if is_business_day(day, place) and close >= moment:
+            return close.astimezone(UTC)
+        day += timedelta(days=1)
+
+
 def due_instant(
     timing: Timing,
     *,
     event: datetime,
+    changed: datetime | None = None,
     start: datetime | None,
     activity_day: date | None,
     zones: Sequence[str],
@@ -140,7 +153,9 @@ def due_instant(
     """
     zone = zones[0]
     if timing.anchor == "business-day":
-        return business_day_end(event, round(timing.offset_hours / 24), zone, holidays)
+        days = math.ceil(timing.offset_hours / 24)
+        end = business_day_end(event, days, zone, holidays)
+        return end + timedelta(hours=timing.offset_hours - 24 * days)
     if timing.anchor == "activity-due":
         if activity_day is None:
             return None
@@ -150,10 +165,12 @@ def due_instant(
             return None
         anchor = start.astimezone(ZoneInfo(zone))
     else:
-        anchor = event.astimezone(ZoneInfo(zone))
-    days, rest = divmod(timing.offset_hours, 24)
+        moment = changed or event if timing.anchor == "change" else event
+        anchor = moment.astimezone(ZoneInfo(zone))
+    days = int(timing.offset_hours / 24)
     local = anchor + timedelta(days=days)
-    return local.astimezone(UTC) + timedelta(hours=rest)
+    rest = timedelta(hours=timing.offset_hours - 24 * days)
+    return local.astimezone(UTC) + rest
 
 
 def within_legal(window: tuple[int, int]) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from mappings.codes import (
     OTHER,
     PLANNED,
     UNDONE,
+    WAITLISTED,
     encounter_period,
 )
 from mappings.event import EventKind, FocusState, Transition
@@ -45,6 +46,7 @@ ENTERED: dict[str, dict[str, EventKind]] = {
     },
     "Appointment": {
         PLANNED: EventKind.APPOINTMENT_UNBOOKED,
+        WAITLISTED: EventKind.APPOINTMENT_WAITLISTED,
         BOOKED: EventKind.APPOINTMENT_BOOKED,
         ARRIVED: EventKind.APPOINTMENT_ARRIVED,
         FULFILLED: EventKind.APPOINTMENT_FULFILLED,
@@ -62,8 +64,11 @@ ENTERED: dict[str, dict[str, EventKind]] = {
 CHANGED: dict[str, EventKind] = {
     DISCHARGED: EventKind.ENCOUNTER_CORRECTED,
     BOOKED: EventKind.APPOINTMENT_RESCHEDULED,
+    WAITLISTED: EventKind.APPOINTMENT_WAITLISTED,
     ACTIVE: EventKind.CAREPLAN_CHANGED,
 }
+# Back on the list, a visit is first of all not booked any more.
+BACK = EventKind.APPOINTMENT_UNBOOKED
 # What ends only what had begun.
 NEEDS_BEFORE: dict[EventKind, frozenset[str]] = {
     EventKind.APPOINTMENT_UNBOOKED: frozenset({BOOKED, ARRIVED}),
@@ -151,6 +156,8 @@ def _entered(old: str, after: FocusState) -> EventKind | None:
         return EventKind.ENCOUNTER_CORRECTED
     words = ENTERED.get(after.reference.partition("/")[0], {})
     kind = words.get(after.status)
+    if after.status == WAITLISTED and old in NEEDS_BEFORE[BACK]:
+        return BACK
     if kind in NEEDS_BEFORE and old not in NEEDS_BEFORE[kind]:
         return None
     return kind

@@ -29,6 +29,7 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 COURSE = (
     OTHER,
     "planned",
+    "waitlisted",
     "booked",
     "active",
     "admitted",

@@ -8,23 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time
+from babel.lists import format_list
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mappings.endpoint import Site
+from mappings.instants import find_instant
 from mappings.plan import Library, Wording
+from mappings.resource import Resource
+from mappings.visit import join_link
 from middleware.decisions.linting import find_faults, fold_to_gsm, is_gsm
 
 _MARKS = str.maketrans("{}<>%$[]", " " * 8)
-VARIABLES = ("given", "clinic", "phone", "link", "day", "time", "count", "goal")
+VARIABLES = (
+    "given",
+    "clinic",
+    "phone",
+    "link",
+    "day",
+    "time",
+    "times",
+    "join",
+    "count",
+    "goal",
+)
 
 
 @dataclass(frozen=True)
@@ -160,6 +175,7 @@ def variables(
         "link": site.booking_url,
         "day": "",
         "time": "",
+        "join": "",
         "count": str(count),
     }
     if isinstance(moment, datetime):
@@ -168,7 +184,18 @@ def variables(
         values["time"] = time_words(local, language)
     elif moment is not None:
         values["day"] = day_words(moment, language)
-    return values
+    return values | {"times": values["time"]}
+
+
+def visit_words(
+    visit: Resource, same_day: Iterable[Resource], language: str, zone: str
+) -> dict[str, str]:
+    """Return what is said of a visit: the times of its day, and its video link."""
+    starts = (find_instant(item.get("start")) for item in (visit, *same_day))
+    local = sorted(item.astimezone(ZoneInfo(zone)) for item in starts if item)
+    times = [time_words(item, language) for item in local]
+    listed = str(format_list(times, locale=_locale(language))) if times else ""
+    return {"times": listed, "join": join_link(visit)}
 
 
 def plain_name(given: str) -> str:

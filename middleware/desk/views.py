@@ -118,7 +118,9 @@ def read_view(
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
         sent = list_sent_rows(tx, endpoint.id, patient, now - HISTORY)
     planned = [
-        (item, _look(item, chart, own, library, endpoint, now=now)) for item in waiting
+        (item, _look(item, chart, own, library, endpoint, now=now))
+        for item in waiting
+        if not item.is_task
     ]
     return View(
         endpoint=endpoint,

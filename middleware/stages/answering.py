@@ -18,6 +18,7 @@ from middleware.decisions.replies import (
     classify_reply,
     reply_text,
 )
+from middleware.decisions.timing import business_day_end
 from middleware.stages.consenting import record_answer
 from middleware.stages.context import StageContext
 from middleware.stages.fixed_answers import Answer, give_answer
@@ -26,12 +27,18 @@ from middleware.storage import (
     deliveries,
     endpoints,
     inbound,
+    nudges,
     preferences,
 )
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 from middleware.storage.shards import check_epoch
 
+MEDICINES = "medication"
+PHARMACIST = (
+    "Pharmacist: the patient answered a message about medicines and needs help with "
+    "them. Call, find out what could not be got and why, and see to it."
+)
 NOBODY = (
     "Somebody wrote to us and no EHR is connected, so nobody was asked and nothing was "
     "answered; connect it and let this run again"
@@ -116,6 +123,7 @@ def _change(
         return
     for endpoint, patient in asked:
         _ask(context, tx, found, endpoint, patient, now)
+        _ask_pharmacist(context, tx, found, endpoint, patient, now)
 
 
 def _ask(
@@ -145,6 +153,37 @@ def _ask(
         text=text,
         now=now,
         key=f"reply|{row.id}|{endpoint.id}|{patient or ''}",
+    )
+
+
+def _ask_pharmacist(
+    context: StageContext,
+    tx: Tx,
+    found: _Reply,
+    endpoint: Endpoint,
+    patient: str | None,
+    now: datetime,
+) -> None:
+    """Ask a pharmacist too where the answer is to a message about medicines."""
+    latest = found.latest
+    if latest is None or Intent.CHANGE not in found.reply.intents:
+        return
+    nudge = nudges.get_nudge(tx, latest.nudge_id) if latest.nudge_id else None
+    if nudge is None or (nudge.topic, nudge.patient) != (MEDICINES, patient):
+        return
+    site = endpoint.site
+    ask_person(
+        context,
+        tx,
+        endpoint,
+        patient,
+        shard=shard_of(endpoint.id, nudge.patient),
+        priority="urgent",
+        reason="medicines-answer",
+        text=PHARMACIST,
+        now=now,
+        due_at=business_day_end(now, 1, site.zone, site.holidays),
+        key=f"medicines|{found.row.id}|{endpoint.id}|{patient}",
     )
 
 

@@ -30,6 +30,7 @@ from middleware.stages.side_by_side import work_side_by_side
 from middleware.stages.steps_due import announce_step
 from middleware.stages.verdicts import (
     Gate,
+    ask_staff,
     conclude,
     lock_unchanged,
     record,
@@ -101,6 +102,9 @@ def _look(gate: Gate, place: Place, now: datetime) -> Message | None:
     first = decide_nudge(nudge, chart, own, library, gate.endpoint, now, at_send=True)
     if first.verdict.outcome is not Outcome.SEND:
         settle(gate, first.verdict, now, route=first)
+        return None
+    if first.kind == "task":
+        ask_staff(gate, first, now)
         return None
     assert first.channel is not None
     if not place.move(first.channel):

@@ -106,7 +106,6 @@ def _count(
 def _nudge(
     context: StageContext, event: Event, candidate: Candidate, now: datetime
 ) -> Nudge | None:
-    lasting = candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD)
-    if not lasting or candidate.kind != "message":
+    if not candidate.is_planned:
         return None
     return nudge_of(context.ids.new(), event, candidate, now)

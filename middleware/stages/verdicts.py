@@ -5,7 +5,7 @@ Nothing is read or sent here; whoever calls has the chart and the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypedDict
 
@@ -125,6 +125,19 @@ def _hold(
     )
     if state is NudgeState.HELD and nudge.reason != reason:
         record(gate, tx, verdict, now)
+
+
+def ask_staff(gate: Gate, candidate: Candidate, now: datetime) -> None:
+    """Ask staff what a step asks of them now; that ends its nudge."""
+    nudge, context, task = gate.nudge, gate.context, candidate.task
+    assert task is not None
+    with context.database.tx() as tx:
+        if not lock_unchanged(gate, tx):
+            return
+        ask_task(context, tx, gate.endpoint, nudge.patient, nudge.shard, task, now)
+        nudges.set_nudge(tx, nudge.id, NudgeState.SENT, "asked", now)
+        record(gate, tx, replace(candidate.verdict, reason="asked"), now)
+    context.wake("record", nudge.shard)
 
 
 def route_of(candidate: Candidate | None) -> Way:

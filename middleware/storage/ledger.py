@@ -23,7 +23,8 @@ VALUES (%(day)s, %(endpoint)s, %(shard)s, %(plan)s, %(candidates)s, %(not_applic
 _ENDS = """
 SELECT day, became, count(*) AS number FROM (
     SELECT (created_at AT TIME ZONE 'UTC')::date AS day,
-           CASE WHEN state = 'sent' THEN 'sent'
+           CASE WHEN state = 'sent' AND detail ->> 'kind' = 'task' THEN 'task'
+                WHEN state = 'sent' THEN 'sent'
                 WHEN state IN ('planned', 'held', 'sending') THEN 'pending'
                 ELSE reason END AS became
       FROM nudge WHERE created_at >= %(first)s AND created_at < %(last)s

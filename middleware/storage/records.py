@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mappings.preference import (
+    AskedTask,
     Bearer,
     ConsentRecord,
     OwnRecord,
@@ -109,6 +110,7 @@ class _Rows:
     preferences: Sequence[Row]
     consents: Sequence[Row]
     tasks: Sequence[Row]
+    asked: Sequence[Row]
     bad: Collection[Address]
     told: Sequence[tuple[str, SentMessage]]
     switches: tuple[Switch, ...]
@@ -125,12 +127,14 @@ def _read_rows(tx: Tx, asked: _Asked, since: datetime) -> _Rows:
         consented = tx.execute(_CONSENTS, values)
         asking = tx.execute(_WAITING, values)
         returned = tx.execute(_BAD, values)
+        tasked = tx.execute(_ASKED, {**values, "since": since})
         told = list_sent(tx, asked.endpoint_id, asked.records, since)
     points = {item for group in asked.addresses.values() for item in group}
     return _Rows(
         preferences=said.fetchall(),
         consents=consented.fetchall(),
         tasks=asking.fetchall(),
+        asked=tasked.fetchall(),
         bad={(row["system"], row["value"]) for row in returned},
         told=told,
         switches=tuple(Switch(**row) for row in switched),
@@ -151,6 +155,7 @@ def _own_of(rows: _Rows, asked: _Asked, patient: str) -> OwnRecord:
         restore_unchecked=rows.unchecked,
         replaced=tuple(asked.replaced.get(patient, ())),
         bearers=tuple(_bearers_beside(rows.bearers, asked, patient)),
+        asked=tuple(_tasks_of(rows.asked, records)),
     )
 
 
@@ -169,6 +174,18 @@ def list_designated(
     for row in rows:
         found.setdefault(row["patient"], []).append((row["system"], row["value"]))
     return found
+
+
+def _sent_to(
+    told: Iterable[tuple[str, SentMessage]], records: Collection[str]
+) -> Iterator[SentMessage]:
+    return (item for record, item in told if record in records)
+
+
+def _tasks_of(rows: Iterable[Row], records: Collection[str]) -> Iterator[AskedTask]:
+    for row in rows:
+        if row["patient"] in records:
+            yield AskedTask(row["reason"], row["focus"], row["done"])
 
 
 def _rows_of(rows: Iterable[Row], patient: str) -> Iterator[Row]:
@@ -247,6 +264,14 @@ SELECT t.id, t.endpoint_id, t.patient, b.channel, b.address
  WHERE t.state = 'requested' AND t.reason = %(reason)s
    AND (b.id IS NOT NULL
         OR (t.endpoint_id = %(endpoint)s AND t.patient = ANY(%(records)s)))
+"""
+# A step's task is named after the step: endpoint, plan, action, focus and so on.
+_ASKED = """
+SELECT patient, reason, split_part(id, '|', 4) AS focus, state = 'completed' AS done
+  FROM staff_task
+ WHERE endpoint_id = %(endpoint)s AND patient = ANY(%(records)s)
+   AND created_at >= %(since)s AND split_part(id, '|', 4) <> ''
+ ORDER BY created_at, id
 """
 _BAD = """
 SELECT c.system, c.value FROM contact_point AS c

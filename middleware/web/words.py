@@ -26,6 +26,7 @@ EVENTS: Mapping[EventKind, str] = {
     EventKind.APPOINTMENT_BOOKED: "Visit booked",
     EventKind.APPOINTMENT_RESCHEDULED: "Visit moved",
     EventKind.APPOINTMENT_UNBOOKED: "Visit no longer booked",
+    EventKind.APPOINTMENT_WAITLISTED: "Put on the waiting list",
     EventKind.APPOINTMENT_CANCELLED: "Visit cancelled",
     EventKind.APPOINTMENT_NOSHOW: "Visit missed",
     EventKind.APPOINTMENT_ARRIVED: "Arrived for the visit",

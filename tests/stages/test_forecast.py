@@ -40,7 +40,11 @@ def foreseen(world: World) -> tuple[Sent, list[tuple[str, str]]]:
     sent = [item for item in found if item.candidate.verdict.outcome is Outcome.SEND]
     ended = [item for item in found if item not in sent]
     return (
-        [(item.at, item.nudge.action) for item in sent],
+        [
+            (item.at, item.nudge.action)
+            for item in sent
+            if item.candidate.kind == "message"
+        ],
         sorted((item.nudge.action, item.candidate.verdict.reason) for item in ended),
     )
 

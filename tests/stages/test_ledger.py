@@ -58,7 +58,8 @@ def test_it_holds_when_messages_are_sent_and_cancelled(home: World) -> None:
     home.run("resolve", "decide", "deliver")
     days = ledger(home)
     assert sum(item.became.get("sent", 0) for item in days) == 1
-    assert sum(item.became.get("already-booked", 0) for item in days) == 1
+    # The offer of a visit, and the call on the tenth day.
+    assert sum(item.became.get("already-booked", 0) for item in days) == 2
     assert [item.missing for item in days] == [0] * len(days)
 
 
@@ -68,3 +69,12 @@ def test_a_row_that_is_lost_shows(home: World) -> None:
         tx.execute("DELETE FROM nudge WHERE id = (SELECT min(id) FROM nudge)")
     (day,) = ledger(home)
     assert day.missing == 1
+
+
+def test_staff_who_were_asked_later_count_as_asked(home: World) -> None:
+    home.go(datetime(2026, 11, 24, 18, 1, tzinfo=UTC))
+    assert home.state("contact-lead") == "sent: asked"
+    days = ledger(home)
+    # The call was asked for at once, the lead on the second business day.
+    assert sum(item.became.get("task", 0) for item in days) == 2
+    assert [item.missing for item in days] == [0] * len(days)

@@ -256,7 +256,13 @@ def test_list_tells_status_period_words_and_source(run: Run, folder: Path) -> No
     assert mine["reviewed"]["es"] is True
     assert found["ed-followup"]["status"] == "retired"
     everywhere = orjson.loads(run("list", "--json").stdout)["plans"]
-    assert everywhere[0]["reviewed"] == {"en": True, "es": False}
+    assert everywhere[0]["reviewed"] == {
+        "en": True,
+        "es": False,
+        "vi": False,
+        "zh-Hans": False,
+        "ar": False,
+    }
 
 
 def test_list_tells_which_plans_wait_for_the_site(

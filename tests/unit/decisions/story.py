@@ -13,6 +13,7 @@ from mappings.event import Event, EventKind
 from mappings.nudge import Nudge, NudgeState
 from mappings.plan import NS, Library
 from mappings.preference import ConsentRecord, OwnRecord, Who
+from middleware.decisions.checking import check_library
 from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
 
 Resource = dict[str, Any]
@@ -28,12 +29,12 @@ SITE = Site(
     zone="America/Chicago",
     reviewers={"es": "L. Ortiz"},
 )
-_WHOLE = load_shipped({"es": "L. Ortiz"})
+WHOLE = load_shipped({"es": "L. Ortiz"})
 # What a site has that switched nothing on.
-LIBRARY = replace(_WHOLE, plans=tuple(plan for plan in _WHOLE.plans if plan.default_on))
+LIBRARY = replace(WHOLE, plans=tuple(plan for plan in WHOLE.plans if plan.default_on))
 # What a site has that switched everything on.
 EVERYTHING = replace(
-    _WHOLE, plans=tuple(replace(plan, default_on=True) for plan in _WHOLE.plans)
+    WHOLE, plans=tuple(replace(plan, default_on=True) for plan in WHOLE.plans)
 )
 
 
@@ -342,3 +343,43 @@ def immunization(code: str, day: str, **changes: Any) -> Resource:
         "occurrenceDateTime": day,
     }
     return values | changes
+
+
+def due(text: str) -> datetime:
+    """Return an instant, written with its offset, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def everything_on(**changes: Any) -> Endpoint:
+    """Return the endpoint of a site that switched every plan on."""
+    on = tuple(plan.id for plan in EVERYTHING.plans)
+    return endpoint(site=replace(SITE, plans_on=on, **changes))
+
+
+def texts_of(plan: str) -> set[tuple[str, str, str]]:
+    """Return (step, channel, language) of every text of a plan that is sound."""
+    found = next(item for item in EVERYTHING.plans if item.id == plan)
+    faults = check_library(replace(EVERYTHING, plans=(found,)))
+    return {
+        (action.id, wording.channel, wording.language)
+        for action in found.actions
+        for wording in EVERYTHING.wordings
+        if wording.definition == action.definition
+        and not any(
+            fault.startswith(
+                f"{wording.definition.rsplit('/', 1)[-1]}, {wording.channel}, "
+                f"{wording.language}:"
+            )
+            for fault in faults
+        )
+    }
+
+
+def every_text_of(*steps: str) -> set[tuple[str, str, str]]:
+    """Return what :func:`texts_of` must give for these steps."""
+    return {
+        (step, channel, language)
+        for step in steps
+        for channel in ("sms", "email", "screen")
+        for language in ("en", "es", "vi", "zh-Hans", "ar")
+    }

@@ -172,7 +172,8 @@ def test_pause_without_end_holds_and_resuming_releases() -> None:
         ([{"language": {"text": "English"}}], "hold: language-missing"),
         ([{"language": {"coding": [{"code": "es"}]}}], "send: due"),
         ([{"language": {"coding": [{"code": "es-MX"}]}}], "send: due"),
-        ([{"language": {"coding": [{"code": "vi"}]}}], "hold: wording-missing"),
+        ([{"language": {"coding": [{"code": "fr"}]}}], "hold: wording-missing"),
+        ([{"language": {"coding": [{"code": "vi"}]}}], "hold: wording-not-reviewed"),
         (
             [
                 {"language": {"coding": [{"code": "es"}]}},

@@ -41,6 +41,7 @@ APPOINTMENT = {
     KIND.APPOINTMENT_BOOKED: {"booked"},
     KIND.APPOINTMENT_RESCHEDULED: {"booked"},
     KIND.APPOINTMENT_UNBOOKED: {"proposed", "pending", "waitlist"},
+    KIND.APPOINTMENT_WAITLISTED: {"waitlist"},
     KIND.APPOINTMENT_CANCELLED: {"cancelled"},
     KIND.APPOINTMENT_NOSHOW: {"noshow"},
     KIND.APPOINTMENT_ARRIVED: {"arrived", "checked-in"},

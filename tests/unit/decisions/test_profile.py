@@ -244,9 +244,11 @@ def test_prefetch_asks_once_for_whole_types() -> None:
         "Communication",
         "DiagnosticReport",
         "Flag",
+        "MedicationRequest",
         "Observation",
         "Procedure",
         "RelatedPerson",
+        "RiskAssessment",
         "ServiceRequest",
         "Task",
     ]

@@ -35,8 +35,10 @@ OUTCOMES = {
     "hospice": "cancel: disposition-hospice",
     "transfer": "cancel: disposition-facility",
     "facility": "cancel: disposition-facility",
-    "ama": "cancel: disposition-other",
-    "law": "cancel: disposition-other",
+    "home-planned": "send: due",
+    "ama": "cancel: disposition-against-advice",
+    "law": "cancel: disposition-law",
+    "no-discharge": "not-due: not-applicable",
     "other": "cancel: disposition-other",
 }
 
@@ -72,7 +74,6 @@ def test_disposition_every_code_has_its_outcome(
 @pytest.mark.parametrize(
     "codings",
     [
-        [],
         [{"system": "urn:local", "code": "zz"}],
         [{"code": "home"}],
         [
@@ -87,7 +88,7 @@ def test_disposition_every_code_has_its_outcome(
         ],
     ],
 )
-def test_disposition_missing_unknown_or_contradicting_is_held_with_a_task(
+def test_disposition_unknown_or_contradicting_is_held_with_a_task(
     codings: list[dict[str, str]],
 ) -> None:
     stay = encounter()
@@ -98,6 +99,19 @@ def test_disposition_missing_unknown_or_contradicting_is_held_with_a_task(
         "disposition-unknown",
         "disposition-unknown|Encounter/stay",
     )
+
+
+def test_disposition_missing_is_held_and_staff_are_asked_hours_later() -> None:
+    found = check_in(encounter(disposition=None))
+    assert (reason_of(found), found.task) == ("hold: disposition-unknown", None)
+
+
+def test_disposition_home_with_a_planned_stay_beside_home_is_no_contradiction() -> None:
+    stay = encounter()
+    coding = {"system": "https://www.nubc.org/CodeSystem/PatDischargeStatus"}
+    codings = stay["hospitalization"]["dischargeDisposition"]["coding"]
+    codings.append({**coding, "code": "81"})
+    assert reason_of(check_in(stay)) == "send: due"
 
 
 @pytest.mark.parametrize("key", ["urn:local|zz", "zz"])

@@ -16,6 +16,7 @@ from middleware.decisions.timing import (
     business_day_end,
     due_instant,
     is_open,
+    next_close,
     next_open,
     within_legal,
 )
@@ -168,3 +169,18 @@ def test_due_without_its_anchor_is_none() -> None:
             holidays="US",
         )
         assert found is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "close"),
+    [
+        ("2026-11-24T12:00-06:00", "2026-11-24T17:00-06:00"),
+        ("2026-11-24T17:00-06:00", "2026-11-24T17:00-06:00"),
+        ("2026-11-25T18:00-06:00", "2026-11-27T17:00-06:00"),
+        ("2026-11-28T09:00-06:00", "2026-11-30T17:00-06:00"),
+        ("2027-03-13T09:00-06:00", "2027-03-15T17:00-05:00"),
+    ],
+)
+def test_next_close_is_that_of_a_business_day(moment: str, close: str) -> None:
+    found = next_close(datetime.fromisoformat(moment), "America/Chicago", "US")
+    assert found == datetime.fromisoformat(close)

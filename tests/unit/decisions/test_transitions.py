@@ -151,7 +151,11 @@ def kinds(*versions: dict[str, Any]) -> list[str]:
             ["appointment-booked", "appointment-arrived", "appointment-fulfilled"],
         ),
         ([visit(1, "noshow")], ["appointment-noshow"]),
-        ([visit(1, "waitlist"), visit(2, "pending")], []),
+        ([visit(1, "waitlist"), visit(2, "pending")], ["appointment-waitlisted"]),
+        (
+            [visit(1, "pending"), visit(2, "waitlist"), visit(3, "booked")],
+            ["appointment-waitlisted", "appointment-booked"],
+        ),
         (
             [visit(1, "booked"), visit(2, "waitlist"), visit(3, "booked")],
             ["appointment-booked", "appointment-unbooked", "appointment-booked"],

@@ -44,16 +44,25 @@ def test_every_file_has_its_own_url_and_version() -> None:
 
 
 def test_library_holds_the_plans() -> None:
-    library = load_shipped()
-    on = [item for item in library.plans if item.default_on]
-    assert [(item.id, item.topic, item.counts) for item in on] == [
+    plans = load_shipped().plans
+    held = {(item.id, item.topic, item.counts) for item in plans}
+    assert held >= {
+        ("video-visit", "appointment", False),
+        ("visit-called-off", "appointment", False),
+        ("visit-moved", "appointment", False),
         ("appointment-reminder", "appointment", False),
+        ("against-advice", "post-discharge", True),
+        ("mental-health-discharge", "post-discharge", True),
         ("post-discharge", "post-discharge", True),
+        ("post-discharge-medicines", "medication", True),
         ("ed-followup", "ed-followup", True),
         ("no-show", "appointment", False),
+        ("visit-recall", "appointment", True),
+        ("waitlist", "appointment", False),
         ("care-plan-activity", "care-plan", True),
         ("colorectal", "preventive", True),
-    ]
+    }
+    assert [item.priority for item in plans] == sorted(item.priority for item in plans)
 
 
 def test_every_plan_cites_its_source_and_ends() -> None:
@@ -75,7 +84,7 @@ def test_reasons_that_need_a_person_exist() -> None:
     assert set(NEEDS_PERSON) <= set(REASONS)
 
 
-def test_english_is_reviewed_and_spanish_waits_for_a_reviewer() -> None:
+def test_english_is_reviewed_and_the_rest_waits_for_a_reviewer() -> None:
     reviewed = {
         (item.language, bool(item.reviewer)) for item in load_shipped().wordings
     }
@@ -104,6 +113,7 @@ def test_every_message_has_every_channel_in_each_of_its_languages() -> None:
         for definition, language in languages
         for channel in ("sms", "email", "screen")
     }
+    assert {definition for definition, _, _ in found} == wanted
 
 
 def test_value_sets_have_no_cpt_and_are_found_by_id_and_url() -> None:
@@ -121,7 +131,7 @@ def _shipped(resource_type: str, identifier: str) -> list[dict[str, Any]]:
 
 
 def _broken(path: str, value: object) -> list[dict[str, Any]]:
-    content = _shipped("PlanDefinition", "no-show")
+    content = _shipped("PlanDefinition", "waitlist-offer")
     target: Any = content[0]
     *names, last = path.split(".")
     for name in names:
@@ -152,13 +162,13 @@ def _broken(path: str, value: object) -> list[dict[str, Any]]:
     ],
 )
 def test_unusable_plan_is_refused_by_name(path: str, value: object) -> None:
-    with pytest.raises(ContentError, match="no-show"):
+    with pytest.raises(ContentError, match="waitlist-offer"):
         read_library(_broken(path, value))
 
 
 def test_retired_plan_is_left_out() -> None:
     library = read_library(_broken("status", "retired"))
-    assert "no-show" not in {item.id for item in library.plans}
+    assert "waitlist-offer" not in {item.id for item in library.plans}
 
 
 def test_value_set_that_needs_a_terminology_server_is_refused() -> None:
@@ -177,8 +187,8 @@ def test_value_set_that_needs_a_terminology_server_is_refused() -> None:
 
 
 def test_searches_are_narrowed_to_codes() -> None:
-    plans = {item.id: item for item in load_shipped().plans}
-    colorectal = plans["colorectal"]
+    plans = load_shipped().plans
+    colorectal = next(item for item in plans if item.id == "colorectal")
     kinds = [query.partition("?")[0] for query in colorectal.data]
     assert kinds == [
         "Procedure",
@@ -193,15 +203,10 @@ def test_searches_are_narrowed_to_codes() -> None:
 
 
 def journey() -> list[dict[str, Any]]:
-    """Return the shipped content with the no-show plan as a group of two steps."""
+    """Return the shipped content; the second no-show step comes after the first."""
     content = copy.deepcopy(list(shipped_resources()))
     plan = next(item for item in content if item["id"] == "no-show")
-    first, second = plan["action"]
-    shared = ("trigger", "input")
-    group = {name: first[name] for name in shared}
-    group["condition"] = [first["condition"][0]]
-    group["extension"] = list(first["extension"])
-    first["condition"] = first["condition"][1:]
+    first, second = plan["action"][0]["action"]
     second["relatedAction"] = [
         {
             "actionId": first["id"],
@@ -209,25 +214,29 @@ def journey() -> list[dict[str, Any]]:
             "offsetDuration": {"value": 2, "code": "d"},
         }
     ]
-    second["extension"] = [
-        item for item in second["extension"] if not item["url"].endswith("anchor")
-    ]
-    for step in (first, second):
-        for name in shared:
-            del step[name]
-    plan["action"] = [{"id": "group", "action": [first, second], **group}]
+    del second["timingDuration"]
     return content
 
 
 def test_a_group_shares_its_trigger_and_conditions_with_its_steps() -> None:
-    plan = next(item for item in read_library(journey()).plans if item.id == "no-show")
-    shipped = next(item for item in load_shipped().plans if item.id == "no-show")
-    assert plan.triggers == shipped.triggers
-    assert plan.actions[0].conditions == shipped.actions[0].conditions
-    assert plan.actions[0].timing == shipped.actions[0].timing
+    plan = next(item for item in load_shipped().plans if item.id == "no-show")
+    assert plan.triggers == ("appointment-noshow",)
     first, second = plan.actions
     assert second.conditions[0] == first.conditions[0]
-    assert second.why == shipped.actions[1].why, "a step's own words come first"
+    assert (first.stops, first.timing.anchor) == (second.stops, "event")
+    assert first.conditions[1] != second.conditions[1]
+    assert second.why != first.why, "a step's own words come first"
+
+
+def test_staff_are_asked_at_once_or_when_it_is_due() -> None:
+    plan = next(item for item in load_shipped().plans if item.id == "post-discharge")
+    asked = {item.id: item.asked for item in plan.actions if item.kind == "task"}
+    assert (asked["contact-task"], asked["contact-lead"]) == ("at-once", "when-due")
+    content = _shipped("PlanDefinition", "waitlist-offer")
+    names = content[0]["action"][0]["extension"]
+    names[2] = {"url": f"{NS}/StructureDefinition/asked", "valueCode": "some-day"}
+    with pytest.raises(ContentError, match="unknown asked"):
+        read_library(content)
 
 
 def test_a_related_step_is_due_after_the_one_it_names() -> None:
@@ -235,7 +244,7 @@ def test_a_related_step_is_due_after_the_one_it_names() -> None:
     first, second = (item.timing for item in plan.actions)
     assert second.anchor == first.anchor == "event"
     assert second.offset_hours == first.offset_hours + 48
-    assert second.window_hours == 24
+    assert second.window_hours == 72
 
 
 @pytest.mark.parametrize(
