@@ -64,7 +64,9 @@ def judge(
     route, words, verdict = _prepared(step)
     step = addressed(step, route)
     if verdict is None:
-        due, verdict = choose_time(step, due, expires, at_send=at_send)
+        due, verdict = choose_time(
+            step, due, expires, at_send=at_send, channel=route.channel or ""
+        )
     else:
         due = planned_time(step, due)
     return _finish(step, verdict, due, expires, route=route, words=words)

@@ -32,6 +32,11 @@ _TABLE: dict[str, tuple[str, str]] = {
     "outside-hours": (WAITS, ""),
     "not-yet": (WAITS, ""),
     "limit-reached": (WAITS, ""),
+    "same-topic": (WAITS, ""),
+    "hours-never-meet": (
+        "Ask where the patient lives, or reach them in person.",
+        STAFF,
+    ),
     "switched-off": ("Release the hold on the overview when its cause is gone.", SITE),
     "ehr-unreachable": ("Check the EHR; it is tried again every few minutes.", SITE),
     "facts-stale": (WAITS, ""),
