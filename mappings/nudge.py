@@ -96,6 +96,7 @@ REASONS: dict[str, Reason] = _table(
     ("confidential", _H, "The patient asked to be reached in one way only."),
     ("patient-unknown", _H, "The patient of this event cannot be read."),
     ("channel-down", _H, "The channel is not taking messages right now."),
+    ("wrong-patient", _H, "The chart that was read is another patient's."),
     ("in-hospital", _H, "The patient is in hospital right now."),
     ("plan-unknown", _H, "A condition of this plan could not be evaluated."),
     ("deceased", _C, "The patient has died."),
@@ -195,6 +196,10 @@ NEEDS_PERSON: dict[str, str] = {
     "wording-missing": (
         "A message was held because there is no wording in the patient's language. "
         "Reach the patient in person, with an interpreter where needed."
+    ),
+    "wrong-patient": (
+        "A message was held because the chart that was read for it is another patient's. "
+        "Look at both records; nothing is sent."
     ),
     "hours-never-meet": (
         "A message was held because the patient's address, phone and hours leave no hour "

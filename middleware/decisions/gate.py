@@ -21,6 +21,7 @@ from middleware.decisions.dated import GONE
 from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus
+from middleware.decisions.generic import choose_definition
 from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
 from middleware.decisions.routing import Route, choose_route
@@ -235,7 +236,9 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
         check_silence(
             step.plan, case.chart, case.own, case.library, case.now, case.zone
         ),
-        check_sensitive(case.chart, case.library, focus),
+        check_sensitive(
+            case.chart, case.library, focus, generic=step.plan.sensitive == "generic"
+        ),
         None if step.plan.topic == VISITS else check_inpatient(case.chart, focus),
     )
 
@@ -277,6 +280,5 @@ def _words(step: Step, route: Route, language: str) -> Words:
     )
     if route.channel == "screen":
         values["goal"] = plain_words(first_at(step.focus, "description.text"))
-    return write_words(
-        case.library, step.action.definition, str(route.channel), language, values
-    )
+    definition = choose_definition(step, route, language)
+    return write_words(case.library, definition, str(route.channel), language, values)

@@ -50,6 +50,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     "minor": ("Decide whom to reach; nothing is sent by itself.", STAFF),
     "patient-unknown": ("Check that the patient can be read in the EHR.", SITE),
     "channel-down": ("Check the provider; it goes on by itself after that.", SITE),
+    "wrong-patient": ("Look at both records in the EHR; nothing is sent.", STAFF),
     "in-hospital": (WAITS, ""),
     "plan-unknown": ("Check the plan's condition that the event names.", SITE),
     "address-invalid": ("Correct the number or address in the chart.", STAFF),
