@@ -21,8 +21,11 @@ from middleware.decisions.wording import check_wording, fill, variables
 
 BUILT_IN = frozenset({"context", "ucum", "sct", "loinc"})
 MOST_WORDS = 30
-# People answer these with what ails them, and nobody watches day and night.
-THREADS = frozenset({"post-discharge", "ed-followup", "chronic-care"})
+# People answer these with what ails them, and nobody watches day and night: always, and
+# about a long illness where a question is asked or a number is to be answered.
+THREADS = frozenset({"post-discharge", "ed-followup"})
+ASKING = frozenset({"chronic-care"})
+_ASKS = re.compile(r"[?？؟]|(?<![\d/])[12](?![\d/])")
 ANSWERED = frozenset({"sms", "email"})
 EMERGENCY = "911"
 SENTENCE_VALUES = {
@@ -86,12 +89,13 @@ def _budget_faults(plan: Plan) -> Iterator[str]:
 def _thread_faults(plan: Plan, library: Library) -> Iterator[str]:
     """Find first messages of a thread that do not say what to do in an emergency."""
     messages = [item for item in plan.actions if item.kind == "message"]
-    if plan.topic not in THREADS or not messages:
+    if plan.topic not in THREADS | ASKING or not messages:
         return
     first = min(messages, key=lambda item: item.timing.offset_hours)
     for wording in library.wordings:
-        same = wording.definition == first.definition
-        if same and wording.channel in ANSWERED and EMERGENCY not in wording.text:
+        mine = wording.definition == first.definition and wording.channel in ANSWERED
+        thread = plan.topic in THREADS or _ASKS.search(wording.text)
+        if mine and thread and EMERGENCY not in wording.text:
             where = f"{plan.id}, {first.id}, {wording.channel}, {wording.language}"
             yield f"{where}: it does not say to call {EMERGENCY} in an emergency"
 

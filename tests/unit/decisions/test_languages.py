@@ -384,6 +384,25 @@ def test_check_finds_a_first_message_without_the_emergency_number() -> None:
     assert "911" not in faults_of(LIBRARY)
 
 
+@pytest.mark.parametrize(
+    ("text", "faulty"),
+    [
+        ("{{ clinic }}: a check-up is due. Call {{ phone }}. STOP", False),
+        ("{{ clinic }}: how are you? Call {{ phone }}. STOP", True),
+        ("{{ clinic }}: reply 1 if well, 2 if not. STOP", True),
+        ("{{ clinic }}: 您好吗？STOP", True),
+        ("{{ clinic }}: how are you? Not watched 24/7; emergency 911. STOP", False),
+    ],
+)
+def test_about_a_long_illness_a_message_that_asks_names_the_emergency_number(
+    text: str, faulty: bool
+) -> None:
+    wording = Wording(CHECK_IN, "sms", "en", "", text, "somebody")
+    plans = tuple(replace(plan, topic="chronic-care") for plan in LIBRARY.plans)
+    found = faults_of(replace(LIBRARY, plans=plans, wordings=(wording,)))
+    assert ("it does not say to call 911" in found) is faulty
+
+
 def test_check_finds_hard_words_and_plans_that_evade_the_limits() -> None:
     hard = Wording(
         CHECK_IN,
