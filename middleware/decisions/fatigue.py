@@ -90,10 +90,12 @@ def next_allowed(
     now: datetime,
     channel: str = "",
     counts: bool = True,
+    beside: Collection[str] = (),
 ) -> Wait | None:
     """Return None when a message may go now, else what it waits for and until when.
 
-    ``journey`` is its plan and focus; ``counts`` False exempts a topic that may be.
+    ``journey`` is its plan and focus, ``beside`` the ids of plans that share a bundle with
+    it; ``counts`` False exempts a topic that may be.
     Answers to the patient are never counted.
     """
     if topic in UNCOUNTED:
@@ -104,7 +106,7 @@ def next_allowed(
     mine = rank_of(topic, priority)
     reserved = [item for item in coming if rank_of(item.topic, item.priority) < mine]
     room = _room(counted, reserved, budget, now, channel)
-    alike = _same_topic(counted, topic, journey)
+    alike = _same_topic(counted, topic, journey, beside)
     if not _is_recent(alike, now) and _has_room(room, now):
         return None
     until = _free(room, alike, now)
@@ -115,7 +117,11 @@ def next_allowed(
         first = min(item.due_at for item in reserved)
         detail = "a more urgent message is planned"
         return Wait(until, "limit-reached", first, coming=True, detail=detail)
-    last = max((item.sent_at for item in counted), default=now)
+    return _spent(counted, until, now)
+
+
+def _spent(sent: Iterable[SentMessage], until: datetime, now: datetime) -> Wait:
+    last = max((item.sent_at for item in sent), default=now)
     detail = "as many messages as allowed went out"
     return Wait(until, "limit-reached", last, coming=False, detail=detail)
 
@@ -157,23 +163,27 @@ def _plan(name: str) -> str:
 
 
 def _same_topic(
-    sent: Iterable[SentMessage], topic: str, journey: tuple[str, str]
+    sent: Iterable[SentMessage],
+    topic: str,
+    journey: tuple[str, str],
+    beside: Collection[str],
 ) -> list[datetime]:
     """Return when this topic was spoken of, other than by a step of the same journey.
 
-    What is about one stay, visit or care plan is one journey, whichever plan spoke.
+    What is about one stay, visit or care plan is one journey, whichever plan spoke; so is
+    what one plan, or those of its bundle (``beside``), say about the whole patient.
     """
     plan, focus = _plan(journey[0]), journey[1]
-    found = []
-    for item in sent:
-        if item.topic != topic:
-            continue
-        same = item.about is not None and item.about[1] == focus
-        if same and focus.startswith("Patient/"):
-            same = item.about is not None and _plan(item.about[0]) == plan
-        if not same:
-            found.append(item.sent_at)
-    return found
+    whole = focus.startswith("Patient/")
+
+    def is_step(about: tuple[str, str, str] | None) -> bool:
+        if about is None:
+            return False
+        return _plan(about[0]) in {plan, *beside} if whole else about[1] == focus
+
+    return [
+        item.sent_at for item in sent if item.topic == topic and not is_step(item.about)
+    ]
 
 
 def _is_recent(said: Collection[datetime], moment: datetime) -> bool:

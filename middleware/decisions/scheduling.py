@@ -114,6 +114,7 @@ def _limited(
         now=case.now,
         channel=channel,
         counts=plan.counts,
+        beside=[item.id for item in case.library.bundles.get(plan.bundle, ())],
     )
     if wait is None:
         return due, READY

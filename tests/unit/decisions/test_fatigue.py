@@ -187,6 +187,10 @@ def test_same_topic_within_a_week_waits_unless_it_is_one_journey() -> None:
     assert found is not None
     assert (found.reason, found.until) == ("same-topic", said.sent_at + WEEK)
     assert wait(said, journey=("colorectal", "Patient/rosa"), **values) is None
+    bundled = wait(
+        said, journey=("breast", "Patient/rosa"), beside=("colorectal",), **values
+    )
+    assert bundled is None
     assert wait(said, topic="survey", priority=70) is None
     assert wait(
         ago(24 * 7, "preventive", visit), journey=("b", "Patient/r"), **values
