@@ -53,10 +53,12 @@ class Site:
     """What the practice decided: its name, hours, numbers and reviewers.
 
     ``window`` is (first, last) local hour of the day for messages, the last exclusive;
+    ``windows`` allows less on single weekdays (``mon`` to ``sun``).
     ``reviewers`` maps a BCP-47 language to the person who approved its wordings.
-    ``holidays`` is an ISO country or country-subdivision code. ``plans_on`` names the
-    plans that are off unless a site wants them. ``review_days`` is how often every
-    patient's whole chart is looked at; 0 looks at nobody's by itself.
+    ``holidays`` is an ISO country or country-subdivision code; only with
+    ``holiday_messages`` discretionary messages go out on its public holidays.
+    ``plans_on`` names the plans that are off unless a site wants them. ``review_days``
+    is how often every patient's whole chart is looked at; 0 looks at nobody's by itself.
     ``vaccine_schedule`` is whose vaccine schedule the site follows.
     """
 
@@ -67,9 +69,13 @@ class Site:
     window: tuple[int, int] = (9, 20)
     sunday_window: tuple[int, int] = (12, 18)
     reviewers: dict[str, str] = field(default_factory=dict)
+    windows: dict[str, tuple[int, int]] = field(default_factory=dict)
     holidays: str = "US"
+    holiday_messages: bool = False
     max_per_day: int = 1
     max_per_week: int = 3
+    max_per_year: int = 9
+    max_calls_per_year: int = 1
     organization: str | None = None
     plans_off: tuple[str, ...] = ()
     plans_on: tuple[str, ...] = ()

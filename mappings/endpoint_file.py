@@ -13,6 +13,7 @@ from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, 
 from mappings.errors import BadInputError
 
 T = TypeVar("T", BackendClient, AppClient, Site)
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TOP = frozenset(
     {"id", "name", "kind", "fhir_base", "allow_list", "profile", "backend", "app"}
     | {"site"}
@@ -99,4 +100,21 @@ def read_site(raw: dict[str, Any]) -> Site:
         raise BadInputError(
             f"[site] zone {site.zone!r} is no IANA time zone."
         ) from None
+    for name, window in site.windows.items():
+        _check_window(name, window)
     return site
+
+
+def _check_window(name: str, window: object) -> None:
+    """Raise BadInputError unless it is [first, last] of the hours of a weekday."""
+    usable = (
+        name in WEEKDAYS
+        and isinstance(window, list | tuple)
+        and len(window) == 2
+        and all(isinstance(hour, int | float) for hour in window)
+        and 0 <= window[0] <= window[1] <= 24
+    )
+    if not usable:
+        raise BadInputError(
+            f"[site] windows: {name!r} must be mon to sun with two hours from 0 to 24."
+        )

@@ -79,6 +79,8 @@ REASONS: dict[str, Reason] = _table(
     ("zone-missing", _H, "The patient's time zone is not known."),
     ("not-yet", _H, "Its planned time has not come yet."),
     ("outside-hours", _H, "It waits for the hours that the patient allows."),
+    ("hours-never-meet", _H, "No hour is allowed in every place the patient may be."),
+    ("same-topic", _H, "The patient heard about the same matter within a week."),
     ("limit-reached", _H, "The patient has had as many messages as allowed."),
     ("switched-off", _H, "A hold set by a person covers this message."),
     ("ehr-unreachable", _H, "The chart could not be read again just before sending."),
@@ -95,6 +97,7 @@ REASONS: dict[str, Reason] = _table(
     ("confidential", _H, "The patient asked to be reached in one way only."),
     ("patient-unknown", _H, "The patient of this event cannot be read."),
     ("channel-down", _H, "The channel is not taking messages right now."),
+    ("wrong-patient", _H, "The chart that was read is another patient's."),
     ("in-hospital", _H, "The patient is in hospital right now."),
     ("plan-unknown", _H, "A condition of this plan could not be evaluated."),
     ("same-day-visit", _H, "One reminder tells of all visits of that day."),
@@ -155,6 +158,19 @@ REVIVABLE = frozenset(
     }
 )
 
+# Holds that time alone ends: such a message still takes its place in the limits.
+WAITING = frozenset(
+    {
+        "not-yet",
+        "outside-hours",
+        "limit-reached",
+        "same-topic",
+        "channel-down",
+        "ehr-unreachable",
+        "facts-stale",
+    }
+)
+
 # What nobody but a person can see to: each makes a task for staff.
 NEEDS_PERSON: dict[str, str] = {
     "disposition-unknown": (
@@ -186,6 +202,15 @@ NEEDS_PERSON: dict[str, str] = {
     "wording-missing": (
         "A message was held because there is no wording in the patient's language. "
         "Reach the patient in person, with an interpreter where needed."
+    ),
+    "wrong-patient": (
+        "A message was held because the chart that was read for it is another patient's. "
+        "Look at both records; nothing is sent."
+    ),
+    "hours-never-meet": (
+        "A message was held because the patient's address, phone and hours leave no hour "
+        "that is allowed in all of their time zones. Ask where the patient lives, or "
+        "reach the patient in person."
     ),
     "disposition-other": (
         "A stay ended in a way that calls for a person. Reach the patient by phone."

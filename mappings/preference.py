@@ -136,7 +136,7 @@ class PreferenceRecord:
 
     Names and values: ``channels`` list of channel names in order, and the same for one
     topic as ``channels:<topic>`` or for what cannot wait as ``channels:urgent``;
-    ``language`` BCP-47; ``window`` [first, last] local hours; ``days`` weekdays, Monday
+    ``language`` BCP-47; ``window`` [first, last] local hours (8.5 is 08:30); ``days`` weekdays, Monday
     0; ``zone`` IANA name; ``pause`` {"until": ISO or null, "why": text} or null when
     resumed; ``max_per_week`` integer; ``matters`` {"text", "language"}; ``modality``
     how the patient likes to be seen; ``accessibility`` list of needs; ``recipients``
@@ -203,6 +203,19 @@ class AskedTask:
 
 
 @dataclass(frozen=True)
+class ComingMessage:
+    """A planned message of ours, which takes its place in the limits when it is due.
+
+    ``key`` is the nudge's; lower ``priority`` is more urgent.
+    """
+
+    key: str
+    due_at: datetime
+    topic: str
+    priority: int
+
+
+@dataclass(frozen=True)
 class Switch:
     """A hold that a person set. ``scope`` plan, topic, endpoint, channel or all."""
 
@@ -228,6 +241,7 @@ class OwnRecord:
     replaced: tuple[str, ...] = ()
     bearers: tuple[Bearer, ...] = ()
     asked: tuple[AskedTask, ...] = ()
+    coming: tuple[ComingMessage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -254,7 +268,7 @@ class EngagementProfile:
     addresses: tuple[Address, ...]
     language: Sourced[str] | None
     zones: Sourced[tuple[str, ...]] | None
-    window: Sourced[tuple[int, int]]
+    window: Sourced[tuple[float, float]]
     max_per_week: Sourced[int]
     pause: Sourced[dict[str, Any]] | None
     consents: tuple[ConsentRecord, ...]

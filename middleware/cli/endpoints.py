@@ -17,6 +17,7 @@ from middleware.cli.endpoint_check import check
 from middleware.cli.endpoint_known import get_known
 from middleware.cli.endpoint_subscriptions import remove, status, subscribe
 from middleware.cli.output import fail
+from middleware.decisions.timing import holiday_dates
 from middleware.settings import read_settings
 from middleware.storage import audit, endpoints, subscriptions
 from middleware.storage import clock as stored_clock
@@ -49,6 +50,7 @@ def add(file: Path, by: str) -> None:
         settings = read_settings()
         with open_runtime(settings) as runtime:
             now = runtime.clock.now()
+            holiday_dates(described.site.holidays, now.year)
             with runtime.database.tx() as tx:
                 _require_true_time(tx, described, movable=settings.movable_clock)
                 word = _store(tx, described, now)

@@ -26,6 +26,7 @@ PER_PATIENT = frozenset(
         "wording-missing",
         "record-inactive",
         "long-silent",
+        "hours-never-meet",
     }
 )
 URGENT = frozenset(

@@ -15,10 +15,19 @@ from mappings.plan import Condition, Library, Plan, PlanAction, Wording
 from middleware.decisions.conditions import compile_condition, mentioned
 from middleware.decisions.environment import VARIABLES
 from middleware.decisions.examples import list_unclear
+from middleware.decisions.fatigue import is_discretionary
+from middleware.decisions.reading import reading_fault
 from middleware.decisions.wording import check_wording, fill, variables
 
 BUILT_IN = frozenset({"context", "ucum", "sct", "loinc"})
 MOST_WORDS = 30
+# People answer these with what ails them, and nobody watches day and night: always, and
+# about a long illness where a question is asked or a number is to be answered.
+THREADS = frozenset({"post-discharge", "ed-followup"})
+ASKING = frozenset({"chronic-care"})
+_ASKS = re.compile(r"[?？؟]|(?<![\d/])[12](?![\d/])")
+ANSWERED = frozenset({"sms", "email"})
+EMERGENCY = "911"
 SENTENCE_VALUES = {
     "given": "Maximiliana",
     "event_day": "Nov 20",
@@ -51,6 +60,8 @@ def check_library(library: Library) -> tuple[str, ...]:
 
 
 def _plan_faults(plan: Plan, library: Library) -> Iterator[str]:
+    yield from _budget_faults(plan)
+    yield from _thread_faults(plan, library)
     mixed = {item.topic for item in library.bundles.get(plan.bundle, (plan,))}
     if len(mixed) > 1:
         yield f"{plan.id}: its bundle {plan.bundle!r} mixes topics"
@@ -69,6 +80,25 @@ def _plan_faults(plan: Plan, library: Library) -> Iterator[str]:
             yield f"{where}: there is no English wording"
         if action.timing.window_hours <= 0:
             yield f"{where}: its window is empty"
+
+
+def _budget_faults(plan: Plan) -> Iterator[str]:
+    if not plan.counts and is_discretionary(plan.topic):
+        yield f"{plan.id}: only visit and safety messages are never held by the limits"
+
+
+def _thread_faults(plan: Plan, library: Library) -> Iterator[str]:
+    """Find first messages of a thread that do not say what to do in an emergency."""
+    messages = [item for item in plan.actions if item.kind == "message"]
+    if plan.topic not in THREADS | ASKING or not messages:
+        return
+    first = min(messages, key=lambda item: item.timing.offset_hours)
+    for wording in library.wordings:
+        mine = wording.definition == first.definition and wording.channel in ANSWERED
+        thread = plan.topic in THREADS or _ASKS.search(wording.text)
+        if mine and thread and EMERGENCY not in wording.text:
+            where = f"{plan.id}, {first.id}, {wording.channel}, {wording.language}"
+            yield f"{where}: it does not say to call {EMERGENCY} in an emergency"
 
 
 def _condition_faults(
@@ -120,3 +150,6 @@ def _wording_faults(wording: Wording) -> Iterator[str]:
         values["join"] = _SAMPLE_JOIN
         faults |= dict.fromkeys(check_wording(wording, values))
     yield from (f"{where}: {fault}" for fault in faults)
+    hard = reading_fault(wording.text, wording.language)
+    if hard:
+        yield f"{where}: {hard}"

@@ -112,7 +112,7 @@ def _base(tag: str) -> str:
 
 def choose_window(
     patient: Resource, own: OwnRecord, site: Site
-) -> tuple[Sourced[tuple[int, int]], Conflicts]:
+) -> tuple[Sourced[tuple[float, float]], Conflicts]:
     """Return the hours that everybody who spoke allows; the site's where none did."""
     found = chart_window(patient)
     chart = _of_chart(found, patient) if found is not None else None
@@ -122,7 +122,9 @@ def choose_window(
     return held or Sourced(site.window, Who.SITE, "the site's hours"), conflicts
 
 
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+def _overlap(
+    one: tuple[float, float], other: tuple[float, float]
+) -> tuple[float, float]:
     first = max(one[0], other[0])
     return first, max(first, min(one[1], other[1]))
 
@@ -131,7 +133,7 @@ def _is_window(value: object) -> bool:
     return (
         isinstance(value, list | tuple)
         and len(value) == 2
-        and all(isinstance(item, int) for item in value)
+        and all(isinstance(item, int | float) for item in value)
         and 0 <= value[0] < value[1] <= 24
     )
 

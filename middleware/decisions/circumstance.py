@@ -13,7 +13,6 @@ from mappings.resource import Resource
 from middleware.decisions.conditions import Environment
 from middleware.decisions.focus import Activity
 from middleware.decisions.preference import compile_profile
-from middleware.decisions.timing import Hours, shared_days, within_legal
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,6 @@ class Case:
     def zone(self) -> str:
         """Return the zone in which days are counted and times are written."""
         return self.zones[0]
-
-    @property
-    def hours(self) -> Hours:
-        """Return when this patient may be written to."""
-        return Hours(
-            zones=self.zones,
-            window=within_legal(self.profile.window.value),
-            sunday=self.endpoint.site.sunday_window,
-            days=shared_days(self.profile.days.value if self.profile.days else None),
-        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,13 @@ class Step:
 def open_case(
     chart: Chart, own: OwnRecord, library: Library, endpoint: Endpoint, now: datetime
 ) -> Case:
-    """Compile the profile and find the zones."""
+    """Compile the profile and find the zones.
+
+    Where the patient may be in several, days and times are the site's if that is one.
+    """
     profile = compile_profile(chart, own, endpoint, now)
-    zones = profile.zones.value if profile.zones else (endpoint.site.zone,)
+    here = endpoint.site.zone
+    zones = profile.zones.value if profile.zones else (here,)
+    if here in zones:
+        zones = (here, *(zone for zone in zones if zone != here))
     return Case(chart, own, library, endpoint, now, profile, zones)

@@ -173,6 +173,12 @@ def decide_nudge(
     if found is None:
         verdict = Verdict(Outcome.CANCEL, "plan-off")
         return describe(step, verdict, nudge.due_at, nudge.expires_at)
+    if nudge.patient not in (case.profile.patient, *own.replaced):
+        other = Fact(
+            case.profile.patient, None, "Patient.id", "not the one planned for"
+        )
+        verdict = Verdict(Outcome.HOLD, "wrong-patient", (other,))
+        return describe(step, verdict, nudge.due_at, nudge.expires_at)
     return judge(step, nudge.due_at, nudge.expires_at, early=None, at_send=at_send)
 
 

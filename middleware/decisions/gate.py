@@ -21,6 +21,7 @@ from middleware.decisions.dated import GONE
 from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus, same_day_visits
+from middleware.decisions.generic import choose_definition
 from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
 from middleware.decisions.routing import Route, choose_route
@@ -70,7 +71,9 @@ def judge(
     route, words, verdict = _prepared(step)
     step = addressed(step, route)
     if verdict is None:
-        due, verdict = choose_time(step, due, expires, at_send=at_send)
+        due, verdict = choose_time(
+            step, due, expires, at_send=at_send, channel=route.channel or ""
+        )
     else:
         due = planned_time(step, due)
     return _finish(step, verdict, due, expires, route=route, words=words)
@@ -240,7 +243,9 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
         check_silence(
             step.plan, case.chart, case.own, case.library, case.now, case.zone
         ),
-        check_sensitive(case.chart, case.library, focus),
+        check_sensitive(
+            case.chart, case.library, focus, generic=step.plan.sensitive == "generic"
+        ),
         None if step.plan.topic == VISITS else check_inpatient(case.chart, focus),
     )
 
@@ -286,6 +291,5 @@ def _words(step: Step, route: Route, language: str) -> Words:
     if visit.get("resourceType") == "Appointment":
         others = same_day_visits(case.chart, visit, case.zone)
         values |= visit_words(visit, others, language, case.zone)
-    return write_words(
-        case.library, step.action.definition, str(route.channel), language, values
-    )
+    definition = choose_definition(step, route, language)
+    return write_words(case.library, definition, str(route.channel), language, values)

@@ -6,8 +6,13 @@ comes first; a text message says how to stop.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
+from collections.abc import Collection, Iterator
+
+from mappings.revealing import revealing_words
+from middleware.decisions.languages import without_marks
 
 GSM_BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
@@ -18,95 +23,35 @@ MAX_SEGMENTS = 2
 _PLACEHOLDER = re.compile(
     r"\{\{|\}\}|\{%|\$\{|\[[A-Z_ ]{3,}\]|\b(?:None|null|undefined)\b"
 )
-_STOP = re.compile(r"\bSTOP\b")
+_STOP = re.compile(r"(?<![A-Za-z])STOP(?![A-Za-z])")
 
-# Beginnings of words, English and Spanish, without accents and in lower case.
-REVEALING = [
-    "abort",
-    "cancer",
-    "carcino",
-    "chemo",
-    "tumor",
-    "oncolog",
-    "cardiolog",
-    "psychiatr",
-    "psiquiatr",
-    "psycholog",
-    "psicolog",
-    "hiv",
-    "vih",
-    "sida",
-    "diabet",
-    "insulin",
-    "metformin",
-    "asthma",
-    "asma",
-    "copd",
-    "stroke",
-    "hypertens",
-    "hipertens",
-    "depress",
-    "depres",
-    "anxiety",
-    "ansiedad",
-    "bipolar",
-    "schizo",
-    "esquizo",
-    "suicid",
-    "overdos",
-    "sobredosis",
-    "addict",
-    "adicc",
-    "opioid",
-    "alcohol",
-    "pregnan",
-    "embaraz",
-    "miscarr",
-    "obstet",
-    "gynecolog",
-    "ginecolog",
-    "fertility",
-    "colonosc",
-    "mammo",
-    "mamogr",
-    "biops",
-    "dialys",
-    "dialis",
-    "nephrol",
-    "nefrol",
-    "neurolog",
-    "dermatolog",
-    "urolog",
-    "gastroent",
-    "rheumat",
-    "reumat",
-    "hepat",
-    "syphil",
-    "sifilis",
-    "gonorr",
-    "chlamyd",
-    "clamid",
-    "herpes",
-    "std",
-    "methadon",
-    "metadona",
-    "buprenorph",
-    "statin",
-    "estatina",
-    "antibiot",
-    "hospice",
-    "dementia",
-    "demencia",
-    "alzheim",
-    "parkinson",
-    "epileps",
-    "surgery",
-    "cirug",
-    "vaccine",
-    "vacuna",
-    "detox",
-]
-_REVEALING = re.compile(r"\b(?:" + "|".join(REVEALING) + r")", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?://|\b[\w-]+(?:\.[\w-]+)+/)[^\s\u200e\u200f]*", re.ASCII)
+_ACCENTED = frozenset({"vi"})
+# What may stand before a word in Arabic and is written with it.
+_CLITICS = "(?:[وفبلك]|ال|وال|بال|فال|كال|لل|ولل)?"
+
+
+@functools.cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return the patterns for the text without accents and for the text as it is."""
+    plain: list[str] = []
+    whole: list[str] = []
+    for language, words in revealing_words().items():
+        if language.startswith("zh"):
+            whole += [re.escape(word.casefold()) for word in words]
+        elif language in _ACCENTED:
+            whole += [rf"\b{re.escape(word.casefold())}" for word in words]
+        else:
+            before = rf"\b{_CLITICS}" if language == "ar" else r"\b"
+            plain += [before + re.escape(_plain(word).casefold()) for word in words]
+    return re.compile("|".join(plain)), re.compile("|".join(whole))
+
+
+def is_revealing(text: str) -> bool:
+    """Tell whether a word may reveal a diagnosis, medicine, test, result or specialty."""
+    plain, whole = _patterns()
+    accented = unicodedata.normalize("NFC", text).casefold()
+    return bool(plain.search(_plain(text).casefold()) or whole.search(accented))
 
 
 def is_gsm(text: str) -> bool:
@@ -144,11 +89,13 @@ def find_faults(
     channel: str,
     clinic: str,
     subject: str = "",
+    links: Collection[str] = (),
     max_segments: int = MAX_SEGMENTS,
 ) -> tuple[str, ...]:
     """Return what is wrong with a finished text; empty when it may go.
 
-    The faults name the kind of fault and never quote the text.
+    It may have no link but ``links``. The faults name the kind of fault and
+    never quote the text.
     """
     whole = f"{subject}\n{text}"
     faults: list[str] = []
@@ -156,18 +103,27 @@ def find_faults(
         faults.append("the text is empty")
     if _PLACEHOLDER.search(whole):
         faults.append("a placeholder was not filled")
-    if _REVEALING.search(_plain(whole)):
+    if is_revealing(whole):
         faults.append("a word may reveal a diagnosis, medicine, test or specialty")
+    faults.extend(_link_faults(without_marks(whole), links, channel))
     if channel == "email":
         if not clinic or clinic not in whole:
             faults.append("the sender is not named")
-    elif not clinic or not text.startswith(clinic):
+    elif not clinic or not without_marks(text).startswith(clinic):
         faults.append("the sender does not come first")
     if channel in ("sms", "email") and not _STOP.search(text):
         faults.append("it does not say how to stop")
     if channel == "sms" and count_segments(text) > max_segments:
         faults.append(f"it needs more than {max_segments} segments")
     return tuple(faults)
+
+
+def _link_faults(whole: str, links: Collection[str], channel: str) -> Iterator[str]:
+    found = [item.rstrip(".,;:!?)،。") for item in _LINK.findall(whole)]
+    if any(item not in links for item in found):
+        yield "it has a link that was not given for it"
+    if channel == "sms" and len(found) > 1:
+        yield "it has more than one link"
 
 
 def _plain(text: str) -> str:

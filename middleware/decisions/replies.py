@@ -1,4 +1,4 @@
-"""What a reply means, in English and Spanish; when in doubt, a person looks.
+"""What a reply means, in five languages; when in doubt, a person looks.
 
 The words only ever raise the urgency: a STOP inside a message about symptoms is both.
 """
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mappings.endpoint import Site
+from middleware.decisions.fixed_texts import fixed_text
+from middleware.decisions.reply_words import other_intents
 
 
 class Intent(StrEnum):
@@ -66,7 +68,9 @@ _STOP_INSIDE = re.compile(
     r"no (?:me )?(?:envien?|escriban?|manden?|llamen?) mas|no mas mensajes|"
     r"darme de baja|dejen? de (?:escribir|enviar|mandar)\w*)\b"
 )
-_STOP_CAPITALS = re.compile(r"\b(?:STOP|STOPALL|UNSUBSCRIBE|OPTOUT|ALTO|PARAR)\b")
+_STOP_CAPITALS = re.compile(
+    r"(?<![A-Za-z])(?:STOP|STOPALL|UNSUBSCRIBE|OPTOUT|ALTO|PARAR)(?![A-Za-z])"
+)
 _START = re.compile(r"^(?:start|unstop|resume|subscribe|yes start|reanudar|empezar)$")
 _HELP = re.compile(r"^(?:help|info|ayuda|informacion)$")
 _CONFIRM = re.compile(r"^(?:1|c|yes|y|ok|okay|confirm|confirmed|si|confirmo|vale)$")
@@ -116,8 +120,10 @@ def classify_reply(text: str) -> Reply:
     ):
         if pattern.search(plain):
             found.add(intent)
+    found |= {Intent(name) for name in other_intents(text)}
     if _STOP.search(plain) or _STOP_INSIDE.search(plain) or _STOP_CAPITALS.search(text):
         found.add(Intent.STOP)
+    if Intent.STOP in found:
         found.discard(Intent.START)
     if not found:
         found.add(Intent.OTHER)
@@ -135,52 +141,23 @@ def _urgency(found: set[Intent]) -> str:
 def _plain(text: str) -> str:
     """Lower case, without accents or punctuation, single spaces."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(item for item in decomposed if not unicodedata.combining(item))
+    kept = "".join(
+        str(unicodedata.decimal(item, item))
+        for item in decomposed
+        if not unicodedata.combining(item)
+    )
     kept = kept.replace("’", "").replace("'", "")
     return " ".join(re.sub(r"[^\w]+", " ", kept).split())
 
 
-_TEXTS: dict[str, dict[str, str]] = {
-    "en": {
-        "stop": "{clinic}: you will get no more of these messages. Reply START to "
-        "resume, or call {phone} to choose only some.",
-        "start": "{clinic}: you will get our messages again. Reply STOP to end, HELP "
-        "for help.",
-        "help": "{clinic}: visit and follow-up messages. Call {phone}. In an emergency "
-        "call 911. Reply STOP to end.",
-        "urgent": "{clinic}: if this may be an emergency call 911 now. For thoughts of "
-        "suicide call or text 988. Not monitored 24/7. Our team is told; or call "
-        "{phone}.",
-        "noted": "{clinic}: thank you, our team will see this. Not monitored 24/7. In "
-        "an emergency call 911; crisis: 988. Questions: {phone}.",
-        "wrong": "Sorry about that. We will stop messages to this number. Not monitored "
-        "24/7. In an emergency call 911; crisis: 988.",
-    },
-    "es": {
-        "stop": "{clinic}: no le enviaremos estos mensajes. Responda START para volver "
-        "a recibirlos o llame al {phone} para elegir solo algunos.",
-        "start": "{clinic}: le volveremos a escribir. Responda STOP para terminar, "
-        "AYUDA para ayuda.",
-        "help": "{clinic}: mensajes de citas y seguimiento. Llame al {phone}. En una "
-        "emergencia llame al 911. Responda STOP para terminar.",
-        "urgent": "{clinic}: si puede ser una emergencia llame ya al 911. Si piensa en "
-        "suicidarse llame al 988. No atendemos 24/7. Nuestro equipo ya lo sabe; o llame "
-        "al {phone}.",
-        "noted": "{clinic}: gracias, nuestro equipo lo va a leer. No atendemos 24/7. En una "
-        "emergencia llame al 911; crisis: 988. Dudas: {phone}.",
-        "wrong": "Disculpe. No escribiremos a este teléfono. No atendemos 24/7. En una "
-        "emergencia llame al 911; crisis: 988.",
-    },
-}
-
-
 def reply_text(reply: Reply, site: Site, language: str) -> str | None:
-    """Return the one fixed answer to a reply, in its language or else in English.
+    """Return the one fixed answer to a reply, in its language where that is reviewed.
+
+    Where nobody reviewed it, it is in English: silence would be worse.
 
     After a STOP it is the single confirmation, unless symptoms come with it: then the
     emergency text is the answer. A wrong number is told nothing about the patient.
     """
-    texts = _TEXTS.get(language.split("-", maxsplit=1)[0].lower(), _TEXTS["en"])
     intents = reply.intents
     if Intent.SYMPTOM in intents or Intent.DEATH in intents:
         name = "urgent" if Intent.SYMPTOM in intents else "noted"
@@ -194,4 +171,4 @@ def reply_text(reply: Reply, site: Site, language: str) -> str | None:
         name = "help"
     else:
         name = "noted"
-    return texts[name].format(clinic=site.name, phone=site.phone)
+    return fixed_text(name, site, language)

@@ -52,6 +52,10 @@ SENSITIVE_SETS = (
     "sensitive-pregnancy-loss",
     "sensitive-sexual-health",
 )
+STAFF_ONLY_SETS = ("sensitive-substance-use",)
+STAFF_ONLY_LABELS = frozenset(
+    {"SUD", "ETH", "ETHUD", "OPIOIDUD", "SDV", "VIO", "VIOLENCE", "DVD", "IPV", "V"}
+)
 REASON_PATHS = (
     "reasonCode",
     "reason",
@@ -215,19 +219,33 @@ def check_minor(
     return Verdict(Outcome.HOLD, reason, (fact(chart.patient, "birthDate"),))
 
 
-def check_sensitive(chart: Chart, library: Library, focus: Resource) -> Verdict | None:
-    """Return the hold when a label or a reason of the focus is sensitive."""
-    labels = library.value_sets.get("sensitive-labels", frozenset())
+def check_sensitive(
+    chart: Chart, library: Library, focus: Resource, *, generic: bool = False
+) -> Verdict | None:
+    """Return the hold when a label or a reason of the focus is sensitive.
+
+    With ``generic`` words that reveal nothing would be sent: then only what the law, or
+    the danger of being found out, leaves to people holds (42 CFR part 2, violence).
+    """
     for resource in (focus, chart.patient):
-        if has_member(labels, codings_of(values_at(resource, "meta.security"))):
+        if _is_labelled(resource, library, generic=generic):
             return _hold("sensitive", fact(resource, "meta.security", "labelled"))
+    sets = STAFF_ONLY_SETS if generic else SENSITIVE_SETS
     for resource, path, codings in _reasons(chart, focus):
-        for name in SENSITIVE_SETS:
+        for name in sets:
             if has_member(library.value_sets.get(name, frozenset()), codings):
                 return _hold("sensitive", fact(resource, path, "sensitive"))
-        if has_member(labels, codings_of(values_at(resource, "meta.security"))):
+        if _is_labelled(resource, library, generic=generic):
             return _hold("sensitive", fact(resource, "meta.security", "labelled"))
     return None
+
+
+def _is_labelled(resource: Resource, library: Library, *, generic: bool) -> bool:
+    labels = library.value_sets.get("sensitive-labels", frozenset())
+    found = codings_of(values_at(resource, "meta.security"))
+    if generic:
+        found = tuple(item for item in found if item[1] in STAFF_ONLY_LABELS)
+    return has_member(labels, found) is not None
 
 
 def _reasons(

@@ -1,49 +1,63 @@
 """When: permitted hours in every candidate zone, business days, due instants.
 
-Instants are aware and in UTC; hours are local hours of the day, the last exclusive.
+Instants are aware and in UTC; hours are local hours of the day (8.5 is 08:30), the last
+exclusive.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import holidays as public_holidays
 
+from mappings.endpoint import Site
 from mappings.errors import ConfigurationError
 from mappings.plan import Timing
 
+Window = tuple[float, float]
+
+# Three weeks: the two free days of one week's end may be holidays twice in a row.
+SEARCH_DAYS = 22
 SUNDAY = 6
-SEARCH_DAYS = 9
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_DAY = frozenset(range(7))
 CLOSE_OF_BUSINESS = time(17)
 ACTIVITY_TIME = time(10)
 LEGAL_HOURS = (8, 21)
+SHUT: Window = (0, 0)
 
 
 @dataclass(frozen=True)
 class Hours:
     """When a patient may be written to: in all of ``zones`` at once.
 
-    ``window`` and ``sunday`` are (first, last) hours; ``days`` weekdays, Monday 0.
+    ``window`` is (first, last); ``narrower`` holds what the site allows on a weekday
+    (Monday 0) where that is less; ``days`` are the weekdays that the patient allows. On
+    the public holidays of ``holidays`` (a place, "" none) there are no hours.
     """
 
     zones: tuple[str, ...]
-    window: tuple[int, int]
-    sunday: tuple[int, int]
+    window: Window
+    narrower: Mapping[int, Window] = field(default_factory=dict)
     days: frozenset[int] = EVERY_DAY
+    holidays: str = ""
 
-    def on(self, weekday: int) -> tuple[int, int]:
-        """Return the hours of a weekday; first = last means none."""
+    def on(self, day: date) -> Window:
+        """Return the hours of a local day; first = last means none."""
+        weekday = day.weekday()
         if weekday not in self.days:
-            return 0, 0
+            return SHUT
+        if self.holidays and day in holiday_dates(self.holidays, day.year):
+            return SHUT
         first, last = self.window
-        if weekday == SUNDAY:
-            first, last = max(first, self.sunday[0]), min(last, self.sunday[1])
+        if weekday in self.narrower:
+            low, high = self.narrower[weekday]
+            first, last = max(first, low), min(last, high)
         return first, max(first, last)
 
 
@@ -54,12 +68,12 @@ def is_open(moment: datetime, hours: Hours) -> bool:
 
 def _open_in(moment: datetime, hours: Hours, zone: str) -> bool:
     local = moment.astimezone(ZoneInfo(zone))
-    first, last = hours.on(local.weekday())
-    return first <= local.hour < last
+    first, last = hours.on(local.date())
+    return round(first * 60) <= local.hour * 60 + local.minute < round(last * 60)
 
 
 def next_open(moment: datetime, hours: Hours) -> datetime | None:
-    """Return the first permitted instant at or after ``moment``; None if none in 8 days.
+    """Return the first permitted instant at or after ``moment``; None if in 3 weeks none.
 
     An opening of all zones together is always the opening of one of them.
     """
@@ -75,14 +89,44 @@ def _openings(moment: datetime, hours: Hours) -> Iterator[datetime]:
         start = moment.astimezone(info).date()
         for ahead in range(SEARCH_DAYS):
             day = start + timedelta(days=ahead)
-            first, last = hours.on(day.weekday())
-            if first >= last:
-                continue
-            for fold in (0, 1):
-                local = datetime.combine(day, time(first, fold=fold), info)
-                opening = local.astimezone(UTC)
-                if opening >= moment:
-                    yield opening
+            first, last = hours.on(day)
+            if first < last:
+                found = _local_instants(day, first, info)
+                yield from (item for item in found if item >= moment)
+
+
+def _local_instants(day: date, hour: float, info: ZoneInfo) -> Iterator[datetime]:
+    """Yield when the clock shows an hour: once, twice, or where it jumps past it."""
+    whole, minutes = divmod(round(hour * 60), 60)
+    shown = time(whole, minutes)
+    one, other = (
+        datetime.combine(day, shown.replace(fold=fold), info).astimezone(UTC)
+        for fold in (0, 1)
+    )
+    yield from (one, other)
+    if other < one:
+        yield _jump(other, one, info)
+
+
+def _jump(before: datetime, after: datetime, info: ZoneInfo) -> datetime:
+    """Return the instant between two at which the clock goes forward."""
+    offset = after.astimezone(info).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        middle = middle.replace(microsecond=0)
+        if middle.astimezone(info).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+def never_meet(hours: Hours) -> bool:
+    """Tell whether no hour of an ordinary week is allowed in every zone at once."""
+    # A week without a change of clocks; what daylight saving adds is no hour to rely on.
+    monday = datetime(2026, 1, 12, tzinfo=UTC)
+    whole = Hours(hours.zones, hours.window, hours.narrower, hours.days)
+    return next_open(monday, whole) is None
 
 
 def start_of_next_day(moment: datetime, zone: str) -> datetime:
@@ -173,10 +217,19 @@ def due_instant(
     return local.astimezone(UTC) + rest
 
 
-def within_legal(window: tuple[int, int]) -> tuple[int, int]:
+def within_legal(window: Window) -> Window:
     """Return the part of a window that lies between 8 and 21 o'clock."""
     first, last = max(window[0], LEGAL_HOURS[0]), min(window[1], LEGAL_HOURS[1])
     return first, max(first, last)
+
+
+def site_windows(site: Site) -> dict[int, Window]:
+    """Return the hours of the weekdays (Monday 0) on which a site allows less."""
+    found: dict[int, Window] = {SUNDAY: site.sunday_window}
+    for name, window in site.windows.items():
+        if name in WEEKDAYS:
+            found[WEEKDAYS.index(name)] = (window[0], window[1])
+    return found
 
 
 def shared_days(days: Collection[int] | None) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ UK_PREFERENCE = (
     "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-ContactPreference"
 )
 DAYS = {"mon": 0, "tue": 1, "wed": 2, "thu": 3, "fri": 4, "sat": 5, "sun": 6}
-UNITS = {"h": 1.0, "min": 1 / 60}
+UNITS = {"h": 60.0, "min": 1.0}
+DAY = 24 * 60
 
 
 def _repeats(patient: Resource) -> list[dict[str, Any]]:
@@ -38,19 +40,35 @@ def _repeats(patient: Resource) -> list[dict[str, Any]]:
     return found
 
 
-def chart_window(patient: Resource) -> tuple[int, int] | None:
-    """Return (first, last) hours from Timing.repeat timeOfDay and duration."""
+def chart_window(patient: Resource) -> tuple[float, float] | None:
+    """Return (first, last) hours from Timing.repeat timeOfDay and duration.
+
+    Whole minutes count (8.5 is 08:30); what is less than a minute makes it narrower.
+    """
     for repeat in _repeats(patient):
         times = list_of(repeat.get("timeOfDay"))
         length, unit = repeat.get("duration"), repeat.get("durationUnit")
         if not times or not isinstance(length, int | float) or unit not in UNITS:
             continue
-        hour, _, rest = str(times[0]).partition(":")
-        first = int(hour) + (1 if rest.strip("0:") else 0)
-        last = int(int(hour) + length * UNITS[str(unit)])
+        start = _minutes(str(times[0]))
+        first, last = math.ceil(start), math.floor(start + length * UNITS[str(unit)])
         if 0 <= first < last:
-            return first, min(last, 24)
+            return _hours(first), _hours(min(last, DAY))
     return None
+
+
+def _hours(minutes: int) -> float:
+    return minutes / 60 if minutes % 60 else minutes // 60
+
+
+def _minutes(text: str) -> float:
+    """Read ``hh:mm:ss`` as minutes of the day; -1 when it is no time."""
+    parts = text.split(":")
+    if not all(part.isdecimal() for part in parts[:2]) or len(parts) > 3:
+        return -1
+    hour, minute = int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
+    seconds = parts[2].strip("0.") if len(parts) > 2 else ""
+    return hour * 60 + minute + (0.5 if seconds else 0)
 
 
 def chart_days(patient: Resource, now: datetime) -> tuple[int, ...]:

@@ -6,14 +6,12 @@ fixed handful of variables: nothing from the chart's free text ever gets in.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from jinja2 import StrictUndefined, Template, TemplateError
@@ -22,12 +20,21 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mappings.endpoint import Site
 from mappings.instants import find_instant
-from mappings.plan import Library, Wording
+from mappings.plan import NS, Library, Wording
 from mappings.resource import Resource
 from mappings.visit import join_link
+from middleware.decisions.languages import (
+    MARK,
+    is_right_to_left,
+    keep_left_to_right,
+    language_tags,
+    locale_of,
+)
 from middleware.decisions.linting import find_faults, fold_to_gsm, is_gsm
 
 _MARKS = str.maketrans("{}<>%$[]", " " * 8)
+# What is said where the matter itself, or the patient's name, may not be.
+GENERIC = f"{NS}/ActivityDefinition/generic-message"
 VARIABLES = (
     "given",
     "clinic",
@@ -62,16 +69,26 @@ def choose_wording(
     library: Library, definition: str, channel: str, language: str
 ) -> Wording | None:
     """Return the wording in exactly this language, else in its base; never another."""
-    tag = language.lower()
-    for wanted in (tag, tag.split("-")[0]):
+    for wanted in language_tags(language):
         for wording in library.wordings:
             if (
                 wording.definition == definition
                 and wording.channel == channel
-                and wording.language.lower() == wanted
+                and wording.language.lower() == wanted.lower()
             ):
                 return wording
     return None
+
+
+def names_patient(
+    library: Library, definition: str, channel: str, language: str
+) -> bool:
+    """Tell whether the wording that would be used says the patient's name."""
+    wording = choose_wording(library, definition, channel, language)
+    if wording is None:
+        return False
+    source = f"{wording.subject}\n{wording.text}"
+    return "given" in asked_for(source)
 
 
 def write_words(
@@ -122,8 +139,14 @@ def _fill(wording: Wording, values: Mapping[str, str], channel: str) -> Words:
             reason="wording-refused",
             faults=(f"it could not be filled in ({type(error).__name__})",),
         )
+    if is_right_to_left(wording.language):
+        text = MARK + text
     faults = find_faults(
-        text, channel=channel, clinic=values.get("clinic", ""), subject=subject
+        text,
+        channel=channel,
+        clinic=values.get("clinic", ""),
+        subject=subject,
+        links=frozenset(values.values()),
     )
     return Words(
         subject=" ".join(subject.split()),
@@ -171,7 +194,7 @@ def variables(
     values = {
         "given": plain_name(given),
         "clinic": site.name,
-        "phone": site.phone,
+        "phone": keep_left_to_right(site.phone, language),
         "link": site.booking_url,
         "day": "",
         "time": "",
@@ -194,7 +217,7 @@ def visit_words(
     starts = (find_instant(item.get("start")) for item in (visit, *same_day))
     local = sorted(item.astimezone(ZoneInfo(zone)) for item in starts if item)
     times = [time_words(item, language) for item in local]
-    listed = str(format_list(times, locale=_locale(language))) if times else ""
+    listed = str(format_list(times, locale=locale_of(language))) if times else ""
     return {"times": listed, "join": join_link(visit)}
 
 
@@ -213,21 +236,10 @@ def plain_words(text: object) -> str:
     return " ".join("".join(kept).translate(_MARKS).split())[:120]
 
 
-@functools.lru_cache(maxsize=64)
-def _locale(language: str) -> Locale:
-    found = Locale("en")
-    for tag in (language.split("-", maxsplit=1)[0], language.replace("-", "_")):
-        with contextlib.suppress(UnknownLocaleError, ValueError):
-            found = Locale.parse(tag)
-    # In the United States both languages write the 12-hour clock.
-    american = found.territory is None and found.language in ("en", "es")
-    return Locale.parse(f"{found.language}_US") if american else found
-
-
 @functools.lru_cache(maxsize=1024)
 def day_words(day: date, language: str) -> str:
     """Return a day with its weekday, e.g. ``Tue, Nov 24`` or ``mar, 24 nov``."""
-    return str(format_skeleton("MMMEd", _midday(day), locale=_locale(language)))
+    return str(format_skeleton("MMMEd", _midday(day), locale=locale_of(language)))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -238,7 +250,7 @@ def short_day(day: date) -> str:
 
 def time_words(local: datetime, language: str) -> str:
     """Return a time of day with an ordinary space, e.g. ``9:30 AM``."""
-    shown = str(format_time(local.time(), "short", locale=_locale(language)))
+    shown = str(format_time(local.time(), "short", locale=locale_of(language)))
     return " ".join(shown.replace("\u202f", " ").replace("\xa0", " ").split())
 
 

@@ -10,67 +10,10 @@ from phonenumbers import timezone as phone_zones
 
 from mappings.preference import Address
 from mappings.resource import Resource, extension_value, list_of
+from middleware.decisions.places import zones_of_place
 
 TIMEZONE = "http://hl7.org/fhir/StructureDefinition/timezone"
 MOST_PHONE_ZONES = 4
-
-# States and territories that lie in one zone; the others are left to other sources.
-STATE_ZONES: dict[str, str] = {
-    "CT": "America/New_York",
-    "DC": "America/New_York",
-    "DE": "America/New_York",
-    "GA": "America/New_York",
-    "MA": "America/New_York",
-    "MD": "America/New_York",
-    "ME": "America/New_York",
-    "NC": "America/New_York",
-    "NH": "America/New_York",
-    "NJ": "America/New_York",
-    "NY": "America/New_York",
-    "OH": "America/New_York",
-    "PA": "America/New_York",
-    "RI": "America/New_York",
-    "SC": "America/New_York",
-    "VA": "America/New_York",
-    "VT": "America/New_York",
-    "WV": "America/New_York",
-    "AL": "America/Chicago",
-    "AR": "America/Chicago",
-    "IA": "America/Chicago",
-    "IL": "America/Chicago",
-    "LA": "America/Chicago",
-    "MN": "America/Chicago",
-    "MO": "America/Chicago",
-    "MS": "America/Chicago",
-    "OK": "America/Chicago",
-    "WI": "America/Chicago",
-    "CO": "America/Denver",
-    "MT": "America/Denver",
-    "NM": "America/Denver",
-    "UT": "America/Denver",
-    "WY": "America/Denver",
-    "CA": "America/Los_Angeles",
-    "WA": "America/Los_Angeles",
-    "HI": "Pacific/Honolulu",
-    "PR": "America/Puerto_Rico",
-    "VI": "America/St_Thomas",
-    "GU": "Pacific/Guam",
-    "AS": "Pacific/Pago_Pago",
-}
-STATE_NAMES = {
-    "CALIFORNIA": "CA",
-    "ILLINOIS": "IL",
-    "MASSACHUSETTS": "MA",
-    "NEW YORK": "NY",
-    "OHIO": "OH",
-    "PENNSYLVANIA": "PA",
-    "WASHINGTON": "WA",
-    "GEORGIA": "GA",
-    "VIRGINIA": "VA",
-    "NEW JERSEY": "NJ",
-    "COLORADO": "CO",
-    "NORTH CAROLINA": "NC",
-}
 
 
 def is_zone(name: object) -> bool:
@@ -93,10 +36,8 @@ def candidate_zones(
         if not isinstance(address, dict) or address.get("use") == "old":
             continue
         stated = extension_value(address, TIMEZONE)
-        state = str(address.get("state") or "").strip().upper()
-        zone = stated or STATE_ZONES.get(STATE_NAMES.get(state, state))
-        if zone and is_zone(zone):
-            found.append((str(zone), f"Patient.address[{index}]"))
+        zones = (str(stated),) if is_zone(stated) else zones_of_place(address)
+        found.extend((zone, f"Patient.address[{index}]") for zone in zones)
     stated = extension_value(patient, TIMEZONE)
     if stated and is_zone(stated):
         found.append((str(stated), "Patient.extension[timezone]"))

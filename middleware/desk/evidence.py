@@ -26,6 +26,10 @@ def write_facts(view: View, facts: Sequence[Fact]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_line(view, item) for item in facts))
 
 
+def _is_hour(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal()
+
+
 def _line(view: View, fact: Fact) -> str:
     path, value = fact.path, fact.value
     kind = fact.reference.partition("/")[0]
@@ -51,8 +55,8 @@ def _line(view: View, fact: Fact) -> str:
         return "No death is recorded" if alive else "A death is recorded"
     if path == "window":
         first, _, last = value.strip("[]()").partition(", ")
-        if first.isdecimal() and last.isdecimal():
-            hours = f"{write_hour(int(first))} to {write_hour(int(last))}"
+        if _is_hour(first) and _is_hour(last):
+            hours = f"{write_hour(float(first))} to {write_hour(float(last))}"
             return f"Allowed hours: {hours}"
     if "address" in path and "/" in value:
         return f"Lives in the {zone_name(value, view.now)} time zone"

@@ -57,13 +57,15 @@ def write_time(instant: datetime) -> str:
     return f"{instant.hour % 12 or 12}:{instant:%M} {instant:%p}"
 
 
-def write_hour(hour: int) -> str:
-    """Write a full hour of the day, 0 to 24: ``9 AM``, ``noon``, ``midnight``."""
+def write_hour(hour: float) -> str:
+    """Write an hour of the day, 0 to 24: ``9 AM``, ``8:30 AM``, ``noon``, ``midnight``."""
     if hour in (0, 24):
         return "midnight"
     if hour == 12:
         return "noon"
-    return f"{hour % 12 or 12} {'AM' if hour < 12 else 'PM'}"
+    whole, minutes = divmod(round(hour * 60), 60)
+    past = f":{minutes:02}" if minutes else ""
+    return f"{whole % 12 or 12}{past} {'AM' if whole < 12 else 'PM'}"
 
 
 def write_instant(instant: datetime, zone: tzinfo) -> Instant:

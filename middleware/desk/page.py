@@ -50,6 +50,8 @@ PASSED = "Every check passes as of now."
 HELD = {
     "paused": "messages are paused",
     "limit-reached": "this week is full",
+    "same-topic": "heard about it this week",
+    "hours-never-meet": "no hour suits every time zone",
     "outside-hours": "waits for allowed hours",
     "no-consent": "no permission recorded",
     "opted-out": "the answer was no",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from middleware.decisions.consent import FREE_CHANNELS, Permission
+from middleware.decisions.timing import site_windows
 from middleware.desk.formats import (
     CHANNELS,
     language_name,
@@ -25,7 +26,6 @@ from middleware.desk.reaching import (
 from middleware.desk.values import ChannelRow, Hours, Setting, Tag, TopicRow
 from middleware.desk.views import View
 
-SUNDAY = 6
 DAYS = (
     "Monday",
     "Tuesday",
@@ -54,7 +54,7 @@ def write_hours(view: View, due: datetime | None) -> Hours:
     said = view.profile.window
     first, last = said.value
     local = due.astimezone(view.zone) if due else None
-    sunday, never = _exceptions(view)
+    less, never = _exceptions(view)
     source = write_source(view, said.who, said.how, said.by, said.when)
     return Hours(
         text=f"{write_hour(first)} to {write_hour(last)}{never}",
@@ -64,28 +64,28 @@ def write_hours(view: View, due: datetime | None) -> Hours:
         last_text=write_hour(last),
         next_hour=local.hour + local.minute / 60 if local else None,
         next_text=f"Next: {local:%a} {_short(local)}" if local else "",
-        source=f"{source}. {sunday}" if sunday else source,
+        source=f"{source}. {less}" if less else source,
     )
 
 
 def _exceptions(view: View) -> tuple[str, str]:
-    """Return what differs on Sundays, and on which days nothing is sent."""
+    """Return on which days it is less, and on which nothing is sent."""
     first, last = view.profile.window.value
-    low, high = view.endpoint.site.sunday_window
-    start, end = max(first, low), min(last, high)
     days = view.profile.days
     allowed = set(range(7) if days is None else days.value)
-    if start >= end:
-        allowed -= {SUNDAY}
-    sunday = ""
-    if SUNDAY in allowed and (start, end) != (first, last):
-        sunday = f"Sundays {write_hour(start)} to {write_hour(end)}."
+    less: list[str] = []
+    for day, (low, high) in sorted(site_windows(view.endpoint.site).items()):
+        start, end = max(first, low), min(last, high)
+        if start >= end:
+            allowed -= {day}
+        elif day in allowed and (start, end) != (first, last):
+            less.append(f"{DAYS[day]}s {write_hour(start)} to {write_hour(end)}.")
     closed = [DAYS[day] for day in range(7) if day not in allowed]
     if not closed:
-        return sunday, ""
+        return " ".join(less), ""
     if len(closed) < 3:
-        return sunday, f", never {' or '.join(closed)}"
-    return sunday, f", only {', '.join(DAYS[day] for day in sorted(allowed))}"
+        return " ".join(less), f", never {' or '.join(closed)}"
+    return " ".join(less), f", only {', '.join(DAYS[day] for day in sorted(allowed))}"
 
 
 def write_language(view: View) -> Setting:

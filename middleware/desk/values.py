@@ -148,8 +148,8 @@ class Hours:
     """The allowed hours; ``ranges`` are (first, last) local hours of the day."""
 
     text: str
-    first: int
-    last: int
+    first: float
+    last: float
     first_text: str
     last_text: str
     next_hour: float | None

@@ -167,7 +167,7 @@ def _look(
         at_send=True,
     )
     sends = planned.verdict.outcome is Outcome.SEND
-    limited = foreseen.verdict.reason == "limit-reached"
+    limited = foreseen.verdict.reason in ("limit-reached", "same-topic")
     return foreseen if sends and limited else planned
 
 

@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mappings.nudge import WAITING
 from mappings.preference import (
     AskedTask,
     Bearer,
+    ComingMessage,
     ConsentRecord,
     OwnRecord,
     PreferenceRecord,
@@ -113,6 +115,7 @@ class _Rows:
     asked: Sequence[Row]
     bad: Collection[Address]
     told: Sequence[tuple[str, SentMessage]]
+    coming: Sequence[Row]
     switches: tuple[Switch, ...]
     unchecked: bool
     bearers: Sequence[tuple[str, Bearer]]
@@ -128,6 +131,7 @@ def _read_rows(tx: Tx, asked: _Asked, since: datetime) -> _Rows:
         asking = tx.execute(_WAITING, values)
         returned = tx.execute(_BAD, values)
         tasked = tx.execute(_ASKED, {**values, "since": since})
+        ahead = tx.execute(_COMING, {**values, "waiting": sorted(WAITING)})
         told = list_sent(tx, asked.endpoint_id, asked.records, since)
     points = {item for group in asked.addresses.values() for item in group}
     return _Rows(
@@ -137,6 +141,7 @@ def _read_rows(tx: Tx, asked: _Asked, since: datetime) -> _Rows:
         asked=tasked.fetchall(),
         bad={(row["system"], row["value"]) for row in returned},
         told=told,
+        coming=ahead.fetchall(),
         switches=tuple(Switch(**row) for row in switched),
         unchecked=read_mark(tx, RESTORE_UNCHECKED) is not None,
         bearers=list_bearers(tx, points) if points else [],
@@ -154,6 +159,7 @@ def _own_of(rows: _Rows, asked: _Asked, patient: str) -> OwnRecord:
         bad_addresses=frozenset(set(rows.bad) & asked.places_of(patient)),
         restore_unchecked=rows.unchecked,
         replaced=tuple(asked.replaced.get(patient, ())),
+        coming=tuple(map(_coming, _rows_of(rows.coming, patient))),
         bearers=tuple(_bearers_beside(rows.bearers, asked, patient)),
         asked=tuple(_tasks_of(rows.asked, records)),
     )
@@ -234,6 +240,10 @@ def _preference(row: Row) -> PreferenceRecord:
     return PreferenceRecord(**{**rest, "who": Who(row["who"])})
 
 
+def _coming(row: Row) -> ComingMessage:
+    return ComingMessage(row["key"], row["due_at"], row["topic"], row["priority"])
+
+
 _SWITCHES = (
     "SELECT scope, target, reason FROM switch WHERE released_at IS NULL "
     "ORDER BY set_at, id"
@@ -272,6 +282,14 @@ SELECT patient, reason, split_part(id, '|', 4) AS focus, state = 'completed' AS 
  WHERE endpoint_id = %(endpoint)s AND patient = ANY(%(records)s)
    AND created_at >= %(since)s AND split_part(id, '|', 4) <> ''
  ORDER BY created_at, id
+"""
+# What only waits for its time; other holds may never end.
+_COMING = """
+SELECT patient, key, due_at, topic, priority FROM nudge
+ WHERE endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s)
+   AND coalesce(detail->>'kind', '') <> 'task'
+   AND state IN ('planned', 'held') AND (state = 'planned' OR reason = ANY(%(waiting)s))
+ ORDER BY due_at, priority, seq
 """
 _BAD = """
 SELECT c.system, c.value FROM contact_point AS c

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.stages.world import ROSA, START, World
+from middleware.storage import endpoints
+from tests.stages.world import ENDPOINT, ROSA, START, World
 
 ACTION = "activity-due"
 DAY = datetime(2026, 11, 27, 16, tzinfo=UTC)  # 10 in the morning in Chicago
@@ -131,14 +133,21 @@ def test_every_day_of_a_repeated_step_is_told(world: World) -> None:
     assert states(world) == [f"{day} sent: due" for day in days]
 
 
-def test_a_long_series_is_planned_on_as_it_goes(world: World) -> None:
+@pytest.mark.parametrize(("most", "sent"), [(52, 15), (9, 9)])
+def test_a_long_series_is_planned_on_as_it_goes(
+    world: World, most: int, sent: int
+) -> None:
+    """To its end, or to what the site allows in a year."""
+    site = replace(ENDPOINT.site, max_per_year=most)
+    with world.database.tx() as tx:
+        endpoints.update_endpoint(tx, replace(ENDPOINT, site=site))
     days = [(DAY + timedelta(days=7 * n)).date().isoformat() for n in range(15)]
     detail = {"status": "scheduled", "scheduledTiming": {"event": days}}
     start(world, care_plan({"id": "walk", "detail": detail}))
     assert len(states(world)) == 12
     for week in range(16):
         world.go(DUE + timedelta(days=7 * week))
-    assert len(world.sms.sent) == 15
+    assert len(world.sms.sent) == sent
 
 
 @pytest.mark.parametrize("form", ["R4", "R5"])

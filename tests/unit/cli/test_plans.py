@@ -172,7 +172,8 @@ def _broken_condition() -> dict[str, Any]:
 
 def _unknown_definition() -> dict[str, Any]:
     plan = changed("no-show")
-    plan["action"][0]["definitionCanonical"] = "https://example.org/nothing"
+    step = plan["action"][0]["action"][0]
+    step["definitionCanonical"] = "https://example.org/nothing"
     return plan
 
 

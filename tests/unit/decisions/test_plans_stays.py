@@ -465,7 +465,7 @@ def test_more_offers_of_a_visit_are_off_until_switched_on() -> None:
     dues = [found[f"post-discharge-booking/day-{n}"].due_at for n in (1, 6, 10)]
     assert dues == [
         due("2026-11-21T16:30-06:00"),
-        due("2026-11-26T16:30-06:00"),
+        due("2026-11-27T09:00-06:00"),  # the day after Thanksgiving
         due("2026-11-30T16:30-06:00"),
     ]
     booked = all_on(encounter(), appointment())
@@ -487,8 +487,10 @@ def test_check_ins_taper_over_thirty_days_where_switched_on() -> None:
     names = [f"post-discharge-check-ins/day-{day}" for day in days]
     assert {reason_of(found[name]) for name in names} == {"send: due"}
     gone = due("2026-11-20T16:30-06:00")
+    # The sixth day is Thanksgiving: its message waits until nine the next morning.
+    waited = timedelta(days=6, hours=16, minutes=30)
     assert [found[name].due_at - gone for name in names] == [
-        timedelta(days=day) for day in days
+        waited if day == 6 else timedelta(days=day) for day in days
     ]
     again = all_on(encounter(), stay_again())
     said = set(steps(again, "post-discharge-check-ins").values())

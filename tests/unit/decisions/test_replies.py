@@ -1,11 +1,13 @@
-"""What replies mean, in English and Spanish."""
+"""What replies mean, in five languages, and what each is answered."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from middleware.decisions.fixed_texts import TEXTS
 from middleware.decisions.linting import count_segments, is_gsm
 from middleware.decisions.replies import Intent, Reply, classify_reply, reply_text
 from middleware.decisions.retries import next_attempt
@@ -103,12 +105,117 @@ def test_wrong_number_is_told_nothing_about_anyone() -> None:
     assert "Northside" not in answer("wrong number")
 
 
-def test_every_intent_has_an_answer_that_fits() -> None:
+ALL_REVIEWED = replace(SITE, reviewers=dict.fromkeys(TEXTS, "A reader"))
+
+
+@pytest.mark.parametrize("language", sorted(TEXTS))
+def test_every_intent_has_an_answer_that_fits(language: str) -> None:
     for intent in Intent:
-        for language in ("en", "es"):
-            text = reply_text(Reply(frozenset({intent}), "routine"), SITE, language)
-            assert text is not None
-            assert count_segments(text) <= 2
+        reply = Reply(frozenset({intent}), "routine")
+        text = reply_text(reply, ALL_REVIEWED, language)
+        assert text is not None
+        assert count_segments(text) <= 2
+        assert text != reply_text(reply, ALL_REVIEWED, "en") or language == "en"
+
+
+@pytest.mark.parametrize("language", sorted(TEXTS))
+@pytest.mark.parametrize(
+    "text", ["1", "what?", "chest pain", "he died", "wrong number"]
+)
+def test_emergency_numbers_are_in_every_language(language: str, text: str) -> None:
+    found = reply_text(classify_reply(text), ALL_REVIEWED, language) or ""
+    assert ("911" in found, "988" in found, "24/7" in found) == (True, True, True)
+
+
+@pytest.mark.parametrize("language", ["vi", "zh-CN", "ar", "fr", "zh-TW", ""])
+@pytest.mark.parametrize("text", ["STOP", "chest pain", "HELP", "ok"])
+def test_answer_is_english_where_nobody_reviewed_the_language(
+    text: str, language: str
+) -> None:
+    reply = classify_reply(text)
+    assert reply_text(reply, SITE, language) == reply_text(reply, SITE, "en")
+
+
+def test_reviewer_of_a_language_serves_its_regions() -> None:
+    reply = classify_reply("STOP")
+    plain = replace(SITE, reviewers={"zh": "A reader"})
+    assert "退" not in (reply_text(reply, plain, "zh-TW") or "")
+    assert "不再收到" in (reply_text(reply, plain, "zh-CN") or "")
+    assert "24/7" in (reply_text(classify_reply("hi"), ALL_REVIEWED, "ar-EG") or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dừng", "Dừng lại!", "ngừng", "Đừng nhắn tin cho tôi nữa", "dung nhan tin nua",
+        "tôi không muốn nhận tin này", "hủy đăng ký", "xin ngưng gửi",
+        "停止", "退订", "退訂", "请不要再发了，不要再给我发短信", "别再发了", "回复STOP", "不想再收到",
+        "توقف", "أوقفوا الرسائل", "إيقاف", "إلغاء الاشتراك", "لا ترسلوا لي رسائل", "قف",
+    ],
+)  # fmt: skip
+def test_stop_in_other_languages(text: str) -> None:
+    assert Intent.STOP in classify_reply(text).intents
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "đúng", "dung", "tôi đang dùng thuốc", "tôi tên là Huy", "Huy", "không",
+        "请问停车场在哪里", "不要紧", "我的公交停在哪", "不要",
+        "أين موقف السيارات", "هل أتوقف عن الدواء",
+    ],
+)  # fmt: skip
+def test_ordinary_words_of_other_languages_are_no_stop(text: str) -> None:
+    assert Intent.STOP not in classify_reply(text).intents
+
+
+@pytest.mark.parametrize(
+    ("text", "intents", "urgency"),
+    [
+        ("Tôi bị đau ngực", {"symptom"}, "stat"),
+        ("toi kho tho", {"symptom"}, "stat"),
+        ("tu tu", {"symptom"}, "stat"),
+        ("Mẹ tôi đã qua đời", {"death"}, "urgent"),
+        ("me toi qua doi roi", {"death"}, "urgent"),
+        ("nhầm số rồi", {"wrong-number"}, "urgent"),
+        ("Tôi muốn đổi lịch", {"change"}, "routine"),
+        ("vâng", {"confirm"}, "routine"),
+        ("trợ giúp", {"help"}, "routine"),
+        ("hủy", {"stop", "change"}, "routine"),
+        ("đau ngực, đừng nhắn nữa", {"symptom", "stop"}, "stat"),
+        ("我胸口很痛", {"symptom"}, "stat"),
+        ("呼吸困難", {"symptom"}, "stat"),
+        ("不想活了", {"symptom"}, "stat"),
+        ("我父亲上周去世了", {"death"}, "urgent"),
+        ("他過世了", {"death"}, "urgent"),
+        ("你打错了", {"wrong-number"}, "urgent"),
+        ("可以改时间吗", {"change"}, "routine"),
+        ("好的", {"confirm"}, "routine"),
+        ("１", {"confirm"}, "routine"),
+        ("取消", {"stop", "change"}, "routine"),
+        ("帮助", {"help"}, "routine"),
+        ("عندي ألم في الصدر", {"symptom"}, "stat"),
+        ("لا أستطيع التنفس", {"symptom"}, "stat"),
+        ("أريد أن أموت", {"symptom"}, "stat"),
+        ("يوجد دم", {"symptom"}, "stat"),
+        ("توفي والدي أمس", {"death"}, "urgent"),
+        ("لقد ماتت أمي", {"death"}, "urgent"),
+        ("الرقم خطأ", {"wrong-number"}, "urgent"),
+        ("أريد تغيير الموعد", {"change"}, "routine"),
+        ("نعم", {"confirm"}, "routine"),
+        ("١", {"confirm"}, "routine"),
+        ("مساعدة", {"help"}, "routine"),
+        ("أريد معلومات عن المواعيد", {"other"}, "urgent"),
+        ("cảm ơn bác sĩ", {"other"}, "urgent"),
+        ("谢谢医生", {"other"}, "urgent"),
+        ("شكرا دكتور", {"other"}, "urgent"),
+    ],
+)
+def test_reply_is_understood_in_other_languages(
+    text: str, intents: set[str], urgency: str
+) -> None:
+    reply = classify_reply(text)
+    assert (set(reply.intents), reply.urgency) == (intents, urgency)
 
 
 def test_retries_back_off_and_end() -> None:

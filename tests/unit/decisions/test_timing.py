@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,10 +17,13 @@ from middleware.decisions.timing import (
     business_day_end,
     due_instant,
     is_open,
+    never_meet,
     next_close,
     next_open,
+    site_windows,
     within_legal,
 )
+from tests.unit.decisions.story import SITE
 
 CHICAGO = "America/Chicago"
 ZONES = (
@@ -34,7 +38,7 @@ ZONES = (
 
 
 def hours(*zones: str, window: tuple[int, int] = (9, 20), **more: object) -> Hours:
-    return Hours(zones or (CHICAGO,), window, (12, 18), **more)  # type: ignore[arg-type]
+    return Hours(zones or (CHICAGO,), window, {6: (12, 18)}, **more)  # type: ignore[arg-type]
 
 
 def at(text: str) -> datetime:
@@ -111,14 +115,16 @@ def test_patient_window_stays_within_the_lawful_one() -> None:
         datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)
     ),
     zones=st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True),
-    window=st.tuples(st.integers(0, 23), st.integers(1, 24)).filter(
+    window=st.tuples(st.integers(0, 95), st.integers(1, 96)).filter(
         lambda pair: pair[0] < pair[1]
     ),
+    holidays=st.sampled_from(["", "US", "US-CA"]),
 )
 def test_next_open_is_the_first_open_minute(
-    moment: datetime, zones: list[str], window: tuple[int, int]
+    moment: datetime, zones: list[str], window: tuple[int, int], holidays: str
 ) -> None:
-    when = Hours(tuple(zones), window, window)
+    quarters = window[0] / 4, window[1] / 4
+    when = Hours(tuple(zones), quarters, holidays=holidays)
     found = next_open(moment, when)
     if found is None:
         step = timedelta(minutes=30)
@@ -132,6 +138,69 @@ def test_next_open_is_the_first_open_minute(
         assert not is_open(found - timedelta(seconds=1), when)
         gap = found - moment
         assert not any(is_open(moment + gap * part / 23, when) for part in range(23))
+
+
+# The night in which the clock goes forward, and the one in which it goes back.
+NIGHTS = {
+    "America/New_York": ("2026-03-08T07:00+00:00", "2026-11-01T06:00+00:00"),
+    "America/Los_Angeles": ("2026-03-08T10:00+00:00", "2026-11-01T09:00+00:00"),
+    "Australia/Lord_Howe": ("2026-10-03T15:30+00:00", "2026-04-04T15:00+00:00"),
+}
+
+
+@pytest.mark.parametrize("zone", sorted(NIGHTS))
+@pytest.mark.parametrize("window", [(1, 3), (1.25, 2), (1.5, 2.5), (2, 3), (2.25, 4)])
+def test_each_minute_of_a_changing_night_is_judged_by_the_clock_on_the_wall(
+    zone: str, window: tuple[float, float]
+) -> None:
+    info = ZoneInfo(zone)
+    for change in NIGHTS[zone]:
+        when, start = Hours((zone,), window), at(change) - timedelta(hours=3)
+        minutes = [start + timedelta(minutes=count) for count in range(6 * 60)]
+        shown = [moment.astimezone(info) for moment in minutes]
+        on_the_wall = [
+            window[0] <= local.hour + local.minute / 60 < window[1] for local in shown
+        ]
+        assert [is_open(moment, when) for moment in minutes] == on_the_wall
+        following = None
+        for moment, allowed in reversed(list(zip(minutes, on_the_wall, strict=True))):
+            following = moment if allowed else following
+            if following is not None:
+                assert next_open(moment, when) == following
+
+
+def test_hours_that_the_clock_jumps_over_begin_where_it_lands() -> None:
+    night = Hours(("America/New_York",), (2.5, 4))
+    assert next_open(at("2026-03-08T01:00-05:00"), night) == at(
+        "2026-03-08T03:00-04:00"
+    )
+
+
+def test_site_windows_of_single_weekdays_and_half_hours() -> None:
+    site = replace(SITE, windows={"sat": (10, 14), "sun": (0, 0), "xyz": (0, 24)})
+    half = Hours((CHICAGO,), (8.5, 17), site_windows(site))
+    friday = at("2026-11-20T17:00-06:00")
+    assert next_open(friday, half) == at("2026-11-21T10:00-06:00")
+    assert next_open(at("2026-11-21T14:00-06:00"), half) == at("2026-11-23T08:30-06:00")
+
+
+def test_hours_on_holidays_wait_for_the_next_day_that_is_none() -> None:
+    closed = hours(holidays="US")
+    assert next_open(at("2026-11-26T12:00-06:00"), closed) == at(
+        "2026-11-27T09:00-06:00"
+    )
+    thursdays = hours(days=frozenset({3}), holidays="US")
+    eve = at("2026-12-24T20:30-06:00")
+    assert next_open(eve, thursdays) == at("2026-12-31T09:00-06:00")
+    fridays = hours(days=frozenset({4}), holidays="US")  # Christmas, then New Year
+    assert next_open(eve, fridays) == at("2027-01-08T09:00-06:00")
+
+
+def test_hours_that_never_meet_are_known_from_those_that_wait_for_a_holiday() -> None:
+    assert never_meet(hours("America/New_York", "Pacific/Guam", window=(9, 17)))
+    assert never_meet(hours(window=(9, 9)))
+    assert not never_meet(hours("America/New_York", "Pacific/Honolulu"))
+    assert not never_meet(hours(days=frozenset({3}), holidays="US"))
 
 
 @settings(max_examples=60, deadline=None)

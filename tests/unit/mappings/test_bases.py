@@ -87,3 +87,18 @@ def test_an_endpoint_may_name_other_bases() -> None:
 def test_a_profile_that_would_not_be_kept_is_refused(line: str) -> None:
     with pytest.raises(BadInputError):
         read_endpoint_file(FILE + line)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    ["{ sat = [10] }", "{ saturday = [10, 14] }", "{ sat = [14, 10] }", "{ sat = 9 }"],
+)
+def test_hours_of_a_weekday_that_mean_nothing_are_refused(windows: str) -> None:
+    text = FILE.replace('zone = "America/Chicago"', 'zone = "UTC"')
+    with pytest.raises(BadInputError):
+        read_endpoint_file(text.replace("[site]", f"[site]\nwindows = {windows}"))
+
+
+def test_hours_of_a_weekday_are_read() -> None:
+    text = FILE.replace("[site]", "[site]\nwindows = { sat = [10, 14], sun = [0, 0] }")
+    assert read_endpoint_file(text).site.windows == {"sat": [10, 14], "sun": [0, 0]}

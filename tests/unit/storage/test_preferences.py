@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from mappings.preference import (
+    ComingMessage,
     ConsentRecord,
     OwnRecord,
     PreferenceRecord,
@@ -31,7 +32,7 @@ from middleware.storage.records import read_own
 from middleware.storage.switches import list_switches, release_switch, set_switch
 from middleware.storage.tasks import finish_task, insert_task, list_open_tasks
 from tests.conftest import NOW
-from tests.unit.storage.seeds import ABOUT, PATIENT, seed
+from tests.unit.storage.seeds import ABOUT, NUDGE, PATIENT, seed
 
 SINCE = NOW - timedelta(days=7)
 PHONE = ("sms", "+15550101")
@@ -116,6 +117,7 @@ def test_everything_of_ours_is_read_at_once(database):
         ),
         consents=(YES,),
         sent=(SentMessage(NOW, "post-discharge", "sms", about=ABOUT),),
+        coming=(ComingMessage(NUDGE.key, NUDGE.due_at, NUDGE.topic, NUDGE.priority),),
         switches=(Switch("topic", "post-discharge", "check"),),
         replies_waiting=1,
         bad_addresses=frozenset({PHONE}),
