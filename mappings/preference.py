@@ -179,10 +179,7 @@ class SentMessage:
 
 @dataclass(frozen=True)
 class Bearer:
-    """Another patient whose chart has a contact point too.
-
-    ``adult_from`` is the 18th birthday, None where it is not known.
-    """
+    """Another patient who has a contact point too; ``adult_from`` is when they are 18."""
 
     system: str
     value: str
@@ -192,10 +189,7 @@ class Bearer:
 
 @dataclass(frozen=True)
 class AskedTask:
-    """What staff were asked about a patient: ``reason``, about which ``focus``.
-
-    ``done`` tells whether they have done it.
-    """
+    """What staff were asked, about which ``focus``, and whether they have done it."""
 
     reason: str
     focus: str

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError
 
+from mappings.asking import NEEDS_PERSON
 from mappings.codes import disposition_codings
 from mappings.instants import find_instant
-from mappings.nudge import NEEDS_PERSON, Fact, Nudge, Outcome, Verdict
+from mappings.nudge import Fact, Nudge, Outcome, Verdict
 from mappings.plan import Plan, PlanAction, Timing
 from middleware.decisions.circumstance import Step
 from middleware.decisions.focus import died_of_appointment

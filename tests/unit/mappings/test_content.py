@@ -9,10 +9,11 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from fhirclient.models import fhirelementfactory
 
+from mappings.asking import NEEDS_PERSON
 from mappings.content import load_shipped, read_library, shipped_resources
 from mappings.errors import ContentError
 from mappings.event import EventKind
-from mappings.nudge import NEEDS_PERSON, REASONS
+from mappings.nudge import REASONS
 from mappings.plan import NS
 
 
