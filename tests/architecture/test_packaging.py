@@ -61,6 +61,10 @@ def test_lock_file_names_no_registry() -> None:
     assert "://" not in text
     assert 'name = "carecue"' in text
 
+    second = (ROOT / "tests" / "fhirpath" / "package-lock.json").read_text()
+    assert "://" not in second
+    assert "node_modules/fhirpath" in second
+
 
 def test_every_requirement_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
