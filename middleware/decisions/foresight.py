@@ -60,7 +60,8 @@ def look_ahead(
 
 def with_sent(own: OwnRecord, item: Candidate, at: datetime) -> OwnRecord:
     """Return the record in which this message was sent too."""
-    message = SentMessage(at, item.plan.topic, item.channel or "")
+    about = (item.plan.url, item.focus, item.occasion)
+    message = SentMessage(at, item.plan.topic, item.channel or "", about=about)
     return replace(own, sent=(*own.sent, message))
 
 
