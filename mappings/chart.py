@@ -6,13 +6,13 @@ or stopped early: a condition that needs one of them is unknown, never false.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mappings.reference import of_another, reference_of
-from mappings.resource import Resource
+from mappings.resource import Resource, codings_of, dict_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class Chart:
     _by_type: dict[str, tuple[Resource, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    _by_name: dict[str, Resource] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    _by_code: dict[str, tuple[tuple[Resource, frozenset[str]], ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def of(self, resource_type: str) -> tuple[Resource, ...]:
         """Return the resources of one type (entered-in-error ones left out).
@@ -42,18 +48,25 @@ class Chart:
             self._by_type.update(_index(self.resources, records))
         return self._by_type.get(resource_type, ())
 
+    def coded(self, resource_type: str, codes: Collection[str]) -> tuple[Resource, ...]:
+        """Return those of one type whose ``code`` has one of these, in any system."""
+        if resource_type not in self._by_code:
+            self._by_code[resource_type] = tuple(
+                (item, frozenset(code for _, code in codings_of(item.get("code"))))
+                for item in self.of(resource_type)
+            )
+        known = self._by_code[resource_type]
+        return tuple(item for item, found in known if not found.isdisjoint(codes))
+
     def find(self, reference: str) -> Resource | None:
         """Return the resource with this ``Type/id``, whatever its status."""
         resource_type, _, identifier = reference.partition("/")
         if resource_type == "Patient" and self.patient.get("id") == identifier:
             return self.patient
-        for resource in self.resources:
-            if (
-                resource.get("resourceType") == resource_type
-                and resource.get("id") == identifier
-            ):
-                return resource
-        return None
+        if not self._by_name:
+            for resource in self.resources:
+                self._by_name.setdefault(reference_of(resource), resource)
+        return self._by_name.get(reference)
 
     def as_json(self) -> dict[str, Any]:
         """Return the chart as a JSON object, to be stored with its event."""
@@ -83,9 +96,15 @@ def _index(
 ) -> dict[str, tuple[Resource, ...]]:
     found: dict[str, list[Resource]] = {}
     for resource in resources:
-        if resource.get("status") == "entered-in-error" or all(
-            of_another(resource, record) for record in records
+        if resource.get("status") == "entered-in-error" or (
+            _subject(resource) not in records
+            and all(of_another(resource, record) for record in records)
         ):
             continue
         found.setdefault(str(resource.get("resourceType")), []).append(resource)
     return {name: tuple(items) for name, items in found.items()}
+
+
+def _subject(resource: Resource) -> object:
+    """Return what most resources name their patient by, as it stands."""
+    return dict_of(resource.get("subject") or resource.get("patient")).get("reference")

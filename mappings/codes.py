@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import functools
+from collections.abc import Iterable
 
 from mappings.resource import Coding, Resource, codings_of, dict_of, values_at
 
@@ -113,16 +114,28 @@ def disposition_codings(encounter: Resource) -> tuple[Coding, ...]:
 
 
 def has_member(
-    members: Collection[tuple[str, str]], codings: Iterable[Coding]
+    members: frozenset[tuple[str, str]], codings: Iterable[Coding]
 ) -> Coding | None:
     """Return the first coding in a value set, or None.
 
     A member code that ends in ``*`` stands for its whole branch (ICD-10 is-a).
     """
-    for system, code in codings:
-        if (system, code) in members:
-            return system, code
-        for length in range(1, len(code) + 1):
-            if (system, code[:length] + "*") in members:
-                return system, code
+    branches: frozenset[int] | None = None
+    for coding in codings:
+        if coding in members:
+            return coding
+        if branches is None:
+            branches = _branches(members)
+        system, code = coding
+        for length in branches:
+            if length <= len(code) and (system, code[:length] + "*") in members:
+                return coding
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _branches(members: frozenset[tuple[str, str]]) -> frozenset[int]:
+    """Return how long the codes of whole branches in a value set are."""
+    return frozenset(
+        len(code) - 1 for _, code in members if len(code) > 1 and code.endswith("*")
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
 from typing import Any
 
 from mappings.instants import find_instant
@@ -58,17 +57,21 @@ def codings_of(value: object) -> tuple[Coding, ...]:
 
     R5's CodeableReference is read through its ``concept``.
     """
-    return tuple(_codings(value)) if value else ()
+    found: list[Coding] = []
+    _add_codings(value, found)
+    return tuple(found)
 
 
-def _codings(value: object) -> Iterator[Coding]:
-    for item in list_of(value):
+def _add_codings(value: object, found: list[Coding]) -> None:
+    for item in value if isinstance(value, list) else (value,):
         if not isinstance(item, dict):
             continue
-        if item.get("code") and not isinstance(item["code"], dict):
-            yield str(item.get("system") or ""), str(item["code"])
-        yield from _codings(item.get("coding"))
-        yield from _codings(item.get("concept"))
+        code = item.get("code")
+        if code and not isinstance(code, dict):
+            found.append((str(item.get("system") or ""), str(code)))
+        for name in ("coding", "concept"):
+            if name in item:
+                _add_codings(item[name], found)
 
 
 def extensions_of(element: object, url: str) -> list[dict[str, Any]]:

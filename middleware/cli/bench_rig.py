@@ -157,7 +157,7 @@ def open_rig(home: Path, connections: int, *, ehr: bool = False) -> Iterator[Rig
     With ``ehr`` the endpoint's base is a port of this machine, where nothing serves yet.
     """
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(_own_database(home))
+        url = stack.enter_context(own_database(home))
         ports = choose_ports(home, None, usual=False)
         settings = read_settings(
             home=home,
@@ -195,18 +195,23 @@ def ehr_base(port: int) -> str:
 
 
 @contextlib.contextmanager
-def _own_database(home: Path) -> Iterator[str]:
+def own_database(home: Path) -> Iterator[str]:
     """Make a database with our schema, on the server named or on an embedded one."""
     with contextlib.ExitStack() as stack:
         url = read_settings().database_url
         if url is None:
             url = stack.enter_context(_embedded(home / "postgres"))
-        name = f"carecue_bench_{os.getpid()}"
-        url = stack.enter_context(benching.own_database(url, name))
-        database = Database(url)
+        yield stack.enter_context(database_on(url, f"carecue_bench_{os.getpid()}"))
+
+
+@contextlib.contextmanager
+def database_on(url: str, name: str) -> Iterator[str]:
+    """Make a database with our schema on a server that runs; drop it at the end."""
+    with benching.own_database(url, name) as own:
+        database = Database(own)
         migrate(database)
         database.close()
-        yield url
+        yield own
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from mappings.resource import (
     list_of,
 )
 from mappings.speech import read_written_language, reads_with_difficulty
-from mappings.stated import read_modalities, read_needs
+from mappings.stated import EXPERIENCE, NEEDS, read_modalities, read_needs
 from middleware.decisions.weighing import (
     keep,
     own_value,
@@ -182,7 +182,9 @@ def choose_modality(
     chart: Chart, own: OwnRecord
 ) -> tuple[Sourced[str] | None, Conflicts]:
     """Return how the patient likes to be seen: telehealth, in-person or phone."""
-    told = read_modalities(chart.of("Observation"), reference_of(chart.patient))
+    told = read_modalities(
+        chart.coded("Observation", {EXPERIENCE}), reference_of(chart.patient)
+    )
     voices = [*own_voices(own, "modality"), *told[:1]]
     ordered = sorted(voices, key=lambda item: -STRENGTH[item.who])
     return prefer("modality", keep(ordered, lambda value: isinstance(value, str)))
@@ -195,7 +197,7 @@ def choose_accessibility(chart: Chart, own: OwnRecord) -> tuple[Sourced[str], ..
         for need in list_of(voice.value):
             found.setdefault(str(need), replace(voice, value=str(need)))
     reference = reference_of(chart.patient)
-    for item in read_needs(chart.of("Observation"), reference):
+    for item in read_needs(chart.coded("Observation", NEEDS), reference):
         found.setdefault(item.value, item)
     if reads_with_difficulty(chart.patient):
         easy = _of_chart("easy-words", chart.patient)

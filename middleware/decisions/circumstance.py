@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
+from mappings.nudge import Verdict
 from mappings.plan import Library, Plan, PlanAction
 from mappings.preference import EngagementProfile, OwnRecord
 from mappings.resource import Resource
@@ -20,7 +21,8 @@ class Case:
     """One patient at one instant. ``zones`` falls back to the site's for planning.
 
     ``environments`` are those that conditions were evaluated in, by what they are about;
-    ``open_gaps`` remembers which steps of a bundle apply.
+    ``open_gaps`` remembers which steps of a bundle apply, ``stops`` what ends whatever
+    is about a thing, whichever plan asks.
     """
 
     chart: Chart
@@ -34,6 +36,9 @@ class Case:
         default_factory=dict, compare=False, repr=False
     )
     open_gaps: dict[tuple[object, ...], bool] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    stops: dict[str, Verdict | None] = field(
         default_factory=dict, compare=False, repr=False
     )
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mappings.plan import Condition
 from mappings.resource import Resource
 from middleware.decisions.functions import Answer, Environment, current, table
+from middleware.decisions.narrowing import narrow, narrowed_list, whole
 
 __all__ = ["Answer", "Environment", "answer", "evaluate", "evidence", "mentioned"]
 
 _VARIABLE = re.compile(r"%([A-Za-z]+)")
 # Variables, literals and operators: no path, and no function but not().
 _WORDS_ONLY = re.compile(
-    r"%[A-Za-z]+|'[^'\\]*'|\b(?:in|and|or|not|true|false)\b|[\s()|=!.]"
+    r"%[A-Za-z]+|'[^'\\]*'|\b(?:in|and|or|not|true|false|\d+)\b|[\s()|=!.<>]"
 )
 _LIST_TAIL = re.compile(r"\.(?:exists|empty)\(\)$")
-_PICKED = re.compile(r"%([A-Za-z]+)\.where(\(.*\))\.(exists|empty)\(\)", re.DOTALL)
+_PATH = re.compile(r"[A-Za-z0-9_.%()]*")
+_NAMED = re.compile(r"%([A-Za-z0-9]+)")
+_HEAD = re.compile(r"%[A-Za-z0-9]+|\(%[A-Za-z0-9]+(?: \| %[A-Za-z0-9]+)*\)")
+# Of nothing, each of these keeps nothing.
+_CHAIN = re.compile(
+    r"(?:%[A-Za-z0-9]+|\(\))"
+    r"(?:\.(?:where|coded|doneWithin|doneSince|doneBefore|latest)\(\))*"
+)
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'")
 
 
@@ -66,15 +74,11 @@ def mentioned(expression: str) -> frozenset[str]:
 def _run(expression: str, environment: Environment) -> list[Any]:
     names = _words_of(expression)
     words = tuple(environment.variables.get(name) for name in names)
-    if names and all(type(word) is str for word in words):
+    if names and all(type(word) in (str, int) for word in words):
         return list(_run_on_words(expression, names, words))
-    name, wanted = _picked(expression)
-    if name and environment.variables.get(name) == []:
-        # Nothing is picked from nothing, whatever is asked of it.
-        return [not wanted]
-    if name:
-        found = _run_list(_LIST_TAIL.sub("", expression), environment)
-        return [bool(found) is wanted]
+    tail = _tail(expression)
+    if tail is not None:
+        return [bool(_run_list(tail[0], environment)) is tail[1]]
     return _run_whole(expression, environment)
 
 
@@ -88,34 +92,62 @@ def _run_list(expression: str, environment: Environment) -> list[Any]:
 
 
 def _run_whole(expression: str, environment: Environment) -> list[Any]:
+    narrowed = narrow(expression)
+    known = environment.variables
     token = current.set(environment)
     try:
-        result = _compiled(expression)(environment.focus, dict(environment.variables))
+        variables = {
+            name: whole(environment, name)
+            for name in mentioned(narrowed.expression)
+            if name in known
+        }
+        for name, (of, steps) in narrowed.lists.items():
+            variables[name] = narrowed_list(environment, of, steps)
+        if _is_empty(narrowed.expression, variables):
+            return []
+        result = _compiled(narrowed.expression)(environment.focus, variables)
     finally:
         current.reset(token)
     return list(result)
 
 
 @functools.cache
-def _picked(expression: str) -> tuple[str, bool]:
-    """Return the variable of ``%list.where(...).exists()``, and False for ``empty()``.
+def _tail(expression: str) -> tuple[str, bool] | None:
+    """Return what ends in ``.exists()``, and True, or in ``.empty()``, and False.
 
-    The name is empty for anything else.
+    None for anything else, also where the end is that of an operand alone.
     """
-    found = _PICKED.fullmatch(expression)
-    if found is None or not _is_closed(_LITERAL.sub("", found[2])):
-        return "", False
-    return found[1], found[3] == "exists"
+    found = _LIST_TAIL.search(expression)
+    if found is None or not _PATH.fullmatch(_top_level(expression)):
+        return None
+    return expression[: found.start()], found[0] == ".exists()"
 
 
-def _is_closed(criteria: str) -> bool:
-    """Tell whether the first parenthesis is closed by the last sign, and not before."""
-    depth = 0
-    for place, sign in enumerate(criteria):
-        depth += (sign == "(") - (sign == ")")
+def _top_level(expression: str) -> str:
+    """Return an expression without what stands in its parentheses."""
+    kept, depth = [], 0
+    for sign in _LITERAL.sub("", expression):
+        depth -= sign == ")"
         if depth == 0:
-            return place == len(criteria) - 1
-    return False
+            kept.append(sign)
+        depth += sign == "("
+    return "".join(kept)
+
+
+def _is_empty(expression: str, variables: Mapping[str, Any]) -> bool:
+    """Tell whether something is picked from nothing, whatever is asked of it."""
+    heads = _heads(expression)
+    return bool(heads) and all(variables.get(name) == [] for name in heads)
+
+
+@functools.cache
+def _heads(expression: str) -> tuple[str, ...]:
+    """Return the lists that a chain of filters begins with; none for anything else."""
+    found = _CHAIN.fullmatch(_top_level(expression))
+    start = _HEAD.match(expression)
+    if found is None or start is None:
+        return ()
+    return tuple(_NAMED.findall(start[0]))
 
 
 @functools.cache
@@ -127,7 +159,7 @@ def _words_of(expression: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _run_on_words(
-    expression: str, names: tuple[str, ...], words: tuple[str, ...]
+    expression: str, names: tuple[str, ...], words: tuple[str | int, ...]
 ) -> tuple[Any, ...]:
     """Evaluate what depends on a few words alone, such as a status, once for all."""
     variables = dict(zip(names, words, strict=True))
@@ -136,11 +168,11 @@ def _run_on_words(
 
 def evidence(condition: Condition, environment: Environment) -> tuple[Resource, ...]:
     """Return the resources that a condition ending in exists() or empty() came to."""
-    expression = condition.expression
-    if not _LIST_TAIL.search(expression):
+    tail = _tail(condition.expression)
+    if tail is None:
         return ()
     try:
-        found = _run_list(_LIST_TAIL.sub("", expression), environment)
+        found = _run_list(tail[0], environment)
     except Exception:  # noqa: BLE001 - evidence is shown, never decided on
         return ()
     return tuple(

@@ -39,6 +39,17 @@ def done_within(inputs: Iterable[Any], days: float, now: datetime) -> list[Any]:
     return [item for item in inputs if is_done(item) and _is_late(item, days, now)]
 
 
+def done_before(inputs: Iterable[Any], days: float, now: datetime) -> list[Any]:
+    """Keep what was done longer than ``days`` ago; what has no date is not."""
+    return [
+        item
+        for item in inputs
+        if is_done(item)
+        and any(isinstance(first_at(item, path), str) for path in DONE_PATHS)
+        and not _is_late(item, days, now)
+    ]
+
+
 def done_since(inputs: Iterable[Any], day: str, now: datetime) -> list[Any]:
     """Keep what was done since the last such day of a year, given as ``MM-DD``."""
     month, number = (int(part) for part in day.split("-"))

@@ -44,7 +44,6 @@ from mappings.resource import Resource, first_at
 from mappings.visit import is_video, join_link
 from middleware.decisions.conditions import Environment
 from middleware.decisions.focus import Activity, same_day_visits
-from middleware.decisions.functions import exact
 from middleware.decisions.preference import read_confirmed
 from middleware.decisions.safety import read_disposition
 from middleware.decisions.series import bundle_of
@@ -103,7 +102,6 @@ def make_environment(
     variables: dict[str, Any] = {
         **{name: list(chart.of(kind)) for name, kind in LISTS.items()},
         **_narrowed(chart, about),
-        "observations": [exact(item) for item in chart.of("Observation")],
         **_words(chart, library, endpoint, about),
         **_told(own, library),
         "confirmedDays": _confirmed_days(chart, own, about.now),

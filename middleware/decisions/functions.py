@@ -2,6 +2,7 @@
 
 ``asHours()`` turns a date into hours since 1970, ``coded('set')`` picks resources by
 value set in one pass, ``doneWithin(days)`` keeps what was done lately,
+``doneBefore(days)`` what was done longer ago,
 ``doneSince('07-01')`` what was done since that day, ``latest()`` the last of it,
 ``proportionCovered(days)`` counts the days that dispensed medicine covers,
 ``statusWord()`` and ``encounterClass()`` read R4 and R5 alike. Of the standard's own: ``memberOf`` against
@@ -21,8 +22,8 @@ from typing import Any
 from mappings.codes import encounter_class, has_member, status_word
 from mappings.instants import read_instant
 from mappings.reference import read_reference
-from mappings.resource import Resource, codings_of, list_of
-from middleware.decisions.done import done_since, done_within, latest
+from mappings.resource import Coding, Resource, codings_of, list_of
+from middleware.decisions.done import done_before, done_since, done_within, latest
 from middleware.decisions.supply import proportion_covered
 
 ValueSets = Mapping[str, frozenset[tuple[str, str]]]
@@ -42,7 +43,7 @@ class Environment:
     is unknown. ``focus`` is the resource that the expression starts from. ``find``
     returns a resource of the chart by ``Type/id``. ``answers`` remembers what was
     evaluated: the steps of a plan share most of their conditions; ``lists`` what their
-    lists came to.
+    lists came to; ``codes`` the codes of a resource, by the resource itself.
     """
 
     focus: Resource
@@ -55,6 +56,9 @@ class Environment:
     )
     answers: dict[str, Answer] = field(default_factory=dict, compare=False, repr=False)
     lists: dict[str, list[Any]] = field(default_factory=dict, compare=False, repr=False)
+    codes: dict[int, tuple[Any, tuple[Coding, ...]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,23 @@ def _members(name: str) -> frozenset[tuple[str, str]]:
     return current.get().value_sets[name.partition("|")[0]]
 
 
-def _coded(inputs: Iterable[Any], name: str) -> list[Any]:
+def coded(inputs: Iterable[Any], name: str) -> list[Any]:
+    """Keep the resources whose code, or type, is in a value set."""
     members = _members(name)
     return [item for item in inputs if has_member(members, _codes(item))]
 
 
-def _codes(resource: Any) -> tuple[tuple[str, str], ...]:
+def _codes(resource: Any) -> tuple[Coding, ...]:
     if not isinstance(resource, dict):
         return ()
+    known = current.get().codes
+    if id(resource) not in known:
+        # What is remembered keeps the resource, so that nothing else gets its id.
+        known[id(resource)] = (resource, _read_codes(resource))
+    return known[id(resource)][1]
+
+
+def _read_codes(resource: Resource) -> tuple[Coding, ...]:
     return tuple(pair for name in CODED for pair in codings_of(resource.get(name)))
 
 
@@ -154,6 +167,10 @@ def _today(_inputs: Iterable[Any]) -> list[Any]:
 
 def _done_within(inputs: Iterable[Any], days: float) -> list[Any]:
     return done_within(inputs, float(days), current.get().now)
+
+
+def _done_before(inputs: Iterable[Any], days: float) -> list[Any]:
+    return done_before(inputs, float(days), current.get().now)
 
 
 def _done_since(inputs: Iterable[Any], day: str) -> list[Any]:
@@ -244,10 +261,11 @@ def table() -> dict[str, dict[str, Any]]:
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[int, list[str]]]] = {
     "asHours": (_hours, {0: []}),
-    "coded": (_coded, {1: ["String"]}),
+    "coded": (coded, {1: ["String"]}),
     "memberOf": (_member_of, {1: ["String"]}),
     "resolve": (_resolve, {0: []}),
     "doneWithin": (_done_within, {1: ["Number"]}),
+    "doneBefore": (_done_before, {1: ["Number"]}),
     "doneSince": (_done_since, {1: ["String"]}),
     "latest": (latest, {0: []}),
     "proportionCovered": (_covered, {1: ["Number"]}),

@@ -42,7 +42,7 @@ from mappings.resource import (
     values_at,
 )
 from mappings.speech import read_interpreter, read_spoken_language
-from mappings.stated import read_goals, read_stated
+from mappings.stated import EXPERIENCE, TREATMENT, read_goals, read_stated
 from middleware.decisions.choices import (
     choose_accessibility,
     choose_channels,
@@ -168,7 +168,9 @@ def _own_words(chart: Chart, own: OwnRecord) -> dict[str, Any]:
         "interpreter": read_interpreter(patient),
         "matters": own_value(own, "matters"),
         "accessibility": choose_accessibility(chart, own),
-        "stated": read_stated(chart.of("Observation"), reference),
+        "stated": read_stated(
+            chart.coded("Observation", {EXPERIENCE, TREATMENT}), reference
+        ),
         "goals": read_goals(chart.of("Goal"), reference),
         "confirmed": read_confirmed(own, reference),
     }

@@ -132,6 +132,33 @@ def permit_email(
     )
 
 
+def plan_messages(
+    tx: Tx, endpoint_id: str, count: int, patients: int, now: datetime
+) -> None:
+    """Plan so many messages, the first due in a day, for patients of their own."""
+    values = {"endpoint": endpoint_id, "now": now, "last": count, "people": patients}
+    tx.execute(
+        "INSERT INTO event (id, key, endpoint_id, kind, patient, shard, focus, "
+        "focus_version, occurred_at, received_at, source, state, due_at) VALUES "
+        "('planned', 'planned', %(endpoint)s, 'patient-review', 'Patient/w', 0, "
+        "'Patient/w', '1', %(now)s, %(now)s, 'push', 'done', %(now)s)",
+        values,
+    )
+    tx.execute(
+        "INSERT INTO nudge (id, key, endpoint_id, event_id, patient, shard, plan, "
+        "plan_version, action, topic, focus, occasion, recipient, state, reason, "
+        "due_at, expires_at, created_at) SELECT 'w' || n, 'w' || n, %(endpoint)s, "
+        "'planned', 'Patient/w' || n %% %(people)s, n %% %(people)s %% 32, 'waiting', "
+        "'1', 'wait', 'preventive', 'Patient/w' || n %% %(people)s, 'o' || n, "
+        "'Patient/w' || n %% %(people)s, 'planned', 'due', "
+        "%(now)s + interval '1 day' + n * interval '20 seconds', "
+        "%(now)s + interval '400 days', %(now)s "
+        "FROM generate_series(1, %(last)s) AS n",
+        values,
+    )
+    tx.execute("ANALYZE nudge")
+
+
 def list_decided(tx: Tx, keys: Sequence[str]) -> set[str]:
     """Return those of these events that are decided."""
     rows = tx.execute(

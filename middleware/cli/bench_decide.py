@@ -1,0 +1,285 @@
+"""``carecue bench decide``: what a decision costs, beside a floor of the same run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from time import perf_counter, thread_time
+from typing import Any
+
+import click
+import orjson
+
+from mappings.chart import Chart
+from mappings.content import load_shipped
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from mappings.errors import CareCueError
+from mappings.nudge import Outcome
+from mappings.plan import Condition, Library, Plan
+from mappings.preference import OwnRecord
+from middleware.cli.bench_charts import Maker, Turn
+from middleware.cli.bench_figures import percentile
+from middleware.cli.bench_meter import Meter
+from middleware.cli.bench_options import as_json, whole
+from middleware.cli.bench_waiting import measure_waiting
+from middleware.cli.output import fail, progress
+from middleware.decisions.conditions import evaluate
+from middleware.decisions.deciding import decide_event
+from middleware.decisions.foresight import foresee
+from middleware.decisions.functions import Environment
+
+NOW = datetime(2026, 11, 16, 15, 0, tzinfo=UTC)
+FEW, TIMES = 1_000, (2, 4)
+WARM_UP = 20
+GOALS = {"events_per_second": 150, "p95_ms": 30, "memory_mb": 300, "waiting": 1.2}
+_SITE = Site(
+    name="Benchmark",
+    phone="(312) 555-0100",
+    booking_url="https://bench.example.org/b",
+    zone="America/Chicago",
+    reviewers={"es": "the benchmark"},
+)
+
+
+@dataclass
+class Costs:
+    """What events cost: CPU and elapsed seconds of each; ``verdicts`` in all of them.
+
+    ``gated`` are verdicts of the gate at the time of sending.
+    """
+
+    cpu: list[float] = field(default_factory=list)
+    elapsed: list[float] = field(default_factory=list)
+    verdicts: int = 0
+    gated: int = 0
+
+    def plain(self) -> dict[str, Any]:
+        """Return the figures; rates are by CPU, so for one core that does only this."""
+        used, ordered = sum(self.cpu), sorted(self.cpu)
+        events = len(self.cpu)
+        return {
+            "events": events,
+            "events_per_second": round(events / used, 1),
+            "verdicts_per_second": round((self.verdicts + self.gated) / used, 1),
+            "verdicts_per_event": round(self.verdicts / events, 1),
+            "gated_per_event": round(self.gated / events, 2),
+            "cpu_ms_per_event": round(used * 1000 / events, 3),
+            "p50_ms": percentile(ordered, 50),
+            "p95_ms": percentile(ordered, 95),
+            "p95_elapsed_ms": percentile(sorted(self.elapsed), 95),
+        }
+
+
+@click.command()
+@as_json
+@whole("--events", 20, 20_000, 400, "Events of the main measurement.")
+@whole("--sample", 10, 5_000, 100, "Events of each measurement beside it.")
+@whole(
+    "--patients", 1_000, 10_000_000, 100_000, "Patients that a sample is spread over."
+)
+@whole(
+    "--waiting", 0, 5_000_000, 1_000_000, "Planned messages in the database; 0: none."
+)
+def decide(
+    as_json: bool, events: int, sample: int, patients: int, waiting: int
+) -> None:
+    """Decide over charts of 200 resources with every plan on, and print what it costs.
+
+    \b
+    Examples:
+      carecue bench decide
+      carecue bench decide --json --events 2000 --waiting 0
+    """
+    try:
+        result = _measure(events, sample, patients)
+        result["waiting"] = None
+        if waiting:
+            library, endpoint = _everything()
+            maker = Maker(library, endpoint.id, NOW)
+            result["waiting"] = measure_waiting(endpoint, maker, NOW, waiting)
+    except CareCueError as error:
+        fail(error)
+    result["load_average"] = round(os.getloadavg()[0], 2)
+    _print(result, as_json)
+
+
+def _everything() -> tuple[Library, Endpoint]:
+    """Return the shipped library and a site that has every plan of it on."""
+    library = load_shipped(_SITE.reviewers)
+    names = tuple(plan.id for plan in library.plans)
+    endpoint = Endpoint(
+        id="bench",
+        name="Benchmark",
+        kind=EndpointKind.SANDBOX,
+        fhir_base="http://127.0.0.1/fhir",
+        backend=BackendClient(),
+        app=AppClient(),
+        site=replace(_SITE, plans_on=names),
+        allow_list=("*",),
+    )
+    return library, endpoint
+
+
+def _measure(events: int, sample: int, patients: int) -> dict[str, Any]:
+    library, endpoint = _everything()
+    maker = Maker(library, endpoint.id, NOW)
+    _decide_all(map(maker.make, range(WARM_UP)), library, endpoint)
+    progress(f"{events} events")
+    main = _decide_all(map(maker.make, range(events)), library, endpoint)
+    few, many = (
+        _spread(maker, sample, people, library, endpoint) for people in (FEW, patients)
+    )
+    progress("the floor")
+    floor = _floor([maker.make(number).chart for number in range(sample)])
+    memory = Meter(os.getpid()).largest_megabytes()
+    plans = [
+        {
+            "times": times,
+            "other_triggers": _grown(
+                library, times, _elsewhere, maker, sample, endpoint
+            ),
+            "same_triggers": _grown(library, times, _beside, maker, sample, endpoint),
+        }
+        for times in TIMES
+    ]
+    return {
+        **main.plain(),
+        "floor_ms_per_chart": floor,
+        "cpu_to_floor": round(main.plain()["cpu_ms_per_event"] / (floor or 1), 1),
+        "memory_mb": memory,
+        "resources": 200,
+        "plans": len(library.plans),
+        "cpu_ms_by_patients": {str(FEW): few, str(patients): many},
+        "cpu_by_plans": plans,
+        "cpus": os.cpu_count(),
+    }
+
+
+def _decide_all(turns: Iterable[Turn], library: Library, endpoint: Endpoint) -> Costs:
+    """Decide each event in full: every plan, then the gate for all that is planned."""
+    costs, own = Costs(), OwnRecord()
+    for turn in turns:
+        began, cpu = perf_counter(), thread_time()
+        found = decide_event(turn.event, turn.chart, own, library, endpoint, NOW)
+        goes = [item for item in found if item.verdict.outcome is Outcome.SEND]
+        gated = list(foresee(goes, turn.chart, own, library, endpoint))
+        costs.cpu.append(thread_time() - cpu)
+        costs.elapsed.append(perf_counter() - began)
+        costs.verdicts += len(found)
+        costs.gated += len(gated)
+    return costs
+
+
+def _spread(
+    maker: Maker, sample: int, people: int, library: Library, endpoint: Endpoint
+) -> float:
+    """Return the CPU per event of a sample spread over so many patients."""
+    progress(f"{sample} of {people} patients")
+    # Neighbours differ in what happens to them; the step keeps the mix.
+    step = max(people // sample // 10 * 10, 10)
+    turns = (maker.make(index // 10 * step + index % 10) for index in range(sample))
+    return float(_decide_all(turns, library, endpoint).plain()["cpu_ms_per_event"])
+
+
+def _floor(charts: Sequence[Chart]) -> float:
+    """Return CPU ms for parsing a chart and evaluating one condition on it."""
+    bodies = [orjson.dumps(chart.as_json()) for chart in charts]
+    birth = Condition("%patient.birthDate.exists()", "data-missing", "")
+    began = thread_time()
+    for body in bodies:
+        patient = orjson.loads(body)["patient"]
+        evaluate(birth, Environment(patient, {"patient": patient}, {}, NOW))
+    return round((thread_time() - began) * 1000 / len(bodies), 3)
+
+
+def _grown(
+    library: Library,
+    times: int,
+    change: Callable[[Plan, int], Plan],
+    maker: Maker,
+    sample: int,
+    endpoint: Endpoint,
+) -> float:
+    """Return the cost with so many times the plans, by that of the library alone."""
+    progress(f"{times} times the plans")
+    copies = [
+        change(plan, number) for number in range(1, times) for plan in library.plans
+    ]
+    ordered = sorted((*library.plans, *copies), key=lambda plan: plan.priority)
+    grown = replace(library, plans=tuple(ordered))
+    names = tuple(plan.id for plan in ordered)
+    site = replace(endpoint.site, plans_on=names)
+    wide = replace(endpoint, site=site)
+    costs = []
+    for content, where in ((library, endpoint), (grown, wide)):
+        _decide_all(map(maker.make, range(WARM_UP)), content, where)
+        turns = map(maker.make, range(sample))
+        costs.append(sum(_decide_all(turns, content, where).cpu))
+    return round(costs[1] / costs[0], 2)
+
+
+def _elsewhere(plan: Plan, number: int) -> Plan:
+    """Return a copy that other events start."""
+    triggers = tuple(f"{kind}-{number}" for kind in plan.triggers)
+    return replace(_beside(plan, number), triggers=triggers)
+
+
+def _beside(plan: Plan, number: int) -> Plan:
+    """Return a copy that the same events start, none of whose conditions are shared."""
+
+    def own(condition: Condition) -> Condition:
+        expression = f"({condition.expression}) and {number} = {number}"
+        return replace(condition, expression=expression)
+
+    actions = tuple(
+        replace(
+            action,
+            conditions=tuple(map(own, action.conditions)),
+            stops=tuple(map(own, action.stops)),
+        )
+        for action in plan.actions
+    )
+    return replace(
+        plan, id=f"{plan.id}-{number}", url=f"{plan.url}-{number}", actions=actions
+    )
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps(result))
+        return
+    click.echo(
+        f"{result['plans']} plans, charts of {result['resources']} resources, "
+        f"{result['cpus']} CPUs, load average {result['load_average']}"
+    )
+    click.echo(
+        f"{result['events_per_second']} events a second of one core, each with "
+        f"{result['verdicts_per_event']} verdicts and {result['gated_per_event']} "
+        f"gates at the time of sending ({result['verdicts_per_second']} verdicts a "
+        f"second)\n  p50 {result['p50_ms']} ms, p95 {result['p95_ms']} ms of CPU for an "
+        f"event ({result['p95_elapsed_ms']} ms elapsed), memory {result['memory_mb']} MB"
+    )
+    click.echo(
+        f"floor, parsing the chart and one condition: {result['floor_ms_per_chart']} ms, "
+        f"an event costs {result['cpu_to_floor']} times that"
+    )
+    for people, cost in result["cpu_ms_by_patients"].items():
+        click.echo(f"{people} patients: {cost} ms per event")
+    for row in result["cpu_by_plans"]:
+        click.echo(
+            f"{row['times']} times the plans: {row['other_triggers']} times the cost "
+            f"with other triggers, {row['same_triggers']} times with the same"
+        )
+    if result["waiting"]:
+        _print_waiting(result["waiting"])
+
+
+def _print_waiting(part: dict[str, Any]) -> None:
+    for name in ("sweep", "decision"):
+        row = part[name]
+        click.echo(
+            f"{name} with {part['messages']} messages waiting: {row['full_ms']} ms, with "
+            f"none {row['empty_ms']} ms: {row['ratio']} times"
+        )
