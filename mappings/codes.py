@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from mappings.resource import Coding, Resource, codings_of, dict_of, values_at
 
@@ -114,7 +114,7 @@ def disposition_codings(encounter: Resource) -> tuple[Coding, ...]:
 
 
 def has_member(
-    members: frozenset[tuple[str, str]], codings: Iterable[Coding]
+    members: Collection[tuple[str, str]], codings: Iterable[Coding]
 ) -> Coding | None:
     """Return the first coding in a value set, or None.
 
@@ -125,7 +125,7 @@ def has_member(
         if coding in members:
             return coding
         if branches is None:
-            branches = _branches(members)
+            branches = _branches(frozenset(members))
         system, code = coding
         for length in branches:
             if length <= len(code) and (system, code[:length] + "*") in members:

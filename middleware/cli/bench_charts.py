@@ -44,7 +44,7 @@ MIX = (
     EventKind.CAREPLAN_ACTIVATED,
     *3 * (EventKind.PATIENT_REVIEW,),
 )
-LANGUAGES = (*7 * ("en",), "es", "es", "en")
+LANGUAGES = (*7 * ("en",), "es", "vi", "ar")
 _DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 _LOINC, _SNOMED = "http://loinc.org", "http://snomed.info/sct"
 _ORDINARY = {

@@ -28,7 +28,8 @@ from middleware.storage.shards import hold, list_idle_due
 from middleware.wiring.pipeline import STEPS, stage_context
 from middleware.wiring.runtime import Runtime, open_runtime
 
-ROUNDS = 40
+# A sweep takes less than a millisecond, a decision a hundred times that.
+SWEEPS, DECISIONS = 400, 40
 # Planned messages are patients p1_000_000_000 and on; those decided for are not.
 MESSAGES_PER_PATIENT = 10
 
@@ -62,12 +63,14 @@ def measure_waiting(
             benching.plan_messages(
                 tx, endpoint.id, messages, messages // MESSAGES_PER_PATIENT or 1, now
             )
-        progress(f"{ROUNDS} rounds")
+        progress(f"{SWEEPS} sweeps and {DECISIONS} decisions of each")
         return {
             "messages": messages,
             "patients": messages // MESSAGES_PER_PATIENT or 1,
-            "sweep": _compare(lambda store, _: _sweep(store, now), empty, full),
-            "decision": _compare(lambda store, turn: store.decide(turn), empty, full),
+            "sweep": _compare(lambda store, _: _sweep(store, now), SWEEPS, empty, full),
+            "decision": _compare(
+                lambda store, turn: store.decide(turn), DECISIONS, empty, full
+            ),
         }
 
 
@@ -107,17 +110,17 @@ def _sweep(store: Store, now: datetime) -> None:
 
 
 def _compare(
-    work: Callable[[Store, int], None], empty: Store, full: Store
+    work: Callable[[Store, int], None], rounds: int, empty: Store, full: Store
 ) -> dict[str, float]:
     spent: dict[str, list[float]] = {"empty": [], "full": []}
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         for name, store in (("empty", empty), ("full", full)):
             began = perf_counter()
             work(store, turn)
             spent[name].append(perf_counter() - began)
     # The first ones open connections and compile conditions.
     medians = {
-        name: statistics.median(times[ROUNDS // 4 :]) for name, times in spent.items()
+        name: statistics.median(times[rounds // 4 :]) for name, times in spent.items()
     }
     return {
         "empty_ms": round(medians["empty"] * 1000, 3),

@@ -15,7 +15,7 @@ from mappings.plan import Condition
 from mappings.resource import first_at, values_at
 from middleware.decisions.addressing import VISITS, addressed, wanted_way
 from middleware.decisions.candidate import Candidate, describe, merge_facts
-from middleware.decisions.circumstance import Case, Step
+from middleware.decisions.circumstance import Step
 from middleware.decisions.conditions import Answer, Environment, answer, evidence
 from middleware.decisions.dated import GONE
 from middleware.decisions.environment import Circumstances, make_environment
@@ -26,10 +26,8 @@ from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
 from middleware.decisions.routing import Route, choose_route
 from middleware.decisions.safety import (
-    check_hospice,
     check_inpatient,
     check_minor,
-    check_patient,
     check_pause,
     check_reading,
     check_replies,
@@ -38,6 +36,7 @@ from middleware.decisions.safety import (
 )
 from middleware.decisions.scheduling import READY, choose_time, planned_time
 from middleware.decisions.silence import check_silence
+from middleware.decisions.stopping import in_hospice, stopped_for_good
 from middleware.decisions.wording import (
     Words,
     plain_words,
@@ -135,7 +134,7 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
     """Return the verdict of the hard stops, the focus and the plan's conditions."""
     case = step.case
     kind = step.reference.partition("/")[0]
-    verdict = _never(step) or check_focus(
+    verdict = stopped_for_good(step) or check_focus(
         step.reference,
         step.focus,
         step.occasion,
@@ -149,24 +148,7 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
         return Verdict(Outcome.CANCEL, off)
     if step.plan.occasion in GONE and step.activity is None:
         return Verdict(Outcome.CANCEL, GONE[step.plan.occasion])
-    return _conditions(step, early) or _hospice(case)
-
-
-def _never(step: Step) -> Verdict | None:
-    """Return what ends everything about a thing: looked for once, whatever the plan."""
-    case, known = step.case, step.case.stops
-    if step.reference not in known:
-        known[step.reference] = check_patient(
-            case.chart, case.profile, case.library, case.endpoint, step.focus
-        )
-    return known[step.reference]
-
-
-def _hospice(case: Case) -> Verdict | None:
-    known = case.stops
-    if "hospice" not in known:
-        known["hospice"] = check_hospice(case.chart, case.library, case.now)
-    return known["hospice"]
+    return _conditions(step, early) or in_hospice(case)
 
 
 def _conditions(step: Step, early: Condition | None) -> Verdict | None:

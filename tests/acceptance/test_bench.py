@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from mappings.content import load_shipped
 from middleware.cli.bench_bodies import (
     FIRST,
     fill,
     full_resource_template,
     id_only_template,
 )
+from middleware.cli.bench_charts import MIX, RESOURCES, Maker
 from subscriptions.parsing import parse_notification
 
 FIGURES = (
@@ -126,3 +129,70 @@ def test_a_passage_plans_every_message_once_and_says_what_it_cost(
         assert cost["workers"] > 0
         assert part["events_per_second"] > 0
     assert passage["burst"]["events"] == 52
+
+
+@pytest.fixture
+def decided(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+    """What a short run of decisions prints as JSON."""
+    arguments = ("--events=20", "--sample=10", "--patients=2000", "--waiting=2000")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "middleware.cli",
+            "bench",
+            "decide",
+            "--json",
+            *arguments,
+        ],
+        env={
+            **os.environ,
+            "CARECUE_DATABASE_URL": postgres_url,
+            "CARECUE_HOME": str(tmp_path),
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.demo
+def test_decisions_are_measured_beside_a_floor_and_with_messages_waiting(
+    decided: dict[str, Any],
+) -> None:
+    assert (decided["events"], decided["resources"]) == (20, 200)
+    assert decided["verdicts_per_event"] > 1
+    assert decided["gates_per_event"] > 0
+    assert decided["decisions_per_second"] > 0
+    assert 0 < decided["p50_ms"] <= decided["p95_ms"]
+    assert 0 < decided["gate_p50_ms"] <= decided["gate_p95_ms"]
+    assert decided["cpu_to_floor"] > 1
+    assert decided["memory_mb"] < 300
+    assert set(decided["cpu_ms_by_patients"]) == {"1000", "2000"}
+    assert [row["times"] for row in decided["cpu_by_plans"]] == [2, 4]
+    # Plans that other events start cost nothing; timing alone moves this figure.
+    assert all(row["other_triggers"] < 2 for row in decided["cpu_by_plans"])
+    waiting = decided["waiting"]
+    assert waiting["messages"] == 2000
+    for part in ("sweep", "decision"):
+        assert waiting[part]["empty_ms"] > 0
+        assert waiting[part]["full_ms"] > 0
+
+
+def test_made_charts_are_the_same_each_time_and_have_two_hundred_resources() -> None:
+    library = load_shipped()
+    now = datetime(2026, 11, 16, 15, 0, tzinfo=UTC)
+    kinds = set()
+    for number in range(10):
+        turn = Maker(library, "bench", now).make(number)
+        kinds.add(turn.event.kind)
+        chart = turn.chart
+        reviewed = turn.event.focus == turn.event.patient
+        assert 1 + len(chart.resources) == (RESOURCES - 1 if reviewed else RESOURCES)
+        assert chart.find(turn.event.focus) is not None
+        assert turn == Maker(library, "bench", now).make(number)
+    assert kinds == set(MIX)

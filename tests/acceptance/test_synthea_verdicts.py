@@ -307,7 +307,7 @@ REVIEWS: tuple[Review, ...] = (
         {
             "tdap-td/offer": "suppress:already-done",
             "hepatitis-b/offer": "send:due",
-            "influenza/offer": "hold:limit-reached",
+            "influenza/offer": "hold:same-topic",
             "zoster/offer": "not-applicable:not-applicable",
         },
         "At 20 his tetanus shot of 2017 holds until 2027; hepatitis B is not on file; "
