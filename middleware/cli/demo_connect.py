@@ -29,6 +29,7 @@ SCOPE = (
     "system/Goal.rs system/Condition.rs system/Observation.rs system/Procedure.rs "
     "system/ServiceRequest.rs system/DiagnosticReport.rs system/Consent.crs "
     "system/RelatedPerson.rs system/MedicationRequest.rs system/RiskAssessment.rs "
+    "system/MedicationDispense.rs "
     "system/Immunization.rs system/Flag.rs system/Location.rs "
     "system/CommunicationRequest.crs system/Communication.crus system/Task.crs "
     "system/Subscription.cruds"

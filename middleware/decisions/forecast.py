@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
 from mappings.event import Event, EventKind
-from mappings.nudge import Nudge, Outcome, Verdict
+from mappings.nudge import WAITING, Nudge, NudgeState, Outcome, Verdict
 from mappings.plan import Library
-from mappings.preference import OwnRecord
+from mappings.preference import ComingMessage, OwnRecord
 from mappings.reference import reference_of
 from middleware.decisions.candidate import Candidate
 from middleware.decisions.deciding import decide_event, decide_nudge
@@ -61,6 +61,16 @@ class _Line:
     def wait(self, at: datetime, rank: int, item: Nudge | Event) -> None:
         heapq.heappush(self.heap, (at, rank, next(self.count), item))
 
+    def beside(self) -> OwnRecord:
+        """Return the record with what waits for its time as the messages to come."""
+        nudges = [item for *_, item in self.heap if isinstance(item, Nudge)]
+        coming = tuple(
+            ComingMessage(item.key, item.due_at, item.topic, item.priority)
+            for item in nudges
+            if item.state is NudgeState.PLANNED or item.reason in WAITING
+        )
+        return replace(self.own, coming=coming)
+
 
 def forecast(
     world: World,
@@ -95,13 +105,14 @@ def _look(line: _Line, nudge: Nudge, at: datetime) -> Iterator[Coming]:
     world = line.world
     _announce(line, nudge, at)
     chart = replace(world.chart, read_at=at)
-    parts = (chart, line.own, world.library, world.endpoint, at)
+    parts = (chart, line.beside(), world.library, world.endpoint, at)
     found = decide_nudge(nudge, *parts, at_send=True)
     verdict = found.verdict
     if verdict.outcome is Outcome.HOLD:
         if at < nudge.expires_at:
             again = max(verdict.until or at + LOOK_AGAIN, at + SOON)
-            line.wait(min(again, nudge.expires_at), nudge.priority, nudge)
+            due = min(again, nudge.expires_at)
+            line.wait(due, nudge.priority, _held(nudge, verdict, due))
             return
         late = Verdict(
             Outcome.CANCEL, "window-passed", verdict.facts, detail=verdict.reason
@@ -110,6 +121,12 @@ def _look(line: _Line, nudge: Nudge, at: datetime) -> Iterator[Coming]:
     if verdict.outcome is Outcome.SEND and found.kind == "message":
         line.own = with_sent(line.own, found, at)
     yield Coming(at, nudge, found)
+
+
+def _held(nudge: Nudge, verdict: Verdict, due: datetime) -> Nudge:
+    if verdict.reason == "not-yet":
+        return replace(nudge, due_at=due)
+    return replace(nudge, state=NudgeState.HELD, reason=verdict.reason, due_at=due)
 
 
 def _plan(line: _Line, event: Event, at: datetime) -> None:

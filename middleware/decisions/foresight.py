@@ -14,7 +14,7 @@ from mappings.endpoint import Endpoint
 from mappings.event import Event, EventKind
 from mappings.nudge import Nudge, Outcome
 from mappings.plan import Library
-from mappings.preference import OwnRecord, SentMessage
+from mappings.preference import ComingMessage, OwnRecord, SentMessage
 from middleware.decisions.candidate import Candidate
 from middleware.decisions.deciding import decide_nudge
 from middleware.decisions.planned import nudge_of
@@ -34,8 +34,11 @@ def foresee(
     """
     waiting = [item for item in candidates if _goes(item)]
     yield from (item for item in candidates if not _goes(item))
-    for item in sorted(waiting, key=lambda one: (one.due_at, one.plan.priority)):
-        found = look_ahead(item, chart, own, library, endpoint)
+    waiting.sort(key=lambda one: (one.due_at, one.plan.priority))
+    for place, item in enumerate(waiting, start=1):
+        coming = tuple(_coming(later, endpoint) for later in waiting[place:])
+        beside = replace(own, coming=coming)
+        found = look_ahead(item, chart, beside, library, endpoint)
         if _goes(found):
             own = with_sent(own, found, item.due_at)
         yield found
@@ -63,6 +66,11 @@ def with_sent(own: OwnRecord, item: Candidate, at: datetime) -> OwnRecord:
     about = (item.plan.url, item.focus, item.occasion)
     message = SentMessage(at, item.plan.topic, item.channel or "", about=about)
     return replace(own, sent=(*own.sent, message))
+
+
+def _coming(item: Candidate, endpoint: Endpoint) -> ComingMessage:
+    key = f"{endpoint.id}|{item.key}"
+    return ComingMessage(key, item.due_at, item.plan.topic, item.plan.priority)
 
 
 def _goes(item: Candidate) -> bool:

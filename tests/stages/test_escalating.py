@@ -98,7 +98,8 @@ def test_two_workers_send_one_page(urgent: World) -> None:
 
 
 def test_a_routine_task_waits_for_office_hours(world: World) -> None:
-    world.discharge(hospitalization=...)
+    unknown = {"coding": [{"system": "urn:site", "code": "walked home"}]}
+    world.discharge(hospitalization={"dischargeDisposition": unknown})
     world.run("resolve", "decide")
     assert world.tasks()
     assert after(world, 600) == 0

@@ -110,7 +110,7 @@ def busy(world: World) -> World:
 
 def test_the_forecast_is_what_then_happens(busy: World) -> None:
     expected = foreseen(busy)
-    assert len(expected[0]) > 5, "several messages are foreseen"
+    assert len(expected[0]) > 2, "several messages are foreseen"
     assert expected[1], "and several that the limits leave no room for"
     assert lived(busy) == expected
 
@@ -126,7 +126,7 @@ def test_a_repeated_step_is_foreseen_beyond_what_is_planned(world: World) -> Non
     world.run("resolve", "decide")
     expected = foreseen(world)
     assert max(at for at, _ in expected[0]) > datetime.fromisoformat(
-        "2026-12-20T00:00:00Z"
+        "2026-12-13T00:00:00Z"
     )
     assert lived(world) == expected
 

@@ -17,7 +17,7 @@ def history(number: int) -> dict[str, Any]:
     """Make one of many things of years ago, each of another patient."""
     who = {"reference": f"Patient/h{number}"}
     people = [{"actor": who, "status": "accepted"}]
-    day = START - timedelta(days=40 + 11 * number)
+    day = START - timedelta(days=100 + 11 * number)
     text = day.date().isoformat()
     stay = {"start": text, "end": text}
     visit: dict[str, Any] = {"participant": people, "start": write_instant(day)}
@@ -144,7 +144,7 @@ def test_an_old_stay_that_something_is_planned_about_is_looked_at(
 def test_a_visit_first_seen_in_a_late_state_is_told_to_nobody(
     world: World, status: str
 ) -> None:
-    world.book(START - timedelta(days=60), status=status)
+    world.book(START - timedelta(days=100), status=status)
     world.run()
     assert world.rows("SELECT 1 FROM nudge") == []
     assert world.rows("SELECT 1 FROM event") == []

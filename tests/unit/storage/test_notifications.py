@@ -81,6 +81,7 @@ def test_it_is_kept_as_it_came_with_its_tally(database):
             "count": 7,
             "numbers": [6, 7],
             "digests": ["a6", "b7"],
+            "reference": None,
         }
     ]
 
