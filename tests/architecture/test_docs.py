@@ -1,5 +1,6 @@
 """The documentation names every setting, command, option of state and reason."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,3 +118,19 @@ def test_decisions_have_numbers_of_their_own_and_carry_them_in_their_headings() 
         for page, number in zip(pages, numbers, strict=True)
         if not page.read_text().startswith(f"# {number}: ")
     ] == []
+
+
+SAFETY = (ROOT / "docs" / "safety.md").read_text()
+SHOWN = re.findall(r"`([a-z/_]+\.py)::(test_\w+)`", SAFETY)
+
+
+def test_every_safety_rule_has_its_line_and_its_test() -> None:
+    numbers = re.findall(r"^\| (\d+) \|", SAFETY, flags=re.MULTILINE)
+    assert numbers == [str(number) for number in range(1, 25)]
+    lines = [line for line in SAFETY.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [line for line in lines if "::test_" not in line] == []
+
+
+@pytest.mark.parametrize(("file", "name"), SHOWN, ids=[name for _, name in SHOWN])
+def test_what_shows_a_safety_rule_is_there(file: str, name: str) -> None:
+    assert f"def {name}(" in (ROOT / "tests" / file).read_text()
