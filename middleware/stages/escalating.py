@@ -52,7 +52,7 @@ def _page(
     with context.database.tx() as tx:
         pages.note_page(tx, due, error, context.clock.now())
     if error is not None:
-        _log.error("page not sent", task=due.task_id, level=due.level, fault=error)
+        _log.error("page not sent", error=error)
     return error is None
 
 
@@ -106,7 +106,7 @@ def probe_escalation(context: StageContext) -> tuple[str, ...]:
         pages.list_due_pages(tx, WAITS, now)
         marks.put_mark(tx, PROBE, {"at": now.isoformat(), "faults": faults})
     for fault in faults:
-        _log.error("escalation is broken", fault=fault)
+        _log.error("escalation is broken", reason=fault)
     return tuple(faults)
 
 

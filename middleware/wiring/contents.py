@@ -105,7 +105,7 @@ class Contents:
         except ContentError as error:
             if known is None:
                 raise
-            _log.error("content is not usable", fault=error.message)
+            _log.error("content is not usable", error=error.message)
             return known.library
         now = self._clock.now()
         site = endpoint.site

@@ -107,7 +107,7 @@ def wait_for_database(settings: Settings, stop: threading.Event) -> bool:
             if error.permanent:
                 raise
             if tries % SAID_EVERY == 0:
-                _log.warning("waiting for the database", why=error.message)
+                _log.warning("waiting for the database", error=error.message)
         tries += 1
         stop.wait(AGAIN_SECONDS)
     return False
