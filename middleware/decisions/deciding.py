@@ -71,12 +71,17 @@ def decide_event(
                 event=event.occurred_at if plan.occasion == "patient" else instant,
                 trigger=trigger,
                 kind=event.kind.value,
-                changed=event.occurred_at,
+                changed=_happened(event),
             )
             review = event.kind is EventKind.PATIENT_REVIEW
             steps = _steps(blank, review=review)
             found.extend(_candidate(event, step) for step in steps)
     return join_candidates(found)
+
+
+def _happened(event: Event) -> datetime:
+    """Return when it happened; the EHR's clock may be ahead of ours."""
+    return min(event.occurred_at, event.received_at)
 
 
 def _steps(blank: Step, *, review: bool) -> Iterator[Step]:
@@ -111,9 +116,7 @@ def _candidate(event: Event, step: Step) -> Candidate:
         verdict = Verdict(Outcome.HOLD, "data-missing", _known(step))
         return describe(step, verdict, step.case.now, step.case.now)
     expires = due + timedelta(hours=timing.window_hours)
-    # The EHR's clock may be ahead of ours: what has arrived has happened.
-    happened = min(event.occurred_at, event.received_at)
-    if timing.anchor == "focus-start" and happened > due:
+    if timing.anchor == "focus-start" and _happened(event) > due:
         detail = "the visit was booked after the time of this reminder"
         verdict = Verdict(Outcome.CANCEL, "window-passed", _known(step), detail=detail)
         return describe(step, verdict, due, expires)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -342,6 +343,14 @@ def test_moved_visit_is_told_in_permitted_hours() -> None:
     found = decide(moved, chart(appointment(), read_at=at), at=at)
     # Saturday night: Sunday at noon.
     assert found["visit-moved/new-time"].due_at == due("2026-11-22T12:00-06:00")
+
+
+def test_moved_visit_is_told_at_once_where_the_clock_of_the_ehr_is_ahead() -> None:
+    at = due("2026-11-20T14:00:00-06:00")
+    moved = event(EventKind.APPOINTMENT_RESCHEDULED, "Appointment/visit", at)
+    ahead = replace(moved, occurred_at=at + timedelta(days=9))
+    found = decide(ahead, chart(appointment(), read_at=at), at=at)
+    assert found["visit-moved/new-time"].due_at == at
 
 
 def test_moved_visit_moved_again_or_cancelled_stops() -> None:
