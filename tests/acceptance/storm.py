@@ -37,7 +37,7 @@ from middleware.wiring.runtime import make_runtime
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.subscribing import settle, want
 from subscriptions.wanting import Wanted, Way
-from tests.acceptance.line import _afternoon, vera
+from tests.acceptance.line import _afternoon, open_every_day, vera
 from tests.acceptance.line import stay as went_home
 from tests.acceptance.ports import free_ports
 from tests.acceptance.relay import Rates, Relay
@@ -96,8 +96,9 @@ class Storm:
         self._closing.callback(self.relay.stop)
         self._run("ehr")
         self._wait("the EHR", self.control.healthy)
-        self.endpoint = connect_sandbox(
-            self.runtime, self.control, "America/Chicago", "token"
+        self.endpoint = open_every_day(
+            self.runtime,
+            connect_sandbox(self.runtime, self.control, "America/Chicago", "token"),
         )
         self.ehr = FhirClient(
             self.endpoint.fhir_base, self.control.staff_token, clock=self.runtime.clock
