@@ -37,7 +37,13 @@ KINDS = {
 VERSIONS = {"encounter-discharged": "2"}
 STEPS = {
     "Appointment": ["one-day planned", "three-days planned"],
-    "Encounter": ["book-visit planned", "check-in planned"],
+    "Encounter": [
+        "book-call planned",
+        "book-visit planned",
+        "check-in planned",
+        "contact-attempts planned",
+        "contact-lead planned",
+    ],
     "CarePlan": ["activity-due planned", "activity-due planned"],
 }
 EVENTS_PER_NOTIFICATION = sum(len(KINDS[kind]) for kind in MIX) / len(MIX)
