@@ -17,6 +17,7 @@ MEDIUM: dict[str, str] = {
     "email": "EMAILWRIT",
     "screen": "ONLINEWRIT",
 }
+CHANNELS = {code: channel for channel, code in MEDIUM.items()}
 
 PLANNED, ADMITTED, INPATIENT = "planned", "admitted", "inpatient"
 DISCHARGED, CANCELLED, UNDONE = "discharged", "cancelled", "undone"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
-from mappings.codes import MEDIUM, PARTICIPATION_MODE
+from mappings.codes import CHANNELS, MEDIUM, PARTICIPATION_MODE
 from mappings.instants import find_instant, write_instant
 from mappings.plan import NS, TOPIC
 from mappings.preference import ConsentRecord, Who
@@ -37,7 +37,6 @@ POINT = f"{NS}/StructureDefinition/consent-contact-point"
 OWN = f"{NS}/identifier/consent"
 OUTREACH = "outreach-communication"
 PRIVACY = "patient-privacy"
-SYSTEMS = {code: channel for channel, code in MEDIUM.items()}
 OPT_OUTS = frozenset({"OPTOUT", "OPTOUTE"})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,7 +79,7 @@ def _is_outreach(resource: Resource) -> bool:
     classes = {code for _, code in codings_of(values_at(resource, "provision.class"))}
     codes = codings_of(values_at(resource, "provision.code"))
     media = any(
-        system == PARTICIPATION_MODE and code in SYSTEMS for system, code in codes
+        system == PARTICIPATION_MODE and code in CHANNELS for system, code in codes
     )
     return "CommunicationRequest" in classes or media
 
@@ -132,7 +131,7 @@ def _points(
     What names a person and no way of contact is about whether to tell them at all.
     """
     codes = {code for _, code in codings_of(provision.get("code"))}
-    systems = [SYSTEMS[code] for code in sorted(codes) if code in SYSTEMS]
+    systems = [CHANNELS[code] for code in sorted(codes) if code in CHANNELS]
     point = extension_value(resource, POINT)
     if isinstance(point, dict):
         system = "email" if point.get("system") == "email" else "sms"

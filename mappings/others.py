@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from mappings.codes import MEDIUM, PARTICIPATION_MODE
+from mappings.codes import CHANNELS, PARTICIPATION_MODE
 from mappings.instants import find_instant
 from mappings.own_communication import read_own_communication
 from mappings.plan import TOPIC
@@ -19,7 +19,6 @@ from mappings.resource import Resource, codings_of, dict_of, list_of
 
 OTHER = "other"
 PEOPLE = ("Patient/", "RelatedPerson/")
-_CHANNELS = {code: channel for channel, code in MEDIUM.items()}
 
 
 def read_others(
@@ -53,7 +52,7 @@ def _channel(communication: Resource) -> str:
         for system, code in codings_of(communication.get("medium"))
         if system == PARTICIPATION_MODE
     ]
-    return next((_CHANNELS.get(code, code.lower()) for code in codes), OTHER)
+    return next((CHANNELS.get(code, code.lower()) for code in codes), OTHER)
 
 
 def _topic(communication: Resource) -> str:

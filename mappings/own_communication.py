@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from mappings.codes import MEDIUM, PARTICIPATION_MODE
+from mappings.codes import CHANNELS, PARTICIPATION_MODE
 from mappings.communication import IDENTIFIERS, LANGUAGE
 from mappings.instants import find_instant
 from mappings.plan import TOPIC
@@ -16,7 +16,6 @@ from mappings.resource import Resource, codings_of, extension_value, list_of
 
 DELIVERY = f"{IDENTIFIERS}/delivery"
 NUDGE_KEY = f"{IDENTIFIERS}/nudge-key"
-CHANNELS = {code: channel for channel, code in MEDIUM.items()}
 GONE = frozenset({"in-progress", "completed", "unknown"})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from mappings.codes import CHANNELS
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind
 from mappings.endpoint_file import read_site
 from mappings.errors import BadInputError
@@ -24,7 +25,6 @@ SITE: dict[str, Any] = {
     "zone": "America/New_York",
 }
 SENT_FIELDS = frozenset({"sentAt", "topic", "channel", "answered", "plan"})
-MEDIA = {"SMSWRIT": "sms", "EMAILWRIT": "email", "ONLINEWRIT": "screen"}
 
 
 def read_json(path: Path, what: str) -> Any:
@@ -117,7 +117,7 @@ def _communication(resource: Resource) -> SentMessage | None:
         for system, code in codings_of(resource.get("category"))
         if system.endswith("/CodeSystem/topic")
     ]
-    media = [MEDIA.get(code) for _, code in codings_of(resource.get("medium"))]
+    media = [CHANNELS.get(code) for _, code in codings_of(resource.get("medium"))]
     return SentMessage(
         sent_at=moment,
         topic=topics[0] if topics else "unknown",
