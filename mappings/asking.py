@@ -34,6 +34,11 @@ NEEDS_PERSON: dict[str, str] = {
         "A message was held because there is no wording in the patient's language. "
         "Reach the patient in person, with an interpreter where needed."
     ),
+    "wording-not-reviewed": (
+        "A message was held because nobody has approved its wording in the patient's "
+        "language. Reach the patient in person, with an interpreter where needed; have "
+        "the wording read and its reviewer recorded."
+    ),
     "wrong-patient": (
         "A message was held because the chart that was read for it is another patient's. "
         "Look at both records; nothing is sent."

@@ -25,6 +25,7 @@ PER_PATIENT = frozenset(
         "confidential",
         "language-missing",
         "wording-missing",
+        "wording-not-reviewed",
         "record-inactive",
         "long-silent",
         "hours-never-meet",

@@ -94,8 +94,14 @@ def conclude(
     )
     nudges.set_nudge(tx, nudge.id, state, verdict.reason, now)
     record(gate, tx, verdict, now)
+    _ask(gate, tx, route, now)
+
+
+def _ask(gate: Gate, tx: Tx, route: Candidate | None, now: datetime) -> None:
+    """Ask for what only a person can do about a verdict, once per cause."""
+    nudge = gate.nudge
     task = route.task if route is not None else None
-    if verdict.reason == "record-inactive" and task is not None:
+    if task is not None:
         ask_task(gate.context, tx, gate.endpoint, nudge.patient, nudge.shard, task, now)
 
 
@@ -125,6 +131,7 @@ def _hold(
     )
     if state is NudgeState.HELD and nudge.reason != reason:
         record(gate, tx, verdict, now)
+        _ask(gate, tx, route, now)
 
 
 def ask_staff(gate: Gate, candidate: Candidate, now: datetime) -> None:

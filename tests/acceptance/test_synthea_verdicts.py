@@ -140,11 +140,11 @@ REVIEWS: tuple[Review, ...] = (
         "Caridad",
         VISIT,
         {
-            "appointment-reminder/three-days": "hold:wording-not-reviewed",
-            "appointment-reminder/one-day": "hold:wording-not-reviewed",
+            "appointment-reminder/three-days": "task:wording-not-reviewed",
+            "appointment-reminder/one-day": "task:wording-not-reviewed",
         },
         "She speaks Spanish and nobody has approved the Spanish words yet; English "
-        "would be the wrong way out.",
+        "would be the wrong way out: staff reach her.",
     ),
     Review(
         "Caridad",

@@ -298,6 +298,19 @@ def test_a_record_that_cannot_be_written_ends_as_a_dead_letter(world: World) -> 
             "wording-missing",
             ("wording-missing", "routine"),
         ),
+        (
+            {
+                "communication": [
+                    {
+                        "language": {
+                            "coding": [{"system": "urn:ietf:bcp:47", "code": "vi"}]
+                        }
+                    }
+                ]
+            },
+            "wording-not-reviewed",
+            ("wording-not-reviewed", "routine"),
+        ),
     ],
 )
 def test_what_the_chart_lacks_is_named_in_the_ledger(

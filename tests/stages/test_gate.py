@@ -258,6 +258,24 @@ def test_a_visit_cancelled_a_second_before_is_not_reminded_of(world: World) -> N
     assert world.state("one-day") == "cancelled: appointment-cancelled"
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"), [("fr", "wording-missing"), ("vi", "wording-not-reviewed")]
+)
+def test_a_language_changed_a_second_before_asks_staff_once(
+    due: World, code: str, reason: str
+) -> None:
+    """Nobody tells us: the gate finds it, holds the message and asks a person."""
+    language = {"coding": [{"system": "urn:ietf:bcp:47", "code": code}]}
+    due.fhir.change(ROSA, communication=[{"language": language}])
+    due.run("deliver")
+    assert due.sms.sent == []
+    assert due.state() == f"held: {reason}"
+    assert due.tasks() == [(reason, "routine")]
+    due.wait(days=3)
+    assert due.sms.sent == []
+    assert due.tasks().count((reason, "routine")) == 1
+
+
 def test_a_death_a_second_before_ends_everything(due: World) -> None:
     due.fhir.change(ROSA, deceasedBoolean=True)
     due.run()

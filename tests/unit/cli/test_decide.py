@@ -149,7 +149,7 @@ def test_a_translation_waits_until_the_site_names_its_reviewer(run: Any) -> None
     spanish = [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "es"}]}}]
     content = bundle(patient(communication=spanish), encounter(), permit())
     found = rows(run(content, "--json"))["post-discharge/check-in"]
-    assert (found["outcome"], found["reason"]) == ("hold", "wording-not-reviewed")
+    assert (found["outcome"], found["reason"]) == ("task", "wording-not-reviewed")
     reviewed = {"reviewers": {"es": "L. Ortiz"}}
     found = rows(run(content, "--json", site=reviewed))["post-discharge/check-in"]
     assert (found["outcome"], found["language"]) == ("send", "es")

@@ -147,9 +147,13 @@ def test_nothing_that_must_not_be_sent_is_sent(
 
 
 def test_some_worlds_yield_messages() -> None:
+    wanted = {"post-discharge", "appointment-reminder"}
     SEEN.clear()
-    test_nothing_that_must_not_be_sent_is_sent()
-    assert {"post-discharge", "appointment-reminder"} <= set(SEEN)
+    for _ in range(5):  # one run of 250 worlds may lack one of them by chance
+        test_nothing_that_must_not_be_sent_is_sent()
+        if wanted <= set(SEEN):
+            break
+    assert wanted <= set(SEEN)
 
 
 def check(
