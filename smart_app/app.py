@@ -9,22 +9,27 @@ from flask import Blueprint, Response, request, send_file
 
 from mappings.errors import CareCueError, FhirError, LaunchError
 from middleware.desk.look import LOOK
+from middleware.desk.viewer import mark, viewer_of
 from smart_app.headers import protect, write_policy
 from smart_app.launch import CALLBACK, Launching
 from smart_app.pages import PatientPages
 from smart_app.ports import SmartPorts
-from smart_app.rendering import Pages, all_frames
-from smart_app.session import ENDED
+from smart_app.rendering import Pages, all_frames, install_words
+from smart_app.session import ENDED, asked_language
 
-TITLES = {401: "Your chart session ended", 403: "This cannot be opened here"}
-UNREADABLE = (
+TITLES = {
+    401: mark("Your chart session ended"),
+    403: mark("This cannot be opened here"),
+}
+UNREADABLE = mark(
     "The chart could not be read. Nothing was sent or changed. Try again, or open "
     "this app again from the chart."
 )
-BROKEN = (
+BROKEN = mark(
     "Something of CareCue is not working. Nothing was sent or changed. Try again in "
     "a minute; if it stays so, tell the person who runs CareCue."
 )
+NO_PAGE = mark("There is no such page here. Nothing was changed.")
 YEAR_SECONDS = 31_536_000
 STATIC_PATH = "/smart/static"
 
@@ -39,6 +44,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
         template_folder="templates",
     )
     pages = Pages()
+    blueprint.record_once(lambda state: install_words(state.app.jinja_env))
     blueprint.add_url_rule(
         f"{STATIC_PATH}/{LOOK.name}", "look", lambda: send_file(LOOK)
     )
@@ -68,6 +74,10 @@ def _add_pages(blueprint: Blueprint, views: PatientPages) -> None:
     def page(lid: str) -> Response:
         return views.show(request, lid)
 
+    @blueprint.post("/l/<lid>/language")
+    def language(lid: str) -> Response:
+        return views.choose_language(request, lid)
+
     @blueprint.route("/l/<lid>/pause", methods=["GET", "POST"])
     def pause(lid: str) -> Response:
         view = views.pause if request.method == "POST" else views.ask_pause
@@ -96,11 +106,12 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     def show(sentence: str, code: str, status: int) -> Response:
         arguments = request.view_args or {}
         return pages.notice(
-            title=TITLES.get(status, "This did not work"),
+            title=TITLES.get(status, mark("This did not work")),
             sentence=sentence,
             code=code,
             status=status,
             frames=all_frames(ports.endpoints()),
+            viewer=viewer_of(asked_language(request)),
             launch_id=arguments.get("lid"),
         )
 
@@ -120,7 +131,7 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
 
     @blueprint.errorhandler(404)
     def missing(_: Exception) -> Response:
-        return show("There is no such page here. Nothing was changed.", "N1", 404)
+        return show(NO_PAGE, "N1", 404)
 
 
 def _add_headers(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:

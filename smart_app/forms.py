@@ -8,19 +8,22 @@ from datetime import date, datetime, timedelta
 from flask import Request
 
 from mappings.errors import BadInputError
+from middleware.desk.formats import write_day
 from middleware.desk.values import Choice
+from middleware.desk.viewer import mark
+from middleware.desk.views import View
 
 WHY_PAUSE = ("asked", "hospital", "crisis", "number", "other")
 WHY_SKIP = (
-    Choice("done", "It is already done"),
-    Choice("not-right", "It does not fit this patient"),
-    Choice("in-person", "We will talk about it in person"),
-    Choice("wrong", "The reason given is wrong"),
-    Choice("other", "Other"),
+    Choice("done", mark("It is already done")),
+    Choice("not-right", mark("It does not fit this patient")),
+    Choice("in-person", mark("We will talk about it in person")),
+    Choice("wrong", mark("The reason given is wrong")),
+    Choice("other", mark("Other")),
 )
 WHO = (
-    Choice("patient", "The patient, today"),
-    Choice("staff", "Staff, for the patient"),
+    Choice("patient", mark("The patient, today")),
+    Choice("staff", mark("Staff, for the patient")),
 )
 LONGEST_PAUSE = timedelta(days=366)
 
@@ -45,28 +48,22 @@ class OrderForm:
     version: str
 
 
-def pause_days(today: date) -> tuple[Choice, ...]:
+def pause_days(view: View) -> tuple[Choice, ...]:
     """Return the two days that the form offers: a week and four weeks ahead."""
-    days = [today + timedelta(days=7), today + timedelta(days=28)]
-    return tuple(Choice(day.isoformat(), f"{day:%a, %b} {day.day}") for day in days)
+    days = [view.today + timedelta(days=7), view.today + timedelta(days=28)]
+    return tuple(Choice(day.isoformat(), write_day(view.viewer, day)) for day in days)
 
 
-def pause_reasons(given: str) -> tuple[Choice, ...]:
+def pause_reasons(view: View) -> tuple[Choice, ...]:
     """Return the reasons that the form offers."""
-    return tuple(
-        Choice(value, text)
-        for value, text in zip(
-            WHY_PAUSE,
-            (
-                f"{given} asked",
-                "In hospital",
-                "Bereavement or crisis",
-                "Wrong number or address",
-                "Other",
-            ),
-            strict=True,
-        )
+    words = (
+        view.say("%(name)s asked", name=view.given),
+        view.say("In hospital"),
+        view.say("Bereavement or crisis"),
+        view.say("Wrong number or address"),
+        view.say("Other"),
     )
+    return tuple(map(Choice, WHY_PAUSE, words))
 
 
 def read_pause(request: Request, today: date) -> PauseForm:
@@ -79,16 +76,16 @@ def read_pause(request: Request, today: date) -> PauseForm:
         version=form.get("version", ""),
     )
     if raw.why not in WHY_PAUSE:
-        raise BadInputError("Choose why messages are paused.")
+        raise BadInputError(mark("Choose why messages are paused."))
     if raw.until == "open":
         return raw
     text = raw.day if raw.until == "date" else raw.until
     try:
         last = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 -- a day
     except ValueError:
-        raise BadInputError("Choose the last day of the pause.") from None
+        raise BadInputError(mark("Choose the last day of the pause.")) from None
     if not today <= last <= today + LONGEST_PAUSE:
-        raise BadInputError("Choose a day from today on, within a year.")
+        raise BadInputError(mark("Choose a day from today on, within a year."))
     return PauseForm(raw.until, raw.day, raw.why, raw.version, last)
 
 
@@ -99,7 +96,9 @@ def read_order(request: Request, known: tuple[str, ...]) -> OrderForm:
     """
     order = list(request.form.getlist("order"))
     if sorted(order) != sorted(known):
-        raise BadInputError("The order must name each way once. Nothing was changed.")
+        raise BadInputError(
+            mark("The order must name each way once. Nothing was changed.")
+        )
     name, _, direction = request.form.get("move", "").partition(":")
     if name in order and direction in ("up", "down"):
         at = order.index(name)
@@ -107,7 +106,7 @@ def read_order(request: Request, known: tuple[str, ...]) -> OrderForm:
         order.insert(to, order.pop(at))
     who = request.form.get("who", "")
     if who not in {choice.value for choice in WHO}:
-        raise BadInputError("Choose who said so.")
+        raise BadInputError(mark("Choose who said so."))
     return OrderForm(tuple(order), who, request.form.get("version", ""))
 
 
@@ -116,4 +115,4 @@ def read_skip(request: Request) -> Choice:
     for choice in WHY_SKIP:
         if choice.value == request.form.get("why"):
             return choice
-    raise BadInputError("Choose why it is skipped.")
+    raise BadInputError(mark("Choose why it is skipped."))

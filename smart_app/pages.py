@@ -13,6 +13,7 @@ from flask import Request, Response, abort
 from mappings.errors import BadInputError, LaunchError
 from middleware.desk.edits import ChangedElsewhereError
 from middleware.desk.values import Actor, Choice, Page
+from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from middleware.ports import FhirApi
 from smart_app.forms import (
@@ -31,21 +32,21 @@ from smart_app.rendering import Pages
 from smart_app.session import Session, check_form, open_session
 
 SAVED = {
-    "pause": "Saved. Messages are paused from now on.",
-    "resume": "Saved. Messages are on again.",
-    "channels": "Saved. The new order counts from the next message on.",
-    "skip": "Saved. The message is skipped.",
+    "pause": mark("Saved. Messages are paused from now on."),
+    "resume": mark("Saved. Messages are on again."),
+    "channels": mark("Saved. The new order counts from the next message on."),
+    "skip": mark("Saved. The message is skipped."),
 }
-CHANGED = (
+CHANGED = mark(
     "Not saved: somebody changed this while the form was open. "
     "This is how it stands now."
 )
-ORDER_EFFECT = "The order counts from the next message on."
-OWN_ANSWER = (
+ORDER_EFFECT = mark("The order counts from the next message on.")
+OWN_ANSWER = mark(
     "Not saved: this order is the patient’s own answer, and only a new answer of the "
     "patient changes it."
 )
-CLOSED = (
+CLOSED = mark(
     "This message has gone out or ended meanwhile, so there is nothing left to skip."
 )
 
@@ -75,10 +76,19 @@ class PatientPages:
             "smart/preview.html", session, page=page, preview=preview
         )
 
+    def choose_language(self, request: Request, lid: str) -> Response:
+        """Read this launch in another language from now on."""
+        session = open_session(self._ports, request, lid)
+        check_form(self._ports, request, session)
+        chosen = request.form.get("language", "")
+        if chosen in LANGUAGES:
+            self._ports.launches.set_language(lid, chosen)
+        return Response(status=303, headers={"Location": f"/l/{lid}/"})
+
     def ask_pause(self, request: Request, lid: str) -> Response:
         """Answer the pause form."""
         session, view = self._enter(request, lid)
-        first = pause_days(view.today)[0].value
+        first = pause_days(view)[0].value
         form = PauseForm(first, "", "asked", view.version("pause"))
         return self._pause_form(session, view, form)
 
@@ -96,7 +106,8 @@ class PatientPages:
                 raw.get("version", ""),
             )
             return self._pause_form(session, view, again, error.message, 422)
-        reasons = {item.value: item.text for item in pause_reasons(view.given)}
+        english = replace(view, viewer=viewer_of("en-US"))
+        reasons = {item.value: item.text for item in pause_reasons(english)}
         try:
             self._ports.desk.save_pause(
                 view,
@@ -175,7 +186,9 @@ class PatientPages:
         if form:
             check_form(self._ports, request, session)
         api: FhirApi = self._ports.fhir(session.endpoint.fhir_base, session.token)
-        view = self._ports.desk.read_view(session.endpoint, api, session.patient)
+        view = self._ports.desk.read_view(
+            session.endpoint, api, session.patient, session.viewer
+        )
         return session, view
 
     def _pause_form(
@@ -194,8 +207,8 @@ class PatientPages:
             page=page,
             form=form,
             error=error,
-            untils=pause_days(view.today),
-            whys=pause_reasons(view.given),
+            untils=pause_days(view),
+            whys=pause_reasons(view),
             today=view.today.isoformat(),
             effect=self._ports.desk.write_pause_effect(view),
         )

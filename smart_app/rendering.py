@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from flask import Response, make_response, render_template, url_for
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
 from mappings.endpoint import Endpoint
 from middleware.desk.look import LOOK
+from middleware.desk.viewer import LANGUAGES, Viewer
 from smart_app.headers import protect, write_policy
 from smart_app.session import Session
 
@@ -43,7 +46,13 @@ class Pages:
         """Render a page of an open launch, frameable by its EHR alone."""
         here = f"/l/{session.launch.id}/"
         html = render_template(
-            template, asset=self.asset, session=session, here=here, **values
+            template,
+            asset=self.asset,
+            session=session,
+            viewer=session.viewer,
+            languages=LANGUAGES,
+            here=here,
+            **values,
         )
         response = make_response(html, status)
         frames = session.endpoint.app.frame_origins
@@ -57,6 +66,7 @@ class Pages:
         code: str,
         status: int,
         frames: Sequence[str],
+        viewer: Viewer,
         launch_id: str | None = None,
     ) -> Response:
         """Render a page without any patient: what happened and what to do."""
@@ -64,12 +74,35 @@ class Pages:
             "smart/notice.html",
             asset=self.asset,
             session=None,
+            viewer=viewer,
             title=title,
             sentence=sentence,
             code=code,
             launch_id=launch_id,
         )
         return protect(make_response(html, status), write_policy(frames))
+
+
+@pass_context
+def _translate(context: Context, sentence: str) -> str:
+    viewer: Viewer = context["viewer"]
+    return viewer.translate(sentence)
+
+
+@pass_context
+def _choose_form(context: Context, one: str, many: str, number: int) -> str:
+    viewer: Viewer = context["viewer"]
+    return str(viewer.translations.ngettext(one, many, number))
+
+
+def install_words(environment: Any) -> None:
+    """Let templates say ``_("...")`` and ``ngettext`` in the language of ``viewer``.
+
+    The filter ``said`` translates a sentence that was marked elsewhere.
+    """
+    environment.add_extension("jinja2.ext.i18n")
+    environment.filters["said"] = _translate
+    environment.install_gettext_callables(_translate, _choose_form, newstyle=True)
 
 
 def all_frames(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:

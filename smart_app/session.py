@@ -20,6 +20,7 @@ from flask import Request, Response
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
 from middleware.desk.launches import OPEN, Launch
+from middleware.desk.viewer import Viewer, choose_tag, viewer_of
 from smart_app.ports import SmartPorts
 
 START_LIFE = timedelta(minutes=10)
@@ -34,13 +35,14 @@ ENDED = (
 
 @dataclass(frozen=True)
 class Session:
-    """An open launch with its endpoint, its token and its anti-forgery mark."""
+    """An open launch: its endpoint, token and anti-forgery mark, and who reads it."""
 
     launch: Launch
     endpoint: Endpoint
     token: str
     csrf: str
     authorize_origin: str
+    viewer: Viewer
 
     @property
     def patient(self) -> str:
@@ -140,7 +142,13 @@ def open_session(ports: SmartPorts, request: Request, launch_id: str) -> Session
         token=sealed["token"],
         csrf=csrf_token(launch, secret),
         authorize_origin=sealed["authorize_origin"],
+        viewer=viewer_of(launch.language or asked_language(request)),
     )
+
+
+def asked_language(request: Request) -> str:
+    """Return the language tag that the browser asks for, of those we have."""
+    return choose_tag(request.accept_languages.values())
 
 
 def check_form(ports: SmartPorts, request: Request, session: Session) -> None:

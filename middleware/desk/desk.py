@@ -13,8 +13,10 @@ from mappings.resource import list_of
 from middleware.decisions.prefetch import data_queries
 from middleware.desk import edits
 from middleware.desk.launches import Launch
-from middleware.desk.page import write_page, write_pause_effect, write_preview
+from middleware.desk.page import write_page, write_pause_effect
+from middleware.desk.previews import write_preview
 from middleware.desk.values import Actor, Page, Preview
+from middleware.desk.viewer import Viewer
 from middleware.desk.views import View, personal_queries, read_view
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
@@ -34,12 +36,14 @@ class Desk:
         names = {query.partition("?")[0].partition("/")[0] for query in queries}
         return tuple(sorted(names))
 
-    def read_view(self, endpoint: Endpoint, api: FhirApi, patient: str) -> View:
+    def read_view(
+        self, endpoint: Endpoint, api: FhirApi, patient: str, viewer: Viewer
+    ) -> View:
         """Read one patient (``Patient/id``) through a person's own token.
 
-        Raises FhirError when the patient itself cannot be read.
+        ``viewer`` is who the page is written for. Raises FhirError when the patient itself cannot be read.
         """
-        return read_view(self._context, endpoint, api, patient)
+        return read_view(self._context, endpoint, api, patient, viewer)
 
     def write_page(self, view: View) -> Page:
         """Return what the page shows."""

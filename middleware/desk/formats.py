@@ -1,96 +1,120 @@
-"""Days, times, languages, numbers and ages as people read them, in American English.
+"""Days, times, languages, numbers and ages as the viewer's language writes them.
 
-Pure. Times are given in the patient's own zone where it is known.
+Pure, over CLDR's data. Times are given in the patient's own zone where it is known.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import get_timezone_name
+from babel.dates import (
+    format_date,
+    format_skeleton,
+    format_time,
+    get_time_format,
+    get_timezone_name,
+)
 
 from middleware.desk.values import Instant
+from middleware.desk.viewer import Viewer, mark
 
 NORTH_AMERICAN = re.compile(r"\+1(\d{3})(\d{3})(\d{4})\Z")
-CHANNELS = {"sms": "Text", "email": "Email", "screen": "On screen"}
-NOUNS = {
-    "sms": ("text", "texts"),
-    "email": ("email", "emails"),
-    "screen": ("message on screen", "messages on screen"),
-}
+CHANNELS = {"sms": mark("Text"), "email": mark("Email"), "screen": mark("On screen")}
 TOPICS = {
-    "appointments": "Appointments",
-    "appointment": "Appointments",
-    "post-discharge": "After a hospital stay",
-    "discharge": "After a hospital stay",
-    "ed-followup": "After an emergency visit",
-    "emergency": "After an emergency visit",
-    "care-plan": "Care plan",
-    "prevention": "Screening and prevention",
-    "preventive": "Screening and prevention",
-    "screening": "Screening and prevention",
+    "appointments": mark("Appointments"),
+    "appointment": mark("Appointments"),
+    "post-discharge": mark("After a hospital stay"),
+    "discharge": mark("After a hospital stay"),
+    "ed-followup": mark("After an emergency visit"),
+    "emergency": mark("After an emergency visit"),
+    "care-plan": mark("Care plan"),
+    "prevention": mark("Screening and prevention"),
+    "preventive": mark("Screening and prevention"),
+    "screening": mark("Screening and prevention"),
 }
+NARROW = "\u202f"  # CLDR's space before AM; not every host's font has it
 
 
-def write_when(day: date, now: date) -> str:
+def write_when(viewer: Viewer, day: date, now: date) -> str:
     """Write when something was said: ``Oct 14``, with the year when it is another."""
-    text = f"{day:%b} {day.day}"
-    return text if day.year == now.year else f"{text}, {day.year}"
+    return _skeleton(viewer, "MMMd" if day.year == now.year else "yMMMd", day)
 
 
-def write_day(day: date, now: date | None = None) -> str:
+def write_day(viewer: Viewer, day: date, now: date | None = None) -> str:
     """Write ``Mon, Nov 23``; with the year when it is not ``now``'s."""
-    text = f"{day:%a, %b} {day.day}"
-    return text if now is None or day.year == now.year else f"{text}, {day.year}"
+    same = now is None or day.year == now.year
+    return _skeleton(viewer, "MMMEd" if same else "yMMMEd", day)
 
 
-def write_date(day: date) -> str:
+def write_date(viewer: Viewer, day: date) -> str:
     """Write ``Feb 3, 1968``."""
-    return f"{day:%b} {day.day}, {day.year}"
+    return str(format_date(day, "medium", viewer.locale))
 
 
-def write_time(instant: datetime) -> str:
-    """Write ``10:00 AM``."""
-    return f"{instant.hour % 12 or 12}:{instant:%M} {instant:%p}"
+def write_month(viewer: Viewer, day: date) -> str:
+    """Write a month as short as the language has it: ``Nov``."""
+    return str(format_date(day, "LLL", viewer.locale))
 
 
-def write_hour(hour: float) -> str:
+def write_weekday(viewer: Viewer, day: int, width: str = "wide") -> str:
+    """Write a day of the week, 0 for Monday, ``wide`` or ``abbreviated``."""
+    return str(viewer.locale.days["stand-alone"][width][day])
+
+
+def write_time(viewer: Viewer, instant: datetime) -> str:
+    """Write ``10:00 AM``, or as the viewer's region counts hours."""
+    text = format_time(instant.timetz(), "short", tzinfo=None, locale=viewer.locale)
+    return str(text).replace(NARROW, " ")
+
+
+def write_hour(viewer: Viewer, hour: float) -> str:
     """Write an hour of the day, 0 to 24: ``9 AM``, ``8:30 AM``, ``noon``, ``midnight``."""
     if hour in (0, 24):
-        return "midnight"
+        return viewer.say("midnight")
     if hour == 12:
-        return "noon"
+        return viewer.say("noon")
     whole, minutes = divmod(round(hour * 60), 60)
-    past = f":{minutes:02}" if minutes else ""
-    return f"{whole % 12 or 12}{past} {'AM' if whole < 12 else 'PM'}"
+    moment = datetime.combine(date(2001, 1, 1), time(whole, minutes))
+    if "H" in str(get_time_format("short", viewer.locale)):
+        return write_time(viewer, moment)
+    return _skeleton(viewer, "hm" if minutes else "h", moment)
 
 
-def write_instant(instant: datetime, zone: tzinfo) -> Instant:
+def write_instant(viewer: Viewer, instant: datetime, zone: tzinfo) -> Instant:
     """Write an instant as a day and a time in a zone."""
     local = instant.astimezone(zone)
     return Instant(
-        local.isoformat(timespec="minutes"), write_day(local), write_time(local)
+        local.isoformat(timespec="minutes"),
+        write_day(viewer, local),
+        write_time(viewer, local),
     )
 
 
-def language_name(tag: str) -> str:
-    """Write a BCP-47 tag as its English name: ``es`` is Spanish."""
+def language_name(viewer: Viewer, tag: str) -> str:
+    """Write a BCP-47 tag as the viewer calls the language: ``es`` is Spanish."""
+    primary = tag.replace("_", "-").partition("-")[0].lower()
+    return str(viewer.locale.languages.get(primary) or tag)
+
+
+def own_language_name(tag: str) -> str:
+    """Write a BCP-47 tag as its own speakers do: ``es`` is español."""
     primary = tag.replace("_", "-").partition("-")[0].lower()
     try:
-        name = Locale("en").languages.get(primary)
-    except UnknownLocaleError:
-        name = None
-    return name or tag
+        return str(Locale.parse(primary).languages.get(primary) or tag)
+    except (ValueError, UnknownLocaleError):
+        return tag
 
 
-def zone_name(zone: str, now: datetime) -> str:
+def zone_name(viewer: Viewer, zone: str, now: datetime) -> str:
     """Write a zone as people call it: America/Los_Angeles is Pacific."""
     local = now.astimezone(ZoneInfo(zone))
-    name = str(get_timezone_name(local, width="long", locale="en_US"))
-    return re.sub(r" (Standard |Daylight )?Time$", "", name)
+    name = get_timezone_name(
+        local, width="long", zone_variant="generic", locale=viewer.locale
+    )
+    return re.sub(r" Time$", "", str(name))
 
 
 def write_address(value: str) -> str:
@@ -99,7 +123,7 @@ def write_address(value: str) -> str:
     return f"({found[1]}) {found[2]}-{found[3]}" if found else value
 
 
-def write_age(birth_date: str | None, today: date) -> str:
+def write_age(viewer: Viewer, birth_date: str | None, today: date) -> str:
     """Write the age in full years, in months under two years; empty when unknown."""
     try:
         born = date.fromisoformat(birth_date or "")
@@ -109,31 +133,42 @@ def write_age(birth_date: str | None, today: date) -> str:
     months -= today.day < born.day
     if months < 0:
         return ""
-    return f"{months} months" if months < 24 else f"{months // 12} years"
+    if months < 24:
+        return viewer.say_many("%(number)s month", "%(number)s months", months)
+    return viewer.say_many("%(number)s year", "%(number)s years", months // 12)
 
 
-def write_born(birth_date: str | None) -> str:
+def write_born(viewer: Viewer, birth_date: str | None) -> str:
     """Write the birth date as precisely as the chart knows it."""
     if not birth_date:
-        return "Birth date not recorded"
+        return viewer.say("Birth date not recorded")
     try:
-        return f"Born {write_date(date.fromisoformat(birth_date))}"
+        day = write_date(viewer, date.fromisoformat(birth_date))
     except ValueError:
-        return f"Born {birth_date}"
+        day = birth_date
+    return viewer.say("Born %(day)s", day=day)
 
 
-def write_span(span: timedelta) -> str:
+def write_span(viewer: Viewer, span: timedelta) -> str:
     """Write how long an answer took: ``9 minutes``, ``1 h 12 min``, ``2 days``."""
     minutes = max(1, round(span.total_seconds() / 60))
     if minutes < 60:
-        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+        return viewer.say_many("%(number)s minute", "%(number)s minutes", minutes)
     hours, rest = divmod(minutes, 60)
     if hours < 24:
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    days = round(hours / 24)
-    return f"{days} day{'s' if days > 1 else ''}"
+        if not rest:
+            return viewer.say("%(hours)s h", hours=hours)
+        return viewer.say("%(hours)s h %(minutes)s min", hours=hours, minutes=rest)
+    return viewer.say_many("%(number)s day", "%(number)s days", round(hours / 24))
 
 
-def topic_name(topic: str) -> str:
+def topic_name(viewer: Viewer, topic: str) -> str:
     """Write a plan's topic as people call it."""
-    return TOPICS.get(topic) or topic.replace("-", " ").capitalize()
+    known = TOPICS.get(topic)
+    return viewer.say(known) if known else topic.replace("-", " ").capitalize()
+
+
+def _skeleton(viewer: Viewer, skeleton: str, value: date | datetime) -> str:
+    moment = value if isinstance(value, datetime) else datetime.combine(value, time())
+    text = format_skeleton(skeleton, moment, tzinfo=moment.tzinfo, locale=viewer.locale)
+    return str(text).replace(NARROW, " ")

@@ -12,35 +12,69 @@ from statistics import median
 from mappings.nudge import REASONS
 from middleware.desk.formats import (
     CHANNELS,
-    NOUNS,
     language_name,
     write_day,
+    write_month,
     write_span,
 )
 from middleware.desk.values import Dot, History, Sent, Tag
+from middleware.desk.viewer import mark
 from middleware.desk.views import HISTORY, WEEKS, View
 from middleware.storage.history import SentRow
 
 ENOUGH = 5
 SHOWN = 6
 USUAL = (
-    (timedelta(hours=1), "within an hour"),
-    (timedelta(hours=2), "within 2 hours"),
-    (timedelta(hours=12), "the same day"),
-    (timedelta(days=1), "within a day"),
+    (timedelta(hours=1), mark("within an hour")),
+    (timedelta(hours=2), mark("within 2 hours")),
+    (timedelta(hours=12), mark("the same day")),
+    (timedelta(days=1), mark("within a day")),
 )
+FIRST = {  # of the way used most: answered at least every other time, or less
+    ("sms", True): mark("%(name)s answers texts, %(answered)s of %(total)s."),
+    ("sms", False): mark("%(name)s seldom answers texts, %(answered)s of %(total)s."),
+    ("email", True): mark("%(name)s answers emails, %(answered)s of %(total)s."),
+    ("email", False): mark(
+        "%(name)s seldom answers emails, %(answered)s of %(total)s."
+    ),
+    ("screen", True): mark(
+        "%(name)s answers messages on screen, %(answered)s of %(total)s."
+    ),
+    ("screen", False): mark(
+        "%(name)s seldom answers messages on screen, %(answered)s of %(total)s."
+    ),
+}
+NEXT = {  # of each other way: some answered, or none
+    ("sms", True): mark("Texts get answers, %(answered)s of %(total)s."),
+    ("sms", False): mark("Texts go unanswered, %(answered)s of %(total)s."),
+    ("email", True): mark("Emails get answers, %(answered)s of %(total)s."),
+    ("email", False): mark("Emails go unanswered, %(answered)s of %(total)s."),
+    ("screen", True): mark(
+        "Messages on screen get answers, %(answered)s of %(total)s."
+    ),
+    ("screen", False): mark(
+        "Messages on screen go unanswered, %(answered)s of %(total)s."
+    ),
+}
+LEDES = {
+    "sms": mark("%(name)s usually answers a text %(span)s."),
+    "email": mark("%(name)s usually answers an email %(span)s."),
+    "screen": mark("%(name)s usually answers a message on screen %(span)s."),
+}
 
 
 def write_history(view: View) -> History:
     """Return the finding, the dots and the newest rows of 12 weeks."""
     sent = [row for row in view.sent if row.state not in ("failed", "unknown")]
     lanes = tuple(
-        CHANNELS[name] for name in CHANNELS if any(row.channel == name for row in sent)
+        view.say(word)
+        for name, word in CHANNELS.items()
+        if any(row.channel == name for row in sent)
     )
     return History(
         finding=write_finding(view),
-        window=f"Last {WEEKS} weeks",
-        label=_label(sent),
+        window=view.say("Last %(weeks)s weeks", weeks=WEEKS),
+        label=_label(view, sent),
         lanes=lanes,
         months=_months(view),
         dots=tuple(_dot(view, row) for row in reversed(sent)),
@@ -53,18 +87,19 @@ def write_finding(view: View) -> str:
     """Return what the counts say, in a sentence."""
     sent = [row for row in view.sent if row.state not in ("failed", "unknown")]
     if not sent:
-        return "No messages yet"
+        return view.say("No messages yet")
     if len(sent) < ENOUGH:
-        return f"Too early to tell ({_count(len(sent), 'message', 'messages')})"
+        return view.say_many(
+            "Too early to tell (%(number)s message)",
+            "Too early to tell (%(number)s messages)",
+            len(sent),
+        )
     parts: list[str] = []
     for name, total, answered in _tallies(sent):
-        many = NOUNS[name][1]
-        if not parts:
-            verb = "answers" if answered * 2 >= total else "seldom answers"
-            parts.append(f"{view.given} {verb} {many}, {answered} of {total}.")
-        else:
-            verb = "get answers" if answered else "go unanswered"
-            parts.append(f"{many.capitalize()} {verb}, {answered} of {total}.")
+        text = (
+            NEXT[name, bool(answered)] if parts else FIRST[name, answered * 2 >= total]
+        )
+        parts.append(view.say(text, name=view.given, answered=answered, total=total))
     return " ".join(parts)
 
 
@@ -80,10 +115,12 @@ def write_lede(view: View) -> str:
         if total >= ENOUGH and answered * 2 >= total and spans:
             middle = timedelta(seconds=median(spans))
             words = next((text for limit, text in USUAL if middle <= limit), None)
-            one = NOUNS[name][0]
-            article = "an" if one[0] in "aeiou" else "a"
-            usual = words or f"within {write_span(middle)}"
-            return f"{view.given} usually answers {article} {one} {usual}."
+            usual = (
+                view.say(words)
+                if words
+                else view.say("within %(span)s", span=write_span(view.viewer, middle))
+            )
+            return view.say(LEDES[name], name=view.given, span=usual)
     return ""
 
 
@@ -96,10 +133,16 @@ def _tallies(sent: Sequence[SentRow]) -> list[tuple[str, int, int]]:
     return sorted(found, key=lambda item: -item[1])
 
 
-def _label(sent: Sequence[SentRow]) -> str:
-    parts = [f"{_count(len(sent), 'message', 'messages')} in {WEEKS} weeks."]
+def _label(view: View, sent: Sequence[SentRow]) -> str:
+    count = view.say_many("%(number)s message", "%(number)s messages", len(sent))
+    parts = [view.say("%(count)s in %(weeks)s weeks.", count=count, weeks=WEEKS)]
     parts += [
-        f"{CHANNELS[name]}: {answered} of {total} answered."
+        view.say(
+            "%(channel)s: %(answered)s of %(total)s answered.",
+            channel=view.say(CHANNELS[name]),
+            answered=answered,
+            total=total,
+        )
         for name, total, answered in _tallies(sent)
     ]
     return " ".join(parts)
@@ -114,7 +157,7 @@ def _months(view: View) -> tuple[tuple[str, float], ...]:
     marks = []
     day = view.today.replace(day=1)
     while (at := _position(view, day)) > 0:
-        marks.append((f"{day:%b}", at))
+        marks.append((write_month(view.viewer, day), at))
         day = (day - timedelta(days=1)).replace(day=1)
     return tuple(reversed(marks))
 
@@ -122,35 +165,34 @@ def _months(view: View) -> tuple[tuple[str, float], ...]:
 def _dot(view: View, row: SentRow) -> Dot:
     day = row.at.astimezone(view.zone).date()
     at = min(max(_position(view, day), 1.2), 98.8)
-    return Dot(CHANNELS[row.channel], at, row.answered_at is not None)
+    return Dot(view.say(CHANNELS[row.channel]), at, row.answered_at is not None)
 
 
 def _row(view: View, row: SentRow) -> Sent:
-    local = row.at.astimezone(view.zone)
-    how = f"{CHANNELS[row.channel]}, {language_name(row.language)}"
-    if row.answered_at is not None:
-        tag = Tag("ok", "check", "Answered")
-        how = f"{how}, answered in {write_span(row.answered_at - row.at)}"
-    elif row.state == "failed":
-        tag = Tag("stop", "stop", "Failed")
-        reason = REASONS.get(row.reason or "")
-        how = f"{how}. {reason.sentence}" if reason else how
-    elif row.state in ("unknown", "sending"):
-        tag = Tag("warn", "warn", "Not known")
-        how = f"{how}. {REASONS['delivery-unknown'].sentence}"
-    elif row.delivered_at is not None:
-        tag = Tag("off", "off", "No answer")
-        how = f"{how}, delivered"
-    else:
-        tag = Tag("off", "off", "No answer")
+    day = row.at.astimezone(view.zone).date()
+    language = language_name(view.viewer, row.language)
+    tag, result = _result(view, row)
     return Sent(
-        write_day(local.date(), view.today),
-        local.date().isoformat(),
-        row.title,
-        tag,
-        how,
+        day=write_day(view.viewer, day, view.today),
+        iso=day.isoformat(),
+        title=view.say(row.title),
+        tag=tag,
+        note=f"{view.say(CHANNELS[row.channel])}, {language}{result}",
     )
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _result(view: View, row: SentRow) -> tuple[Tag, str]:
+    """Return what came of a message, as a tag and as the end of a sentence."""
+    if row.answered_at is not None:
+        span = write_span(view.viewer, row.answered_at - row.at)
+        text = view.say("answered in %(span)s", span=span)
+        return Tag("ok", "check", view.say("Answered")), f", {text}"
+    if row.state == "failed":
+        reason = REASONS.get(row.reason or "")
+        text = f". {view.say(reason.sentence)}" if reason else ""
+        return Tag("stop", "stop", view.say("Failed")), text
+    if row.state in ("unknown", "sending"):
+        text = f". {view.say(REASONS['delivery-unknown'].sentence)}"
+        return Tag("warn", "warn", view.say("Not known")), text
+    silent = Tag("off", "off", view.say("No answer"))
+    return silent, f", {view.say('delivered')}" if row.delivered_at else ""

@@ -84,3 +84,8 @@ class LaunchBook:
         """Remember that the launch was used at ``now``."""
         with self._database.tx() as tx:
             launches.update_launch(tx, launch_id, seen_at=now)
+
+    def set_language(self, launch_id: str, language: str) -> None:
+        """Remember in which language this launch is read."""
+        with self._database.tx() as tx:
+            launches.update_launch(tx, launch_id, language=language)

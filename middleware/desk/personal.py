@@ -58,7 +58,7 @@ def visit_fact(view: View) -> Fact:
     )
     who = Who.PATIENT if own else Who.CHART
     source = write_source(view, who, "", None, find_instant(_effective(newest)))
-    return Fact("Visits", _value(newest), source)
+    return Fact(view.say("Visits"), _value(newest), source)
 
 
 def _is_own(view: View, goal: Resource) -> bool:
@@ -89,13 +89,15 @@ def _next_visit(view: View) -> Fact:
         known = visit.get("status") in COMING_VISITS
         if start is not None and known and start > view.now:
             booked.append((start, visit))
+    label = view.say("Next visit")
     if "Appointment" in view.chart.incomplete:
-        return Fact("Next visit", "Not known", "The EHR did not give visits")
+        return Fact(label, view.say("Not known"), view.say("Visits could not be read"))
     if not booked:
-        return Fact("Next visit", "None booked", f"As of {write_day(view.today)}")
+        day = write_day(view.viewer, view.today)
+        return Fact(label, view.say("None booked"), view.say("As of %(day)s", day=day))
     start, visit = min(booked, key=lambda pair: pair[0])
-    when = write_instant(start, view.zone)
-    return Fact("Next visit", f"{when.day}, {when.time}", _visit_words(visit))
+    when = write_instant(view.viewer, start, view.zone)
+    return Fact(label, f"{when.day}, {when.time}", _visit_words(visit))
 
 
 def _visit_words(visit: Resource) -> str:

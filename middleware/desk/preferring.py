@@ -15,7 +15,7 @@ from middleware.desk.formats import (
     topic_name,
     write_address,
     write_hour,
-    write_time,
+    write_weekday,
 )
 from middleware.desk.reaching import (
     REFUSED,
@@ -25,16 +25,6 @@ from middleware.desk.reaching import (
 )
 from middleware.desk.values import ChannelRow, Hours, Setting, Tag, TopicRow
 from middleware.desk.views import View
-
-DAYS = (
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-)
 
 
 def write_channels(view: View) -> tuple[ChannelRow, ...]:
@@ -56,16 +46,31 @@ def write_hours(view: View, due: datetime | None) -> Hours:
     local = due.astimezone(view.zone) if due else None
     less, never = _exceptions(view)
     source = write_source(view, said.who, said.how, said.by, said.when)
+    hour = view.viewer
     return Hours(
-        text=f"{write_hour(first)} to {write_hour(last)}{never}",
+        text=_window(view, first, last) + never,
         first=first,
         last=last,
-        first_text=write_hour(first),
-        last_text=write_hour(last),
+        first_text=write_hour(hour, first),
+        last_text=write_hour(hour, last),
         next_hour=local.hour + local.minute / 60 if local else None,
-        next_text=f"Next: {local:%a} {_short(local)}" if local else "",
+        next_text=_next(view, local) if local else "",
         source=f"{source}. {less}" if less else source,
     )
+
+
+def _window(view: View, first: float, last: float) -> str:
+    return view.say(
+        "%(first)s to %(last)s",
+        first=write_hour(view.viewer, first),
+        last=write_hour(view.viewer, last),
+    )
+
+
+def _next(view: View, local: datetime) -> str:
+    day = write_weekday(view.viewer, local.weekday(), "abbreviated")
+    hour = write_hour(view.viewer, local.hour + local.minute / 60)
+    return view.say("Next: %(day)s %(time)s", day=day, time=hour)
 
 
 def _exceptions(view: View) -> tuple[str, str]:
@@ -79,32 +84,39 @@ def _exceptions(view: View) -> tuple[str, str]:
         if start >= end:
             allowed -= {day}
         elif day in allowed and (start, end) != (first, last):
-            less.append(f"{DAYS[day]}s {write_hour(start)} to {write_hour(end)}.")
-    closed = [DAYS[day] for day in range(7) if day not in allowed]
+            hours = _window(view, start, end)
+            name = write_weekday(view.viewer, day)
+            less.append(view.say("On %(day)s %(hours)s.", day=name, hours=hours))
+    closed = [day for day in range(7) if day not in allowed]
     if not closed:
         return " ".join(less), ""
-    if len(closed) < 3:
-        return " ".join(less), f", never {' or '.join(closed)}"
-    return " ".join(less), f", only {', '.join(DAYS[day] for day in sorted(allowed))}"
+    named = closed if len(closed) < 3 else sorted(allowed)
+    names = [write_weekday(view.viewer, day) for day in named]
+    if named is closed:
+        days_text = view.viewer.join(names, "or")
+        return " ".join(less), view.say(", never %(days)s", days=days_text)
+    return " ".join(less), view.say(", only %(days)s", days=view.viewer.join(names))
 
 
 def write_language(view: View) -> Setting:
     """Return the language to write in."""
     said = view.profile.language
     if said is None:
-        return Setting("Not recorded", "Nothing is written until it is known")
+        nothing = view.say("Nothing is written until it is known")
+        return Setting(view.say("Not recorded"), nothing)
     source = write_source(view, said.who, said.how, said.by, said.when)
     if view.profile.interpreter_needed:
-        source = f"Interpreter for visits. {source}"
-    return Setting(language_name(said.value), source)
+        source = view.say("Interpreter for visits. %(source)s", source=source)
+    return Setting(language_name(view.viewer, said.value), source)
 
 
 def write_weekly(view: View) -> Setting:
     """Return the weekly limit."""
     said = view.profile.max_per_week
-    noun = "message" if said.value == 1 else "messages"
     return Setting(
-        f"{said.value} {noun} a week",
+        view.say_many(
+            "%(number)s message a week", "%(number)s messages a week", said.value
+        ),
         write_source(view, said.who, said.how, said.by, said.when),
     )
 
@@ -115,33 +127,35 @@ def write_topics(view: View) -> tuple[TopicRow, ...]:
 
 
 def _channel(view: View, name: str) -> ChannelRow:
-    word = CHANNELS[name]
+    word = view.say(CHANNELS[name])
     if name in FREE_CHANNELS:
-        return ChannelRow(name, word, "", None, "Shown in this app only")
+        return ChannelRow(name, word, "", None, view.say("Shown in this app only"))
     addresses = [item for item in view.profile.addresses if item.channel == name]
     if not addresses:
-        return ChannelRow(name, word, "", None, "Nothing in the chart")
+        return ChannelRow(name, word, "", None, view.say("Nothing in the chart"))
     shown = write_address(addresses[0].value)
     if (name, addresses[0].value) in view.own.bad_addresses:
-        return ChannelRow(name, word, shown, None, "Does not work")
+        return ChannelRow(name, word, shown, None, view.say("Does not work"))
     found = permissions(view, topics_of(view), addresses[:1])
     if any(item.allowed for item in found):
-        return ChannelRow(name, word, shown, Tag("ok", "check", "Agreed"), "")
+        agreed = Tag("ok", "check", view.say("Agreed"))
+        return ChannelRow(name, word, shown, agreed, "")
     if any(item.reason == REFUSED for item in found):
-        return ChannelRow(name, word, shown, None, "Said no")
-    return ChannelRow(name, word, shown, None, "No permission recorded")
+        return ChannelRow(name, word, shown, None, view.say("Said no"))
+    return ChannelRow(name, word, shown, None, view.say("No permission recorded"))
 
 
 def _topic(view: View, topic: str) -> TopicRow:
-    name = topic_name(topic)
+    name = topic_name(view.viewer, topic)
     found = permissions(view, (topic,))
     permitted = next((item for item in found if item.allowed), None)
     if permitted is not None:
-        return TopicRow(name, Tag("ok", "check", "Yes"), _said(view, permitted))
+        yes = Tag("ok", "check", view.say("Yes"))
+        return TopicRow(name, yes, _said(view, permitted))
     refused = next((item for item in found if item.reason == REFUSED), None)
     if refused is not None:
-        return TopicRow(name, Tag("off", "x", "No"), _said(view, refused))
-    return TopicRow(name, Tag("off", "ask", "Not asked"), "")
+        return TopicRow(name, Tag("off", "x", view.say("No")), _said(view, refused))
+    return TopicRow(name, Tag("off", "ask", view.say("Not asked")), "")
 
 
 def _said(view: View, permission: Permission) -> str:
@@ -151,7 +165,3 @@ def _said(view: View, permission: Permission) -> str:
     return write_source(
         view, record.who, record.how, record.recorded_by, record.recorded_at
     )
-
-
-def _short(local: datetime) -> str:
-    return write_time(local).replace(":00", "")

@@ -18,10 +18,27 @@ from middleware.decisions.routing import (
     choose_route,
 )
 from middleware.desk.formats import write_when
+from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
 REFUSED = "opted-out"
 SITES = "the site's "
+HOW = (  # in which words the records say how something was said
+    mark("order"),
+    mark("hours"),
+    mark("limit"),
+    mark("in the chart"),
+    mark("by text"),
+    mark("by email"),
+    mark("by phone"),
+    mark("on paper"),
+    mark("a goal in the chart"),
+    mark("reply STOP"),
+    mark("reply START"),
+    mark("provider"),
+    mark("asked to be reached here only"),
+    mark("Consent in the chart"),
+)
 
 
 def routes(view: View) -> list[Route]:
@@ -70,18 +87,20 @@ def write_source(
 ) -> str:
     """Write who said it, how, who recorded it and when."""
     if who is Who.SITE:
-        return f"{view.endpoint.site.name}’s {how.removeprefix(SITES)}"
+        what = view.say(how.removeprefix(SITES))
+        return view.say("%(site)s’s %(what)s", site=view.endpoint.site.name, what=what)
     names = {
         Who.PATIENT: view.given,
-        Who.STAFF: "Staff",
-        Who.CHART: "From the chart",
-        Who.LEARNED: "Learned",
+        Who.STAFF: view.say("Staff"),
+        Who.CHART: view.say("From the chart"),
+        Who.LEARNED: view.say("Learned"),
     }
     parts = [names[who]]
     if how and who is not Who.CHART:
-        parts.append(how)
+        parts.append(view.say(how))
     if by and who is not Who.CHART and "/" not in by:
-        parts.append(f"recorded by {by}")
+        parts.append(view.say("recorded by %(name)s", name=by))
     if when is not None:
-        parts.append(write_when(when.astimezone(view.zone).date(), view.today))
+        day = when.astimezone(view.zone).date()
+        parts.append(write_when(view.viewer, day, view.today))
     return ", ".join(parts)

@@ -30,9 +30,37 @@ from middleware.desk.reaching import (
     write_source,
 )
 from middleware.desk.values import Answer, Tag
+from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
-VERBS = {"sms": "Text", "email": "Email", "screen": "Only show on screen for"}
+HOW = {
+    "sms": mark("Text %(name)s,"),
+    "email": mark("Email %(name)s,"),
+    "screen": mark("Only show on screen for %(name)s,"),
+}
+HOW_IN = {
+    "sms": mark("Text %(name)s in %(language)s,"),
+    "email": mark("Email %(name)s in %(language)s,"),
+    "screen": mark("Only show on screen for %(name)s in %(language)s,"),
+}
+RECORDS = {
+    "deceased": (mark("Deceased"), mark("%(name)s has died.")),
+    "disposition-died": (mark("Deceased"), mark("%(name)s has died.")),
+    "hospice": (mark("Hospice care"), mark("%(name)s is in hospice care.")),
+    "test-patient": (mark("Test patient"), mark("This is a test patient.")),
+    "record-inactive": (mark("Record inactive"), mark("This record is not in use.")),
+}
+LEDES = {
+    "hospice": mark("A person decides how to stay in touch."),
+    "record-inactive": mark("The chart marks it as inactive or merged into another."),
+    "test-patient": "",
+}
+CHART_SAYS = mark("The chart says so. Planned messages end.")
+NO_ROUTES = {
+    "opted-out": mark("Partly stopped by patient"),
+    "not-allow-listed": mark("Not reachable from here"),
+    "switched-off": mark("Messages on hold"),
+}
 
 
 def choose_answer(view: View, lede: str) -> Answer:
@@ -43,11 +71,20 @@ def choose_answer(view: View, lede: str) -> Answer:
             return answer
     first, last = view.profile.window.value
     language = view.profile.language
-    words = f" in {language_name(language.value)}" if language else ""
+    channel = chosen_channel(view) or "screen"
+    if language is None:
+        sentence = view.say(HOW[channel], name=view.given)
+    else:
+        words = language_name(view.viewer, language.value)
+        sentence = view.say(HOW_IN[channel], name=view.given, language=words)
     return Answer(
-        Tag("ok", "okc", "Messages on"),
-        f"{VERBS[chosen_channel(view) or 'screen']} {view.given}{words},",
-        f"{write_hour(first)} to {write_hour(last)}.",
+        Tag("ok", "okc", view.say("Messages on")),
+        sentence,
+        view.say(
+            "%(first)s to %(last)s.",
+            first=write_hour(view.viewer, first),
+            last=write_hour(view.viewer, last),
+        ),
         lede,
     )
 
@@ -72,55 +109,43 @@ def write_last_day(view: View, until: datetime) -> str:
     local = until.astimezone(view.zone)
     midnight = (local.hour, local.minute) == (0, 0)
     day = local.date().fromordinal(local.date().toordinal() - 1) if midnight else local
-    return write_day(day, view.today)
+    return write_day(view.viewer, day, view.today)
 
 
 def _record(view: View) -> Answer | None:
-    chart, library, given = view.chart, view.library, view.given
+    chart, library = view.chart, view.library
     verdict = check_patient(chart, view.profile, library, view.endpoint, None)
     verdict = verdict or check_hospice(chart, library, view.now)
     if verdict is None:
         return None
-    none = "Nothing will be sent."
-    states = {
-        "deceased": ("stop", "Deceased", f"{given} has died."),
-        "disposition-died": ("stop", "Deceased", f"{given} has died."),
-        "hospice": ("stop", "Hospice care", f"{given} is in hospice care."),
-        "test-patient": ("off", "Test patient", "This is a test patient."),
-        "record-inactive": ("stop", "Record inactive", "This record is not in use."),
-    }
-    kind, word, sentence = states[verdict.reason]
-    ledes = {
-        "hospice": "A person decides how to stay in touch.",
-        "record-inactive": "The chart marks it as inactive or merged into another.",
-        "test-patient": "",
-    }
+    word, sentence = RECORDS[verdict.reason]
     if verdict.reason == "record-inactive" and view.profile.merged_into:
-        word, sentence = "Record merged", "This record was merged into another."
-    lede = ledes.get(verdict.reason, "The chart says so. Planned messages end.")
+        word = mark("Record merged")
+        sentence = mark("This record was merged into another.")
+    lede = LEDES.get(verdict.reason, CHART_SAYS)
+    kind = "off" if verdict.reason == "test-patient" else "stop"
     return Answer(
-        Tag(kind, "stop" if kind == "stop" else "off", word), sentence, none, lede
+        Tag(kind, kind, view.say(word)),
+        view.say(sentence, name=view.given),
+        view.say("Nothing will be sent."),
+        view.say(lede),
     )
 
 
 def _switched(view: View) -> Answer | None:
-    held = "Messages are on hold here."
+    on_hold = Tag("warn", "pause", view.say("Messages on hold"))
+    held = view.say("Messages are on hold here.")
     if view.own.restore_unchecked:
-        return Answer(
-            Tag("warn", "pause", "Messages on hold"),
-            held,
-            "",
-            REASONS["restore-unchecked"].sentence,
-        )
+        why = view.say(REASONS["restore-unchecked"].sentence)
+        return Answer(on_hold, held, "", why)
     for switch in view.own.switches:
         own = switch.scope == "endpoint" and switch.target == view.endpoint.id
         if switch.scope == "all" or own:
-            return Answer(
-                Tag("warn", "pause", "Messages on hold"),
-                held,
-                "",
-                f"CareCue’s administrators hold all messages: {switch.reason}.",
+            why = view.say(
+                "CareCue’s administrators hold all messages: %(why)s.",
+                why=switch.reason,
             )
+            return Answer(on_hold, held, "", why)
     return None
 
 
@@ -129,23 +154,17 @@ def _paused(view: View) -> Answer | None:
     if pause is None or not is_paused(view):
         return None
     until = pause_until(view)
-    why = pause.value.get("why")
+    why = view.say(str(pause.value.get("why") or ""))
     source = write_source(view, pause.who, pause.how, pause.by, pause.when)
     said = f"{why}. {source}." if why else f"{source}."
-    if until is None:
-        return Answer(
-            Tag("warn", "pause", "Paused"),
-            f"Messages to {view.given} are paused",
-            "until someone turns them back on.",
-            said,
-        )
-    day = write_last_day(view, until)
-    return Answer(
-        Tag("warn", "pause", f"Paused until {day}"),
-        f"Messages to {view.given} are paused",
-        f"until {day}.",
-        said,
-    )
+    word = view.say("Paused")
+    end = view.say("until someone turns them back on.")
+    if until is not None:
+        day = write_last_day(view, until)
+        word = view.say("Paused until %(day)s", day=day)
+        end = view.say("until %(day)s.", day=day)
+    sentence = view.say("Messages to %(name)s are paused", name=view.given)
+    return Answer(Tag("warn", "pause", word), sentence, end, said)
 
 
 def _stopped(view: View) -> Answer | None:
@@ -154,12 +173,13 @@ def _stopped(view: View) -> Answer | None:
         return None
     records = [record for item in found for record in item.records]
     last = max(records, key=lambda item: item.recorded_at)
-    who = "by staff" if last.who is Who.STAFF else "by patient"
+    staff = last.who is Who.STAFF
+    word = view.say("Stopped by staff") if staff else view.say("Stopped by patient")
     source = write_source(view, last.who, last.how, last.recorded_by, last.recorded_at)
     return Answer(
-        Tag("stop", "stop", f"Stopped {who}"),
-        f"Do not message {view.given}.",
-        "The answer was no.",
+        Tag("stop", "stop", word),
+        view.say("Do not message %(name)s.", name=view.given),
+        view.say("The answer was no."),
         f"{source}.",
     )
 
@@ -168,43 +188,67 @@ def _reply(view: View) -> Answer | None:
     if check_replies(view.own) is None:
         return None
     return Answer(
-        Tag("warn", "warn", "A reply waits"),
-        f"Read {view.given}’s reply first.",
+        Tag("warn", "warn", view.say("A reply waits")),
+        view.say("Read %(name)s’s reply first.", name=view.given),
         "",
-        "CareCue sends nothing more until a person has answered it.",
+        view.say("CareCue sends nothing more until a person has answered it."),
     )
 
 
 def _unreachable(view: View) -> Answer | None:
-    given, profile = view.given, view.profile
     if check_reading(view.chart, view.endpoint, at_send=False) is not None:
         return _ask(
-            "Chart incomplete",
-            "The chart could not be read in full.",
-            "Until it can be, this page cannot say whether a message may go out.",
+            view,
+            mark("Chart incomplete"),
+            mark("The chart could not be read in full."),
+            mark("Until it can be, this page cannot say whether a message may go out."),
             "warn",
         )
-    minor = check_minor(view.chart, profile)
-    if minor is not None and minor.reason == "minor":
-        sentence = f"A person decides whom to reach for {given}."
-        return _ask("Under 18", sentence, REASONS["minor"].sentence, "warn")
-    if minor is not None:
-        nobody = "Nothing is sent to somebody who may be a minor."
-        return _ask("Birth date not recorded", f"Record {given}’s birth date.", nobody)
+    return _young(view) or _missing(view)
+
+
+def _young(view: View) -> Answer | None:
+    minor = check_minor(view.chart, view.profile)
+    if minor is None:
+        return None
+    if minor.reason == "minor":
+        sentence = mark("A person decides whom to reach for %(name)s.")
+        return _ask(view, mark("Under 18"), sentence, REASONS["minor"].sentence, "warn")
+    return _ask(
+        view,
+        mark("Birth date not recorded"),
+        mark("Record %(name)s’s birth date."),
+        mark("Nothing is sent to somebody who may be a minor."),
+    )
+
+
+def _missing(view: View) -> Answer | None:
     if chosen_channel(view) is None:
         return _no_route(view)
-    if profile.language is None:
-        sentence = f"Ask {given} which language to write in."
-        why = REASONS["language-missing"].sentence
-        return _ask("Language not recorded", sentence, why)
+    if view.profile.language is None:
+        return _ask(
+            view,
+            mark("Language not recorded"),
+            mark("Ask %(name)s which language to write in."),
+            REASONS["language-missing"].sentence,
+        )
     if view.zone_id is None:
-        why = REASONS["zone-missing"].sentence
-        return _ask("Time zone not known", f"Record where {given} lives.", why)
+        return _ask(
+            view,
+            mark("Time zone not known"),
+            mark("Record where %(name)s lives."),
+            REASONS["zone-missing"].sentence,
+        )
     return None
 
 
-def _ask(word: str, sentence: str, why: str, icon: str = "ask") -> Answer:
-    return Answer(Tag("warn", icon, word), sentence, "", why)
+def _ask(view: View, word: str, sentence: str, why: str, icon: str = "ask") -> Answer:
+    return Answer(
+        Tag("warn", icon, view.say(word)),
+        view.say(sentence, name=view.given),
+        "",
+        view.say(why),
+    )
 
 
 def _no_route(view: View) -> Answer:
@@ -212,11 +256,7 @@ def _no_route(view: View) -> Answer:
     reason = verdicts[0].reason if verdicts else "no-consent"
     why = REASONS[reason].sentence
     if reason == "no-consent":
-        return _ask("No permission recorded", f"Ask {view.given} first.", why)
-    words = {
-        "opted-out": "Partly stopped by patient",
-        "not-allow-listed": "Not reachable from here",
-        "switched-off": "Messages on hold",
-    }
-    word = words.get(reason, "No number or address")
-    return _ask(word, f"CareCue cannot reach {view.given}.", why, "warn")
+        word = mark("No permission recorded")
+        return _ask(view, word, mark("Ask %(name)s first."), why)
+    word = NO_ROUTES.get(reason, mark("No number or address"))
+    return _ask(view, word, mark("CareCue cannot reach %(name)s."), why, "warn")

@@ -22,6 +22,7 @@ from mappings.plan import Library
 from mappings.preference import EngagementProfile, OwnRecord, Who
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
+from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
 from middleware.stages.charts import fetch_chart
 from middleware.stages.context import StageContext
@@ -50,12 +51,20 @@ class View:
     planned: tuple[tuple[Nudge, Candidate], ...]
     sent: tuple[SentRow, ...]
     now: datetime
-    gaps: tuple[str, ...] = field(default=())
+    viewer: Viewer = field(default_factory=lambda: viewer_of("en-US"))
+
+    def say(self, sentence: str, **values: object) -> str:
+        """Return a sentence in the viewer's language, with its values put in."""
+        return self.viewer.say(sentence, **values)
+
+    def say_many(self, one: str, many: str, number: int, **values: object) -> str:
+        """Return the form of a sentence that goes with ``number``."""
+        return self.viewer.say_many(one, many, number, **values)
 
     @property
     def given(self) -> str:
         """Return the name to call the patient by."""
-        return self.profile.given or self.profile.name or "the patient"
+        return self.profile.given or self.profile.name or self.say("the patient")
 
     @property
     def zone_id(self) -> str | None:
@@ -99,12 +108,16 @@ def preference_version(own: OwnRecord, name: str) -> str:
 
 
 def read_view(
-    context: StageContext, endpoint: Endpoint, api: FhirApi, patient: str
+    context: StageContext,
+    endpoint: Endpoint,
+    api: FhirApi,
+    patient: str,
+    viewer: Viewer,
 ) -> View:
     """Read everything that the page of one patient needs.
 
     Raises FhirError when the patient cannot be read; any other part that fails is
-    named in ``gaps``.
+    named in the chart's ``incomplete``.
     """
     now = context.clock.now()
     library = context.library(endpoint)
@@ -132,7 +145,7 @@ def read_view(
         planned=tuple(sorted(planned, key=lambda pair: pair[1].due_at)),
         sent=sent,
         now=now,
-        gaps=_gaps(chart.incomplete),
+        viewer=viewer,
     )
 
 
@@ -201,27 +214,3 @@ def _complete(api: FhirApi, chart: Chart, foci: Sequence[str], patient: str) -> 
         read_at=chart.read_at,
         incomplete=tuple(sorted(incomplete)),
     )
-
-
-def _gaps(incomplete: Sequence[str]) -> tuple[str, ...]:
-    if not incomplete:
-        return ()
-    names = ", ".join(PLAIN.get(name, name) for name in incomplete)
-    return (
-        f"The EHR did not give this app: {names}. What rests on it is missing here or held.",
-    )
-
-
-PLAIN = {
-    "Appointment": "visits",
-    "CarePlan": "care plans",
-    "Communication": "messages",
-    "Condition": "problems",
-    "Consent": "consents",
-    "Encounter": "hospital stays and visits",
-    "Flag": "flags",
-    "Goal": "goals",
-    "Observation": "results",
-    "Procedure": "procedures",
-    "RelatedPerson": "family and carers",
-}

@@ -19,10 +19,18 @@ def write_week(view: View) -> Fact:
     count = len(recent)
     pips = tuple(index < count for index in range(max(limit, count)))
     if count >= limit and recent:
-        free = recent[count - limit] + WEEK
-        note = f"Full until {write_day(free.astimezone(view.zone).date(), view.today)}"
+        free = (recent[count - limit] + WEEK).astimezone(view.zone).date()
+        day = write_day(view.viewer, free, view.today)
+        note = view.say("Full until %(day)s", day=day)
     else:
-        note = f"{limit - count} more allowed in 7 days"
+        note = view.say_many(
+            "%(number)s more allowed in 7 days",
+            "%(number)s more allowed in 7 days",
+            limit - count,
+        )
     return Fact(
-        "Messages this week", f"{count} of {limit}", note, pips if len(pips) < 8 else ()
+        view.say("Messages this week"),
+        view.say("%(count)s of %(limit)s", count=count, limit=limit),
+        note,
+        pips if len(pips) < 8 else (),
     )

@@ -16,7 +16,7 @@ from middleware.storage.connecting import Tx
 _COLUMNS = (
     "id, endpoint_id, state_hash, cookie_hash, sealed, patient, encounter, "
     "user_reference, user_name, scope, need_patient_banner, stage, created_at, "
-    "expires_at, seen_at, error"
+    "expires_at, seen_at, error, language"
 )
 _VALUES = ", ".join(f"%({name.strip()})s" for name in _COLUMNS.split(","))
 _CHANGEABLE = frozenset(
@@ -44,6 +44,7 @@ class LaunchRow:
     expires_at: datetime
     seen_at: datetime | None = None
     error: str | None = None
+    language: str | None = None
 
 
 def insert_launch(tx: Tx, row: LaunchRow) -> None:

@@ -35,12 +35,14 @@
     const date = form.elements.date;
     const words = () => {
       const chosen = form.querySelector('input[name=until]:checked');
-      let until = chosen ? chosen.dataset.words : '';
+      const say = button.dataset;
+      let day = chosen ? chosen.dataset.words : '';
       if (chosen && chosen.value === 'date' && date.valueAsDate) {
-        until = date.valueAsDate.toLocaleDateString('en-US',
+        day = date.valueAsDate.toLocaleDateString(document.documentElement.lang,
           { weekday: 'short', month: 'short', day: 'numeric', timeZone: 'UTC' });
       }
-      button.textContent = until ? button.dataset.effect + until : 'Pause messages';
+      if (day === 'open') button.textContent = say.open;
+      else button.textContent = day ? say.effect.replace('{day}', day) : say.plain;
     };
     date.addEventListener('focus', () => {
       form.querySelector('input[name=until][value=date]').checked = true;

@@ -17,6 +17,7 @@ DATA = (
     "middleware/storage/migrations/0001_pre_first.sql",
     "middleware/sandbox/people/rosa.json",
     "middleware/sandbox/scenarios/thirty-days.json",
+    "middleware/desk/locale/es.po",
     "middleware/desk/static/look.css",
     "middleware/web/static/console.css",
     "middleware/web/templates/console/overview.html",

@@ -24,11 +24,13 @@ from middleware.desk.histories import write_finding, write_history, write_lede
 from middleware.desk.page import write_page
 from middleware.desk.preferring import write_hours, write_topics
 from middleware.desk.sentences import choose_answer
+from middleware.desk.viewer import viewer_of
 from middleware.desk.views import View, preference_version
 from middleware.desk.weeks import write_week
 from middleware.storage.history import SentRow
 
 NOW = datetime(2026, 11, 18, 18, 41, tzinfo=UTC)
+ENGLISH = viewer_of("en-US")
 PHONE = "+14155550142"
 PATIENT = {
     "resourceType": "Patient",
@@ -178,7 +180,7 @@ def test_hours_name_sundays_and_days_without_messages():
     hours = write_hours(view(), None)
     assert (hours.text, hours.source) == (
         "9 AM to 8 PM",
-        "Northside’s hours. Sundays noon to 6 PM.",
+        "Northside’s hours. On Sunday noon to 6 PM.",
     )
 
 
@@ -217,7 +219,7 @@ def test_facts_are_said_in_words():
     )
     assert write_facts(view(), facts) == (
         "Appointment begins Wed, Nov 25, 10:00 AM",
-        "Appointment is booked",
+        "Appointment: status booked",
         "Language: Spanish",
         "A death is recorded",
         "No death is recorded",
@@ -257,7 +259,7 @@ def test_version_changes_with_the_newest_record():
     ],
 )
 def test_spans(minutes, text):
-    assert formats.write_span(timedelta(minutes=minutes)) == text
+    assert formats.write_span(ENGLISH, timedelta(minutes=minutes)) == text
 
 
 @pytest.mark.parametrize(
@@ -272,7 +274,7 @@ def test_spans(minutes, text):
     ],
 )
 def test_ages(born, age):
-    assert formats.write_age(born, date(2026, 11, 18)) == age
+    assert formats.write_age(ENGLISH, born, date(2026, 11, 18)) == age
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_ages(born, age):
     [(0, "midnight"), (9, "9 AM"), (12, "noon"), (20, "8 PM"), (24, "midnight")],
 )
 def test_hours_of_the_day(hour, text):
-    assert formats.write_hour(hour) == text
+    assert formats.write_hour(ENGLISH, hour) == text
 
 
 @pytest.mark.parametrize(
@@ -292,4 +294,4 @@ def test_hours_of_the_day(hour, text):
     ],
 )
 def test_zones(zone, name):
-    assert formats.zone_name(zone, NOW) == name
+    assert formats.zone_name(ENGLISH, zone, NOW) == name

@@ -1,0 +1,65 @@
+"""One coming message in words: when, what, why, what stops it, and what holds it. Pure."""
+
+from __future__ import annotations
+
+from mappings.nudge import REASONS, Nudge, Outcome
+from middleware.decisions.deciding import Candidate
+from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.values import Coming, Tag
+from middleware.desk.viewer import mark
+from middleware.desk.views import View
+
+ICONS = {"sms": "text", "email": "mail", "screen": "text"}
+HELD = {
+    "paused": mark("messages are paused"),
+    "limit-reached": mark("this week is full"),
+    "same-topic": mark("heard about it this week"),
+    "hours-never-meet": mark("no hour suits every time zone"),
+    "outside-hours": mark("waits for allowed hours"),
+    "no-consent": mark("no permission recorded"),
+    "opted-out": mark("the answer was no"),
+    "no-address": mark("no number or address"),
+    "language-missing": mark("language not recorded"),
+    "zone-missing": mark("time zone not known"),
+    "reply-needs-person": mark("a reply waits"),
+    "switched-off": mark("on hold by a person"),
+    "data-missing": mark("the chart lacks something"),
+    "sensitive": mark("a person decides"),
+    "minor": mark("a person decides"),
+    "confidential": mark("asked to be reached one way only"),
+    "in-hospital": mark("in hospital now"),
+}
+
+
+def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
+    """Return one coming message with its reason and what a fresh look says of it."""
+    return Coming(
+        id=nudge.id,
+        when=write_instant(view.viewer, candidate.due_at, view.zone),
+        title=coming_title(view, nudge, candidate),
+        why=view.say(candidate.why or nudge.why),
+        stops=view.say(candidate.stops or nudge.stops),
+        tag=coming_tag(view, nudge, candidate),
+    )
+
+
+def coming_title(view: View, nudge: Nudge, candidate: Candidate) -> str:
+    """Return what the message is about."""
+    return view.say(candidate.title or nudge.title)
+
+
+def coming_tag(view: View, nudge: Nudge, candidate: Candidate) -> Tag:
+    """Return how it goes out, or what holds or ends it."""
+    verdict = candidate.verdict
+    sentence = view.say(REASONS[verdict.reason].sentence)
+    if verdict.outcome is Outcome.HOLD:
+        words = HELD.get(verdict.reason)
+        text = view.say("Held, %(why)s", why=view.say(words)) if words else sentence
+        return Tag("info", "hold", text)
+    if verdict.outcome is not Outcome.SEND:
+        return Tag("off", "off", view.say("Ends: %(why)s", why=sentence))
+    channel = candidate.channel or nudge.channel or "screen"
+    language = candidate.language or nudge.language
+    word = view.say(CHANNELS[channel])
+    name = f", {language_name(view.viewer, language)}" if language else ""
+    return Tag("quiet", ICONS[channel], f"{word}{name}")
