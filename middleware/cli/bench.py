@@ -13,6 +13,7 @@ import orjson
 
 from mappings.errors import CareCueError
 from middleware.cli.bench_decide import decide
+from middleware.cli.bench_deliver import deliver
 from middleware.cli.bench_figures import Figures, cheapest
 from middleware.cli.bench_options import as_json, real, whole
 from middleware.cli.bench_pipeline import ehr, pipeline
@@ -167,4 +168,5 @@ def _print_row(name: str, figures: dict[str, Any]) -> None:
 
 bench.add_command(pipeline)
 bench.add_command(decide)
+bench.add_command(deliver)
 bench.add_command(ehr)

@@ -27,6 +27,9 @@ _DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 _SUBJECT = {"reference": f"Patient/p{MARK}"}
 
 Template = tuple[bytes, ...]
+Application = Callable[..., Iterable[bytes]]
+# By then what is planned for the day after a stay is due.
+LATER = timedelta(hours=25)
 
 
 class Charts:
@@ -146,7 +149,8 @@ _PATIENT = {
     "active": True,
     "name": [{"use": "official", "family": "Example", "given": ["Synthetic"]}],
     "telecom": [
-        {"system": "email", "value": f"p{MARK}@bench.example.org", "use": "home"}
+        {"system": "email", "value": f"p{MARK}@bench.example.org", "use": "home"},
+        {"system": "sms", "value": f"+1{MARK}", "use": "mobile"},
     ],
     "gender": "female",
     "birthDate": "1961-05-04",
@@ -192,9 +196,9 @@ def _cut(body: bytes) -> Template:
     return tuple(body.split(MARK.encode()))
 
 
-def make_application() -> Callable[..., Iterable[bytes]]:
-    """Make the WSGI application; what it tells of happens from now on."""
-    charts = Charts(datetime.now(UTC))
+def make_application(since: timedelta = timedelta()) -> Application:
+    """Make the WSGI application; what it tells of happens from so long ago on."""
+    charts = Charts(datetime.now(UTC) - since)
 
     def application(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         path = environ["PATH_INFO"].removeprefix(PREFIX).strip("/")
@@ -229,11 +233,17 @@ def _keep(sent: bytes) -> bytes:
     return orjson.dumps({**resource, "id": "kept", "meta": {"versionId": "1"}})
 
 
-def serve(port: int) -> None:
+def make_later_application() -> Application:
+    """Make the WSGI application of an EHR whose stays ended a day ago."""
+    return make_application(LATER)
+
+
+def serve(port: int, *, later: bool = False) -> None:
     """Serve on this port of this machine until the process is ended."""
     stop_with_parent()
+    factory = make_later_application if later else make_application
     Granian(
-        "middleware.cli.bench_ehr:make_application",
+        f"{__name__}:{factory.__name__}",
         address="127.0.0.1",
         port=port,
         interface=Interfaces.WSGI,

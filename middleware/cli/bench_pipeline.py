@@ -70,14 +70,15 @@ def pipeline(
 
 @click.command()
 @click.argument("port", type=int)
-def ehr(port: int) -> None:
+@click.option("--later", is_flag=True, help="Its stays ended a day ago, not just now.")
+def ehr(port: int, later: bool) -> None:
     """Serve the benchmark's EHR alone, on this port of this machine.
 
     \b
     Example:
       carecue bench ehr 8085
     """
-    serve_ehr(port)
+    serve_ehr(port, later=later)
 
 
 def _measure(line: Line, rate: float, paced: int, burst: int) -> dict[str, Any]:

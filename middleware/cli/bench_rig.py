@@ -42,7 +42,7 @@ from middleware.wiring.runtime import Runtime, open_runtime
 BASE = "http://ehr.bench.example.org/fhir"
 HOOKED, FLOOR = "bench", "floor"
 HOOK = f"/hooks/{HOOKED}"
-_ENDPOINT = Endpoint(
+ENDPOINT = Endpoint(
     id="bench",
     name="Benchmark",
     kind=EndpointKind.SANDBOX,
@@ -227,13 +227,13 @@ def _register(runtime: Runtime, secret: str, base: str) -> benching.Server:
     """Store an endpoint with a hook, and one more subscription for the floor."""
     now = runtime.clock.now()
     with runtime.database.tx() as tx:
-        endpoints.insert_endpoint(tx, replace(_ENDPOINT, fhir_base=base), now)
+        endpoints.insert_endpoint(tx, replace(ENDPOINT, fhir_base=base), now)
         for name in (HOOKED, FLOOR):
             subscriptions.insert_subscription(
                 tx,
                 subscriptions.SubscriptionRow(
                     id=name,
-                    endpoint_id=_ENDPOINT.id,
+                    endpoint_id=ENDPOINT.id,
                     hook_key=name,
                     secrets=runtime.sealer.seal(secret.encode()),
                     resource_type="Encounter",

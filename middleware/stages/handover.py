@@ -31,14 +31,20 @@ _log = structlog.get_logger(__name__)
 def hand_over(
     context: StageContext, endpoint: Endpoint, nudge: Nudge, message: Message
 ) -> None:
-    """Give the message to its channel once and write down what came of it."""
+    """Give the message to its channel once and write down what came of it.
+
+    From the gate's commit, which has just returned, to the channel's answer a denial
+    comes too late: both instants are kept.
+    """
+    handed_at = context.clock.now()
     try:
         receipt = send(context, message)
     except ChannelError as error:
         _refused(context, endpoint, nudge, message, error)
         return
+    took = (handed_at, context.clock.now())
     with context.database.tx() as tx:
-        _sent(context, tx, endpoint, nudge, message.delivery_id, receipt)
+        _sent(context, tx, endpoint, nudge, message.delivery_id, receipt, took)
     context.wake("record", nudge.shard)
 
 
@@ -144,10 +150,17 @@ def _sent(
     nudge: Nudge,
     delivery_id: str,
     receipt: Receipt,
+    took: tuple[datetime, datetime] | None = None,
 ) -> None:
-    now = context.clock.now()
+    """Write down that it went; ``took`` is from when to when the channel had it."""
+    handed_at, now = took or (None, context.clock.now())
     deliveries.set_delivery(
-        tx, delivery_id, receipt.state, provider_id=receipt.provider_id, sent_at=now
+        tx,
+        delivery_id,
+        receipt.state,
+        provider_id=receipt.provider_id,
+        handed_at=handed_at,
+        sent_at=now,
     )
     delivery = deliveries.get_delivery(tx, delivery_id)
     assert delivery is not None

@@ -132,6 +132,43 @@ def permit_email(
     )
 
 
+def permit(
+    tx: Tx,
+    endpoint_id: str,
+    people: Sequence[tuple[str, str, str]],
+    zone: str,
+    now: datetime,
+) -> None:
+    """Record that these people permit messages, and where they are.
+
+    Each is a patient's reference, a channel and the address.
+    """
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO consent (id, endpoint_id, patient, system, value, topic, "
+            "permit, who, how, recorded_at) VALUES "
+            "(%(id)s, %(endpoint)s, %(patient)s, %(channel)s, %(address)s, '*', true, "
+            "'patient', 'paper', %(now)s)",
+            [
+                {
+                    "id": f"bench-{patient}",
+                    "endpoint": endpoint_id,
+                    "patient": patient,
+                    "channel": channel,
+                    "address": address,
+                    "now": now,
+                }
+                for patient, channel, address in people
+            ],
+        )
+    tx.execute(
+        "INSERT INTO preference (id, endpoint_id, patient, name, value, who, how, "
+        "recorded_at) SELECT 'zone-' || patient, %s, patient, 'zone', "
+        "to_jsonb(%s::text), 'staff', 'paper', %s FROM unnest(%s::text[]) AS p(patient)",
+        (endpoint_id, zone, now, [patient for patient, _, _ in people]),
+    )
+
+
 def plan_messages(
     tx: Tx, endpoint_id: str, count: int, patients: int, now: datetime
 ) -> None:
@@ -177,6 +214,16 @@ def count_open(tx: Tx) -> tuple[int, int]:
     ).fetchone()
     assert row is not None
     return int(row["waiting"]), int(row["dead"])
+
+
+def count_deliveries(tx: Tx) -> dict[str, int]:
+    """Count the messages that were handed over, and those that are not, by state."""
+    rows = tx.execute(
+        "SELECT coalesce(d.state, n.state || ' ' || n.reason) AS state, "
+        "count(*) AS total FROM nudge AS n LEFT JOIN delivery AS d ON d.nudge_id = n.id "
+        "WHERE n.action = 'check-in' GROUP BY 1"
+    )
+    return {row["state"]: row["total"] for row in rows}
 
 
 def list_effects(tx: Tx, endpoint_id: str) -> dict[str, tuple[list[str], list[str]]]:

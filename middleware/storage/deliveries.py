@@ -71,6 +71,7 @@ def set_delivery(
     state: DeliveryState,
     *,
     provider_id: str | None = None,
+    handed_at: datetime | None = None,
     sent_at: datetime | None = None,
     delivered_at: datetime | None = None,
     reason: str | None = None,
@@ -84,6 +85,7 @@ def set_delivery(
     updated = tx.execute(
         "UPDATE delivery SET state = %(state)s, "
         "provider_id = coalesce(%(provider_id)s, provider_id), "
+        "handed_at = coalesce(%(handed_at)s, handed_at), "
         "sent_at = coalesce(%(sent_at)s, sent_at), "
         "delivered_at = coalesce(%(delivered_at)s, delivered_at), "
         "reason = coalesce(%(reason)s, reason), error = coalesce(%(error)s, error) "
@@ -93,6 +95,7 @@ def set_delivery(
             "id": delivery_id,
             "state": state.value,
             "provider_id": provider_id,
+            "handed_at": handed_at,
             "sent_at": sent_at,
             "delivered_at": delivered_at,
             "reason": reason,

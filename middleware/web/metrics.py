@@ -13,6 +13,7 @@ from middleware.storage import (
     completeness,
     conditions,
     endpoints,
+    hand_overs,
     inbox,
     overview,
     story,
@@ -23,6 +24,8 @@ from middleware.web.subscription_row import list_pushed_types
 
 Labels = Mapping[str, str]
 Samples = list[tuple[Labels, float]]
+# Seconds: what a fast provider takes, up to where a worker gives up on one.
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 def write_metrics(tx: Tx, now: datetime, plans: Iterable[Plan] = ()) -> str:
@@ -33,6 +36,7 @@ def write_metrics(tx: Tx, now: datetime, plans: Iterable[Plan] = ()) -> str:
         _ages(tx, now),
         _push(tx, now),
         _shut(tx, now),
+        _handed(tx),
         _ending(plans, now),
     )
     return "\n".join([*(line for part in parts for line in part), ""])
@@ -149,6 +153,19 @@ def _shut(tx: Tx, now: datetime) -> Iterator[str]:
         "Workers that leave a channel or EHR alone because it failed in a row",
         [({"left": row.name}, row.workers) for row in circuits.list_shut(tx, now)],
     )
+
+
+def _handed(tx: Tx) -> Iterator[str]:
+    name = "carecue_hand_over_seconds"
+    yield f"# HELP {name} From the gate's commit to the channel's answer."
+    yield f"# TYPE {name} histogram"
+    for found in hand_overs.count_hand_overs(tx, BOUNDS):
+        channel = {"channel": found.channel}
+        for bound, total in found.within.items():
+            yield f"{name}_bucket{_labels({**channel, 'le': str(bound)})} {total}"
+        yield f"{name}_bucket{_labels({**channel, 'le': '+Inf'})} {found.count}"
+        yield f"{name}_sum{_labels(channel)} {found.seconds:.6f}"
+        yield f"{name}_count{_labels(channel)} {found.count}"
 
 
 def _gauge(name: str, text: str, samples: Samples) -> Iterator[str]:

@@ -132,6 +132,42 @@ def test_a_passage_plans_every_message_once_and_says_what_it_cost(
 
 
 @pytest.fixture
+def handed(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+    """What sending a few messages over SMTP and HTTP prints as JSON."""
+    arguments = ("--json", "--messages=6", "--workers=1")
+    done = subprocess.run(
+        [sys.executable, "-m", "middleware.cli", "bench", "deliver", *arguments],
+        env={
+            **os.environ,
+            "CARECUE_DATABASE_URL": postgres_url,
+            "CARECUE_HOME": str(tmp_path),
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.demo
+def test_the_time_in_which_a_denial_comes_too_late_is_measured(
+    handed: dict[str, Any],
+) -> None:
+    assert (handed["messages"], handed["sent"]) == (6, 6)
+    assert {name: part["count"] for name, part in handed["channels"].items()} == {
+        "sms": 3,
+        "email": 3,
+    }
+    for part in (handed, *handed["channels"].values()):
+        ranks = [part[name] for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
+        assert ranks == sorted(ranks)
+        assert ranks[0] > 0
+
+
+@pytest.fixture
 def decided(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
     """What a short run of decisions prints as JSON."""
     arguments = ("--events=20", "--sample=10", "--patients=2000", "--waiting=2000")

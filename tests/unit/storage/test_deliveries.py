@@ -22,6 +22,7 @@ from middleware.storage.deliveries import (
     mark_answered,
     set_delivery,
 )
+from middleware.storage.hand_overs import count_hand_overs, list_hand_overs
 from middleware.storage.preferences import insert_consent, insert_preference
 from middleware.storage.switches import set_switch
 from tests.conftest import NOW
@@ -73,6 +74,26 @@ def test_an_unknown_delivery_may_still_turn_out_delivered(database):
         seed(tx, delivery=True)
         assert set_delivery(tx, "d1", DeliveryState.UNKNOWN, reason="delivery-unknown")
         assert set_delivery(tx, "d1", DeliveryState.DELIVERED, delivered_at=LATER)
+
+
+def test_hand_overs_are_counted_by_how_long_they_took(database):
+    took = {"d1": 0.004, "d2": 0.3, "d3": 7.0}
+    with database.tx() as tx:
+        seed(tx, delivery=True)
+        for name, seconds in took.items():
+            if name != "d1":
+                insert_delivery(tx, replace(DELIVERY, id=name), "appointment")
+            sent_at = NOW + timedelta(seconds=seconds)
+            set_delivery(tx, name, DeliveryState.SENT, handed_at=NOW, sent_at=sent_at)
+        # Found after a crash: nobody knows when the channel had it.
+        insert_delivery(tx, replace(DELIVERY, id="d4"), "appointment")
+        set_delivery(tx, "d4", DeliveryState.SENT, sent_at=LATER)
+        (found,) = count_hand_overs(tx, (0.005, 0.1, 0.5, 5.0))
+        assert (found.channel, found.count) == ("sms", 3)
+        assert found.seconds == pytest.approx(7.304)
+        assert found.within == {0.005: 1, 0.1: 1, 0.5: 2, 5.0: 2}
+        listed = list_hand_overs(tx, NOW)
+    assert [seconds for _, seconds in listed] == pytest.approx([0.004, 0.3, 7.0])
 
 
 def test_only_messages_that_may_have_arrived_count(database):

@@ -8,6 +8,7 @@ from typing import Any
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _HELP = re.compile(rf"# HELP ({_NAME}) (?:[^\\\n]|\\\\|\\n)*")
 _TYPE = re.compile(rf"# TYPE ({_NAME}) (counter|gauge|histogram|summary|untyped)")
+_PARTS = re.compile(r"_(bucket|sum|count)$")
 _SAMPLE = re.compile(rf"({_NAME})(?:\{{(.*)\}})? ([^ ]+)")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(?:,|$)')
 
@@ -19,7 +20,7 @@ def read_exposition(text: str) -> Series:
     if not text.endswith("\n"):
         raise ValueError("the last line does not end")
     found: Series = {}
-    typed: set[str] = set()
+    typed: dict[str, str] = {}
     ended: set[str] = set()
     current = ""
     for line in text.splitlines():
@@ -30,13 +31,16 @@ def read_exposition(text: str) -> Series:
             name = (helped or kind or _refuse(line)).group(1)
             if kind and name in typed:
                 raise ValueError(f"typed twice: {name}")
-            typed |= {name} if kind else set()
+            if kind:
+                typed[name] = kind.group(2)
         else:
             sample = _SAMPLE.fullmatch(line) or _refuse(line)
+            key = (sample.group(1), _labels(sample.group(2) or ""))
             name = sample.group(1)
-            if name not in typed:
+            if typed.get(family := _PARTS.sub("", name)) == "histogram":
+                name = family
+            elif name not in typed:
                 raise ValueError(f"no TYPE before {line}")
-            key = (name, _labels(sample.group(2) or ""))
             if key in found:
                 raise ValueError(f"twice: {line}")
             found[key] = float(sample.group(3))

@@ -27,6 +27,10 @@ def test_metrics_count_what_happened(console):
     assert total(found, "deliveries", state="sent") == 1
     assert total(found, "events") == console.world.one("SELECT count(*) FROM event")
     assert total(found, "worker_tick_age_seconds") == 0
+    assert total(found, "hand_over_seconds_count", channel="sms") == 1
+    assert total(found, "hand_over_seconds_bucket", channel="sms", le="0.005") == 1
+    assert total(found, "hand_over_seconds_bucket", channel="sms", le="+Inf") == 1
+    assert total(found, "hand_over_seconds_sum", channel="sms") == 0
 
 
 def test_big_numbers_keep_every_digit():
