@@ -1,4 +1,4 @@
-"""Our receiver, and a FHIR server that does as it is told."""
+"""Our receiver and our app, and servers that do as they are told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from middleware.clock import FixedClock
+from middleware.fhir.keys import SigningKeys
+from tests.conformance.clinic import Clinic, open_clinic
+from tests.conformance.hostile import HostileEhr
 from tests.conformance.server import FhirServer
 from tests.product import Product, open_product
 
@@ -29,3 +33,38 @@ def serve() -> Iterator[Callable[..., FhirServer]]:
             return stack.enter_context(FhirServer(*arguments))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def signing() -> SigningKeys:
+    """Our keys: made once, as RSA takes its time."""
+    return SigningKeys.generate()
+
+
+@pytest.fixture
+def ehr(clock: FixedClock) -> Iterator[HostileEhr]:
+    """An EHR that is strict until told otherwise; our client may do nothing wrong."""
+    with HostileEhr(clock) as served:
+        yield served
+    assert served.faults == []
+
+
+@pytest.fixture
+def elsewhere(clock: FixedClock) -> Iterator[HostileEhr]:
+    """A server that nobody has registered."""
+    with HostileEhr(clock, "localhost") as served:
+        yield served
+
+
+@pytest.fixture
+def clinic(
+    database_url: str,
+    tmp_path: Path,
+    clock: FixedClock,
+    signing: SigningKeys,
+    ehr: HostileEhr,
+    own_logging: None,
+) -> Iterator[Clinic]:
+    """The app as it ships, at a clinic whose EHR is ``ehr``."""
+    with open_clinic(database_url, tmp_path, clock, signing, ehr) as opened:
+        yield opened
