@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from mappings.revealing import revealing_words
 from middleware.decisions.languages import without_marks
@@ -35,16 +35,35 @@ _CLITICS = "(?:[وفبلك]|ال|وال|بال|فال|كال|لل|ولل)?"
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Return the patterns for the text without accents and for the text as it is."""
     plain: list[str] = []
-    whole: list[str] = []
+    arabic: list[str] = []
+    accented: list[str] = []
+    inside: list[str] = []
     for language, words in revealing_words().items():
+        folded = [word.casefold() for word in words]
         if language.startswith("zh"):
-            whole += [re.escape(word.casefold()) for word in words]
+            inside += folded
         elif language in _ACCENTED:
-            whole += [rf"\b{re.escape(word.casefold())}" for word in words]
+            accented += folded
         else:
-            before = rf"\b{_CLITICS}" if language == "ar" else r"\b"
-            plain += [before + re.escape(_plain(word).casefold()) for word in words]
-    return re.compile("|".join(plain)), re.compile("|".join(whole))
+            bare = (_plain(word).casefold() for word in words)
+            (arabic if language == "ar" else plain).extend(bare)
+    without = rf"\b(?:{_any_of(plain)}|{_CLITICS}(?:{_any_of(arabic)}))"
+    as_it_is = rf"\b(?:{_any_of(accented)})|{_any_of(inside)}"
+    return re.compile(without), re.compile(as_it_is)
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """Return a pattern for any of the words that reads their first sign only once.
+
+    As plain alternatives all of them are tried at each place: a millisecond a text.
+    """
+    rests: dict[str, set[str]] = {}
+    for word in words:
+        rests.setdefault(word[0], set()).add(re.escape(word[1:]))
+    return "|".join(
+        f"{re.escape(first)}(?:{'|'.join(sorted(rest))})"
+        for first, rest in sorted(rests.items())
+    )
 
 
 def is_revealing(text: str) -> bool:
