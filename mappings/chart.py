@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from mappings.reference import of_another, reference_of
-from mappings.resource import Resource, codings_of, dict_of
+from mappings.resource import Coding, Resource, codings_of, dict_of
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Chart:
     """Resources of one patient, as read at ``read_at`` (UTC).
 
     ``replaced`` are records (``Patient/id``) that were merged into the patient's; what
-    still names them is in the chart too.
+    still names them is in the chart too. ``codes`` is where whoever reads the codes
+    of its resources keeps them, by the resource itself: they are asked for again and again.
     """
 
     patient: Resource
@@ -28,6 +29,9 @@ class Chart:
     read_at: datetime
     incomplete: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
+    codes: dict[int, tuple[Any, tuple[Coding, ...]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     _by_type: dict[str, tuple[Resource, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )

@@ -7,6 +7,7 @@ says which end of it counts. Nothing here asks for the present time.
 from __future__ import annotations
 
 import calendar
+import functools
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -22,6 +23,8 @@ def read_instant(text: str, zone: tzinfo = UTC) -> datetime:
     return read_bounds(text, zone)[0]
 
 
+# The same few days and instants are read again and again.
+@functools.lru_cache(maxsize=4096)
 def read_bounds(text: str, zone: tzinfo = UTC) -> tuple[datetime, datetime]:
     """Read a FHIR date or dateTime as (first moment, moment after it ends), in UTC.
 

@@ -160,6 +160,14 @@ class Library:
         }
 
     @functools.cached_property
+    def worded(self) -> Mapping[tuple[str, str, str], Wording]:
+        """Return the wordings by (definition, channel, language in lower case)."""
+        return {
+            (item.definition, item.channel, item.language.lower()): item
+            for item in reversed(self.wordings)
+        }
+
+    @functools.cached_property
     def bundles(self) -> Mapping[str, tuple[Plan, ...]]:
         """Return the plans whose steps may go out together, by bundle."""
         found: dict[str, list[Plan]] = {}

@@ -69,7 +69,7 @@ def _row(item: Coming) -> dict[str, Any]:
         "channel": found.channel,
         "language": found.language,
         "text": found.text if sent else None,
-        "why": found.why,
+        "why": found.why or item.nudge.why,
     }
 
 

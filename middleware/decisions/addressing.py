@@ -8,8 +8,8 @@ from datetime import timedelta
 from mappings.instants import find_instant
 from middleware.decisions.circumstance import Step
 from middleware.decisions.routing import Route, Wanted
-from middleware.decisions.safety import check_sensitive
 from middleware.decisions.series import used_channels
+from middleware.decisions.stopping import is_sensitive
 
 VISITS = "appointment"
 URGENT = frozenset({"urgent", "asap", "stat"})
@@ -28,8 +28,7 @@ def wanted_way(step: Step) -> Wanted:
     return Wanted(
         topic=plan.topic,
         urgent=_is_urgent(step),
-        sensitive=generic
-        and check_sensitive(case.chart, case.library, step.focus or {}) is not None,
+        sensitive=generic and is_sensitive(step) is not None,
         avoid=frozenset(used) if step.action.other_channel else frozenset(),
     )
 

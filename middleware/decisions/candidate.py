@@ -108,8 +108,9 @@ def describe(
     route: Route | None = None,
     words: Words | None = None,
 ) -> Candidate:
-    """Put a candidate together with the sentences that people read."""
-    values = _sentence_values(step)
+    """Put a candidate together, with the sentences that people read while it waits."""
+    lasting = verdict.outcome in (Outcome.SEND, Outcome.HOLD)
+    why, stops = _sentences(step) if lasting else ("", "")
     language = route.language if route else step.case.profile.language
     return Candidate(
         key=step.key,
@@ -128,12 +129,17 @@ def describe(
         text=words.text if words else "",
         subject=words.subject if words else "",
         title=step.action.title,
-        why=sentence(step.action.why, values),
-        stops=sentence(step.action.stops_if, values),
+        why=why,
+        stops=stops,
         kind=step.action.kind,
         task=_task(step, verdict, due),
         reviewer=words.reviewer if words else "",
     )
+
+
+def _sentences(step: Step) -> tuple[str, str]:
+    values, action = _sentence_values(step), step.action
+    return sentence(action.why, values), sentence(action.stops_if, values)
 
 
 def sentence(template: str, values: dict[str, str]) -> str:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar, cast
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.nudge import Verdict
 from mappings.plan import Library, Plan, PlanAction
 from mappings.preference import EngagementProfile, OwnRecord
 from mappings.resource import Resource
-from middleware.decisions.conditions import Environment
 from middleware.decisions.focus import Activity
 from middleware.decisions.preference import compile_profile
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class Case:
     """One patient at one instant. ``zones`` falls back to the site's for planning.
 
-    ``environments`` are those that conditions were evaluated in, by what they are about;
-    ``open_gaps`` remembers which steps of a bundle apply, ``stops`` what ends whatever
-    is about a thing, whichever plan asks.
+    ``known`` is what :meth:`once` remembers.
     """
 
     chart: Chart
@@ -32,15 +32,18 @@ class Case:
     now: datetime
     profile: EngagementProfile
     zones: tuple[str, ...]
-    environments: dict[tuple[object, ...], Environment] = field(
+    known: dict[tuple[object, ...], Any] = field(
         default_factory=dict, compare=False, repr=False
     )
-    open_gaps: dict[tuple[object, ...], bool] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    stops: dict[str, Verdict | None] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+
+    def once(self, key: tuple[object, ...], find: Callable[[], Found]) -> Found:
+        """Return what ``find`` finds, looked for once for all plans that ask the same.
+
+        ``key`` names all that the answer depends on beside the case itself.
+        """
+        if key not in self.known:
+            self.known[key] = find()
+        return cast("Found", self.known[key])
 
     @property
     def zone(self) -> str:

@@ -88,7 +88,9 @@ def _steps(blank: Step, *, review: bool) -> Iterator[Step]:
     """Yield the step once for each of its occasions."""
     case, focus, plan = blank.case, blank.focus, blank.plan
     if plan.occasion in GONE:
-        listed = list_dated(plan.occasion, focus or {}, case.chart, case.zone, case.now)
+        parts = (plan.occasion, focus or {}, case.chart, case.zone, case.now)
+        key = ("dated", plan.occasion, blank.reference)
+        listed = case.once(key, lambda: list_dated(*parts))
         for item in listed:
             about = item.reference or blank.reference
             yield replace(
@@ -100,9 +102,9 @@ def _steps(blank: Step, *, review: bool) -> Iterator[Step]:
             )
         return
     if plan.occasion == "interval":
-        parts = (plan, case.own.sent, case.library, case.now)
-        start = series_event(*parts, event=blank.event, review=review)
-        yield replace(blank, occasion=series_occasion(*parts), event=start)
+        known = (plan, case.own.sent, case.library, case.now)
+        start = series_event(*known, event=blank.event, review=review)
+        yield replace(blank, occasion=series_occasion(*known), event=start)
         return
     due = blank.event + timedelta(hours=blank.action.timing.offset_hours)
     for occasion in occasions(blank.plan, focus or {}, due):

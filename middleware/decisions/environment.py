@@ -118,6 +118,7 @@ def make_environment(
         now=about.now,
         find=chart.find,
         incomplete=frozenset(incomplete),
+        codes=chart.codes,
     )
 
 

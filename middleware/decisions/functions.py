@@ -43,7 +43,8 @@ class Environment:
     is unknown. ``focus`` is the resource that the expression starts from. ``find``
     returns a resource of the chart by ``Type/id``. ``answers`` remembers what was
     evaluated: the steps of a plan share most of their conditions; ``lists`` what their
-    lists came to; ``codes`` the codes of a resource, by the resource itself.
+    lists came to. ``codes`` are the codes of a resource by the resource itself, read once
+    for a chart.
     """
 
     focus: Resource

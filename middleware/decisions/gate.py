@@ -26,17 +26,20 @@ from middleware.decisions.joining import gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
 from middleware.decisions.routing import Route, choose_route
 from middleware.decisions.safety import (
-    check_inpatient,
-    check_minor,
     check_pause,
     check_reading,
     check_replies,
-    check_sensitive,
     check_switches,
 )
 from middleware.decisions.scheduling import READY, choose_time, planned_time
-from middleware.decisions.silence import check_silence
-from middleware.decisions.stopping import in_hospice, stopped_for_good
+from middleware.decisions.stopping import (
+    in_hospice,
+    is_inpatient,
+    is_minor,
+    is_sensitive,
+    is_silent,
+    stopped_for_good,
+)
 from middleware.decisions.wording import (
     Words,
     plain_words,
@@ -101,7 +104,8 @@ def _finish(
 def _base_facts(step: Step) -> tuple[Fact, ...]:
     if step.focus is None:
         return ()
-    found = list(key_facts(step.focus))
+    focus = step.focus
+    found = list(step.case.once(("key", step.reference), lambda: key_facts(focus)))
     ends = (f"{name}.dischargeDisposition.coding" for name in STAYS)
     found.extend(fact(step.focus, path) for path in ends if values_at(step.focus, path))
     if step.activity is not None:
@@ -144,11 +148,18 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
     )
     if verdict is not None:
         return verdict
-    if off := why_not(step.plan, case.endpoint, case.profile.patient, case.now):
+    if off := _why_not(step):
         return Verdict(Outcome.CANCEL, off)
     if step.plan.occasion in GONE and step.activity is None:
         return Verdict(Outcome.CANCEL, GONE[step.plan.occasion])
     return _conditions(step, early) or in_hospice(case)
+
+
+def _why_not(step: Step) -> str:
+    """Return why the plan of a step says nothing to this patient, or empty."""
+    case, plan = step.case, step.plan
+    parts = (plan, case.endpoint, case.profile.patient, case.now)
+    return case.once(("why not", plan.url), lambda: why_not(*parts))
 
 
 def _conditions(step: Step, early: Condition | None) -> Verdict | None:
@@ -189,8 +200,7 @@ def _gaps(step: Step) -> tuple[Step, ...]:
 
 def _is_closed(step: Step) -> bool:
     case = step.case
-    patient = case.profile.patient
-    if step.focus is None or why_not(step.plan, case.endpoint, patient, case.now):
+    if step.focus is None or _why_not(step):
         return True
     held = check_switches(step.plan, case.own, case.endpoint)
     return (held or _conditions(step, None)) is not None
@@ -199,11 +209,8 @@ def _is_closed(step: Step) -> bool:
 def _environment(step: Step) -> Environment:
     """Return the environment of a step; steps about the same thing share one."""
     day = step.occasion if step.activity else ""
-    key = (step.reference, step.event, day, step.trigger is None)
-    known = step.case.environments
-    if key not in known:
-        known[key] = _make_environment(step)
-    return known[key]
+    key = ("environment", step.reference, step.event, day, step.trigger is None)
+    return step.case.once(key, lambda: _make_environment(step))
 
 
 def _make_environment(step: Step) -> Environment:
@@ -231,19 +238,14 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
     switched = check_switches(step.plan, case.own, case.endpoint)
     if step.action.kind == "task" or switched is not None:
         return switched
-    focus = step.focus or {}
     return _first(
         check_reading(case.chart, case.endpoint, at_send=at_send),
         check_pause(case.profile, case.now if at_send else max(due, case.now)),
         check_replies(case.own),
-        check_minor(case.chart, case.profile, step.plan.topic),
-        check_silence(
-            step.plan, case.chart, case.own, case.library, case.now, case.zone
-        ),
-        check_sensitive(
-            case.chart, case.library, focus, generic=step.plan.sensitive == "generic"
-        ),
-        None if step.plan.topic == VISITS else check_inpatient(case.chart, focus),
+        is_minor(step),
+        is_silent(step),
+        is_sensitive(step, generic=step.plan.sensitive == "generic"),
+        None if step.plan.topic == VISITS else is_inpatient(step),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from middleware.decisions.circumstance import Step
 from middleware.decisions.routing import Route
-from middleware.decisions.safety import check_sensitive
+from middleware.decisions.stopping import is_sensitive
 from middleware.decisions.wording import GENERIC, names_patient
 
 
@@ -15,7 +15,7 @@ def choose_definition(step: Step, route: Route, language: str) -> str:
     is the only one the patient allows.
     """
     case, own = step.case, step.action.definition
-    if check_sensitive(case.chart, case.library, step.focus or {}) is not None:
+    if is_sensitive(step) is not None:
         return GENERIC
     channel = route.channel or ""
     if (route.shared or route.confidential) and names_patient(

@@ -124,11 +124,8 @@ def _beside(step: Step, plan: Plan, place: int) -> Step | None:
 
 
 def _is_open(step: Step, closed: Callable[[Step], bool]) -> bool:
-    known = step.case.open_gaps
-    key = (step.plan.id, step.action.id, step.reference, step.trigger is None)
-    if key not in known:
-        known[key] = not closed(step)
-    return known[key]
+    about = (step.plan.id, step.action.id, step.reference, step.trigger is None)
+    return step.case.once(("open", *about), lambda: not closed(step))
 
 
 def gap_facts(gaps: Iterable[Step]) -> tuple[Fact, ...]:

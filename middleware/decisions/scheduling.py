@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from mappings.nudge import Fact, Outcome, Verdict
-from middleware.decisions.circumstance import Step
+from middleware.decisions.circumstance import Case, Step
 from middleware.decisions.evidence import fact
 from middleware.decisions.fatigue import Budget, Wait, is_discretionary, next_allowed
 from middleware.decisions.timing import (
@@ -28,6 +28,11 @@ def permitted_hours(step: Step) -> Hours:
     """Return when this step's patient may be written to about it."""
     case, site = step.case, step.case.endpoint.site
     keeps = _may_wait(step) and not site.holiday_messages
+    return case.once(("hours", case.zones, keeps), lambda: _hours(case, keeps=keeps))
+
+
+def _hours(case: Case, *, keeps: bool) -> Hours:
+    site = case.endpoint.site
     return Hours(
         zones=case.zones,
         window=within_legal(case.profile.window.value),
@@ -44,7 +49,14 @@ def _may_wait(step: Step) -> bool:
 
 def planned_time(step: Step, due: datetime) -> datetime:
     """Return the due instant moved into permitted hours, where they are known."""
-    return next_open(due, permitted_hours(step)) or due
+    return _opening(step, due) or due
+
+
+def _opening(step: Step, moment: datetime) -> datetime | None:
+    """Return the first permitted instant at or after one; None where there is none."""
+    hours = permitted_hours(step)
+    key = ("opening", moment, hours.zones, hours.holidays)
+    return step.case.once(key, lambda: next_open(moment, hours))
 
 
 def choose_time(
@@ -66,7 +78,7 @@ def choose_time(
         known = fact(case.chart.patient, "address", "no time zone")
         return due, Verdict(Outcome.HOLD, "zone-missing", (known,))
     wanted = case.now if at_send else max(due, case.now)
-    opening = next_open(wanted, hours)
+    opening = _opening(step, wanted)
     if opening is None:
         reason = "hours-never-meet" if never_meet(hours) else "outside-hours"
         return due, Verdict(Outcome.HOLD, reason, (_zones_fact(step),))
@@ -78,11 +90,11 @@ def choose_time(
         return opening, READY
     planned = expires - timedelta(hours=step.action.timing.window_hours)
     if case.now < planned:
-        opening = next_open(planned, hours) or planned
+        opening = _opening(step, planned) or planned
         return opening, Verdict(Outcome.HOLD, "not-yet", until=opening)
     if not is_open(case.now, hours):
         return opening, Verdict(Outcome.HOLD, "outside-hours", until=opening)
-    return _limited(step, due, expires, hours, channel)
+    return _limited(step, due, expires, channel)
 
 
 def _zones_fact(step: Step) -> Fact:
@@ -103,7 +115,7 @@ def budget_of(step: Step) -> Budget:
 
 
 def _limited(
-    step: Step, due: datetime, expires: datetime, hours: Hours, channel: str
+    step: Step, due: datetime, expires: datetime, channel: str
 ) -> tuple[datetime, Verdict]:
     case, plan = step.case, step.plan
     if plan.priority <= TIMELY:
@@ -123,7 +135,7 @@ def _limited(
     )
     if wait is None:
         return due, READY
-    opening = next_open(wait.until, hours)
+    opening = _opening(step, wait.until)
     facts = (_wait_fact(wait),)
     if opening is None or opening >= expires:
         detail = f"{wait.detail}; that leaves no time before its end"

@@ -7,6 +7,7 @@ exclusive.
 from __future__ import annotations
 
 import functools
+import heapq
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,20 +80,20 @@ def next_open(moment: datetime, hours: Hours) -> datetime | None:
     """
     if is_open(moment, hours):
         return moment
-    openings = sorted(set(_openings(moment, hours)))
+    openings = heapq.merge(*(_openings(moment, hours, zone) for zone in hours.zones))
     return next((item for item in openings if is_open(item, hours)), None)
 
 
-def _openings(moment: datetime, hours: Hours) -> Iterator[datetime]:
-    for zone in hours.zones:
-        info = ZoneInfo(zone)
-        start = moment.astimezone(info).date()
-        for ahead in range(SEARCH_DAYS):
-            day = start + timedelta(days=ahead)
-            first, last = hours.on(day)
-            if first < last:
-                found = _local_instants(day, first, info)
-                yield from (item for item in found if item >= moment)
+def _openings(moment: datetime, hours: Hours, zone: str) -> Iterator[datetime]:
+    """Yield the openings of one zone from a moment on, the earliest first."""
+    info = ZoneInfo(zone)
+    start = moment.astimezone(info).date()
+    for ahead in range(SEARCH_DAYS):
+        day = start + timedelta(days=ahead)
+        first, last = hours.on(day)
+        if first < last:
+            found = sorted(_local_instants(day, first, info))
+            yield from (item for item in found if item >= moment)
 
 
 def _local_instants(day: date, hour: float, info: ZoneInfo) -> Iterator[datetime]:

@@ -70,13 +70,9 @@ def choose_wording(
 ) -> Wording | None:
     """Return the wording in exactly this language, else in its base; never another."""
     for wanted in language_tags(language):
-        for wording in library.wordings:
-            if (
-                wording.definition == definition
-                and wording.channel == channel
-                and wording.language.lower() == wanted.lower()
-            ):
-                return wording
+        found = library.worded.get((definition, channel, wanted.lower()))
+        if found is not None:
+            return found
     return None
 
 
@@ -124,6 +120,7 @@ def check_wording(wording: Wording, values: Mapping[str, str]) -> tuple[str, ...
     return tuple(f"there is no variable {name!r}" for name in unknown)
 
 
+@functools.lru_cache(maxsize=1024)
 def asked_for(template: str) -> frozenset[str]:
     """Return the variables that a template may ask for, whatever their values."""
     return frozenset(find_undeclared_variables(_environment().parse(template)))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mappings.endpoint import EndpointKind
@@ -97,6 +97,24 @@ def rosa(changes: dict[str, Any]) -> Resource:
     return patient(**changes, communication=said)
 
 
+def well(*, visit: bool) -> Any:
+    """An ordinary world, so that every run has messages to look at."""
+    yes = {"permit": True, "who": Who.PATIENT, "topic": "*", "patient": "Patient/rosa"}
+    return example(
+        person={},
+        answers=[{**yes, "recorded_at": NOW - timedelta(days=1)}],
+        sent=[],
+        switches=[],
+        paused=False,
+        bad=False,
+        dead_stay=False,
+        late=0,
+        visit=visit,
+    )
+
+
+@well(visit=False)
+@well(visit=True)
 @settings(max_examples=250, deadline=None)
 @given(
     person=PEOPLE,
