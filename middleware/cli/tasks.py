@@ -8,8 +8,8 @@ import orjson
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
 from middleware.settings import read_settings
-from middleware.stages.settled import end_task, trust_address
-from middleware.storage import audit, pages, tasks
+from middleware.stages.settled import end_task, take_task, trust_address
+from middleware.storage import tasks
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import open_runtime
 
@@ -67,11 +67,9 @@ def take(task_id: str, by: str, as_json: bool) -> None:
       carecue task take 'task-reply|12|north|Patient/4' --by "A. Mehta"
     """
     try:
-        with open_runtime(read_settings()) as runtime, runtime.database.tx() as tx:
-            now = runtime.clock.now()
-            if not pages.take_task(tx, task_id, by, now):
+        with open_runtime(read_settings()) as runtime:
+            if not take_task(stage_context(runtime), task_id, by):
                 raise BadInputError(f"There is no open task {task_id}.")
-            audit.insert_audit(tx, by, "task-taken", now, subject=task_id)
     except CareCueError as error:
         fail(error)
     if as_json:

@@ -1,8 +1,9 @@
 """ESCALATE: an urgent reply that nobody sees to reaches the people on call.
 
 A stat task that nobody took is passed on after 15 minutes to the site's ``on_call``
-and after 30 to its ``on_call_manager``. A page names no patient and may come twice:
-that is better than never. Once an hour the path is tried without sending anything.
+and after 30 to its ``on_call_manager``; before that its Task in the EHR is looked at,
+which somebody may have taken there. A page names no patient and may come twice: that is
+better than never. Once an hour the path is tried without sending anything.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mappings.errors import ChannelError
 from middleware.decisions.replies import classify_reply
 from middleware.stages.context import StageContext
 from middleware.stages.handover import send
+from middleware.stages.settled import read_tasks
 from middleware.storage import audit, endpoints, marks, pages
 from middleware.storage.pages import DuePage
 
@@ -31,6 +33,11 @@ _log = structlog.get_logger(__name__)
 def escalate_tasks(context: StageContext) -> int:
     """Pass on what waits too long; return how many pages went out."""
     now = context.clock.now()
+    with context.database.tx() as tx:
+        waiting = {item.task_id for item in pages.list_due_pages(tx, WAITS, now)}
+    if not waiting:
+        return 0
+    read_tasks(context, sorted(waiting))
     with context.database.tx() as tx:
         due = pages.list_due_pages(tx, WAITS, now)
         known = {item.id: item for item in endpoints.list_endpoints(tx)} if due else {}

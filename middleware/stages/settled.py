@@ -1,7 +1,8 @@
-"""Tasks that staff ended in the EHR: what was held for them is looked at again.
+"""Tasks that staff took on or ended in the EHR: what was held for them goes on.
 
 Staff work in their EHR. A reply that they have dealt with there must not silence the
-patient for good. A task that cannot be read stays open.
+patient for good, and one that they see to calls nobody else. A task that cannot be read
+stays open and untaken.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mappings.errors import CareCueError
+from mappings.reference import read_reference
+from mappings.resource import Resource
 from middleware.stages.context import StageContext
 from middleware.storage import (
     audit,
     endpoints,
     inbound,
+    pages,
     preferences,
     settling,
     tasks,
@@ -21,26 +25,56 @@ from middleware.storage import (
 
 # R4 Task.status: nobody will do more about it. ``failed`` is left open: it was not done.
 ENDED = frozenset({"completed", "cancelled", "rejected", "entered-in-error"})
+TAKEN = frozenset({"accepted", "in-progress"})
 READER = "staff, in the EHR"
 
 
-def read_ended_tasks(context: StageContext) -> int:
-    """Read our open tasks from the EHRs and close those that ended; return how many."""
+def read_tasks(context: StageContext, ids: Sequence[str] | None = None) -> int:
+    """Read our open tasks from the EHRs; return how many ended there and are closed.
+
+    One that is accepted or in progress there, or whose owner is a practitioner, counts
+    as taken. With ``ids`` only these are read.
+    """
     with context.database.tx() as tx:
         known = {item.id: item for item in endpoints.list_endpoints(tx)}
-        open_there = tasks.list_written_tasks(tx)
+        open_there = tasks.list_written_tasks(tx, ids)
     closed = 0
     for endpoint_id, endpoint in known.items():
         mine = [item for item in open_there if item.endpoint_id == endpoint_id]
+        if not mine:
+            continue
         try:
             found = context.fhir(endpoint).fetch_many([item.there for item in mine])
         except CareCueError:
             continue
         for item, answer in zip(mine, found, strict=True):
-            status = _status(answer.resources)
-            if status in ENDED:
-                closed += end_task(context, item.id, READER, status=status)
+            closed += _follow(context, item.id, _task_of(answer.resources))
     return closed
+
+
+def _follow(context: StageContext, task_id: str, there: Resource | None) -> bool:
+    """Do as the EHR's Task says; tell whether that closed ours."""
+    if there is None:
+        return False
+    status = str(there.get("status"))
+    if status in ENDED:
+        return end_task(context, task_id, READER, status=status)
+    owner = read_reference(there.get("owner")) or ""
+    if status in TAKEN or owner.startswith("Practitioner/"):
+        take_task(context, task_id, READER)
+    return False
+
+
+def take_task(context: StageContext, task_id: str, who: str) -> bool:
+    """Note who sees to a task, the first who does; False when it is not open."""
+    now = context.clock.now()
+    with context.database.tx() as tx:
+        taken = pages.take_task(tx, task_id, who, now)
+        if taken is None:
+            return False
+        if taken:
+            audit.insert_audit(tx, who, "task-taken", now, subject=task_id)
+    return True
 
 
 def end_task(
@@ -93,9 +127,6 @@ def trust_address(context: StageContext, task_id: str, who: str) -> str | None:
     return row.channel
 
 
-def _status(resources: Sequence[dict[str, object]]) -> str | None:
-    """Return the status of the one Task that was asked for."""
-    for resource in resources:
-        if resource.get("resourceType") == "Task":
-            return str(resource.get("status"))
-    return None
+def _task_of(resources: Sequence[Resource]) -> Resource | None:
+    """Return the one Task that was asked for."""
+    return next((r for r in resources if r.get("resourceType") == "Task"), None)

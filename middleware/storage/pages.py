@@ -74,15 +74,16 @@ def note_page(tx: Tx, due: DuePage, error: str | None, now: datetime) -> None:
     )
 
 
-def take_task(tx: Tx, task_id: str, by: str, now: datetime) -> bool:
-    """Note who sees to a task; False when it is not open."""
+def take_task(tx: Tx, task_id: str, by: str, now: datetime) -> bool | None:
+    """Note who sees to a task: False when somebody does already, None when not open."""
     row = tx.execute(
-        "UPDATE staff_task SET taken_at = coalesce(taken_at, %s), "
-        "taken_by = coalesce(taken_by, %s) WHERE id = %s AND state = 'requested' "
-        "RETURNING id",
+        "UPDATE staff_task AS t SET taken_at = coalesce(t.taken_at, %s), "
+        "taken_by = coalesce(t.taken_by, %s) FROM staff_task AS before "
+        "WHERE t.id = %s AND t.state = 'requested' AND before.id = t.id "
+        "RETURNING before.taken_at IS NULL AS fresh",
         (now, by, task_id),
     ).fetchone()
-    return row is not None
+    return bool(row["fresh"]) if row else None
 
 
 def count_unheard(tx: Tx, now: datetime, after: timedelta) -> int:

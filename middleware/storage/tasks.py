@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -149,14 +150,24 @@ def get_task(tx: Tx, task_id: str) -> TaskRow | None:
     return TaskRow(**row) if row else None
 
 
-def list_written_tasks(tx: Tx, limit: int = 500) -> list[WrittenTask]:
-    """List the open tasks that stand in an EHR; those that hold messages first."""
+def list_written_tasks(
+    tx: Tx, ids: Sequence[str] | None = None, limit: int = 500
+) -> list[WrittenTask]:
+    """List the open tasks that stand in an EHR; those that hold messages first.
+
+    With ``ids`` only these.
+    """
     rows = tx.execute(
         "SELECT t.id, t.endpoint_id, o.server_reference AS there FROM staff_task AS t "
         "JOIN outbox AS o ON o.key = t.endpoint_id || '|Task|' || t.id "
         "WHERE t.state = 'requested' AND o.server_reference IS NOT NULL "
-        "ORDER BY t.reason <> %s, t.created_at, t.id LIMIT %s",
-        (HOLDING_REASON, limit),
+        "AND (%(ids)s::text[] IS NULL OR t.id = ANY(%(ids)s)) "
+        "ORDER BY t.reason <> %(holding)s, t.created_at, t.id LIMIT %(limit)s",
+        {
+            "ids": None if ids is None else list(ids),
+            "holding": HOLDING_REASON,
+            "limit": limit,
+        },
     )
     return [WrittenTask(**row) for row in rows]
 

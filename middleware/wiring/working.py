@@ -16,7 +16,7 @@ from middleware.stages.escalating import escalate_tasks, probe_escalation
 from middleware.stages.orphans import wake_orphans
 from middleware.stages.reconcile import poll_endpoints
 from middleware.stages.recover import recover_subscriptions
-from middleware.stages.settled import read_ended_tasks
+from middleware.stages.settled import read_tasks
 from middleware.stages.track import track_subscriptions
 from middleware.storage import endpoints, login_links
 from middleware.storage.gathering import GatheredWakes
@@ -116,7 +116,7 @@ def _look_at_patients(context: StageContext) -> None:
 
 
 def _close_tasks(context: StageContext) -> None:
-    read_ended_tasks(context)
+    read_tasks(context)
 
 
 def _note(runtime: Runtime) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mappings.errors import ChannelError
 from middleware.stages.escalating import PROBE, escalate_tasks, probe_escalation
 from middleware.storage import endpoints, marks, pages
-from tests.stages.world import ENDPOINT, World
+from tests.stages.world import DOWN, ENDPOINT, World
 
 NURSE, LEAD = "+13125550170", "lead@example.org"
 
@@ -69,6 +69,61 @@ def test_who_takes_it_is_left_alone(urgent: World) -> None:
         assert pages.take_task(tx, stat(urgent), "A. Mehta", urgent.clock.now())
     assert after(urgent, 40) == 0
     assert heard(urgent) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "accepted"},
+        {"status": "in-progress"},
+        {"status": "completed"},
+        {"owner": {"reference": "Practitioner/mehta"}},
+    ],
+)
+def test_who_takes_it_in_the_ehr_a_second_before_is_left_alone(
+    urgent: World, changes: dict[str, object]
+) -> None:
+    urgent.run("record")
+    urgent.clock.instant += timedelta(minutes=15)
+    (there,) = (
+        task for task in urgent.fhir.list_created("Task") if task["priority"] == "stat"
+    )
+    urgent.fhir.put({**there, **changes})
+    urgent.clock.instant += timedelta(seconds=1)
+    assert escalate_tasks(urgent.context) == 0
+    assert after(urgent, 40) == 0
+    assert heard(urgent) == []
+    taken = "SELECT count(*) FROM audit WHERE action = 'task-taken'"
+    assert urgent.one(taken) == (0 if changes == {"status": "completed"} else 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "requested"},
+        {"status": "received"},
+        {"status": "on-hold"},
+        {"status": "failed"},
+        {"owner": {"reference": "Organization/northside"}},
+        {"owner": {"display": "A. Mehta"}},
+    ],
+)
+def test_what_nobody_took_in_the_ehr_is_passed_on(
+    urgent: World, changes: dict[str, object]
+) -> None:
+    urgent.run("record")
+    (there,) = (
+        task for task in urgent.fhir.list_created("Task") if task["priority"] == "stat"
+    )
+    urgent.fhir.put({**there, **changes})
+    assert after(urgent, 16) == 1
+
+
+def test_an_ehr_that_is_down_keeps_nobody_from_being_called(urgent: World) -> None:
+    urgent.run("record")
+    urgent.fhir.fault = lambda verb, what: DOWN
+    assert after(urgent, 16) == 1
+    assert heard(urgent) == [("sms", NURSE)]
 
 
 def test_what_is_done_is_not_passed_on(urgent: World) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mappings.errors import FhirError
-from middleware.stages.settled import end_task, read_ended_tasks, trust_address
+from middleware.stages.settled import end_task, read_tasks, trust_address
 from tests.stages.world import CHECK_IN, World
 
 BOOKING = "book-visit"
@@ -37,12 +37,12 @@ def mark(world: World, status: str) -> None:
 
 def test_a_task_completed_in_the_ehr_lets_messages_go_on(held: World) -> None:
     mark(held, "requested")
-    assert read_ended_tasks(held.context) == 0
+    assert read_tasks(held.context) == 0
     mark(held, "completed")
-    assert read_ended_tasks(held.context) == 1
+    assert read_tasks(held.context) == 1
     held.run()
     assert held.state(BOOKING) == "sent: due"
-    assert read_ended_tasks(held.context) == 0
+    assert read_tasks(held.context) == 0
     (entry,) = held.rows("SELECT who, patient FROM audit WHERE action = 'task-ended'")
     assert entry == {"who": "staff, in the EHR", "patient": "Patient/rosa"}
 
@@ -50,7 +50,7 @@ def test_a_task_completed_in_the_ehr_lets_messages_go_on(held: World) -> None:
 @pytest.mark.parametrize("status", ["requested", "in-progress", "failed"])
 def test_a_task_that_is_not_done_keeps_the_hold(held: World, status: str) -> None:
     mark(held, status)
-    assert read_ended_tasks(held.context) == 0
+    assert read_tasks(held.context) == 0
     held.run()
     assert held.state(BOOKING) == "held: reply-needs-person"
 
@@ -58,7 +58,7 @@ def test_a_task_that_is_not_done_keeps_the_hold(held: World, status: str) -> Non
 def test_a_task_that_cannot_be_read_keeps_the_hold(held: World) -> None:
     mark(held, "completed")
     held.fhir.fault = lambda verb, what: FhirError("down", status=503)
-    assert read_ended_tasks(held.context) == 0
+    assert read_tasks(held.context) == 0
     assert held.state(BOOKING) == "held: reply-needs-person"
 
 
