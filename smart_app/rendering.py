@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flask import Response, make_response, render_template, url_for
+from flask import Response, make_response, render_template, request, url_for
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -20,6 +20,7 @@ from middleware.desk.viewer import LANGUAGES, Viewer
 from smart_app.headers import protect, write_policy
 from smart_app.session import Session
 
+CHART = "CareCue-Chart"
 STATIC = Path(__file__).parent / "static"
 
 
@@ -43,7 +44,10 @@ class Pages:
     def show(
         self, template: str, session: Session, status: int = 200, **values: Any
     ) -> Response:
-        """Render a page of an open launch, frameable by its EHR alone."""
+        """Render a page of an open launch, frameable by its EHR alone.
+
+        A header says whose it is: a page refuses the answer for another chart.
+        """
         here = f"/l/{session.launch.id}/"
         html = render_template(
             template,
@@ -55,6 +59,7 @@ class Pages:
             **values,
         )
         response = make_response(html, status)
+        response.headers[CHART] = session.chart
         frames = session.endpoint.app.frame_origins
         return protect(response, write_policy(frames, [session.authorize_origin]))
 
@@ -69,11 +74,15 @@ class Pages:
         viewer: Viewer,
         launch_id: str | None = None,
     ) -> Response:
-        """Render a page without any patient: what happened and what to do."""
+        """Render a page without any patient: what happened and what to do.
+
+        A request of htmx gets the part that goes into the page that it came from.
+        """
         html = render_template(
             "smart/notice.html",
             asset=self.asset,
             session=None,
+            part=request.headers.get("HX-Request") == "true",
             viewer=viewer,
             title=title,
             sentence=sentence,

@@ -49,6 +49,11 @@ class Session:
         """Return the patient of this launch, ``Patient/id``."""
         return self.launch.patient or ""
 
+    @property
+    def chart(self) -> str:
+        """Return a mark of this launch and its patient that names neither."""
+        return digest(f"{self.launch.id} {self.patient}")[:16]
+
 
 def digest(secret: str) -> str:
     """Return the SHA-256 of a secret in hex: what is kept in its place."""

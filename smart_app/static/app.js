@@ -1,31 +1,61 @@
-/* Every page works without this file: it puts forms into a dialog, moves rows,
-   prints, and refuses what belongs to another patient. */
+/* What htmx does not do: the page refuses what belongs to another patient, is blank when
+   it leaves, opens and closes its dialog, prints. Every page works without this file. */
 (() => {
   'use strict';
-  const dlg = document.getElementById('dlg');
   const body = document.body;
+  const chart = body.dataset.chart;
+  const byId = (id) => document.getElementById(id);
+  const dialog = () => byId('dlg');
   let opener = null;
+  let away = 0;
 
-  for (const b of document.querySelectorAll('[data-print]')) b.hidden = false;
+  // Nothing of a patient may be seen once the page is left, nor when it is brought back.
+  addEventListener('pagehide', () => { body.hidden = true; });
+  addEventListener('pageshow', (e) => {
+    if (e.persisted) location.reload();
+    else body.hidden = false;
+  });
 
-  // A page brought back from history may show what has ended meanwhile.
-  window.addEventListener('pageshow', (e) => { if (e.persisted) location.reload(); });
-
-  const same = (doc) => doc.body.dataset.launch === body.dataset.launch
-    && doc.body.dataset.patient === body.dataset.patient;
-
-  async function show(href) {
-    const answer = await fetch(href, { credentials: 'same-origin', redirect: 'error' });
-    const doc = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    const part = doc.querySelector('[data-dialog-body]');
-    if (!answer.ok || !part || !same(doc)) throw new Error('not this launch');
-    part.classList.remove('sheet');
-    dlg.replaceChildren(document.importNode(part, true));
-    if (!dlg.open) dlg.showModal();
-    ready(dlg);
+  function refuse() {
+    const notice = byId('wrong');
+    body.replaceChildren(notice ? notice.content.cloneNode(true) : '');
+    document.title = body.querySelector('h1')?.textContent ?? '';
   }
 
+  // Each answer says by a header whose it is; a fault may say nobody's.
+  document.addEventListener('htmx:before:response', (e) => {
+    const answer = e.detail.ctx.response;
+    const whose = answer.headers.get('CareCue-Chart');
+    if (chart && whose !== chart && (whose || answer.status < 400)) {
+      e.preventDefault();
+      refuse();
+    }
+  });
+  const offline = (on) => { const line = byId('offline'); if (line) line.hidden = !on; };
+  document.addEventListener('htmx:error', () => offline(true));
+  document.addEventListener('htmx:after:request', () => offline(false));
+  addEventListener('offline', () => offline(true));
+  addEventListener('online', () => offline(false));
+
+  // A page that was out of sight for a minute is read again, and so checked again.
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) away = Date.now();
+    else if (chart && byId('main') && Date.now() - away > 60000 && !dialog()?.open) {
+      htmx.ajax('GET', location.pathname, { target: '#main', select: '#main', swap: 'outerMorph' });
+    }
+  });
+
+  document.addEventListener('htmx:after:swap', (e) => {
+    const { ctx } = e.detail;
+    const box = dialog();
+    if (!box || ctx?.target !== box) return;
+    if (!box.childElementCount) location.href = ctx.request.action;
+    else if (!box.open) box.showModal();
+    ready(box);
+  });
+
   function ready(root) {
+    for (const button of root.querySelectorAll('[data-print]')) button.hidden = false;
     for (const form of root.querySelectorAll('[data-pause]')) pause(form);
     for (const form of root.querySelectorAll('[data-order]')) order(form);
   }
@@ -37,7 +67,7 @@
       const chosen = form.querySelector('input[name=until]:checked');
       const say = button.dataset;
       let day = chosen ? chosen.dataset.words : '';
-      if (chosen && chosen.value === 'date' && date.valueAsDate) {
+      if (chosen?.value === 'date' && date.valueAsDate) {
         day = date.valueAsDate.toLocaleDateString(document.documentElement.lang,
           { weekday: 'short', month: 'short', day: 'numeric', timeZone: 'UTC' });
       }
@@ -54,7 +84,6 @@
 
   function order(form) {
     const list = form.querySelector('.order');
-    const rows = () => [...list.children];
     form.addEventListener('click', (e) => {
       const button = e.target.closest('[data-move]');
       if (!button) return;
@@ -64,27 +93,27 @@
       const other = up ? row.previousElementSibling : row.nextElementSibling;
       if (!other) return;
       if (up) other.before(row); else other.after(row);
-      rows().forEach((li, n, all) => {
+      const rows = [...list.children];
+      rows.forEach((li, n) => {
         li.querySelector('[data-move=up]').disabled = n === 0;
-        li.querySelector('[data-move=down]').disabled = n === all.length - 1;
+        li.querySelector('[data-move=down]').disabled = n === rows.length - 1;
       });
       (button.disabled ? row.querySelector('button:enabled') : button)?.focus();
-      const live = document.getElementById('live');
-      if (live) live.textContent = `${row.querySelector('.say').textContent}: ${rows().indexOf(row) + 1}`;
+      byId('live').textContent = `${row.querySelector('.say').textContent}: ${rows.indexOf(row) + 1}`;
     });
   }
 
   document.addEventListener('click', (e) => {
-    const t = e.target.closest('a, button');
-    if (!t) return;
-    if (t.hasAttribute('data-print')) window.print();
-    if (t.hasAttribute('data-close') && dlg?.open) { e.preventDefault(); dlg.close(); }
-    if (t.hasAttribute('data-dialog') && dlg && !e.ctrlKey && !e.metaKey && !e.shiftKey) {
-      e.preventDefault();
-      if (!dlg.open) opener = t;
-      show(t.href).catch(() => { location.href = t.href; });
-    }
+    const pressed = e.target.closest('a, button');
+    const box = dialog();
+    if (!pressed) return;
+    if (pressed.hasAttribute('data-print')) print();
+    if (box && !box.open && pressed.getAttribute('hx-target') === '#dlg') opener = pressed;
+    if (box?.open && pressed.hasAttribute('data-close')) { e.preventDefault(); box.close(); }
   });
-  dlg?.addEventListener('close', () => { dlg.replaceChildren(); opener?.focus(); });
+  dialog()?.addEventListener('close', () => {
+    dialog().replaceChildren();
+    (opener?.isConnected ? opener : byId('main'))?.focus();
+  });
   ready(document);
 })();

@@ -19,6 +19,8 @@ DATA = (
     "middleware/sandbox/scenarios/thirty-days.json",
     "middleware/desk/locale/es.po",
     "middleware/desk/static/look.css",
+    "smart_app/static/htmx-4.0.1.min.js",
+    "smart_app/templates/smart/page.html",
     "middleware/web/static/console.css",
     "middleware/web/templates/console/overview.html",
 )

@@ -1,0 +1,109 @@
+"""The page holds on to its patient: what is another's is refused, and blanks it."""
+
+import pytest
+
+from tests.browser.conftest import fill
+
+pytestmark = pytest.mark.browser
+
+
+def launch(page, site, who="rosa"):
+    page.goto(f"{site.ehr}/ehr/patient/{who}")
+    page.get_by_role("link", name="Launch CareCue").click()
+    frame = page.frame_locator("iframe.app")
+    frame.locator("h1").wait_for(timeout=20_000)
+    return frame, next(one for one in page.frames if one.url.startswith(site.app))
+
+
+BLANK_AFTER = """() => new Promise((done) => {
+  document.addEventListener('htmx:before:response', () => {
+    const from = performance.now();
+    const look = () => document.body.textContent.includes('Rosa')
+      ? requestAnimationFrame(look) : done(performance.now() - from);
+    look();
+  }, { capture: true });
+  document.querySelector('[aria-haspopup=dialog]').click();
+})"""
+
+
+def test_answer_for_another_chart_blanks_the_page_at_once(browser, site):
+    fill(site)
+    context = browser.new_context()
+    page = context.new_page()
+    frame, inner = launch(page, site)
+    other = context.new_page()
+    _, james = launch(other, site, "james")
+
+    def swap(route) -> None:
+        if route.request.headers.get("hx-request"):
+            answer = route.fetch(url=james.url)
+            route.fulfill(response=answer)
+        else:
+            route.continue_()
+
+    page.route(f"{site.app}/l/**", swap)
+    took = inner.evaluate(BLANK_AFTER)
+    assert took < 100
+    text = frame.locator("body").inner_text()
+    assert "Another patient" in text
+    assert "Rosa" not in text
+    assert "James" not in text
+
+
+def test_answer_that_names_nobody_blanks_the_page(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, inner = launch(page, site)
+    page.route(
+        f"{site.app}/l/**",
+        lambda route: route.fulfill(body="<p data-dialog-body>Ok</p>"),
+    )
+    inner.evaluate(BLANK_AFTER)
+    assert "Rosa" not in frame.locator("body").inner_text()
+
+
+def test_page_that_was_left_shows_nothing_until_it_is_read_again(browser, site):
+    page = browser.new_page()
+    _, inner = launch(page, site)
+    inner.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    assert not inner.locator("h1").is_visible()
+    with page.expect_request(lambda one: one.url == inner.url):
+        inner.evaluate(
+            "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+        )
+    inner.locator("h1").wait_for()
+
+
+def test_lost_connection_is_said_and_nothing_is_shown_as_saved(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, _ = launch(page, site)
+    page.route(f"{site.app}/l/**", lambda route: route.abort())
+    frame.get_by_role("link", name="Preview next message").click()
+    frame.get_by_text("No connection. Nothing is saved.").wait_for()
+    page.unroute(f"{site.app}/l/**")
+    frame.get_by_role("link", name="Preview next message").click()
+    frame.locator("dialog .bubble").wait_for()
+    assert not frame.locator("#offline").is_visible()
+
+
+def test_dialog_takes_the_focus_and_gives_it_back(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, inner = launch(page, site)
+    frame.get_by_role("link", name="Pause messages").press("Enter")
+    frame.locator("dialog[open]").wait_for()
+    assert inner.evaluate("document.activeElement.closest('dialog') !== null")
+    page.keyboard.press("Escape")
+    assert not frame.locator("dialog").is_visible()
+    held = inner.evaluate("document.activeElement.textContent")
+    assert held == "Pause messages"
+
+
+def test_ended_session_is_said_in_the_dialog(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, _ = launch(page, site)
+    page.context.clear_cookies()
+    frame.get_by_role("link", name="Preview next message").click()
+    frame.locator("dialog[open]").get_by_text("This cannot be opened here").wait_for()

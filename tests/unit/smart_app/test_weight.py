@@ -1,0 +1,68 @@
+"""What a browser loads: pinned to the byte, light, and from nowhere else."""
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from middleware.desk.look import LOOK
+from tests.unit.smart_app.acts import agree, plan
+
+STATIC = Path(__file__).parents[3] / "smart_app" / "static"
+HTMX = "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"
+
+
+def weigh(texts) -> int:
+    """Return the bytes of texts as they travel, each compressed by itself."""
+    return sum(len(gzip.compress(text, 9)) for text in texts)
+
+
+def test_htmx_is_the_file_that_was_published():
+    found = (STATIC / "htmx-4.0.1.min.js").read_bytes()
+    assert hashlib.sha256(found).hexdigest() == HTMX
+
+
+@pytest.mark.parametrize(("suffix", "limit"), [(".js", 16), (".css", 8)])
+def test_what_a_page_loads_is_light(rig, suffix, limit):
+    html = rig.http.get(rig.open()).text
+    loaded = re.findall(rf'(?:src|href)="([^"]*{re.escape(suffix)})\?v=', html)
+    files = [
+        LOOK if name.endswith(LOOK.name) else STATIC / Path(name).name
+        for name in loaded
+    ]
+    assert {file.name for file in files} == {
+        file.name for file in (LOOK, *STATIC.iterdir()) if file.suffix == suffix
+    }
+    assert weigh(file.read_bytes() for file in files) <= limit * 1024
+
+
+def test_templates_use_nothing_of_htmx_that_needs_eval():
+    for path in (STATIC.parent / "templates").rglob("*.html"):
+        text = path.read_text("utf-8")
+        assert not re.search(r"hx-on|js:|javascript:|hx-trigger=\"[^\"]*\[", text), path
+
+
+def test_every_answer_about_a_patient_says_whose_it_is(rig):
+    agree(rig)
+    nudge = plan(rig)
+    path = rig.open()
+    page = rig.http.get(path)
+    mark = re.search(r'data-chart="([0-9a-f]{16})"', page.text)[1]
+    for part in ("", "pause", "channels", f"messages/{nudge.id}"):
+        assert rig.http.get(f"{path}{part}").headers["CareCue-Chart"] == mark
+    assert rig.http.get(rig.open()).headers["CareCue-Chart"] != mark
+
+
+def test_fault_is_a_part_for_htmx_and_a_page_otherwise(rig):
+    path = rig.open()
+    whole = rig.http.get(f"{path}messages/none")
+    assert whole.status_code == 404
+    assert whole.text.startswith("<!doctype html>")
+    part = rig.http.get(f"{path}messages/none", headers={"HX-Request": "true"})
+    assert part.status_code == 404
+    assert "<html" not in part.text
+    assert "data-dialog-body" in part.text
+    assert "There is no such page here." in part.text
+    assert "CareCue-Chart" not in part.headers
