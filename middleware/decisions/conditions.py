@@ -183,10 +183,6 @@ def evidence(condition: Condition, environment: Environment) -> tuple[Resource, 
 @functools.cache
 def _compiled(expression: str) -> Callable[..., list[Any]]:
     # The web process never evaluates a condition: it starts without the engine.
-    import fhirpathpy  # noqa: PLC0415
-    from fhirpathpy.models import models  # noqa: PLC0415
+    from middleware.decisions.programs import compile_program  # noqa: PLC0415
 
-    program: Callable[..., list[Any]] = fhirpathpy.compile(
-        expression, models["r4"], {"userInvocationTable": table()}
-    )
-    return program
+    return compile_program(expression, table())
