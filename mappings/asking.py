@@ -43,10 +43,20 @@ NEEDS_PERSON: dict[str, str] = {
         "A message was held because the chart that was read for it is another patient's. "
         "Look at both records; nothing is sent."
     ),
+    "several-patients": (
+        "A message was held because its visit names more patients than this one, and only "
+        "this one's record was read. Look at the others' (a child may be in hospital or "
+        "have died), then tell of the visit in person."
+    ),
     "hours-never-meet": (
         "A message was held because the patient's address, phone and hours leave no hour "
         "that is allowed in all of their time zones. Ask where the patient lives, or "
         "reach the patient in person."
+    ),
+    "pregnancy-loss": (
+        "A greeting, or a message about a birth, was cancelled: the chart or a reply "
+        "tells of the loss of a pregnancy. Nothing of the kind is sent for 12 months. "
+        "Reach out in person, as fits."
     ),
     "disposition-other": (
         "A stay ended in a way that calls for a person. Reach the patient by phone."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable
 
-from mappings.resource import Coding, Resource, codings_of, dict_of, values_at
+from mappings.resource import Coding, Resource, codings_of, dict_of, list_of, values_at
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -112,6 +112,17 @@ def disposition_path(encounter: Resource) -> str:
 def disposition_codings(encounter: Resource) -> tuple[Coding, ...]:
     """Return the codings of the discharge disposition (R4 and R5)."""
     return codings_of(values_at(encounter, disposition_path(encounter)))
+
+
+def context_codes(resource: Resource) -> tuple[Coding, ...]:
+    """Return the codes of what content is about: its useContext of the kind focus."""
+    contexts = [dict_of(item) for item in list_of(resource.get("useContext"))]
+    return tuple(
+        coding
+        for item in contexts
+        if dict_of(item.get("code")).get("code") == "focus"
+        for coding in codings_of(item.get("valueCodeableConcept"))
+    )
 
 
 def has_member(

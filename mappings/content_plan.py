@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mappings.codes import context_codes
 from mappings.errors import ContentError
 from mappings.event import EventKind
 from mappings.instants import find_instant
@@ -82,6 +83,7 @@ def read_plan(
         bundle=str(extension_value(resource, f"{SD}bundle") or ""),
         default_on=extension_value(resource, f"{SD}default-on") is not False,
         sensitive=_word(name, resource, "sensitive", SENSITIVE),
+        about=context_codes(resource),
         resource=resource,
     )
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mappings.resource import Coding
+
 NS = "https://carecue.example.org/fhir"
 TOPIC = f"{NS}/CodeSystem/topic"
 
@@ -95,7 +97,8 @@ class Plan:
     Plans of one ``bundle`` whose steps fall together go out as one message.
     ``default_on`` False leaves the plan off until the site switches it on. ``sensitive``
     says what a sensitive matter turns a message into: staff (a person decides) or
-    generic (the wording that reveals nothing).
+    generic (the wording that reveals nothing). ``about`` are the codes of what it is
+    about (useContext of the kind focus), such as a pregnancy.
     """
 
     url: str
@@ -116,6 +119,7 @@ class Plan:
     bundle: str = ""
     default_on: bool = True
     sensitive: str = "staff"
+    about: tuple[Coding, ...] = ()
     resource: dict[str, Any] = field(default_factory=dict, repr=False)
 
 

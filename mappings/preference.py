@@ -141,7 +141,8 @@ class PreferenceRecord:
     resumed; ``max_per_week`` integer; ``matters`` {"text", "language"}; ``modality``
     how the patient likes to be seen; ``accessibility`` list of needs; ``recipients``
     list of ``Patient/id`` and ``RelatedPerson/id`` in order; ``confidential``
-    {"system", "value", "note"} or null when taken back; ``confirmed`` list of names
+    {"system", "value", "note"} or null when taken back; ``pregnancy-loss`` true when a
+    reply told of one; ``confirmed`` list of names
     that the patient said still hold ("*" for all).
     """
 

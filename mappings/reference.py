@@ -60,11 +60,11 @@ def concerns(resource: Resource, patient: str, base: str | None = None) -> bool:
     """
     if resource.get("resourceType") == "Patient":
         return reference_of(resource) == patient
-    return patient in _named(resource, base)
+    return patient in named_patients(resource, base)
 
 
-def _named(resource: Resource, base: str | None) -> set[str]:
-    """Return the patients whom a resource names."""
+def named_patients(resource: Resource, base: str | None = None) -> set[str]:
+    """Return the patients whom a resource names, each as ``Patient/id``."""
     named = [resource.get(name) for name in _SUBJECTS]
     named += _actors(resource)
     return {found for item in named if item and (found := _patient(item, base))}
@@ -85,7 +85,7 @@ def of_another(resource: Resource, patient: str) -> bool:
     """
     if resource.get("resourceType") == "Patient":
         return bool(resource.get("id")) and reference_of(resource) != patient
-    named = _named(resource, None)
+    named = named_patients(resource)
     return bool(named) and patient not in named
 
 

@@ -28,6 +28,7 @@ PER_PATIENT = frozenset(
         "wording-not-reviewed",
         "record-inactive",
         "long-silent",
+        "pregnancy-loss",
         "hours-never-meet",
     }
 )

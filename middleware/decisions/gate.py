@@ -13,7 +13,7 @@ from mappings.instants import find_instant
 from mappings.nudge import REASONS, Fact, Outcome, Verdict
 from mappings.plan import Condition
 from mappings.resource import first_at, values_at
-from middleware.decisions.addressing import VISITS, addressed, wanted_way
+from middleware.decisions.addressing import addressed, wanted_way
 from middleware.decisions.candidate import Candidate, describe, merge_facts
 from middleware.decisions.circumstance import Step
 from middleware.decisions.conditions import Answer, Environment, answer, evidence
@@ -34,12 +34,13 @@ from middleware.decisions.safety import (
 from middleware.decisions.scheduling import READY, choose_time, planned_time
 from middleware.decisions.stopping import (
     in_hospice,
-    is_inpatient,
+    is_after_loss,
     is_minor,
     is_sensitive,
     is_silent,
     stopped_for_good,
 )
+from middleware.decisions.visits import is_elsewhere, names_others
 from middleware.decisions.wording import (
     Words,
     plain_words,
@@ -152,7 +153,7 @@ def _stopped(step: Step, early: Condition | None) -> Verdict | None:
         return Verdict(Outcome.CANCEL, off)
     if step.plan.occasion in GONE and step.activity is None:
         return Verdict(Outcome.CANCEL, GONE[step.plan.occasion])
-    return _conditions(step, early) or in_hospice(case)
+    return _conditions(step, early) or in_hospice(case) or is_after_loss(step)
 
 
 def _why_not(step: Step) -> str:
@@ -245,7 +246,8 @@ def _held(step: Step, due: datetime, *, at_send: bool) -> Verdict | None:
         is_minor(step),
         is_silent(step),
         is_sensitive(step, generic=step.plan.sensitive == "generic"),
-        None if step.plan.topic == VISITS else is_inpatient(step),
+        names_others(step),
+        is_elsewhere(step),
     )
 
 

@@ -26,6 +26,11 @@ _PLACEHOLDER = re.compile(
 _STOP = re.compile(r"(?<![A-Za-z])STOP(?![A-Za-z])")
 
 _LINK = re.compile(r"(?:https?://|\b[\w-]+(?:\.[\w-]+)+/)[^\s\u200e\u200f]*", re.ASCII)
+# Nobody is congratulated by a machine: it never knows enough. A birthday is greeted.
+_CONGRATULATES = re.compile(
+    r"\b(?:congrat|felicidad|felicita|enhorabuena)|恭喜|祝贺|祝賀|تهانينا|مبروك|تهنئ|"
+    r"\bchúc mừng\b(?! sinh nhật)"
+)
 _ACCENTED = frozenset({"vi"})
 # What may stand before a word in Arabic and is written with it.
 _CLITICS = "(?:[وفبلك]|ال|وال|بال|فال|كال|لل|ولل)?"
@@ -124,6 +129,8 @@ def find_faults(
         faults.append("a placeholder was not filled")
     if is_revealing(whole):
         faults.append("a word may reveal a diagnosis, medicine, test or specialty")
+    if _CONGRATULATES.search(unicodedata.normalize("NFC", whole).casefold()):
+        faults.append("it congratulates")
     faults.extend(_link_faults(without_marks(whole), links, channel))
     if channel == "email":
         if not clinic or clinic not in whole:

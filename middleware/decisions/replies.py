@@ -25,12 +25,13 @@ class Intent(StrEnum):
     CHANGE = "change"
     SYMPTOM = "symptom"
     DEATH = "death"
+    LOSS = "loss"
     WRONG_NUMBER = "wrong-number"
     OTHER = "other"
 
 
 # What silences the patient's other messages until a person has looked.
-HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.WRONG_NUMBER})
+HOLDING = frozenset({Intent.SYMPTOM, Intent.DEATH, Intent.LOSS, Intent.WRONG_NUMBER})
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,15 @@ _DEATH = re.compile(
     r"no longer with us|funeral|fallecio|fallecid[oa]|ha muerto|murio|esta muert[oa]|"
     r"difunt[oa])\b"
 )
+_LOSS = re.compile(
+    r"\b(?:miscarr\w*|still ?born|still ?birth|ectopic|"
+    r"lost (?:the|my|our|her|a) (?:baby|babies|twins?|pregnancy)|"
+    r"(?:baby|babies|twins?) (?:has |have |had )?(?:died|passed|gone|is gone|was lost)|"
+    r"no heart ?beat|lost the child|pregnancy loss|not pregnant any ?more|"
+    r"no longer pregnant|perdi(?:mos|o)? (?:el|al|mi|un|a mi|nuestro|el) ?bebe|"
+    r"perdi(?:mos|o)? el embarazo|perdida del (?:embarazo|bebe)|aborto|"
+    r"nacio muert[oa]|mortinat\w*|ya no estoy embarazada|embarazo ectopico)\b"
+)
 _WRONG = re.compile(
     r"\b(?:wrong (?:number|person|phone)|not my number|dont know (?:who|this|any)|"
     r"who is this|you have the wrong|not (?:him|her|this person)|"
@@ -111,6 +121,7 @@ def classify_reply(text: str) -> Reply:
     found: set[Intent] = set()
     for intent, pattern in (
         (Intent.DEATH, _DEATH),
+        (Intent.LOSS, _LOSS),
         (Intent.WRONG_NUMBER, _WRONG),
         (Intent.SYMPTOM, _SYMPTOM),
         (Intent.CHANGE, _CHANGE),
@@ -133,7 +144,7 @@ def classify_reply(text: str) -> Reply:
 def _urgency(found: set[Intent]) -> str:
     if Intent.SYMPTOM in found:
         return "stat"
-    if found & {Intent.DEATH, Intent.WRONG_NUMBER, Intent.OTHER}:
+    if found & {Intent.DEATH, Intent.LOSS, Intent.WRONG_NUMBER, Intent.OTHER}:
         return "urgent"
     return "routine"
 

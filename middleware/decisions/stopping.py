@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mappings.nudge import Verdict
 from middleware.decisions.circumstance import Case, Step
+from middleware.decisions.loss import check_loss
 from middleware.decisions.safety import (
     check_hospice,
     check_inpatient,
@@ -28,6 +29,14 @@ def in_hospice(case: Case) -> Verdict | None:
     """Return the verdict when the patient is in hospice care."""
     parts = (case.chart, case.library, case.now)
     return case.once(("hospice",), lambda: check_hospice(*parts))
+
+
+def is_after_loss(step: Step) -> Verdict | None:
+    """Return the end of a cheerful message after the loss of a pregnancy."""
+    case, plan = step.case, step.plan
+    parts = (plan, case.chart, case.own, case.library, case.now)
+    key = ("loss", plan.topic, plan.about)
+    return case.once(key, lambda: check_loss(*parts))
 
 
 def is_sensitive(step: Step, *, generic: bool = False) -> Verdict | None:

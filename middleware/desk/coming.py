@@ -27,6 +27,7 @@ HELD = {
     "sensitive": mark("a person decides"),
     "minor": mark("a person decides"),
     "confidential": mark("asked to be reached one way only"),
+    "several-patients": mark("a person decides"),
     "in-hospital": mark("in hospital now"),
 }
 

@@ -11,6 +11,8 @@ from datetime import datetime
 
 from mappings.delivery import Delivery, DeliveryState
 from mappings.endpoint import Endpoint, EndpointKind
+from mappings.preference import Who
+from middleware.decisions.loss import TOLD
 from middleware.decisions.replies import (
     HOLDING,
     Intent,
@@ -121,9 +123,34 @@ def _change(
         preferences.mark_bad_address(tx, row.channel, row.address, "wrong-number", now)
     if not reply.needs_person:
         return
+    if Intent.LOSS in reply.intents:
+        _remember_loss(context, tx, row, asked)
     for endpoint, patient in asked:
         _ask(context, tx, found, endpoint, patient, now)
         _ask_pharmacist(context, tx, found, endpoint, patient, now)
+
+
+def _remember_loss(
+    context: StageContext,
+    tx: Tx,
+    row: inbound.InboundItem,
+    asked: Sequence[tuple[Endpoint, str | None]],
+) -> None:
+    """Keep cheerful messages from everybody at the number for a year."""
+    for endpoint, patient in asked:
+        if patient is not None:
+            preferences.insert_preference(
+                tx,
+                id=context.ids.new(),
+                endpoint_id=endpoint.id,
+                patient=patient,
+                name=TOLD,
+                value=True,
+                who=Who.LEARNED,
+                how=f"reply by {row.channel}",
+                recorded_by=None,
+                recorded_at=row.received_at,
+            )
 
 
 def _ask(

@@ -142,6 +142,16 @@ def test_words_of_harm_hold_what_is_planned(told: World, text: str) -> None:
     assert told.state("book-visit") == "held: reply-needs-person"
 
 
+def test_a_told_loss_is_kept_for_everybody_at_the_number(told: World) -> None:
+    told.reply("we lost the baby")
+    told.run()
+    rows = told.rows("SELECT patient, name, who FROM preference")
+    assert rows == [{"patient": ROSA, "name": "pregnancy-loss", "who": "learned"}]
+    assert told.tasks() == [("reply-needs-person", "stat")]
+    told.go(told.nudge("book-visit")["due_at"])
+    assert told.state("book-visit") == "held: reply-needs-person"
+
+
 def test_a_wrong_number_is_never_written_to_again(told: World) -> None:
     told.reply("wrong number")
     told.run()

@@ -240,7 +240,10 @@ def test_a_later_no_ends_the_greetings() -> None:
     [
         (chart(person=patient(birthDate="2010-03-02")), NO),
         (chart(person=patient(deceasedBoolean=True)), "cancel: deceased"),
-        (chart(condition("O03.9", recordedDate="2026-03-01")), NO),
+        (
+            chart(condition("O03.9", recordedDate="2026-03-01")),
+            "cancel: pregnancy-loss",
+        ),
         (chart(condition("O03.9", recordedDate="2024-03-01")), DUE),
         (chart(condition("Z51.5")), NO),
         (
