@@ -99,6 +99,12 @@ class FhirApi(Protocol):
         """
         ...
 
+    def fetch_first(
+        self, queries: Sequence[str], most: int
+    ) -> tuple[SearchResult | None, ...]:
+        """Answer as many queries as ``most`` requests can; None for those not asked."""
+        ...
+
     def fetch_operation(
         self, path: str, parameters: Sequence[Mapping[str, Any]] = ()
     ) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings.errors import FhirError, ReferenceRefusedError
+from middleware.fhir.abilities import Abilities
 from middleware.fhir.addresses import read_query
 from middleware.fhir.bundles import list_entries
 from middleware.fhir.faults import read_outcome
@@ -38,17 +39,22 @@ class Part:
 class Batches:
     """Sends batches to one base until the server shows that it takes none."""
 
-    def __init__(self, base: str, transport: Transport) -> None:
+    def __init__(self, base: str, transport: Transport, abilities: Abilities) -> None:
         self._base = base
         self._transport = transport
-        self._taken = True
+        self._abilities = abilities
+
+    @property
+    def taken(self) -> bool:
+        """Tell whether the next batch would be sent."""
+        return self._abilities.batches
 
     def fetch_parts(self, queries: Sequence[str]) -> tuple[Part, ...] | None:
         """Return one part per query; None when they must be asked one by one.
 
         Raises FhirError when the server cannot be asked at all.
         """
-        if not self._taken:
+        if not self.taken:
             return None
         try:
             wanted = [read_query(self._base, query) for query in queries]
@@ -61,11 +67,18 @@ class Batches:
             return None
         except FhirError as error:
             if error.status in _NO_BATCH:
-                self._taken = False
-            elif not (error.status in _NOT_THIS_BATCH or error.permanent):
+                self._abilities.note_refused()
+            elif error.status in _NOT_THIS_BATCH or error.permanent:
+                self._abilities.note_odd()
+            else:
                 raise
             return None
-        return read_batch(answer.body, len(wanted))
+        parts = read_batch(answer.body, len(wanted))
+        if parts is None:
+            self._abilities.note_odd()
+        else:
+            self._abilities.note_taken()
+        return parts
 
 
 def write_batch(queries: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ Sources: FHIR R4 http.html, search.html, bundle.html.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,11 +15,13 @@ from typing import Any
 import requests
 
 from mappings.errors import FhirError
+from middleware.fhir.abilities import Abilities
 from middleware.fhir.addresses import Reference, read_base, read_query, read_reference
 from middleware.fhir.batch import Batches, Part
 from middleware.fhir.bounded import make_session
 from middleware.fhir.bundles import names, read_history, read_searchset, read_single
 from middleware.fhir.faults import Answer, is_serious, read_date, write_outcome
+from middleware.fhir.many import Many
 from middleware.fhir.operations import ask_operation
 from middleware.fhir.paging import collect_pages
 from middleware.fhir.reach import read_reach
@@ -35,7 +36,7 @@ class FhirClient:
 
     ``token`` returns a bearer token or None; ``forget`` is told of one that the
     server refused; ``search_first`` is for servers without conditional create.
-    Keep one client per endpoint: it remembers what the server cannot do.
+    ``abilities`` are shared by the clients of one endpoint.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class FhirClient:
         forget: Callable[[str], None] | None = None,
         search_first: bool = False,
         limits: Limits | None = None,
+        abilities: Abilities | None = None,
     ) -> None:
         self.base_url = read_base(base_url)
         self._limits = limits or Limits()
@@ -62,7 +64,8 @@ class FhirClient:
             timeout=timeout,
             limits=self._limits,
         )
-        self._batches = Batches(self.base_url, self._transport)
+        batches = Batches(self.base_url, self._transport, abilities or Abilities())
+        self._many = Many(batches, self._limits, self._fetch_one, self._read_part)
 
     def close(self) -> None:
         """Close the connections and end waiting retries."""
@@ -125,10 +128,17 @@ class FhirClient:
         status in FHIR's issue codes, the server's own follows.
         """
         require_no_transaction("fetch_many")
-        results: list[SearchResult] = []
-        for start in range(0, len(queries), self._limits.batch):
-            results += self._fetch_some(queries[start : start + self._limits.batch])
-        return tuple(results)
+        return self._many.fetch_all(queries)
+
+    def fetch_first(
+        self, queries: Sequence[str], most: int
+    ) -> tuple[SearchResult | None, ...]:
+        """Answer as many queries as ``most`` requests can; None for those not asked.
+
+        In a batch they all count as one. Further pages are followed, and not counted.
+        """
+        require_no_transaction("fetch_first")
+        return self._many.fetch_first(queries, most)
 
     def fetch_operation(
         self, path: str, parameters: Sequence[Mapping[str, Any]] = ()
@@ -220,16 +230,6 @@ class FhirClient:
             limit=limit or self._limits.pages,
         )
         return replace(read(pages), server_time=server_time)
-
-    def _fetch_some(self, queries: Sequence[str]) -> list[SearchResult]:
-        parts = self._batches.fetch_parts(queries) if len(queries) > 1 else None
-        if parts is None:
-            with ThreadPoolExecutor(max_workers=self._limits.workers) as pool:
-                return list(pool.map(self._fetch_one, queries))
-        return [
-            self._read_part(query, part)
-            for query, part in zip(queries, parts, strict=True)
-        ]
 
     def _read_part(self, query: str, part: Part) -> SearchResult:
         path = query.partition("?")[0]

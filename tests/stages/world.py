@@ -145,6 +145,11 @@ class ScriptedFhir:
         self._check("batch", " ".join(queries))
         return tuple(self._part(query) for query in queries)
 
+    def fetch_first(
+        self, queries: Sequence[str], most: int
+    ) -> tuple[SearchResult | None, ...]:
+        return self.fetch_many(queries) if most else tuple(None for _ in queries)
+
     def _part(self, query: str) -> SearchResult:
         fault = self.fault("part", query)
         if fault is not None:

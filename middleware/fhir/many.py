@@ -1,0 +1,68 @@
+"""Many reads of one server at once: in batches, else side by side in a few threads.
+
+Answers come in the order of the queries, whatever the order they came in; one that
+fails spoils no other. It knows no resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from middleware.fhir.batch import Batches, Part
+from middleware.fhir.transport import Limits
+from middleware.ports import SearchResult
+
+
+class Many:
+    """Asks by ``fetch_one`` what no batch answers; ``read_part`` reads what one does."""
+
+    def __init__(
+        self,
+        batches: Batches,
+        limits: Limits,
+        fetch_one: Callable[[str], SearchResult],
+        read_part: Callable[[str, Part], SearchResult],
+    ) -> None:
+        self._batches = batches
+        self._limits = limits
+        self._fetch_one = fetch_one
+        self._read_part = read_part
+
+    def fetch_all(self, queries: Sequence[str]) -> tuple[SearchResult, ...]:
+        """Answer every query, with as many requests as it takes."""
+        results: list[SearchResult] = []
+        for start in range(0, len(queries), self._limits.batch):
+            some = queries[start : start + self._limits.batch]
+            found = self._fetch_batch(some) if len(some) > 1 else None
+            results += self._fetch_each(some) if found is None else found
+        return tuple(results)
+
+    def fetch_first(
+        self, queries: Sequence[str], most: int
+    ) -> tuple[SearchResult | None, ...]:
+        """Answer the first queries within ``most`` requests; None for the others.
+
+        A batch that the server does not take counts too; further pages do not.
+        """
+        results: list[SearchResult | None] = []
+        while most > 0 and len(results) < len(queries):
+            rest = queries[len(results) :]
+            tried = self._batches.taken
+            found = self._fetch_batch(rest[: self._limits.batch])
+            most -= tried
+            if found is None:
+                found = self._fetch_each(rest[:most])
+                most -= len(found)
+            results += found
+        return (*results, *[None] * (len(queries) - len(results)))
+
+    def _fetch_batch(self, queries: Sequence[str]) -> list[SearchResult] | None:
+        parts = self._batches.fetch_parts(queries)
+        if parts is None:
+            return None
+        return list(map(self._read_part, queries, parts))
+
+    def _fetch_each(self, queries: Sequence[str]) -> list[SearchResult]:
+        with ThreadPoolExecutor(max_workers=self._limits.workers) as pool:
+            return list(pool.map(self._fetch_one, queries))

@@ -1,0 +1,160 @@
+"""Many reads at once: what is remembered of a server, in which order, and how many."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import orjson
+import pytest
+
+from mappings.errors import FhirError
+from middleware.clock import FixedClock
+from middleware.fhir.abilities import Abilities
+from middleware.fhir.client import FhirClient
+from tests.unit.fhir.scripted import NOW, QUICK, Asked, Reply, Script, bundle, encounter
+
+QUERIES = tuple(f"Encounter/e{number}" for number in range(8))
+
+
+def one(asked: Asked) -> Reply:
+    if asked.method == "POST":
+        return Reply(405)
+    return Reply(200, encounter(asked.path.rpartition("/")[2]))
+
+
+def batch(asked: Asked) -> Reply:
+    parts = [
+        {"response": {"status": "200"}, "resource": encounter(entry["request"]["url"])}
+        for entry in asked.json["entry"]
+    ]
+    for part in parts:
+        part["resource"]["id"] = part["resource"]["id"].partition("/")[2]
+    body: dict[str, Any] = {"resourceType": "Bundle", "type": "batch-response"}
+    return Reply(200, {**body, "entry": parts})
+
+
+def open_client(script: Script, known: Abilities) -> FhirClient:
+    return FhirClient(
+        script.base, lambda: "t", clock=FixedClock(NOW), limits=QUICK, abilities=known
+    )
+
+
+def names(results: Any) -> list[str | None]:
+    return [item and item.resources[0]["id"] for item in results]
+
+
+def test_a_refused_batch_is_remembered_for_every_client_of_the_endpoint(
+    script: Script,
+) -> None:
+    script.answer = one
+    known = Abilities()
+    for _ in range(3):
+        other = open_client(script, known)
+        other.fetch_many(QUERIES)
+        other.close()
+    assert script.lines.count("POST /fhir") == 1
+
+
+def test_batches_are_tried_again_after_a_while(script: Script) -> None:
+    script.answer = one
+    client = open_client(script, Abilities(again=0.0))
+    client.fetch_many(QUERIES)
+    client.fetch_many(QUERIES)
+    client.close()
+    assert script.lines.count("POST /fhir") == 2
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_row_of_failed_batches_is_a_refusal(script: Script, status: int) -> None:
+    script.answer = lambda asked: (
+        Reply(status) if asked.method == "POST" else one(asked)
+    )
+    client = open_client(script, Abilities())
+    for _ in range(4):
+        client.fetch_many(QUERIES)
+    client.close()
+    assert script.lines.count("POST /fhir") == 2
+
+
+def test_in_a_batch_all_queries_are_one_request(script: Script) -> None:
+    script.answer = batch
+    client = open_client(script, Abilities())
+    found = client.fetch_first(QUERIES, 4)
+    client.close()
+    assert names(found) == [query.partition("/")[2] for query in QUERIES]
+    assert script.lines == ["POST /fhir"]
+
+
+def test_without_batches_the_first_queries_are_answered_and_the_try_counts(
+    script: Script,
+) -> None:
+    script.answer = one
+    client = open_client(script, Abilities())
+    first, second = client.fetch_first(QUERIES, 4), client.fetch_first(QUERIES, 4)
+    client.close()
+    assert names(first) == ["e0", "e1", "e2", *[None] * 5]
+    assert names(second) == ["e0", "e1", "e2", "e3", *[None] * 4]
+    assert len(script.asked) == 8
+
+
+def test_reads_go_side_by_side_and_answers_keep_their_order(script: Script) -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    def answer(asked: Asked) -> Reply:
+        body = orjson.dumps(encounter(asked.path.rpartition("/")[2]))
+
+        def late(handler: BaseHTTPRequestHandler) -> None:
+            together.wait()
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        return Reply(raw=late)
+
+    script.answer = answer
+    known = Abilities()
+    known.note_refused()
+    client = open_client(script, known)
+    assert names(client.fetch_first(QUERIES, 4))[:4] == ["e0", "e1", "e2", "e3"]
+    client.close()
+
+
+def test_one_that_fails_spoils_no_other(script: Script) -> None:
+    def answer(asked: Asked) -> Reply:
+        return Reply(403) if asked.path.endswith("e1") else one(asked)
+
+    script.answer = answer
+    known = Abilities()
+    known.note_refused()
+    client = open_client(script, known)
+    found = client.fetch_first(QUERIES[:3], 4)
+    client.close()
+    assert [item is not None and item.complete for item in found] == [True, False, True]
+
+
+def test_a_server_that_is_down_is_an_error(script: Script) -> None:
+    script.then(Reply(503))
+    client = open_client(script, Abilities())
+    with pytest.raises(FhirError):
+        client.fetch_first(QUERIES, 4)
+    client.close()
+
+
+def test_further_pages_are_followed(script: Script) -> None:
+    page = bundle(encounter("e1"))
+    page["link"] = [{"relation": "next", "url": f"{script.base}/Encounter?page=2"}]
+
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            return Reply(405)
+        return Reply(200, bundle(encounter("e2")) if "page=2" in asked.path else page)
+
+    script.answer = answer
+    client = open_client(script, Abilities())
+    found = client.fetch_first(["Encounter?patient=Patient/p1"], 2)
+    client.close()
+    assert found[0] is not None
+    assert [item["id"] for item in found[0].resources] == ["e1", "e2"]
