@@ -22,6 +22,9 @@ class Chart:
     ``replaced`` are records (``Patient/id``) that were merged into the patient's; what
     still names them is in the chart too. ``codes`` is where whoever reads the codes
     of its resources keeps them, by the resource itself: they are asked for again and again.
+    Of one reading alone, and not stored: ``strangers`` (``Type/id``) were sent along
+    though they are another patient's, and are left out; of the types in ``limited`` the
+    server says that there may be more.
     """
 
     patient: Resource
@@ -29,6 +32,8 @@ class Chart:
     read_at: datetime
     incomplete: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    limited: tuple[str, ...] = ()
     codes: dict[int, tuple[Any, tuple[Coding, ...]]] = field(
         default_factory=dict, repr=False, compare=False
     )

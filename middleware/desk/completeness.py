@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
@@ -29,14 +31,42 @@ def plain_name(view: View, kind: str) -> str:
 
 
 def write_gaps(view: View) -> tuple[str, ...]:
-    """Return a sentence on what the EHR did not give, none when it gave all."""
-    incomplete = view.chart.incomplete
-    if not incomplete:
-        return ()
-    return (
-        view.say(
-            "The EHR did not give this app: %(names)s. What rests on it is missing "
-            "here or held.",
-            names=view.viewer.join([plain_name(view, name) for name in incomplete]),
-        ),
-    )
+    """Return what the EHR did not give, or gave of somebody else; none when all is well.
+
+    A sentence each; whose the others are is not said.
+    """
+    chart = view.chart
+    sentences = []
+    if chart.incomplete:
+        sentences.append(
+            view.say(
+                "The EHR did not give this app: %(names)s. What rests on it is missing "
+                "here or held.",
+                names=_names(view, chart.incomplete),
+            )
+        )
+    if chart.limited:
+        sentences.append(
+            view.say(
+                "The EHR says that there may be more than it gave this app of: "
+                "%(names)s.",
+                names=_names(view, chart.limited),
+            )
+        )
+    if chart.strangers:
+        sentences.append(
+            view.say_many(
+                "The EHR sent %(number)s entry of another patient along: %(names)s. It "
+                "was left out. Tell the person who runs CareCue.",
+                "The EHR sent %(number)s entries of other patients along: %(names)s. "
+                "They were left out. Tell the person who runs CareCue.",
+                len(chart.strangers),
+                names=_names(view, [one.partition("/")[0] for one in chart.strangers]),
+            )
+        )
+    return tuple(sentences)
+
+
+def _names(view: View, kinds: Iterable[str]) -> str:
+    names = [plain_name(view, name) for name in dict.fromkeys(kinds)]
+    return view.viewer.join(names)

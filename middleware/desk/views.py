@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import structlog
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
@@ -20,15 +21,18 @@ from mappings.errors import FhirError
 from mappings.nudge import Nudge, Outcome
 from mappings.plan import Library
 from mappings.preference import EngagementProfile, OwnRecord, Who
+from mappings.reference import of_another, reference_of
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
-from middleware.stages.charts import fetch_chart
+from middleware.stages.charts import fetch_chart, find_limited
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.storage import nudges
 from middleware.storage.history import SentRow, list_sent_rows
+
+_log = structlog.get_logger(__name__)
 
 WEEKS = 12
 HISTORY = timedelta(weeks=WEEKS)
@@ -124,8 +128,8 @@ def read_view(
     chart = _read_chart(api, library, patient, now)
     with context.database.tx() as tx:
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
-    foci = [nudge.focus for nudge in waiting]
-    chart = _complete(api, chart, foci, patient)
+    chart = _complete(api, chart, [nudge.focus for nudge in waiting], patient)
+    _tell_of_strangers(chart, endpoint)
     with context.database.tx() as tx:
         own = own_record(tx, endpoint.id, patient, chart, now)
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
@@ -156,6 +160,15 @@ def _read_chart(api: FhirApi, library: Library, patient: str, now: datetime) -> 
         # A part of a batch does not tell an ended session from a fault; a read does.
         api.fetch(patient)
         raise
+
+
+def _tell_of_strangers(chart: Chart, endpoint: Endpoint) -> None:
+    if chart.strangers:
+        _log.warning(
+            "the EHR sent along what is another patient's; it was left out",
+            endpoint_id=endpoint.id,
+            count=len(chart.strangers),
+        )
 
 
 def _look(
@@ -200,17 +213,22 @@ def _complete(api: FhirApi, chart: Chart, foci: Sequence[str], patient: str) -> 
     missing = [name for name in dict.fromkeys(foci) if chart.find(name) is None]
     queries = (*missing, *personal_queries(patient))
     found: dict[str, dict[str, Any]] = {}
-    incomplete = set(chart.incomplete)
-    for query, answer in zip(queries, api.fetch_many(queries), strict=True):
+    incomplete, strangers = set(chart.incomplete), set(chart.strangers)
+    answers = dict(zip(queries, api.fetch_many(queries), strict=True))
+    for query, answer in answers.items():
         if not answer.complete:
             incomplete.add(query.partition("?")[0].partition("/")[0])
         for resource in answer.resources:
-            name = f"{resource.get('resourceType')}/{resource.get('id')}"
-            if chart.find(name) is None:
+            name = reference_of(resource)
+            if query not in missing and of_another(resource, patient):
+                strangers.add(name)
+            elif chart.find(name) is None:
                 found[name] = resource
     return Chart(
         patient=chart.patient,
         resources=(*chart.resources, *found.values()),
         read_at=chart.read_at,
         incomplete=tuple(sorted(incomplete)),
+        strangers=tuple(sorted(strangers)),
+        limited=tuple(sorted({*chart.limited, *find_limited(answers, queries)})),
     )

@@ -7,7 +7,7 @@ carries the status, the issue code and the kind of interaction only.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -85,11 +85,18 @@ def write_outcome(status: int | None) -> dict[str, Any]:
 
 def is_serious(outcome: Mapping[str, Any]) -> bool:
     """Tell whether an outcome has an issue of severity error or fatal."""
+    return _has_severity(outcome, {"error", "fatal"})
+
+
+def is_warning(outcome: Mapping[str, Any]) -> bool:
+    """Tell whether an outcome has an issue of severity warning: there may be more."""
+    return _has_severity(outcome, {"warning"})
+
+
+def _has_severity(outcome: Mapping[str, Any], wanted: Collection[str]) -> bool:
     issues = outcome.get("issue")
-    if not isinstance(issues, list):
-        return False
-    return any(
-        isinstance(issue, dict) and str(issue.get("severity")) in {"error", "fatal"}
+    return isinstance(issues, list) and any(
+        isinstance(issue, dict) and str(issue.get("severity")) in wanted
         for issue in issues
     )
 

@@ -16,6 +16,7 @@ from mappings.merge import merged_into, replaced_records
 from mappings.plan import Library
 from mappings.reference import of_another, reference_of
 from middleware.decisions.prefetch import SAFETY_TYPES, data_queries
+from middleware.fhir.faults import is_warning
 from middleware.ports import FhirApi, SearchResult
 
 # Of more records of one person than these a person must think.
@@ -37,17 +38,15 @@ def fetch_chart(
     """Read the patient and everything that the plans of ``library`` ask for.
 
     ``focus`` (``Type/id``) is read by itself as well, so that the truth about it is
-    never a search index's. Raises FhirError (404 when the patient does not exist);
-    other parts that fail are named in ``Chart.incomplete``. ``known`` are answers that
-    were read just now, together with those of other charts.
+    never a search index's. FhirError (404 when the patient does not exist); other parts
+    that fail are named in ``Chart.incomplete``. ``known`` are answers read just now.
     """
     wanted = chart_queries(library, patient, focus, now)
     if known is None or not known.keys() >= set(wanted):
         known = dict(zip(wanted, api.fetch_many(wanted), strict=True))
-    singles = [focus] if focus in wanted and focus != patient else []
-    person = _only(known[patient], patient)
+    singles = {focus} & set(wanted) - {patient}
     found: dict[str, dict[str, Any]] = {}
-    incomplete: set[str] = set()
+    incomplete, strangers = set[str](), set[str]()
     for query in wanted[1:]:
         answer = known[query]
         if not answer.complete and query not in singles:
@@ -55,14 +54,31 @@ def fetch_chart(
         for resource in answer.resources:
             if query in singles or not of_another(resource, patient):
                 _keep(found, resource, own=query in singles)
+            else:
+                strangers.add(reference_of(resource))
     if singles and not known[focus].complete and focus not in found:
         incomplete.add(focus.partition("/")[0])
     return Chart(
-        patient=person,
+        patient=_only(known[patient], patient),
         resources=tuple(found.values()),
         read_at=now,
         incomplete=tuple(sorted(incomplete)),
+        strangers=tuple(sorted(strangers)),
+        limited=find_limited(known, wanted),
     )
+
+
+def find_limited(
+    answers: Mapping[str, SearchResult], queries: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the types of which the server says that there may be more than it gave."""
+    told = [
+        query
+        for query in queries
+        if any(is_warning(outcome) for outcome in answers[query].outcomes)
+    ]
+    names = {query.partition("?")[0].partition("/")[0] for query in told}
+    return tuple(sorted(names))
 
 
 def fetch_replaced(

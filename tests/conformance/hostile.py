@@ -216,6 +216,9 @@ class HostileEhr:
             return {"error": "invalid_client"}, 401
         if form.get("grant_type") == "refresh_token":
             return self._refresh(form)
+        if form.get("grant_type") == "client_credentials":
+            grant = Grant(form, {}, form.get("scope", ""))
+            return laid_over(self._issue(grant), self.habits.answer)
         grant = self.codes.pop(form.get("code", ""), None)
         if grant is None or not proves(form.get("code_verifier", ""), grant.asked):
             self.faults.append("token: code or verifier is not good")

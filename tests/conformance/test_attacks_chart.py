@@ -1,0 +1,315 @@
+"""Attacks by what the FHIR server answers: links, references, pages, other people."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+from flask import Response
+
+from middleware.desk.completeness import PLAIN
+from tests.conformance.charts import JAMES, ROSA, write_fhir, write_outcome
+from tests.conformance.clinic import Clinic
+from tests.conformance.hostile import HostileEhr
+
+Bundle = dict[str, Any]
+
+
+def condition(number: int, patient: str = "rosa", **more: Any) -> dict[str, Any]:
+    """Return a problem in somebody's chart."""
+    return {
+        "resourceType": "Condition",
+        "id": f"c{number}",
+        "subject": {"reference": f"Patient/{patient}"},
+        "code": {"text": f"Problem {number}"},
+        **more,
+    }
+
+
+def show(clinic: Clinic) -> str:
+    """Open the page and return its text."""
+    page = clinic.browser.get(clinic.open())
+    assert page.status_code == 200
+    assert "Delgado" in page.text
+    return page.text
+
+
+def names_as_missing(page: str, kind: str = "Condition") -> bool:
+    """Tell whether a page says that a part of the chart is not all there."""
+    return bool(re.search(f"did not give[^.]*{PLAIN[kind]}", page))
+
+
+@pytest.mark.attack(50)
+def test_a_link_that_leads_away_is_not_followed(
+    clinic: Clinic, elsewhere: HostileEhr
+) -> None:
+    base, root = clinic.ehr.base, clinic.ehr.root
+    port = elsewhere.root.rpartition(":")[2]
+    links = (
+        f"{elsewhere.base}/Condition?page=2",
+        f"//localhost:{port}/fhir/Condition?page=2",
+        f"http://127.0.0.1:{port}/fhir/Condition?page=2",
+        f"{root.replace('http:', 'https:')}/fhir/Condition?page=2",
+        f"{root.replace('://', f'://localhost:{port}@')}/fhir/Condition?page=2",
+        f"{base}@localhost:{port}/Condition?page=2",
+        f"{base}/../admin?page=2",
+        f"{base}/%2e%2e/admin?page=2",
+        f"{base}\\..\\admin?page=2",
+        f"{base}evil/Condition?page=2",
+        f"{base}/Condition?page=2\r\nX-Evil: 1",
+        "/admin?page=2",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+    )
+    lead: list[str] = []
+
+    def bend(kind: str, bundle: Bundle) -> Bundle:
+        if kind != "Condition":
+            return bundle
+        return {**bundle, "link": [{"relation": "next", "url": lead[-1]}]}
+
+    clinic.ehr.charts.bend = bend
+    for link in links:
+        lead.append(link)
+        assert names_as_missing(show(clinic)), link
+    assert elsewhere.heard == []
+    assert not [one for one in clinic.ehr.heard if "page" in one.query]
+    assert not [one for one in clinic.ehr.heard if "admin" in one.path]
+
+
+@pytest.mark.attack(51)
+def test_a_reference_that_leads_away_is_not_followed(
+    clinic: Clinic, elsewhere: HostileEhr
+) -> None:
+    places = (
+        f"{elsewhere.base}/Practitioner/p1",
+        f"//{elsewhere.base.removeprefix('http://')}/Practitioner/p1",
+        "#contained",
+        "urn:uuid:3f1e2a8c-0000-4000-8000-000000000000",
+        f"Practitioner/../../{elsewhere.base}",
+        "Practitioner/p1?_format=http://evil.example",
+    )
+    clinic.ehr.charts.put(
+        *(
+            {
+                "resourceType": "Appointment",
+                "id": f"a{number}",
+                "status": "booked",
+                "start": "2026-11-20T15:00:00Z",
+                "contained": [{"resourceType": "Practitioner", "id": "contained"}],
+                "participant": [
+                    {"actor": {"reference": "Patient/rosa"}},
+                    {"actor": {"reference": place}},
+                ],
+            }
+            for number, place in enumerate(places)
+        ),
+        {
+            **ROSA,
+            "generalPractitioner": [{"reference": place} for place in places],
+            "managingOrganization": {"reference": f"{elsewhere.base}/Organization/1"},
+            "link": [
+                {
+                    "type": "replaces",
+                    "other": {"reference": f"{elsewhere.base}/Patient/x"},
+                }
+            ],
+            "photo": [{"contentType": "image/png", "url": f"{elsewhere.root}/p.png"}],
+        },
+        *(
+            condition(number, asserter={"reference": place})
+            for number, place in enumerate(places)
+        ),
+    )
+    page = show(clinic)
+
+    assert elsewhere.heard == []
+    assert elsewhere.root not in page
+    asked = {one.path for one in clinic.ehr.heard}
+    assert not [path for path in asked if "contained" in path or "urn" in path]
+
+
+@pytest.mark.attack(52)
+def test_a_chart_that_moved_is_not_followed(
+    clinic: Clinic, elsewhere: HostileEhr
+) -> None:
+    opened = clinic.open()
+    for status in (301, 302, 303, 307, 308):
+        for path in ("/fhir/Patient/rosa", "/fhir/Condition"):
+            there = elsewhere.root + path
+            clinic.ehr.habits.instead = {
+                path: lambda status=status, there=there: Response(
+                    "", status, {"Location": there}
+                )
+            }
+            answer = clinic.browser.get(opened)
+            shown = answer.status_code == 200 and names_as_missing(answer.text)
+            assert shown or answer.status_code == 502, (status, path)
+    assert elsewhere.heard == []
+
+
+@pytest.mark.attack(53)
+@pytest.mark.parametrize("turn", ["itself", "two", "endless"])
+def test_pages_without_end_have_one(clinic: Clinic, turn: str) -> None:
+    numbers = itertools.count(1)
+
+    def bend(kind: str, bundle: Bundle) -> Bundle:
+        if kind != "Condition":
+            return bundle
+        number = next(numbers)
+        following = {"itself": 1, "two": number % 2, "endless": number}[turn]
+        url = f"{clinic.ehr.base}/Condition?page={following}"
+        entry = [{"resource": condition(number)}]
+        link = [{"relation": "next", "url": url}]
+        return {**bundle, "entry": entry, "link": link}
+
+    clinic.ehr.charts.bend = bend
+    assert names_as_missing(show(clinic))
+    assert next(numbers) <= 150
+
+
+@pytest.mark.attack(54)
+def test_a_record_that_became_another_is_not_shown(clinic: Clinic) -> None:
+    clinic.ehr.habits.instead["/fhir/Patient/rosa"] = lambda: write_fhir(JAMES)
+    answer = clinic.launch()
+    assert answer.status_code == 502
+    assert "Okafor" not in answer.text
+    assert clinic.rows("SELECT id FROM launch WHERE stage = 'open'") == []
+
+    del clinic.ehr.habits.instead["/fhir/Patient/rosa"]
+    opened = clinic.open()
+    clinic.ehr.habits.instead["/fhir/Patient/rosa"] = lambda: write_fhir(JAMES)
+    answer = clinic.browser.get(opened)
+    assert answer.status_code == 502
+    assert "Okafor" not in answer.text
+    assert "Delgado" not in answer.text
+
+
+@pytest.mark.attack(55)
+def test_what_is_another_patients_is_left_out_and_said(
+    clinic: Clinic, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = {"reference": "Patient/james"}
+    wish = {"lifecycleStatus": "active", "expressedBy": others, "subject": others}
+    visit = {"status": "booked", "start": "2026-11-18T09:15:00Z"}
+    clinic.ehr.charts.put(
+        condition(1),
+        condition(2, "james"),
+        {"resourceType": "Goal", "id": "g1", "description": {"text": "Fish"}, **wish},
+        {
+            "resourceType": "Appointment",
+            "id": "a1",
+            "description": "Oncology",
+            "participant": [{"actor": others}],
+            **visit,
+        },
+        {
+            "resourceType": "Observation",
+            "id": "o1",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "95541-9"}]},
+            "subject": others,
+            "valueString": "Grandchildren",
+        },
+    )
+    clinic.ehr.charts.leaks = True
+    page = show(clinic)
+
+    for word in (
+        "Okafor",
+        "Fish",
+        "Oncology",
+        "Grandchildren",
+        "james",
+        "+14155550177",
+    ):
+        assert word not in page
+    assert "The EHR sent 4 entries of other patients along" in page
+    for kind in ("Condition", "Goal", "Appointment", "Observation"):
+        assert re.search(f"patients along:[^.]*{PLAIN[kind]}", page)
+    (warning,) = [one.msg for one in caplog.records if one.name.endswith("desk.views")]
+    assert (warning["endpoint_id"], warning["count"]) == ("northside", 4)
+    assert "james" not in caplog.text
+
+
+@pytest.mark.attack(56)
+def test_one_bad_entry_of_a_hundred_is_said_and_no_other_is_lost(
+    clinic: Clinic,
+) -> None:
+    bad: tuple[Any, ...] = (None, 7, "x", [], {}, {"resource": None}, {"resource": {}})
+    worse = ({"resource": {"resourceType": 7}}, {"resource": {"resourceType": "Goal"}})
+    good = [
+        {
+            "resourceType": "Goal",
+            "id": f"g{number}",
+            "lifecycleStatus": "active",
+            "subject": {"reference": "Patient/rosa"},
+            "expressedBy": {"reference": "Patient/rosa"},
+            "description": {"text": f"Walk my dog {number}"},
+            "startDate": f"2026-11-{number % 15 + 1:02}",
+        }
+        for number in range(99)
+    ]
+    for entry in (*bad, *worse):
+
+        def bend(kind: str, bundle: Bundle, entry: Any = entry) -> Bundle:
+            if kind != "Goal":
+                return bundle
+            whole = [{"resource": one} for one in good]
+            return {**bundle, "entry": [*whole[:50], entry, *whole[50:]]}
+
+        clinic.ehr.charts.bend = bend
+        page = show(clinic)
+        assert "Walk my dog" in page, entry
+        assert names_as_missing(page, "Goal"), entry
+
+
+@pytest.mark.attack(57)
+@pytest.mark.parametrize(
+    ("severity", "code"),
+    [
+        ("fatal", "59133"),
+        ("error", "4130"),
+        ("error", "4113"),
+        ("warning", "4119"),
+        ("warning", "4131"),
+    ],
+)
+def test_an_outcome_among_the_answers_is_said(
+    clinic: Clinic, severity: str, code: str
+) -> None:
+    def bend(kind: str, bundle: Bundle) -> Bundle:
+        if kind != "Condition":
+            return bundle
+        told = write_outcome("suppressed", severity, code)
+        entry = {"resource": told, "search": {"mode": "outcome"}}
+        return {**bundle, "entry": [*bundle["entry"], entry]}
+
+    clinic.ehr.charts.put(condition(1))
+    clinic.ehr.charts.bend = bend
+    page = show(clinic)
+    if severity == "warning":
+        assert f"may be more than it gave this app of: {PLAIN['Condition']}" in page
+    else:
+        assert names_as_missing(page)
+
+
+@pytest.mark.attack(57)
+def test_an_outcome_that_only_informs_is_no_alarm(clinic: Clinic) -> None:
+    def bend(kind: str, bundle: Bundle) -> Bundle:
+        told = write_outcome("informational", "information", "4101")
+        entry = {"resource": told, "search": {"mode": "outcome"}}
+        return {**bundle, "entry": [*bundle["entry"], entry]}
+
+    clinic.ehr.charts.bend = bend
+    assert "did not give" not in show(clinic)
+
+
+@pytest.mark.attack(57)
+def test_an_outcome_instead_of_an_answer_is_said(clinic: Clinic) -> None:
+    clinic.ehr.habits.instead["/fhir/Condition"] = lambda: write_fhir(
+        write_outcome("too-costly", "error")
+    )
+    assert names_as_missing(show(clinic))
