@@ -38,6 +38,11 @@ class AppClient:
 
     ``authentication`` is private_key_jwt, client_secret_basic or none. ``issuers``
     are the id_token issuers accepted beside the server's own metadata.
+    ``read_only`` names who may look and change nothing: references of users
+    (``Practitioner/1``), codes of their PractitionerRole (``code`` or
+    ``system|code``), or ``*``; where ``edit_scope`` is set, nobody changes anything
+    without it. ``unknown_users`` lets users in whom the EHR names by ``sub`` alone,
+    read-only. After ``idle_minutes`` without use a page is locked.
     """
 
     client_id: str | None = None
@@ -46,6 +51,10 @@ class AppClient:
     issuers: tuple[str, ...] = ()
     frame_origins: tuple[str, ...] = ()
     nonce_echoed: bool = True
+    read_only: tuple[str, ...] = ()
+    edit_scope: str = ""
+    unknown_users: bool = False
+    idle_minutes: int = 30
 
 
 @dataclass(frozen=True)

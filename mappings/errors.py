@@ -87,12 +87,27 @@ class AuthorizationError(CareCueError):
 
 
 class LaunchError(CareCueError):
-    """A SMART launch cannot go on; ``code`` is the short code that a person reads."""
+    """A SMART launch cannot go on; ``code`` is the short code that a person reads.
 
-    def __init__(self, message: str, *, code: str, status: int = 400) -> None:
+    ``said`` is the EHR's own error, as text that a page may show; ``link`` is the
+    page that it gives for it; ``launch_id`` is set once there is a launch.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        status: int = 400,
+        said: str = "",
+        link: str = "",
+    ) -> None:
         super().__init__(message, permanent=True)
         self.code = code
         self.status = status
+        self.said = said
+        self.link = link
+        self.launch_id: str | None = None
 
 
 class NotificationError(CareCueError):

@@ -5,30 +5,30 @@ It holds no state of its own; all of it is in the ports.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, request, send_file
 
 from mappings.errors import CareCueError, FhirError, LaunchError
+from middleware.desk.launches import LOCKED
 from middleware.desk.look import LOOK
 from middleware.desk.viewer import mark, viewer_of
+from smart_app.closing import Closing
+from smart_app.discovery import Discovery
+from smart_app.failures import BROKEN, UNREADABLE, note_failure
 from smart_app.headers import protect, write_policy
-from smart_app.launch import CALLBACK, Launching
+from smart_app.launch import Launching
+from smart_app.opening import CALLBACK
 from smart_app.pages import PatientPages
 from smart_app.ports import SmartPorts
+from smart_app.refresh import Bearers
 from smart_app.rendering import Pages, all_frames, install_words
-from smart_app.session import ENDED, asked_language
+from smart_app.session import ENDED, asked_language, end_session
 
 TITLES = {
     401: mark("Your chart session ended"),
     403: mark("This cannot be opened here"),
 }
-UNREADABLE = mark(
-    "The chart could not be read. Nothing was sent or changed. Try again, or open "
-    "this app again from the chart."
-)
-BROKEN = mark(
-    "Something of CareCue is not working. Nothing was sent or changed. Try again in "
-    "a minute; if it stays so, tell the person who runs CareCue."
-)
 NO_PAGE = mark("There is no such page here. Nothing was changed.")
 YEAR_SECONDS = 31_536_000
 STATIC_PATH = "/smart/static"
@@ -48,7 +48,10 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     blueprint.add_url_rule(
         f"{STATIC_PATH}/{LOOK.name}", "look", lambda: send_file(LOOK)
     )
-    _add_launch(blueprint, Launching(ports))
+    discovery = Discovery(ports.discover, ports.fetch_keys)
+    ports = replace(ports, bearer=Bearers(ports, discovery).of)
+    _add_launch(blueprint, Launching(ports, discovery))
+    _add_session(blueprint, Closing(ports, discovery, pages))
     _add_pages(blueprint, PatientPages(ports, pages))
     _add_errors(blueprint, ports, pages)
     _add_headers(blueprint, ports, pages)
@@ -102,36 +105,47 @@ def _add_pages(blueprint: Blueprint, views: PatientPages) -> None:
         return view(request, lid, nudge_id)
 
 
+def _add_session(blueprint: Blueprint, closing: Closing) -> None:
+    @blueprint.get("/l/<lid>/session")
+    def session(lid: str) -> Response:
+        return closing.tell(request, lid)
+
+    @blueprint.post("/l/<lid>/close")
+    def close(lid: str) -> Response:
+        return closing.close(request, lid)
+
+
 def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
-    def show(sentence: str, code: str, status: int) -> Response:
-        arguments = request.view_args or {}
+    def show(error: LaunchError) -> Response:
+        lid = (request.view_args or {}).get("lid") or error.launch_id
         return pages.notice(
-            title=TITLES.get(status, mark("This did not work")),
-            sentence=sentence,
-            code=code,
-            status=status,
+            TITLES.get(error.status, mark("This did not work")),
+            error,
             frames=all_frames(ports.endpoints()),
             viewer=viewer_of(asked_language(request)),
-            launch_id=arguments.get("lid"),
+            launch_id=lid or note_failure(ports, error),
         )
 
     @blueprint.errorhandler(LaunchError)
     def refused(error: LaunchError) -> Response:
-        return show(error.message, error.code, error.status)
+        return show(error)
 
     @blueprint.errorhandler(FhirError)
     def unreadable(error: FhirError) -> Response:
-        if error.status == 401:
-            return show(ENDED, "S2", 401)
-        return show(UNREADABLE, "E1", 502)
+        if error.status != 401:
+            return show(LaunchError(UNREADABLE, code="E1", status=502))
+        launch = ports.launches.get((request.view_args or {}).get("lid", ""))
+        if launch is not None:
+            end_session(ports, launch, LOCKED, "E2")
+        return show(LaunchError(ENDED, code="S2", status=401))
 
     @blueprint.errorhandler(CareCueError)
     def broken(_: CareCueError) -> Response:
-        return show(BROKEN, "X1", 500)
+        return show(LaunchError(BROKEN, code="X1", status=500))
 
     @blueprint.errorhandler(404)
     def missing(_: Exception) -> Response:
-        return show(NO_PAGE, "N1", 404)
+        return show(LaunchError(NO_PAGE, code="N1", status=404))
 
 
 def _add_headers(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:

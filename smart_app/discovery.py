@@ -16,20 +16,38 @@ from urllib.parse import urlsplit
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, LaunchError
+from middleware.desk.viewer import mark
 from smart_app.ports import SmartConfiguration
 
 CACHE_SECONDS = 300.0
 FORCED_AFTER_SECONDS = 5.0
+LACKING = mark(
+    "The EHR's sign-in document lacks an authorization endpoint, a token endpoint, an "
+    "issuer or keys. Nothing was opened. The person who runs CareCue can add what is "
+    "missing to this EHR's profile."
+)
+FOREIGN = mark(
+    "The EHR's sign-in document points to a host that is not listed for this EHR. "
+    "Nothing was sent there. The person who runs CareCue can review the host and list "
+    "it."
+)
 
 
 @dataclass(frozen=True)
 class AuthorizationServer:
-    """Where to ask, where to exchange, whose id_tokens to believe and their keys."""
+    """Where to ask, where to exchange, whose id_tokens to believe and their keys.
+
+    ``names_itself``: an authorization response without ``iss`` is not this server's.
+    """
 
     authorization_endpoint: str
     token_endpoint: str
     issuers: tuple[str, ...]
     jwks_uri: str
+    revocation_endpoint: str | None = None
+    capabilities: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    names_itself: bool = False
 
 
 class Discovery:
@@ -112,23 +130,21 @@ def read_server(
         configuration.token_endpoint,
     )
     if not authorize or not token or not jwks_uri or not issuers:
-        raise LaunchError(
-            "The EHR's sign-in document lacks an authorization endpoint, a token "
-            "endpoint, an issuer or keys. Nothing was opened. The person who runs "
-            "CareCue can add what is missing to this EHR's profile.",
-            code="D2",
-            status=502,
-        )
+        raise LaunchError(LACKING, code="D2", status=502)
     for url in (authorize, token, str(jwks_uri)):
         if not is_allowed(endpoint, url):
-            raise LaunchError(
-                "The EHR's sign-in document points to a host that is not listed for "
-                "this EHR. Nothing was sent there. The person who runs CareCue can "
-                "review the host and list it.",
-                code="D3",
-                status=502,
-            )
-    return AuthorizationServer(authorize, token, issuers, str(jwks_uri))
+            raise LaunchError(FOREIGN, code="D3", status=502)
+    revoke = configuration.revocation_endpoint
+    return AuthorizationServer(
+        authorize,
+        token,
+        issuers,
+        str(jwks_uri),
+        revocation_endpoint=revoke if revoke and is_allowed(endpoint, revoke) else None,
+        capabilities=configuration.capabilities,
+        scopes=configuration.scopes,
+        names_itself=configuration.names_itself,
+    )
 
 
 def is_allowed(endpoint: Endpoint, url: str) -> bool:

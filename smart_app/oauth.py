@@ -1,26 +1,29 @@
 """OAuth with the EHR's authorization server, through Authlib's requests session.
 
-It builds the authorization request and exchanges one code. It keeps nothing, and no
-secret, code or token goes into a message or a log. Sources: SMART App Launch 2.2,
-RFC 6749, RFC 7636, RFC 7523.
+It builds the authorization request, exchanges codes, renews tokens and ends them. It
+keeps nothing, and no secret, code or token goes into a message or a log. Sources:
+SMART App Launch 2.2, RFC 6749, RFC 7009, RFC 7636, RFC 7523.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.requests_client import OAuth2Session
+from authlib.integrations.requests_client import OAuth2Session, OAuthError
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
 from smart_app.discovery import AuthorizationServer
+from smart_app.ports import SmartPorts
 
 ASSERTION_LIFE = timedelta(minutes=4)
 TIMEOUT_SECONDS = (3.05, 15)
+LONGEST_TEXT = 200
+# Whatever the transport raises is an OSError: refused, timed out, cut off.
+FAULTS = (AuthlibBaseError, OSError, ValueError, TypeError, AttributeError)
 
 
 class SmartAssertion(PrivateKeyJWT):  # type: ignore[misc]
@@ -80,55 +83,126 @@ def write_authorization_url(
     return str(url)
 
 
-def fetch_token(
-    endpoint: Endpoint,
-    token_url: str,
-    *,
-    redirect_uri: str,
-    code: str,
-    verifier: str,
-    key: Any,
-    secret: str | None,
-    now: datetime,
-    bound: Callable[[Any, Endpoint, str], None],
-) -> dict[str, Any]:
-    """Exchange the code once in a ``bound`` session; return the answer as it came.
+class TokenClient:
+    """Asks token endpoints as this app: exchanges, renews and ends tokens."""
 
-    Raises LaunchError T1 when the server refuses, does not answer or breaks a bound.
-    """
-    session = _open_session(endpoint, redirect_uri, secret)
-    bound(session, endpoint, token_url)
-    if key is not None:
-        session.register_client_auth_method(
-            SmartAssertion(token_url, key, endpoint.app.algorithm, now)
+    def __init__(self, ports: SmartPorts) -> None:
+        self._ports = ports
+
+    def exchange(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        *,
+        redirect_uri: str,
+        code: str,
+        verifier: str,
+    ) -> dict[str, Any]:
+        """Exchange a code, once; return the answer as it came.
+
+        Raises LaunchError T1 when the server refuses, does not answer or breaks a
+        bound.
+        """
+        try:
+            with self._open(endpoint, url, redirect_uri) as session:
+                return _object(
+                    session.fetch_token(
+                        url,
+                        grant_type="authorization_code",
+                        code=code,
+                        code_verifier=verifier,
+                        allow_redirects=False,
+                    )
+                )
+        except FAULTS as error:
+            raise LaunchError(
+                "The EHR did not exchange the sign-in for access. Nothing was opened. "
+                "Open this app again from the chart.",
+                code="T1",
+                status=502,
+                said=_told(error),
+            ) from error
+
+    def renew(self, endpoint: Endpoint, url: str, refresh_token: str) -> dict[str, Any]:
+        """Ask for a new access token; return the answer as it came.
+
+        Raises NotRenewedError, which says what is known of the refresh token now.
+        """
+        try:
+            with self._open(endpoint, url) as session:
+                return _object(
+                    session.refresh_token(
+                        url, refresh_token=refresh_token, allow_redirects=False
+                    )
+                )
+        except FAULTS as error:
+            refused = isinstance(error, OAuthError)
+            answered = getattr(error, "response", None) is not None
+            raise NotRenewedError(
+                _told(error), refused=refused, spent=not (refused or answered)
+            ) from error
+
+    def end(self, endpoint: Endpoint, url: str, token: str, kind: str) -> bool:
+        """Revoke a token (RFC 7009); tell whether the server took it."""
+        try:
+            with self._open(endpoint, url) as session:
+                answer = session.revoke_token(
+                    url, token=token, token_type_hint=kind, allow_redirects=False
+                )
+        except FAULTS:
+            return False
+        return bool(answer.status_code == 200)
+
+    def _open(
+        self, endpoint: Endpoint, url: str, redirect_uri: str | None = None
+    ) -> OAuth2Session:
+        app, ports = endpoint.app, self._ports
+        basic = app.authentication == "client_secret_basic"
+        session = OAuth2Session(
+            app.client_id,
+            ports.client_secret(endpoint.id) if basic else None,
+            redirect_uri=redirect_uri,
+            token_endpoint_auth_method=app.authentication,
+            revocation_endpoint_auth_method=app.authentication,
+            default_timeout=TIMEOUT_SECONDS,
         )
-    try:
-        with session:
-            answer = session.fetch_token(
-                token_url,
-                grant_type="authorization_code",
-                code=code,
-                code_verifier=verifier,
-                allow_redirects=False,
+        ports.bound(session, endpoint, url)
+        if app.authentication == "private_key_jwt":
+            key, now = ports.signing_key(app.algorithm), ports.clock.now()
+            session.register_client_auth_method(
+                SmartAssertion(url, key, app.algorithm, now)
             )
-    # Whatever the transport raises is an OSError: refused, timed out, cut off.
-    except (AuthlibBaseError, OSError, ValueError, TypeError) as error:
-        raise LaunchError(
-            "The EHR did not exchange the sign-in for access. Nothing was opened. "
-            "Open this app again from the chart.",
-            code="T1",
-            status=502,
-        ) from error
+        return session
+
+
+class NotRenewedError(Exception):
+    """A token was not renewed.
+
+    ``refused`` is the server's word that it never will be; ``spent`` says that nobody
+    knows whether the refresh token was used, for no answer came.
+    """
+
+    def __init__(self, said: str, *, refused: bool, spent: bool) -> None:
+        super().__init__(said)
+        self.said = said
+        self.refused = refused
+        self.spent = spent
+
+
+def clean_text(value: Any, longest: int = LONGEST_TEXT) -> str:
+    """Return what may be shown of a server's own words: one line, bounded."""
+    text = value if isinstance(value, str) else ""
+    plain = "".join(char if char.isprintable() else " " for char in text[: longest + 1])
+    return plain if len(plain) <= longest else f"{plain[:longest]}…"
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OAuthError):
+        words = (clean_text(error.error), clean_text(error.description))
+        return ": ".join(word for word in words if word)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return f"status {status}" if status else "no usable answer"
+
+
+def _object(answer: Any) -> dict[str, Any]:
     return dict(answer) if isinstance(answer, dict) else {}
-
-
-def _open_session(
-    endpoint: Endpoint, redirect_uri: str, secret: str | None
-) -> OAuth2Session:
-    return OAuth2Session(
-        endpoint.app.client_id,
-        secret,
-        redirect_uri=redirect_uri,
-        token_endpoint_auth_method=endpoint.app.authentication,
-        default_timeout=TIMEOUT_SECONDS,
-    )

@@ -15,7 +15,6 @@ from middleware.desk.edits import ChangedElsewhereError
 from middleware.desk.values import Actor, Choice, Page
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
-from middleware.ports import FhirApi
 from smart_app.forms import (
     WHO,
     WHY_SKIP,
@@ -185,9 +184,8 @@ class PatientPages:
         session = open_session(self._ports, request, lid)
         if form:
             check_form(self._ports, request, session)
-        api: FhirApi = self._ports.fhir(session.endpoint.fhir_base, session.token)
         view = self._ports.desk.read_view(
-            session.endpoint, api, session.patient, session.viewer
+            session.endpoint, session.api, session.patient, session.viewer
         )
         return session, view
 

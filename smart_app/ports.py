@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
-from middleware.desk.launches import LaunchBook
+from middleware.desk.launches import Launch, LaunchBook
 from middleware.ports import Clock, FhirApi, Ids
 
 
@@ -38,6 +38,45 @@ class SmartConfiguration(Protocol):
         """Return the absolute URL of the keys that sign id_tokens."""
         ...
 
+    @property
+    def revocation_endpoint(self) -> str | None:
+        """Return the absolute URL where a token is ended before its time."""
+        ...
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """Return the SMART capabilities; empty where the server names none."""
+        ...
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Return ``scopes_supported``; empty where the server names none."""
+        ...
+
+    @property
+    def names_itself(self) -> bool:
+        """Tell whether every authorization response carries ``iss`` (RFC 9207)."""
+        ...
+
+
+class Bearing(Protocol):
+    """Gives a person's access token, and hears of one that the EHR refused.
+
+    ``token`` raises ``AuthorizationError`` where there is none any more.
+    """
+
+    def __hash__(self) -> int:
+        """Return what a client may be kept by."""
+        ...
+
+    def token(self) -> str:
+        """Return a token to send."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """Take a token back: the EHR answered 401 to it."""
+        ...
+
 
 class Sealer(Protocol):
     """Encrypts what is kept; raises ``StorageError`` when it cannot open."""
@@ -56,14 +95,14 @@ class SmartPorts:
     """Everything outside the app's own room.
 
     ``endpoints`` lists the registered EHRs. ``fhir`` makes a client from a FHIR base
-    and a token. ``discover`` fetches an endpoint's SMART configuration and
+    and what gives a token. ``discover`` fetches an endpoint's SMART configuration and
     ``fetch_keys`` the JWKS at a URL of its authorization server: both bounded in time
     and size, following no redirects, trusting the site's own authority. ``bound``
     gives the session that exchanges a code at such a URL the same bounds.
     ``signing_key`` gives our private joserfc key, with its kid, for RS384 or ES384.
     ``client_secret`` gives the secret of an endpoint whose app uses
     client_secret_basic. ``public_url`` is where browsers reach us, without a
-    trailing slash.
+    trailing slash. ``bearer`` gives an open launch's token; the app itself fills it.
     """
 
     endpoints: Callable[[], Sequence[Endpoint]]
@@ -71,7 +110,7 @@ class SmartPorts:
     clock: Clock
     ids: Ids
     sealer: Sealer
-    fhir: Callable[[str, str], FhirApi]
+    fhir: Callable[[str, Bearing], FhirApi]
     discover: Callable[[Endpoint], SmartConfiguration]
     fetch_keys: Callable[[Endpoint, str], dict[str, Any]]
     bound: Callable[[Any, Endpoint, str], None]
@@ -79,3 +118,4 @@ class SmartPorts:
     client_secret: Callable[[str], str | None]
     desk: Desk
     public_url: str
+    bearer: Callable[[Launch], Bearing] | None = None

@@ -15,8 +15,10 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from mappings.endpoint import Endpoint
+from mappings.errors import LaunchError
 from middleware.desk.look import LOOK
 from middleware.desk.viewer import LANGUAGES, Viewer
+from smart_app.failures import name_step
 from smart_app.headers import protect, write_policy
 from smart_app.session import Session
 
@@ -65,16 +67,14 @@ class Pages:
 
     def notice(
         self,
-        *,
         title: str,
-        sentence: str,
-        code: str,
-        status: int,
+        error: LaunchError,
+        *,
         frames: Sequence[str],
         viewer: Viewer,
-        launch_id: str | None = None,
+        launch_id: str,
     ) -> Response:
-        """Render a page without any patient: what happened and what to do.
+        """Render a page without any patient: what happened, where, and what to do.
 
         A request of htmx gets the part that goes into the page that it came from.
         """
@@ -85,11 +85,11 @@ class Pages:
             part=request.headers.get("HX-Request") == "true",
             viewer=viewer,
             title=title,
-            sentence=sentence,
-            code=code,
+            error=error,
+            step=name_step(error.code),
             launch_id=launch_id,
         )
-        return protect(make_response(html, status), write_policy(frames))
+        return protect(make_response(html, error.status), write_policy(frames))
 
 
 @pass_context

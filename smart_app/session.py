@@ -7,25 +7,27 @@ for another. Nothing here asks the EHR.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from flask import Request, Response
+from flask import Request
 
 from mappings.endpoint import Endpoint
-from mappings.errors import LaunchError
-from middleware.desk.launches import OPEN, Launch
+from mappings.errors import AuthorizationError, LaunchError
+from mappings.scopes import read_grant
+from middleware.desk.launches import LOCKED, OPEN, Launch, note_step
 from middleware.desk.viewer import Viewer, choose_tag, viewer_of
-from smart_app.ports import SmartPorts
+from middleware.ports import FhirApi
+from smart_app.cookies import cookie_name, csrf_token, digest, holds_cookie
+from smart_app.ports import Bearing, SmartPorts
+from smart_app.scopes import Asking, Withheld, examine
+from smart_app.users import find_read_only
 
 START_LIFE = timedelta(minutes=10)
-LIFE = timedelta(hours=8)
-IDLE_LIFE = timedelta(minutes=30)
 TOUCH_AFTER = timedelta(minutes=1)
 ENDED = (
     "Your chart session ended. Open this app again from the chart. "
@@ -35,14 +37,22 @@ ENDED = (
 
 @dataclass(frozen=True)
 class Session:
-    """An open launch: its endpoint, token and anti-forgery mark, and who reads it."""
+    """An open launch with its endpoint, its way to the chart, its anti-forgery mark.
+
+    ``api`` reads with the launch's own token and renews it where that is needed.
+    ``features`` are on under the granted scopes, ``withheld`` are not and name the
+    scope to add. ``read_only`` says why this user may change nothing, if so.
+    """
 
     launch: Launch
     endpoint: Endpoint
-    token: str
+    api: FhirApi
     csrf: str
     authorize_origin: str
     viewer: Viewer
+    features: frozenset[str] = frozenset()
+    withheld: tuple[Withheld, ...] = ()
+    read_only: str = ""
 
     @property
     def patient(self) -> str:
@@ -54,41 +64,10 @@ class Session:
         """Return a mark of this launch and its patient that names neither."""
         return digest(f"{self.launch.id} {self.patient}")[:16]
 
-
-def digest(secret: str) -> str:
-    """Return the SHA-256 of a secret in hex: what is kept in its place."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def cookie_name(launch_id: str) -> str:
-    """Return the name of the launch's own cookie."""
-    return f"__Host-s_{launch_id}"
-
-
-def set_cookie(response: Response, launch: Launch, secret: str) -> None:
-    """Give the browser the launch's secret, in a jar of its own for each EHR site."""
-    response.set_cookie(
-        cookie_name(launch.id),
-        secret,
-        max_age=int(LIFE.total_seconds()),
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="None",
-        partitioned=True,
-    )
-
-
-def holds_cookie(request: Request, launch: Launch) -> bool:
-    """Tell whether the browser brought the secret of this launch."""
-    brought = request.cookies.get(cookie_name(launch.id), "")
-    return hmac.compare_digest(digest(brought), launch.cookie_hash)
-
-
-def csrf_token(launch: Launch, secret: str) -> str:
-    """Return the form token of a launch: only who holds the secret can make it."""
-    message = f"form:{launch.id}".encode()
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+    @property
+    def may_edit(self) -> bool:
+        """Tell whether this user may change anything."""
+        return not self.read_only
 
 
 def seal(ports: SmartPorts, launch_id: str, value: dict[str, Any]) -> bytes:
@@ -116,12 +95,46 @@ def find_endpoint(ports: SmartPorts, endpoint_id: str) -> Endpoint:
     )
 
 
-def open_session(ports: SmartPorts, request: Request, launch_id: str) -> Session:
+def open_session(
+    ports: SmartPorts, request: Request, launch_id: str, *, quiet: bool = False
+) -> Session:
     """Return the session behind ``/l/<launch_id>/``, and remember its use.
 
-    LaunchError S1 (403) for a browser that does not hold the launch's cookie, S2
-    (401) when its time or its token's time has passed.
+    A ``quiet`` look does not count as use. LaunchError S1 (403) for a browser that
+    does not hold the launch's cookie, S2 (401) when its time or its token's time has
+    passed.
     """
+    launch = find_launch(ports, request, launch_id)
+    now = ports.clock.now()
+    endpoint = find_endpoint(ports, launch.endpoint_id)
+    if launch.stage != OPEN or launch.patient is None:
+        raise LaunchError(ENDED, code="S2", status=401)
+    if now >= min(launch.expires_at, idle_until(launch, endpoint)):
+        end_session(ports, launch, LOCKED, "S2")
+        raise LaunchError(ENDED, code="S2", status=401)
+    sealed = unseal(ports, launch)
+    bearer = _bearer(ports, launch)
+    if not quiet and now - (launch.seen_at or launch.created_at) >= TOUCH_AFTER:
+        ports.launches.touch(launch.id, now)
+    secret = request.cookies[cookie_name(launch.id)]
+    examined = examine(
+        launch.scope or "", ports.desk.resource_types(endpoint), _asking(launch)
+    )
+    return Session(
+        launch=launch,
+        endpoint=endpoint,
+        api=ports.fhir(endpoint.fhir_base, bearer),
+        csrf=csrf_token(launch, secret),
+        authorize_origin=sealed["authorize_origin"],
+        viewer=viewer_of(launch.language or asked_language(request)),
+        features=examined.features,
+        withheld=examined.withheld,
+        read_only=_read_only(launch, endpoint),
+    )
+
+
+def find_launch(ports: SmartPorts, request: Request, launch_id: str) -> Launch:
+    """Return the launch whose cookie the browser brought; LaunchError S1."""
     launch = ports.launches.get(launch_id)
     if launch is None or not holds_cookie(request, launch):
         raise LaunchError(
@@ -130,25 +143,32 @@ def open_session(ports: SmartPorts, request: Request, launch_id: str) -> Session
             code="S1",
             status=403,
         )
-    now = ports.clock.now()
+    return launch
+
+
+def idle_until(launch: Launch, endpoint: Endpoint) -> datetime:
+    """Return when a launch is locked unless it is used before."""
     seen = launch.seen_at or launch.created_at
-    over = now >= launch.expires_at or now >= seen + IDLE_LIFE
-    if launch.stage != OPEN or launch.patient is None or over:
+    return seen + timedelta(minutes=endpoint.app.idle_minutes)
+
+
+def end_session(ports: SmartPorts, launch: Launch, stage: str, code: str) -> None:
+    """Close a launch for good, with its way noted: locked, or closed by its user."""
+    now = ports.clock.now()
+    note_step(launch, now, stage, code=code)
+    ports.launches.end(replace(launch, stage=stage, error=code), now)
+
+
+def _bearer(ports: SmartPorts, launch: Launch) -> Bearing:
+    """Return what gives the launch's token; LaunchError S2 when there is none."""
+    if ports.bearer is None:
         raise LaunchError(ENDED, code="S2", status=401)
-    sealed = unseal(ports, launch)
-    if now >= datetime.fromisoformat(sealed["token_until"]):
-        raise LaunchError(ENDED, code="S2", status=401)
-    if now - seen >= TOUCH_AFTER:
-        ports.launches.touch(launch.id, now)
-    secret = request.cookies[cookie_name(launch.id)]
-    return Session(
-        launch=launch,
-        endpoint=find_endpoint(ports, launch.endpoint_id),
-        token=sealed["token"],
-        csrf=csrf_token(launch, secret),
-        authorize_origin=sealed["authorize_origin"],
-        viewer=viewer_of(launch.language or asked_language(request)),
-    )
+    bearer = ports.bearer(launch)
+    try:
+        bearer.token()
+    except AuthorizationError as error:
+        raise LaunchError(ENDED, code="S2", status=401) from error
+    return bearer
 
 
 def asked_language(request: Request) -> str:
@@ -157,6 +177,20 @@ def asked_language(request: Request) -> str:
 
 
 def check_form(ports: SmartPorts, request: Request, session: Session) -> None:
+    """Let a form through that changes something: ours, and of who may change it.
+
+    Raises as ``check_origin`` does, and LaunchError F5 (403) for a read-only user.
+    """
+    check_origin(ports, request, session)
+    if not session.may_edit:
+        raise LaunchError(
+            f"Save refused: nothing was changed. {session.read_only}",
+            code="F5",
+            status=403,
+        )
+
+
+def check_origin(ports: SmartPorts, request: Request, session: Session) -> None:
     """Let a form through only when our own page of this launch and patient sent it.
 
     The browser says where it comes from by ``Origin``, which is ``null`` under our
@@ -180,6 +214,16 @@ def check_form(ports: SmartPorts, request: Request, session: Session) -> None:
             code="F2",
             status=403,
         )
+
+
+def _read_only(launch: Launch, endpoint: Endpoint) -> str:
+    roles, granted = launch.context.get("roles"), read_grant(launch.scope or "")
+    return find_read_only(endpoint.app, launch.user_reference, roles, granted)
+
+
+def _asking(launch: Launch) -> Asking:
+    style, level = launch.context.get("style"), launch.context.get("level")
+    return Asking(style=style or "v2", level=level or "patient")
 
 
 def _is_own(ports: SmartPorts, request: Request) -> bool:

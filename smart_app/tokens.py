@@ -7,7 +7,6 @@ the id_token, then who the user is and whose chart it is. Sources: OpenID Connec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,12 +18,11 @@ from joserfc.jwk import ECKey, RSAKey
 
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
+from smart_app.users import FHIR_ID
 
 ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
 LEEWAY_SECONDS = 30
 DEFAULT_LIFE = timedelta(minutes=5)
-FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-MAY_ENTER = ("Practitioner", "PractitionerRole")
 
 Keys = Callable[[bool], dict[str, Any]]
 
@@ -35,20 +33,25 @@ class Access:
 
     token: str
     expires_at: datetime
-    patient: str
+    patient: str | None
     encounter: str | None
     id_token: str
     scope: str
     need_patient_banner: bool
+    refresh_token: str | None = None
 
 
-def read_access(answer: dict[str, Any], now: datetime) -> Access:
-    """Read the token response; LaunchError T2-T4 names what it lacks."""
-    token, kind = answer.get("access_token"), answer.get("token_type")
-    if not isinstance(token, str) or not token or str(kind).lower() != "bearer":
-        raise _refuse("T2", "The EHR answered without a usable access token.")
+def read_access(
+    answer: dict[str, Any], now: datetime, *, picks: bool = False
+) -> Access:
+    """Read the token response; LaunchError T2-T4 names what it lacks.
+
+    With ``picks`` a patient may be missing, who is then chosen here.
+    """
+    token = _read_token(answer)
     patient = answer.get("patient")
-    if not isinstance(patient, str) or not FHIR_ID.match(patient):
+    named = isinstance(patient, str) and FHIR_ID.match(patient)
+    if not named and not (picks and patient is None):
         raise _refuse("T3", "The EHR did not say which patient's chart is open.")
     id_token = answer.get("id_token")
     if not isinstance(id_token, str) or not id_token:
@@ -58,12 +61,33 @@ def read_access(answer: dict[str, Any], now: datetime) -> Access:
     return Access(
         token=token,
         expires_at=now + _life(answer.get("expires_in")),
-        patient=f"Patient/{patient}",
+        patient=f"Patient/{patient}" if named else None,
         encounter=f"Encounter/{encounter}" if known else None,
         id_token=id_token,
         scope=str(answer.get("scope") or ""),
         need_patient_banner=answer.get("need_patient_banner") not in (False, "false"),
+        refresh_token=read_refresh(answer),
     )
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """An access token that took another's place."""
+
+    token: str
+    expires_at: datetime
+
+
+def read_renewed(answer: dict[str, Any], now: datetime) -> Renewed:
+    """Read the answer to a refresh; LaunchError T2 without a usable token."""
+    return Renewed(_read_token(answer), now + _life(answer.get("expires_in")))
+
+
+def read_refresh(answer: dict[str, Any]) -> str | None:
+    """Return the refresh token of a token response; None where there is none."""
+    value = answer.get("refresh_token")
+    usable = isinstance(value, str) and value.isascii() and value.isprintable()
+    return value if usable and value else None
 
 
 def verify_id_token(
@@ -72,10 +96,12 @@ def verify_id_token(
     *,
     endpoint: Endpoint,
     issuers: tuple[str, ...],
-    nonce: str,
+    nonce: str | None,
     now: datetime,
 ) -> dict[str, Any]:
     """Return the claims of a good id_token; LaunchError T5 for any other.
+
+    ``nonce`` is None for one that came with a refresh, which has none of its own.
 
     ``keys(fresh)`` gives the JWKS. It is asked afresh once, when no known key fits.
     """
@@ -84,19 +110,7 @@ def verify_id_token(
             claims = _decode(raw, keys(False))
         except (JoseError, ValueError, TypeError, KeyError):
             claims = _decode(raw, keys(True))
-        rules: dict[str, Any] = {
-            "iss": {"essential": True, "values": list(issuers)},
-            "aud": {"essential": True, "value": endpoint.app.client_id},
-            "sub": {"essential": True},
-            "exp": {"essential": True},
-            "iat": {"essential": True},
-        }
-        # OpenID Connect Core 3.1.3.7: azp names us, and several audiences need one.
-        several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
-        if several or "azp" in claims:
-            rules["azp"] = {"essential": True, "value": endpoint.app.client_id}
-        if endpoint.app.nonce_echoed or "nonce" in claims:
-            rules["nonce"] = {"essential": True, "value": nonce}
+        rules = _write_rules(claims, endpoint, issuers, nonce)
         jwt.JWTClaimsRegistry(
             now=int(now.timestamp()), leeway=LEEWAY_SECONDS, **rules
         ).validate(claims)
@@ -107,25 +121,35 @@ def verify_id_token(
     return claims
 
 
-def read_user(claims: dict[str, Any], base: str) -> str:
-    """Return the user as ``Type/id`` under the base.
+def _write_rules(
+    claims: dict[str, Any],
+    endpoint: Endpoint,
+    issuers: tuple[str, ...],
+    nonce: str | None,
+) -> dict[str, Any]:
+    rules: dict[str, Any] = {
+        "iss": {"essential": True, "values": list(issuers)},
+        "aud": {"essential": True, "value": endpoint.app.client_id},
+        "sub": {"essential": True},
+        "exp": {"essential": True},
+        "iat": {"essential": True},
+    }
+    # OpenID Connect Core 3.1.3.7: azp names us, and several audiences need one.
+    several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
+    if several or "azp" in claims:
+        rules["azp"] = {"essential": True, "value": endpoint.app.client_id}
+    echoed = endpoint.app.nonce_echoed or "nonce" in claims
+    if nonce is not None and echoed:
+        rules["nonce"] = {"essential": True, "value": nonce}
+    return rules
 
-    Raises LaunchError U1 when the user is no Practitioner or PractitionerRole of this
-    EHR.
-    """
-    named = claims.get("fhirUser")
-    text = named if isinstance(named, str) else ""
-    reference = text.removeprefix(f"{base}/")
-    kind, _, identifier = reference.partition("/")
-    if kind not in MAY_ENTER or not FHIR_ID.match(identifier):
-        raise LaunchError(
-            "Only a practitioner of this EHR can open CareCue. The EHR did not say "
-            "that you are one. Nothing was opened. Ask the person who runs the EHR "
-            "to link your account to a Practitioner or PractitionerRole.",
-            code="U1",
-            status=403,
-        )
-    return reference
+
+def _read_token(answer: dict[str, Any]) -> str:
+    token, kind = answer.get("access_token"), answer.get("token_type")
+    usable = isinstance(token, str) and token.isascii() and token.isprintable()
+    if not usable or not token or str(kind).lower() != "bearer":
+        raise _refuse("T2", "The EHR answered without a usable access token.")
+    return str(token)
 
 
 def _decode(raw: str, keys: dict[str, Any]) -> dict[str, Any]:

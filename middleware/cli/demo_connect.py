@@ -20,7 +20,7 @@ from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.subscribing import settle, want
-from smart_app.scopes import write_scope
+from smart_app.scopes import list_scopes
 from subscriptions.memory import load_memory
 from subscriptions.wanting import Wanted, Way
 
@@ -104,13 +104,7 @@ def connect_sandbox(
 
 def app_scope(runtime: Runtime, endpoint: Endpoint) -> str:
     """Return every scope that the SMART app asks for, in either kind of launch."""
-    types = Desk(stage_context(runtime)).resource_types(endpoint)
-    scopes = {
-        word
-        for standalone in (False, True)
-        for word in write_scope(types, standalone=standalone).split()
-    }
-    return " ".join(sorted(scopes))
+    return list_scopes(Desk(stage_context(runtime)).resource_types(endpoint))
 
 
 def _register(

@@ -23,6 +23,7 @@ COMMANDS = {
     "hold": "middleware.cli.admin:hold",
     "hook": "middleware.cli.hooks:hook",
     "key": "middleware.cli.stewardship:key",
+    "launches": "middleware.cli.launches:launches",
     "ledger": "middleware.cli.ledger:ledger",
     "migrate": "middleware.cli.service:migrate_command",
     "patient": "middleware.cli.stewardship:patient",

@@ -93,13 +93,18 @@ class Desk:
         with self._context.database.tx() as tx:
             audit.insert_audit(
                 tx,
-                launch.user_reference or "",
+                launch.who,
                 "launch-opened",
                 now,
                 endpoint_id=launch.endpoint_id,
                 patient=launch.patient,
                 subject=launch.id,
-                detail={"scope": launch.scope, "encounter": launch.encounter},
+                detail={
+                    "scope": launch.scope,
+                    "encounter": launch.encounter,
+                    "intent": launch.context.get("intent"),
+                    "subject": launch.context.get("sub"),
+                },
             )
 
     def read_user_name(self, api: FhirApi, reference: str) -> str | None:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
-from middleware.storage import launches
+from middleware.storage import audit, launches
 from middleware.storage.database import Database
 
 STARTED = "started"
+PICKING = "picking"
 OPEN = "open"
 FAILED = "failed"
+LOCKED = "locked"
+CLOSED = "closed"
 
 Launch = launches.LaunchRow
 
@@ -28,6 +32,7 @@ def new_launch(
     sealed: bytes,
     created_at: datetime,
     expires_at: datetime,
+    context: dict[str, Any] | None = None,
 ) -> Launch:
     """Return a launch that has just begun: nobody and no patient known yet."""
     return Launch(
@@ -45,7 +50,14 @@ def new_launch(
         stage=STARTED,
         created_at=created_at,
         expires_at=expires_at,
+        context=context or {},
     )
+
+
+def note_step(launch: Launch, now: datetime, step: str, **detail: Any) -> None:
+    """Add a step to the launch's way, ids and codes only; None is left out."""
+    told = {name: value for name, value in detail.items() if value is not None}
+    launch.steps.append({"at": now.isoformat(), "step": step, **told})
 
 
 class LaunchBook:
@@ -79,6 +91,42 @@ class LaunchBook:
         values = asdict(launch)
         with self._database.tx() as tx:
             launches.update_launch(tx, values.pop("id"), **values)
+
+    def update_steps(self, launch: Launch) -> None:
+        """Write how far the launch came, and nothing else of it."""
+        with self._database.tx() as tx:
+            launches.update_launch(tx, launch.id, steps=launch.steps)
+
+    def claim_renewal(self, launch_id: str, now: datetime) -> bool:
+        """Say that this process renews the token; False when another does."""
+        with self._database.tx() as tx:
+            return launches.claim_renewal(tx, launch_id, now)
+
+    def settle_renewal(self, launch: Launch) -> None:
+        """Keep what came of a renewal, and let the next one begin."""
+        with self._database.tx() as tx:
+            launches.settle_renewal(tx, launch)
+
+    def end(self, launch: Launch, now: datetime) -> None:
+        """Close a launch: its stage, why, and nothing sealed; audited."""
+        with self._database.tx() as tx:
+            if launches.end_launch(tx, launch):
+                audit.insert_audit(
+                    tx,
+                    launch.who,
+                    "launch-ended",
+                    now,
+                    endpoint_id=launch.endpoint_id,
+                    patient=launch.patient,
+                    subject=launch.id,
+                    detail={"code": launch.error},
+                )
+
+    def insert_failure(self, failure_id: str, code: str, now: datetime) -> str:
+        """Keep that a launch failed before there was one; return the id."""
+        with self._database.tx() as tx:
+            launches.insert_failure(tx, failure_id, code, now)
+        return failure_id
 
     def touch(self, launch_id: str, now: datetime) -> None:
         """Remember that the launch was used at ``now``."""

@@ -26,6 +26,7 @@ from middleware.ports import Clock, require_no_transaction
 _DOCUMENT_BYTES = 512 * 1024
 _CAPABILITY_BYTES = 8 * 1024 * 1024
 _SECONDS = 10.0
+_NAMES_ITSELF = "authorization_response_iss_parameter_supported"
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
@@ -34,7 +35,8 @@ class SmartConfiguration:
     """What we use of ``.well-known/smart-configuration``; URLs are absolute.
 
     ``source`` says where it was read: well-known or capabilities. Optional members
-    that servers leave out are None or empty.
+    that servers leave out are None or empty. ``names_itself``: every authorization
+    response carries ``iss`` (RFC 9207).
     """
 
     issuer: str | None
@@ -49,6 +51,7 @@ class SmartConfiguration:
     authentication_methods: tuple[str, ...] = ()
     signing_algorithms: tuple[str, ...] = ()
     code_challenge_methods: tuple[str, ...] = ()
+    names_itself: bool = False
     source: str = "well-known"
 
 
@@ -231,6 +234,7 @@ def _read_configuration(
         authentication_methods=words("token_endpoint_auth_methods_supported"),
         signing_algorithms=words("token_endpoint_auth_signing_alg_values_supported"),
         code_challenge_methods=words("code_challenge_methods_supported"),
+        names_itself=document.get(_NAMES_ITSELF) is True,
         source=source,
     )
 

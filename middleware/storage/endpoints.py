@@ -23,6 +23,7 @@ SELECT e.record, (SELECT coalesce(jsonb_object_agg(r.plan,
   FROM endpoint AS e
 """
 _OWN_TABLES = ("rollout", "governed")
+_APP_TUPLES = ("issuers", "frame_origins", "read_only")
 _SITE_TUPLES = ("window", "sunday_window", "plans_off", "plans_on")
 
 
@@ -104,7 +105,7 @@ def _read(row: Row) -> Endpoint:
         kind=EndpointKind(record["kind"]),
         fhir_base=record["fhir_base"],
         backend=BackendClient(**record["backend"]),
-        app=AppClient(**_tuples(app, "issuers", "frame_origins")),
+        app=AppClient(**_tuples(app, *_APP_TUPLES)),
         site=Site(**_tuples(site, *_SITE_TUPLES)),
         allow_list=tuple(record["allow_list"]),
         profile=record["profile"],

@@ -5,19 +5,22 @@ What is looked up by is kept as a hash; ``sealed`` is opened by the room that se
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from middleware.storage.connecting import Tx
 
 _COLUMNS = (
     "id, endpoint_id, state_hash, cookie_hash, sealed, patient, encounter, "
     "user_reference, user_name, scope, need_patient_banner, stage, created_at, "
-    "expires_at, seen_at, error, language"
+    "expires_at, seen_at, error, language, context, steps, renewing_at, "
+    "handoff_hash, handoff_until"
 )
+MOST_FAILURES = 2000
 _VALUES = ", ".join(f"%({name.strip()})s" for name in _COLUMNS.split(","))
 _CHANGEABLE = frozenset(
     name.strip() for name in _COLUMNS.split(",") if name.strip() != "id"
@@ -26,7 +29,12 @@ _CHANGEABLE = frozenset(
 
 @dataclass(frozen=True)
 class LaunchRow:
-    """A row of ``launch``; ``stage`` says how far it came (the SMART app's word)."""
+    """A row of ``launch``; ``stage`` says how far it came (the SMART app's word).
+
+    ``context`` is what the launch was told beside patient and encounter; ``steps`` is
+    the way it went, ids and codes only. ``renewing_at`` is set while one process asks
+    for a new token, ``handoff_hash`` while a window of its own may take over.
+    """
 
     id: str
     endpoint_id: str
@@ -45,13 +53,24 @@ class LaunchRow:
     seen_at: datetime | None = None
     error: str | None = None
     language: str | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    renewing_at: datetime | None = None
+    handoff_hash: str | None = None
+    handoff_until: datetime | None = None
+
+    @property
+    def who(self) -> str:
+        """Return the user for the audit: a reference, else issuer and subject."""
+        issuer, subject = self.context.get("iss", ""), self.context.get("sub", "")
+        return self.user_reference or f"{issuer} {subject}".strip()
 
 
 def insert_launch(tx: Tx, row: LaunchRow) -> None:
     """Add a launch."""
     tx.execute(
         f"INSERT INTO launch ({_COLUMNS}) VALUES ({_VALUES})",  # noqa: S608 -- constants
-        asdict(row),
+        _values(asdict(row)),
     )
 
 
@@ -77,7 +96,41 @@ def update_launch(tx: Tx, launch_id: str, **changes: Any) -> bool:
     statement = sql.SQL("UPDATE launch SET {} WHERE id = {}").format(
         assignments, sql.Placeholder("launch_id")
     )
-    return tx.execute(statement, {**changes, "launch_id": launch_id}).rowcount == 1
+    return (
+        tx.execute(statement, _values({**changes, "launch_id": launch_id})).rowcount
+        == 1
+    )
+
+
+def claim_renewal(tx: Tx, launch_id: str, now: datetime) -> bool:
+    """Say that this process asks for a new token; False when another does already."""
+    claimed = tx.execute(
+        "UPDATE launch SET renewing_at = %s WHERE id = %s AND stage = 'open' "
+        "AND renewing_at IS NULL",
+        (now, launch_id),
+    )
+    return claimed.rowcount == 1
+
+
+def settle_renewal(tx: Tx, row: LaunchRow) -> bool:
+    """Keep what came of a renewal; False when the launch was closed meanwhile."""
+    settled = tx.execute(
+        "UPDATE launch SET sealed = %s, steps = %s, renewing_at = NULL "
+        "WHERE id = %s AND stage = 'open'",
+        (row.sealed, Jsonb(row.steps), row.id),
+    )
+    return settled.rowcount == 1
+
+
+def end_launch(tx: Tx, row: LaunchRow) -> bool:
+    """Close a launch that goes on, with nothing sealed left; False for any other."""
+    ended = tx.execute(
+        "UPDATE launch SET stage = %s, error = %s, steps = %s, sealed = '', "
+        "renewing_at = NULL, handoff_hash = NULL "
+        "WHERE id = %s AND stage IN ('open', 'picking')",
+        (row.stage, row.error, Jsonb(row.steps), row.id),
+    )
+    return ended.rowcount == 1
 
 
 def take_launch_state(tx: Tx, state_hash: str) -> LaunchRow | None:
@@ -92,9 +145,66 @@ def take_launch_state(tx: Tx, state_hash: str) -> LaunchRow | None:
     return row if used.rowcount == 1 else None
 
 
+def insert_failure(tx: Tx, failure_id: str, code: str, now: datetime) -> None:
+    """Keep that a launch failed before there was one.
+
+    Anybody may cause these, so that only the newest are kept.
+    """
+    tx.execute(
+        "INSERT INTO launch_failure (id, at, code) VALUES (%s, %s, %s)",
+        (failure_id, now, code),
+    )
+    tx.execute(
+        "DELETE FROM launch_failure WHERE at <= (SELECT at FROM launch_failure "
+        "ORDER BY at DESC OFFSET %s LIMIT 1)",
+        (MOST_FAILURES,),
+    )
+
+
 def delete_expired_launches(tx: Tx, before: datetime) -> int:
     """Remove launches that expired before an instant; return how many."""
+    tx.execute("DELETE FROM launch_failure WHERE at < %s", (before,))
     return tx.execute("DELETE FROM launch WHERE expires_at < %s", (before,)).rowcount
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """A row of ``launch_failure``: a launch that failed before it was one."""
+
+    id: str
+    at: datetime
+    code: str
+
+
+def list_launches(tx: Tx, limit: int) -> list[LaunchRow]:
+    """List the newest launches first."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM launch ORDER BY created_at DESC LIMIT %s",  # noqa: S608 -- constants
+        (limit,),
+    )
+    return [LaunchRow(**row) for row in rows]
+
+
+def list_failures(tx: Tx, limit: int) -> list[FailureRow]:
+    """List the newest failures without a launch first."""
+    rows = tx.execute(
+        "SELECT id, at, code FROM launch_failure ORDER BY at DESC LIMIT %s", (limit,)
+    )
+    return [FailureRow(**row) for row in rows]
+
+
+def find_by_prefix(tx: Tx, start: str) -> list[LaunchRow | FailureRow]:
+    """Return what begins with the short id that a page shows; two at the most."""
+    pattern = f"{start}%"
+    launches = tx.execute(
+        f"SELECT {_COLUMNS} FROM launch WHERE id LIKE %s LIMIT 2",  # noqa: S608 -- constants
+        (pattern,),
+    )
+    found: list[LaunchRow | FailureRow] = [LaunchRow(**row) for row in launches]
+    failures = tx.execute(
+        "SELECT id, at, code FROM launch_failure WHERE id LIKE %s LIMIT 2", (pattern,)
+    )
+    return [*found, *(FailureRow(**row) for row in failures)][:2]
 
 
 def _first(tx: Tx, column: str, value: str) -> LaunchRow | None:
@@ -103,3 +213,10 @@ def _first(tx: Tx, column: str, value: str) -> LaunchRow | None:
         (value,),
     ).fetchone()
     return LaunchRow(**row) if row else None
+
+
+def _values(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: Jsonb(value) if name in ("context", "steps") else value
+        for name, value in values.items()
+    }

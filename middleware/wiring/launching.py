@@ -17,13 +17,13 @@ from middleware.fhir.auth import bound_token_session
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
-from middleware.fhir.reach import endpoint_reach, read_reach
+from middleware.fhir.reach import Reach, endpoint_reach, read_reach
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.signing import KeyRing
-from smart_app.ports import SmartPorts
+from smart_app.ports import Bearing, SmartPorts
 
 
 def make_smart_ports(
@@ -91,15 +91,28 @@ def bound_exchange(session: Any, endpoint: Endpoint, url: str) -> None:
 
 def _person_clients(
     runtime: Runtime, known: Callable[[], list[Endpoint]]
-) -> Callable[[str, str], FhirApi]:
-    """Return what makes, and keeps, one client per signed-in person's token."""
+) -> Callable[[str, Bearing], FhirApi]:
+    """Return what makes clients of signed-in people.
+
+    Connections to one EHR are shared: they keep no cookie, and each request brings its
+    own token. A client is kept for each bearer, for it learns what the server cannot do.
+    """
+
+    @functools.lru_cache(maxsize=64)
+    def connect(base: str, reach: Reach, ca_file: str | None) -> Any:  # noqa: ARG001 -- one for each EHR
+        return make_session(reach, ca_file=ca_file, pool=32)
 
     @functools.lru_cache(maxsize=256)
-    def make(base: str, token: str) -> FhirApi:
+    def make(base: str, bearer: Bearing) -> FhirApi:
         found = next((each for each in known() if each.fhir_base == base), None)
-        profile = found.profile if found else {}
         reach = endpoint_reach(found) if found else read_reach(base)
-        session = make_session(reach, ca_file=profile.get("ca_file"))
-        return FhirClient(base, lambda: token, clock=runtime.clock, session=session)
+        ca_file = found.profile.get("ca_file") if found else None
+        return FhirClient(
+            base,
+            bearer.token,
+            clock=runtime.clock,
+            session=connect(base, reach, ca_file),
+            forget=bearer.forget,
+        )
 
     return make

@@ -3,12 +3,14 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 
 from mappings.content import load_shipped
+from mappings.endpoint import AppClient
 from mappings.endpoint_file import read_endpoint_file
 from mappings.event import NOTES, EventKind
 from mappings.nudge import REASONS
@@ -16,6 +18,7 @@ from middleware.cli.main import main
 from middleware.fhir.checking.steps import DIAGNOSES
 from middleware.settings import Settings
 from middleware.web.words import EVENTS
+from smart_app.failures import STEPS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -134,3 +137,13 @@ def test_every_safety_rule_has_its_line_and_its_test() -> None:
 @pytest.mark.parametrize(("file", "name"), SHOWN, ids=[name for _, name in SHOWN])
 def test_what_shows_a_safety_rule_is_there(file: str, name: str) -> None:
     assert f"def {name}(" in (ROOT / "tests" / file).read_text()
+
+
+@pytest.mark.parametrize("letter", sorted(STEPS))
+def test_step_of_a_launch_is_documented(letter: str) -> None:
+    assert f"| `{letter}` | {STEPS[letter]} |" in TEXT
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(AppClient)])
+def test_field_of_the_app_is_documented(name: str) -> None:
+    assert f"`{name}`" in TEXT

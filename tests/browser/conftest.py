@@ -21,7 +21,7 @@ from middleware.wiring.apps import make_public_app
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, open_runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
-from smart_app.scopes import write_scope
+from smart_app.scopes import list_scopes
 
 HOW = "no chromium on PATH: apt-get install chromium (or set PATH to one)"
 
@@ -111,11 +111,7 @@ def site(database: Database, database_url: str, tmp_path: Path) -> Iterator[Site
 def register_app(control: SandboxControl, runtime: Runtime, endpoint: Endpoint) -> None:
     """Register the app with exactly the scopes that it asks for."""
     types = Desk(stage_context(runtime)).resource_types(endpoint)
-    scopes = {
-        word
-        for standalone in (False, True)
-        for word in write_scope(types, standalone=standalone).split()
-    }
+    scopes = list_scopes(types).split()
     public = runtime.settings.public_url
     control.call(
         "PUT",

@@ -6,17 +6,13 @@ Pure. Source: SMART App Launch 2.2, scopes (v1 ``.read``, v2 ``.cruds``, granula
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mappings.scopes import read_grant
 from middleware.fhir.checking.finding import Seen
 from middleware.fhir.checking.talk import Needs, Talk
 
-_SCOPE = re.compile(
-    r"(patient|user|system)/([A-Za-z]+|\*)\.([a-z*]+)(\?\S*)?", re.IGNORECASE
-)
-_OLD = {"read": "rs", "write": "cud", "*": "cruds"}
 _LETTERS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
 _WRITES = {
     "Communication": "what was sent is not written into the chart",
@@ -45,17 +41,13 @@ def read_granted(text: str) -> Granted:
     letters: dict[str, set[str]] = {}
     limited: set[str] = set()
     others: set[str] = set()
-    for word in text.split():
-        match = _SCOPE.fullmatch(word)
-        if match is None:
+    for scope in read_grant(text).scopes:
+        if scope.level != "system":
+            others.add(scope.level)
             continue
-        context, name, power, query = match.groups()
-        if context.lower() != "system":
-            others.add(context.lower())
-            continue
-        letters.setdefault(name, set()).update(_OLD.get(power.lower(), power.lower()))
-        if query:
-            limited.add(name)
+        letters.setdefault(scope.type, set()).update(scope.letters)
+        if scope.part:
+            limited.add(scope.type)
     whole = {name: frozenset(found) for name, found in letters.items()}
     return Granted(whole, frozenset(limited), frozenset(others))
 

@@ -26,6 +26,7 @@ from smart_app.ports import SmartPorts
 from tests.unit.smart_app.ehr import CLIENT, OURS, Ehr
 
 PUBLIC = "http://localhost:8080"
+OURS_HEADERS = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
 FRAME = "http://127.0.0.1:8090"
 SITE = Site(
     name="Northside Clinic",
@@ -73,6 +74,7 @@ class Rig:
     clock: FixedClock
     endpoints: list[Endpoint]
     woken: list[tuple[str, int]]
+    ports: SmartPorts
 
     def app(self, **changes) -> None:
         endpoint = self.endpoints[0]
@@ -124,7 +126,9 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         clock=clock,
         ids=ids,
         sealer=Sealer([b"k" * 32]),
-        fhir=lambda base, token: FhirClient(base, lambda: token, clock=clock),
+        fhir=lambda base, bearer: FhirClient(
+            base, bearer.token, clock=clock, forget=bearer.forget
+        ),
         discover=discover,
         fetch_keys=fetch_keys,
         bound=bound_exchange,
@@ -136,7 +140,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
     app = Flask("test")
     app.register_blueprint(create_blueprint(ports))
     client = app.test_client()
-    return Rig(client, ehr, database, clock, registered, woken)
+    return Rig(client, ehr, database, clock, registered, woken, ports)
 
 
 LIBRARY = Library(

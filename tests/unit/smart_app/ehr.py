@@ -53,6 +53,15 @@ class Ehr:
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
         self.accepted = "Bearer at-1"
+        self.refresh: str | None = None
+        self.rotates = True
+        self.renewals: list[str] = []
+        self.renewal: dict = {}
+        self.renewal_status = 200
+        self.renewal_claims: dict | None = None
+        self.slow = threading.Event()
+        self.slow.set()
+        self.revoked: list[dict] = []
         self.resources: dict[str, dict] = {
             "Patient/rosa": {
                 "resourceType": "Patient",
@@ -127,6 +136,12 @@ class Ehr:
 
         app.post("/token")(self._token)
 
+        @app.post("/revoke")
+        def revoke():
+            self._authenticate(request.form.to_dict(), "/revoke")
+            self.revoked.append(request.form.to_dict())
+            return ""
+
         @app.get("/fhir/<kind>/<id_>")
         def read(kind, id_):
             if request.headers.get("Authorization") != self.accepted:
@@ -157,6 +172,8 @@ class Ehr:
         if self.moved is not None:
             return Response("", 307, {"Location": self.moved})
         form = request.form.to_dict()
+        if form.get("grant_type") == "refresh_token":
+            return self._renew(form)
         self.forms.append(form)
         grant = self.codes.pop(form.get("code", ""), None)
         if grant is None or self.token_status != 200:
@@ -166,6 +183,42 @@ class Ehr:
         assert grant["code_challenge"] == expected
         assert form["redirect_uri"] == grant["redirect_uri"]
         self._authenticate(form)
+        claims = self._claims(**{"nonce": grant["nonce"], **self.claims})
+        answer = {
+            "access_token": "at-1",
+            "token_type": "Bearer",
+            "expires_in": 3600,
+            "scope": grant["scope"],
+            "id_token": self._sign(claims),
+            "refresh_token": self.refresh,
+            **grant["context"],
+            **self.answer,
+        }
+        return {name: value for name, value in answer.items() if value is not None}
+
+    def _renew(self, form: dict):
+        self.slow.wait(10)
+        self._authenticate(form)
+        self.renewals.append(form["refresh_token"])
+        if self.renewal_status >= 500:
+            return Response("<html>down</html>", self.renewal_status)
+        if form["refresh_token"] != self.refresh or self.renewal_status != 200:
+            return {"error": "invalid_grant"}, 400
+        number = len(self.renewals) + 1
+        self.accepted = f"Bearer at-{number}"
+        answer = {
+            "access_token": f"at-{number}",
+            "token_type": "Bearer",
+            "expires_in": 3600,
+            **self.renewal,
+        }
+        if self.renewal_claims is not None:
+            answer["id_token"] = self._sign(self._claims(**self.renewal_claims))
+        if self.rotates:
+            self.refresh = answer["refresh_token"] = f"rt-{number}"
+        return answer
+
+    def _claims(self, **changes) -> dict:
         now = int(self.clock.now().timestamp())
         claims = {
             "iss": self.base,
@@ -173,21 +226,10 @@ class Ehr:
             "aud": CLIENT,
             "iat": now,
             "exp": now + 300,
-            "nonce": grant["nonce"],
             "fhirUser": "Practitioner/osei",
-            **self.claims,
+            **changes,
         }
-        claims = {name: value for name, value in claims.items() if value is not None}
-        answer = {
-            "access_token": "at-1",
-            "token_type": "Bearer",
-            "expires_in": 3600,
-            "scope": grant["scope"],
-            "id_token": self._sign(claims),
-            **grant["context"],
-            **self.answer,
-        }
-        return {name: value for name, value in answer.items() if value is not None}
+        return {name: value for name, value in claims.items() if value is not None}
 
     def _sign(self, claims: dict) -> str:
         if self.algorithm == "none":
@@ -205,7 +247,7 @@ class Ehr:
         header = {"alg": self.algorithm, "kid": self.key.kid}
         return jwt.encode(header, claims, key, algorithms=[self.algorithm])
 
-    def _authenticate(self, form: dict) -> None:
+    def _authenticate(self, form: dict, path: str = "/token") -> None:
         if self.secret is not None:
             assert request.authorization is not None
             assert request.authorization.username == CLIENT
@@ -221,7 +263,7 @@ class Ehr:
         assert token.header["kid"] == OURS.kid
         claims = token.claims
         assert (claims["iss"], claims["sub"]) == (CLIENT, CLIENT)
-        assert claims["aud"] == f"{self.origin}/token"
+        assert claims["aud"] == f"{self.origin}{path}"
         now = self.clock.now().timestamp()
         assert now < claims["exp"] <= now + 300
         assert claims["jti"] not in self.jtis

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from middleware.storage.audit import list_audit
-from middleware.storage.launches import LaunchRow, get_launch
+from middleware.storage.launches import LaunchRow, find_by_prefix, get_launch
 from tests.unit.smart_app.conftest import FRAME, PUBLIC
 from tests.unit.smart_app.ehr import NEXT_KEY, STRANGER
 
@@ -349,3 +349,112 @@ def test_state_and_verifier_are_unpredictable(rig):
     states = {start(rig)[1] for _ in range(5)}
     assert len(states) == 5
     assert all(len(urlsafe_b64encode(item.encode())) > 43 for item in states)
+
+
+def short_id(answer) -> str:
+    return answer.text.split("launch <span")[1].split(">")[1][:8]
+
+
+def test_every_failure_page_shows_an_id_that_is_kept(rig):
+    early = rig.http.get("/smart/launch?iss=nowhere&launch=x")
+    _, state = start(rig)
+    late = rig.http.get(f"/smart/callback?error=access_denied&state={state}")
+    with rig.database.tx() as tx:
+        (kept,) = find_by_prefix(tx, short_id(early))
+        (row,) = find_by_prefix(tx, short_id(late))
+    assert kept.code == "L1"
+    assert "Step: Starting from the chart." in early.text
+    assert row.error == "C4"
+    assert row.steps[-1]["said"] == "access_denied"
+    assert "Step: Coming back from the EHR&#39;s sign-in." in late.text
+
+
+def test_the_ehrs_own_words_are_text_and_its_link_is_checked(rig):
+    _, state = start(rig)
+    query = {
+        "state": state,
+        "error": "access_denied",
+        "error_description": "No <b>role</b>" + "x" * 500,
+        "error_uri": "https://evil.example.org/help",
+    }
+    text = rig.http.get("/smart/callback", query_string=query).text
+    assert "access_denied: No &lt;b&gt;role&lt;/b&gt;" in text
+    assert "x" * 201 not in text
+    assert "evil.example.org" not in text
+
+
+def test_a_cookie_that_does_not_come_back_stops_no_other_browser(rig):
+    code, state = start(rig)
+    url = f"/smart/callback?code={code}&state={state}"
+    stranger = rig.http.application.test_client().get(url)
+    assert stranger.status_code == 403
+    assert rig.http.get(url).status_code == 303
+
+
+def test_a_server_that_names_itself_always_must_do_so(rig):
+    rig.ehr.configuration = {"authorization_response_iss_parameter_supported": True}
+    code, state = start(rig)
+    answer = rig.http.get(f"/smart/callback?code={code}&state={state}")
+    assert answer.status_code == 400
+    assert ">C5<" in answer.text
+    assert rig.ehr.forms == []
+    code, state = start(rig)
+    answer = rig.http.get(
+        f"/smart/callback?code={code}&state={state}&iss={rig.ehr.base}"
+    )
+    assert answer.status_code == 303
+
+
+def test_what_the_launch_was_told_is_kept_as_far_as_it_is_usable(rig):
+    rig.open(
+        intent="reconcile",
+        tenant="t" * 301,
+        fhirContext=[
+            {"reference": "ImagingStudy/1"},
+            {"reference": "Task/2", "role": "https://roles.example.org/x"},
+            {"canonical": "http://q.example.org/Q|1", "type": "Questionnaire"},
+            {"identifier": {"system": "urn:s", "value": "v", "period": {}}},
+            {"role": "launch"},
+            "nonsense",
+        ],
+    )
+    with rig.database.tx() as tx:
+        context = only_launch(tx).context
+    assert context["intent"] == "reconcile"
+    assert "tenant" not in context
+    assert context["fhir_context"] == [
+        {"role": "launch", "reference": "ImagingStudy/1"},
+        {"role": "https://roles.example.org/x", "reference": "Task/2"},
+        {
+            "role": "launch",
+            "canonical": "http://q.example.org/Q|1",
+            "type": "Questionnaire",
+        },
+        {"role": "launch", "identifier": {"system": "urn:s", "value": "v"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [(True, True), ("true", True), (False, False), ("false", False), (None, True)],
+)
+def test_banner_is_left_out_only_where_that_is_said_clearly(rig, told, shown):
+    rig.open(need_patient_banner=told)
+    with rig.database.tx() as tx:
+        assert only_launch(tx).need_patient_banner is shown
+
+
+def test_the_way_of_a_launch_holds_no_secret(rig):
+    rig.open()
+    with rig.database.tx() as tx:
+        launch = only_launch(tx)
+    assert [step["step"] for step in launch.steps] == [
+        "asked",
+        "returned",
+        "token",
+        "signed in",
+        "opened",
+    ]
+    told = repr(launch.steps)
+    assert "at-1" not in told
+    assert "code-0" not in told

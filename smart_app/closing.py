@@ -1,0 +1,86 @@
+"""The end of a session: how long it still has, and closing it by hand.
+
+Closing forgets the tokens, here and, where it can be asked, at the EHR (RFC 7009).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Request, Response, jsonify, make_response, render_template
+
+from mappings.errors import CareCueError
+from middleware.desk.launches import CLOSED
+from smart_app.cookies import clear_cookie
+from smart_app.discovery import Discovery
+from smart_app.headers import protect, write_policy
+from smart_app.oauth import TokenClient
+from smart_app.ports import SmartPorts
+from smart_app.rendering import Pages
+from smart_app.session import (
+    Session,
+    check_origin,
+    end_session,
+    idle_until,
+    open_session,
+    unseal,
+)
+
+
+class Closing:
+    """Tells and ends sessions, over the app's ports."""
+
+    def __init__(self, ports: SmartPorts, discovery: Discovery, pages: Pages) -> None:
+        self._ports = ports
+        self._discovery = discovery
+        self._tokens = TokenClient(ports)
+        self._pages = pages
+
+    def tell(self, request: Request, lid: str) -> Response:
+        """Answer whose page this is and in how many seconds it is locked.
+
+        Asking is no use of the page; with ``keep`` somebody is there.
+        """
+        kept = request.args.get("keep") == "1"
+        session = open_session(self._ports, request, lid, quiet=not kept)
+        now = self._ports.clock.now()
+        launch = session.launch
+        if kept:
+            self._ports.launches.touch(launch.id, now)
+            launch = replace(launch, seen_at=now)
+        idle = (idle_until(launch, session.endpoint) - now).total_seconds()
+        left = (launch.expires_at - now).total_seconds()
+        answer = jsonify(
+            launch=launch.id, patient=session.patient, locks_in=int(min(idle, left))
+        )
+        return protect(answer, write_policy(session.endpoint.app.frame_origins))
+
+    def close(self, request: Request, lid: str) -> Response:
+        """End the session here and at the EHR; answer a page that says so."""
+        session = open_session(self._ports, request, lid)
+        check_origin(self._ports, request, session)
+        self._revoke(session)
+        end_session(self._ports, session.launch, CLOSED, "closed")
+        html = render_template(
+            "smart/closed.html",
+            asset=self._pages.asset,
+            session=None,
+            viewer=session.viewer,
+        )
+        response = make_response(html)
+        clear_cookie(response, session.launch)
+        return protect(response, write_policy(session.endpoint.app.frame_origins))
+
+    def _revoke(self, session: Session) -> None:
+        fresh = self._ports.launches.get(session.launch.id) or session.launch
+        value = unseal(self._ports, fresh)
+        try:
+            server = self._discovery.find_server(session.endpoint)
+        except CareCueError:
+            return
+        url = server.revocation_endpoint
+        if url is None:
+            return
+        refresh = value.get("refresh")
+        kind = "refresh_token" if refresh else "access_token"
+        self._tokens.end(session.endpoint, url, refresh or value["token"], kind)

@@ -1,0 +1,82 @@
+"""What failed, in the words of the page and of the operator who looks it up.
+
+Every code belongs to one step. A failure is kept under the id that the page shows:
+with its launch where there is one, else in a row of its own, without anything that a
+request said.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mappings.endpoint import Endpoint
+from mappings.errors import CareCueError, FhirError, LaunchError
+from middleware.desk.viewer import mark
+from smart_app.discovery import is_allowed
+from smart_app.oauth import clean_text
+from smart_app.ports import SmartPorts
+
+STEPS = {
+    "L": mark("Starting from the chart"),
+    "D": mark("Asking the EHR how to sign in"),
+    "C": mark("Coming back from the EHR's sign-in"),
+    "T": mark("Exchanging the sign-in for access"),
+    "U": mark("Checking who is signed in"),
+    "P": mark("Choosing the patient"),
+    "H": mark("Opening a window of its own"),
+    "R": mark("Renewing the access"),
+    "S": mark("Opening the page"),
+    "F": mark("Saving"),
+    "E": mark("Reading the chart"),
+    "N": mark("Finding the page"),
+    "X": mark("Inside CareCue"),
+}
+UNREADABLE = mark(
+    "The chart could not be read. Nothing was sent or changed. Try again, or open "
+    "this app again from the chart."
+)
+BROKEN = mark(
+    "Something of CareCue is not working. Nothing was sent or changed. Try again in "
+    "a minute; if it stays so, tell the person who runs CareCue."
+)
+ERROR = re.compile(r"[a-z_]{1,40}\Z")
+
+
+def name_step(code: str) -> str:
+    """Return the step that a failure's code belongs to."""
+    return STEPS.get(code[:1], STEPS["X"])
+
+
+def read_refusal(
+    endpoint: Endpoint, error: str | None, description: str | None, uri: str | None
+) -> LaunchError:
+    """Return LaunchError C4 for an authorization response without a code.
+
+    The EHR's words are text only; its link is kept where it is https on a host that
+    is listed for this EHR (RFC 6749 section 4.1.2.1).
+    """
+    word = error if error and ERROR.match(error) else "no code"
+    told = clean_text(description)
+    good = uri is not None and uri.startswith("https://") and is_allowed(endpoint, uri)
+    return LaunchError(
+        f"The EHR did not let this app in ({word}). Nothing was opened. "
+        "Open this app again from the chart.",
+        code="C4",
+        status=403,
+        said=": ".join(part for part in (word, told) if part),
+        link=uri if good and uri else "",
+    )
+
+
+def as_failure(error: CareCueError) -> LaunchError:
+    """Return any error of a launch as one that its page can show."""
+    if isinstance(error, LaunchError):
+        return error
+    if isinstance(error, FhirError):
+        return LaunchError(UNREADABLE, code="E1", status=502)
+    return LaunchError(BROKEN, code="X1", status=500)
+
+
+def note_failure(ports: SmartPorts, error: LaunchError) -> str:
+    """Keep a failure that has no launch, without what the request said; return its id."""
+    return ports.launches.insert_failure(ports.ids.new(), error.code, ports.clock.now())

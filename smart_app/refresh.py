@@ -1,0 +1,280 @@
+"""A person's access token: renewed ahead of its end, once for everybody who waits.
+
+One request among all threads and processes asks for a new token; the launch's row says
+that it does. A refresh token is used once: the server's new one takes its place, or it
+stays because the server keeps it; where nobody knows, it is not used again. What comes
+back for another patient, user or with more power ends the launch. Source: SMART App
+Launch 2.2, refresh and best practices.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from mappings.endpoint import Endpoint
+from mappings.errors import AuthorizationError, CareCueError, LaunchError
+from mappings.scopes import read_grant
+from middleware.desk.launches import FAILED, LOCKED, OPEN, Launch, note_step
+from smart_app.discovery import AuthorizationServer, Discovery
+from smart_app.oauth import NotRenewedError, TokenClient
+from smart_app.ports import SmartPorts
+from smart_app.session import ENDED, find_endpoint, seal, unseal
+from smart_app.tokens import read_refresh, read_renewed, verify_id_token
+from smart_app.users import read_user
+
+AHEAD = timedelta(seconds=90)
+PAUSE = timedelta(seconds=60)
+# Who claimed to renew and said nothing for so long is gone, and with it the answer.
+LOST_AFTER = timedelta(seconds=60)
+WAIT_SECONDS = 20.0
+LOOK_SECONDS = 0.1
+MOST_KEPT = 2048
+
+
+class Bearers:
+    """The bearers of open launches, one each in this process."""
+
+    def __init__(self, ports: SmartPorts, discovery: Discovery) -> None:
+        self._renewal = Renewal(ports, discovery)
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[str, LaunchBearer] = OrderedDict()
+
+    def of(self, launch: Launch) -> LaunchBearer:
+        """Return the launch's bearer, told of the row as it stands."""
+        with self._guard:
+            bearer = self._kept.get(launch.id)
+            if bearer is None:
+                bearer = self._kept[launch.id] = LaunchBearer(launch.id, self._renewal)
+            self._kept.move_to_end(launch.id)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        bearer.see(launch)
+        return bearer
+
+
+class LaunchBearer:
+    """The access token of one launch."""
+
+    def __init__(self, launch_id: str, renewal: Renewal) -> None:
+        self._id = launch_id
+        self._renewal = renewal
+        self._lock = threading.Lock()
+        self._sealed = b""
+        self._value: dict[str, Any] = {}
+        self._refused: str | None = None
+
+    def __repr__(self) -> str:
+        return f"LaunchBearer({self._id})"
+
+    def see(self, launch: Launch) -> None:
+        """Take over what a row holds now."""
+        if launch.sealed != self._sealed:
+            self._value = self._renewal.unseal(launch)
+            self._sealed = launch.sealed
+
+    def token(self) -> str:
+        """Return a token that lives and was not refused; renews it where it can.
+
+        Raises AuthorizationError when the session is over.
+        """
+        value = self._value
+        state = self._renewal.judge(value, self._refused)
+        if state == "good":
+            return str(value["token"])
+        if state == "aging":
+            # Others go on with the token that still lives.
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._renew(wait=False)
+                finally:
+                    self._lock.release()
+            return str(self._value["token"])
+        with self._lock:
+            if self._renewal.judge(self._value, self._refused) == "over":
+                self._renew(wait=True)
+            return str(self._value["token"])
+
+    def forget(self, token: str) -> None:
+        """Hear that the EHR refused a token, unless it was replaced already."""
+        if self._value.get("token") == token:
+            self._refused = token
+
+    def _renew(self, *, wait: bool) -> None:
+        launch = self._renewal.renew(self._id, self._refused, wait=wait)
+        if launch is not None:
+            self.see(launch)
+        elif wait and self._renewal.is_expired(self._value):
+            raise AuthorizationError("the session with the EHR is over", permanent=True)
+
+
+class Renewal:
+    """Renews tokens of launches, once each, over the app's ports."""
+
+    def __init__(self, ports: SmartPorts, discovery: Discovery) -> None:
+        self._ports = ports
+        self._discovery = discovery
+        self._tokens = TokenClient(ports)
+
+    def unseal(self, launch: Launch) -> dict[str, Any]:
+        """Return what is sealed to a launch."""
+        return unseal(self._ports, launch)
+
+    def is_expired(self, value: dict[str, Any]) -> bool:
+        """Tell whether a token's time has passed."""
+        return self._ports.clock.now() >= _time(value, "token_until")
+
+    def judge(self, value: dict[str, Any], refused: str | None) -> str:
+        """Say of a token: good, aging (a new one may be asked for) or over."""
+        now, until = self._ports.clock.now(), _time(value, "token_until")
+        if now >= until or (refused is not None and value.get("token") == refused):
+            return "over"
+        ahead = min(AHEAD, (until - _time(value, "token_since")) / 2)
+        renewable = value.get("refresh") and _may_ask(value, now)
+        return "aging" if renewable and now >= until - ahead else "good"
+
+    def renew(
+        self, launch_id: str, refused: str | None, *, wait: bool
+    ) -> Launch | None:
+        """Return the launch with a new token, whoever asked for it; None without.
+
+        With ``wait`` another's answer is waited for. Raises AuthorizationError when
+        the launch is over.
+        """
+        book, until = self._ports.launches, time.monotonic() + WAIT_SECONDS
+        pause = threading.Event()
+        while True:
+            launch = book.get(launch_id)
+            if launch is None or launch.stage != OPEN:
+                raise AuthorizationError("the launch is over", permanent=True)
+            value, now = self.unseal(launch), self._ports.clock.now()
+            if self.judge(value, refused) == "good":
+                return launch
+            if not value.get("refresh") or not _may_ask(value, now):
+                return None
+            if book.claim_renewal(launch_id, now):
+                return self._ask(replace(launch, renewing_at=now), value, now)
+            if launch.renewing_at and now - launch.renewing_at >= LOST_AFTER:
+                return None
+            if not wait or time.monotonic() >= until:
+                return None
+            pause.wait(LOOK_SECONDS)
+
+    def _ask(
+        self, launch: Launch, value: dict[str, Any], now: datetime
+    ) -> Launch | None:
+        try:
+            endpoint = find_endpoint(self._ports, launch.endpoint_id)
+            server = self._discovery.find_server(endpoint)
+        except CareCueError:
+            self._keep(launch, {**value, "asked_at": now.isoformat()})
+            return None
+        try:
+            answer = self._tokens.renew(
+                endpoint, server.token_endpoint, str(value["refresh"])
+            )
+        except NotRenewedError as error:
+            return self._not_renewed(launch, value, now, error)
+        try:
+            self._check_same(launch, endpoint, server, answer, now)
+            fresh = read_renewed(answer, now)
+        except LaunchError as error:
+            note_step(launch, now, "renewal refused by us", code=error.code)
+            self.end(launch, FAILED, error.code)
+            raise AuthorizationError(error.message, permanent=True) from error
+        note_step(launch, now, "renewed")
+        kept = {
+            **value,
+            "token": fresh.token,
+            "token_since": now.isoformat(),
+            "token_until": fresh.expires_at.isoformat(),
+            "refresh": read_refresh(answer) or value["refresh"],
+            "asked_at": now.isoformat(),
+        }
+        return self._keep(launch, kept)
+
+    def _not_renewed(
+        self,
+        launch: Launch,
+        value: dict[str, Any],
+        now: datetime,
+        error: NotRenewedError,
+    ) -> Launch | None:
+        word = error.said.partition(":")[0][:40]
+        note_step(launch, now, "not renewed", said=word)
+        if error.refused:
+            self.end(launch, LOCKED, "R1")
+            raise AuthorizationError(ENDED, permanent=True) from error
+        refresh = None if error.spent else value["refresh"]
+        self._keep(launch, {**value, "refresh": refresh, "asked_at": now.isoformat()})
+        return None
+
+    def _keep(self, launch: Launch, value: dict[str, Any]) -> Launch:
+        value.pop("lid", None)
+        kept = replace(
+            launch, sealed=seal(self._ports, launch.id, value), renewing_at=None
+        )
+        self._ports.launches.settle_renewal(kept)
+        return kept
+
+    def end(self, launch: Launch, stage: str, code: str | None) -> None:
+        """Close a launch for good: its tokens are gone with it."""
+        ended = replace(launch, stage=stage, error=code)
+        self._ports.launches.end(ended, self._ports.clock.now())
+
+    def _check_same(
+        self,
+        launch: Launch,
+        endpoint: Endpoint,
+        server: AuthorizationServer,
+        answer: dict[str, Any],
+        now: datetime,
+    ) -> None:
+        patient = answer.get("patient")
+        if patient is not None and f"Patient/{patient}" != launch.patient:
+            raise _another("R2", "for another patient")
+        granted = answer.get("scope")
+        if isinstance(granted, str) and read_grant(granted).exceeds(
+            read_grant(launch.scope or "")
+        ):
+            raise _another("R4", "with more scopes than before")
+        raw = answer.get("id_token")
+        if not isinstance(raw, str) or not raw:
+            return
+        claims = verify_id_token(
+            raw,
+            lambda fresh: self._discovery.find_keys(endpoint, server, fresh=fresh),
+            endpoint=endpoint,
+            issuers=server.issuers,
+            nonce=None,
+            now=now,
+        )
+        same = (launch.context.get("iss"), launch.context.get("sub"))
+        if (claims["iss"], claims["sub"]) != same or (
+            "fhirUser" in claims
+            and read_user(claims, endpoint).reference != launch.user_reference
+        ):
+            raise _another("R3", "for another user")
+
+
+def _another(code: str, what: str) -> LaunchError:
+    return LaunchError(
+        f"The EHR renewed the access {what}, so this page was closed. Nothing was "
+        "changed. Open this app again from the chart.",
+        code=code,
+        status=403,
+    )
+
+
+def _time(value: dict[str, Any], name: str) -> datetime:
+    return datetime.fromisoformat(str(value[name]))
+
+
+def _may_ask(value: dict[str, Any], now: datetime) -> bool:
+    # Servers throttle whoever renews more often than once a minute.
+    asked = value.get("asked_at")
+    return asked is None or now - datetime.fromisoformat(asked) >= PAUSE

@@ -1,0 +1,243 @@
+"""What is asked for, what a grant leaves on, and who may change nothing."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from mappings.scopes import read_grant, read_scope
+from smart_app.scopes import (
+    FEATURES,
+    Asking,
+    choose_asking,
+    examine,
+    list_scopes,
+    write_scope,
+)
+from tests.unit.smart_app.conftest import OURS_HEADERS
+
+TYPES = ("Appointment", "Encounter", "Observation")
+
+
+def asked(rig, path="/smart/launch"):
+    query = {"iss": rig.ehr.base, "launch": "x"}
+    location = rig.http.get(path, query_string=query).location
+    return parse_qs(urlsplit(location).query)["scope"][0].split()
+
+
+def test_every_scope_that_is_asked_belongs_to_a_feature() -> None:
+    words = write_scope(TYPES, standalone=False).split()
+    needed = {feature.scope() for feature in FEATURES}
+    assert {word for word in words if "/" in word} <= needed
+    assert len(words) == len(set(words))
+
+
+def test_no_wildcard_and_no_write_is_ever_asked() -> None:
+    for word in list_scopes({feature.type for feature in FEATURES}).split():
+        scope = read_scope(word)
+        assert scope is None or (scope.type != "*" and scope.letters <= {"r", "s"})
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "style"),
+    [
+        (("permission-v1",), "v1"),
+        (("permission-v1", "permission-v2"), "v2"),
+        (("permission-v2",), "v2"),
+        ((), "v2"),
+    ],
+)
+def test_old_spelling_only_where_nothing_else_is_known(capabilities, style) -> None:
+    asking = choose_asking(capabilities, ())
+    assert asking.style == style
+    words = write_scope(TYPES, standalone=False, asking=asking).split()
+    expected = {"v1": "patient/Encounter.read", "v2": "patient/Encounter.rs"}
+    assert expected[style] in words
+
+
+def test_granular_parts_are_asked_where_they_are_all_that_is_offered() -> None:
+    part = "patient/Observation.rs?category=survey"
+    asking = choose_asking((), ("patient/Encounter.rs", part))
+    words = write_scope(TYPES, standalone=False, asking=asking).split()
+    assert part in words
+    assert "patient/Observation.rs" not in words
+    assert "patient/Encounter.rs" in words
+
+
+def test_granular_parts_beside_the_whole_are_not_asked() -> None:
+    part = "patient/Observation.rs?category=survey"
+    asking = choose_asking((), ("patient/*.cruds", part))
+    words = write_scope(TYPES, standalone=False, asking=asking).split()
+    assert part not in words
+    assert "patient/Observation.rs" in words
+
+
+@pytest.mark.parametrize(
+    ("offered", "word"),
+    [
+        (("online_access", "offline_access"), "online_access"),
+        (("offline_access",), "offline_access"),
+        ((), None),
+    ],
+)
+def test_refresh_is_asked_where_it_is_offered(offered, word) -> None:
+    words = write_scope(
+        TYPES, standalone=False, asking=choose_asking((), offered)
+    ).split()
+    assert [item for item in words if item.endswith("_access")] == (
+        [word] if word else []
+    )
+
+
+@pytest.mark.parametrize(
+    "granted",
+    [
+        "patient/Appointment.rs",
+        "patient/Appointment.read",
+        "patient/Appointment.Read patient/Appointment.rs",
+        "user/Appointment.cruds",
+        "patient/*.read",
+        "patient/Appointment.r patient/Appointment.s",
+        "PATIENT/Appointment.RS",
+    ],
+)
+def test_a_feature_is_on_however_its_scope_is_spelt(granted) -> None:
+    assert "visits" in examine(granted, TYPES).features
+
+
+@pytest.mark.parametrize(
+    "granted", ["", "patient/Appointment.r", "system/Appointment.rs", "openid"]
+)
+def test_a_feature_without_its_scope_is_off_and_names_it(granted) -> None:
+    found = examine(granted, TYPES)
+    assert "visits" not in found.features
+    (visits,) = [item for item in found.withheld if item.feature == "visits"]
+    assert visits.scope == "patient/Appointment.rs"
+    assert not visits.partly
+
+
+def test_a_part_of_a_type_leaves_a_feature_partly_on() -> None:
+    found = examine("patient/Observation.rs?category=survey", TYPES)
+    (results,) = [item for item in found.withheld if item.feature == "results"]
+    assert results.partly
+    assert "results" in found.features
+
+
+def test_the_scope_to_add_is_in_the_servers_own_spelling() -> None:
+    found = examine("", TYPES, Asking(style="v1"))
+    assert "patient/Appointment.read" in {item.scope for item in found.withheld}
+
+
+def test_more_than_before_is_noticed_and_the_same_in_other_words_is_not() -> None:
+    before = read_grant("patient/*.read openid")
+    assert read_grant("patient/Encounter.rs patient/Task.Read").exceeds(before) == ()
+    assert read_grant("patient/Task.write").exceeds(before) == ("Task",)
+    assert read_grant("user/Task.read").exceeds(before) == ("Task",)
+
+
+def test_launch_asks_as_the_server_knows(rig) -> None:
+    rig.ehr.configuration = {
+        "capabilities": ["launch-ehr", "permission-v1", "permission-online"]
+    }
+    words = asked(rig)
+    assert "patient/Appointment.read" in words
+    assert "online_access" in words
+
+
+def test_features_that_are_off_do_not_close_the_page(rig) -> None:
+    rig.ehr.answer = {"scope": "launch openid fhirUser patient/Patient.rs"}
+    assert rig.http.get(rig.open()).status_code == 200
+
+
+def test_site_wide_read_only_refuses_every_save(rig) -> None:
+    page = rig.open()
+    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    rig.app(read_only=("*",))
+    answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
+    assert answer.status_code == 403
+    assert ">F5<" in answer.text
+    assert "your role at this site is read-only" in answer.text
+
+
+def test_every_form_of_a_launch_is_refused_to_who_may_only_look(rig) -> None:
+    page = rig.open()
+    form = rig.form(f"{page}pause")
+    rig.app(read_only=("Practitioner/osei",))
+    lid = page.split("/")[2]
+    forms = [
+        rule
+        for rule in rig.http.application.url_map.iter_rules()
+        if "POST" in (rule.methods or ()) and rule.rule.startswith("/l/<lid>/")
+    ]
+    own = {"smart.close", "smart.window"}
+    assert len(forms) > 4
+    for rule in forms:
+        if rule.endpoint in own:
+            continue
+        path = rule.rule.replace("<lid>", lid).replace("<nudge_id>", "n1")
+        assert "<" not in path, f"say what stands for the rest of {path}"
+        answer = rig.http.post(path, data=form, headers=OURS_HEADERS)
+        assert (answer.status_code, ">F5<" in answer.text) == (403, True), path
+
+
+@pytest.mark.parametrize(
+    ("listed", "code", "status"),
+    [
+        ("nurse", "nurse", 403),
+        ("http://roles.example.org|nurse", "nurse", 403),
+        ("http://other.example.org|nurse", "nurse", 303),
+        ("nurse", "doctor", 303),
+        ("Practitioner/other", "nurse", 303),
+    ],
+)
+def test_a_role_decides_who_may_only_look(rig, listed, code, status) -> None:
+    rig.app(read_only=(listed,))
+    rig.ehr.resources["PractitionerRole/r1"] = {
+        "resourceType": "PractitionerRole",
+        "id": "r1",
+        "practitioner": {"reference": "Practitioner/osei"},
+        "code": [{"coding": [{"system": "http://roles.example.org", "code": code}]}],
+    }
+    page = rig.open()
+    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
+    assert answer.status_code == status
+
+
+def test_roles_that_cannot_be_read_change_nothing(rig) -> None:
+    rig.app(read_only=("nurse",))
+    rig.ehr.broken.add("PractitionerRole")
+    page = rig.open()
+    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
+    assert answer.status_code == 403
+
+
+def test_a_site_may_ask_for_a_scope_before_anything_is_changed(rig) -> None:
+    rig.app(edit_scope="patient/Consent.u")
+    page = rig.open()
+    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
+    assert answer.status_code == 403
+    assert "did not give this app the scope" in answer.text
+
+
+@pytest.mark.parametrize("kind", ["Patient", "RelatedPerson", "Person"])
+def test_who_is_no_staff_is_told_why(rig, kind) -> None:
+    rig.ehr.claims = {"fhirUser": f"{kind}/x"}
+    answer = rig.launch()
+    assert answer.status_code == 403
+    assert f"({kind})" in answer.text
+    assert ">U2<" in answer.text
+
+
+@pytest.mark.parametrize(
+    "user", [None, "https://evil.example.org/fhir/Practitioner/osei"]
+)
+def test_a_user_known_by_sub_alone_may_look_where_the_site_says_so(rig, user) -> None:
+    rig.app(unknown_users=True)
+    rig.ehr.claims = {"fhirUser": user}
+    page = rig.open()
+    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
+    assert answer.status_code == 403
+    assert "did not say who you are" in answer.text
