@@ -9,6 +9,7 @@ import orjson
 
 from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail
+from middleware.cli.recording import record
 from middleware.settings import read_settings
 from middleware.wiring.restoring import RestoreCheck, check_restore, mark_restore
 from middleware.wiring.runtime import open_runtime
@@ -92,7 +93,10 @@ def check(by: str, as_json: bool) -> None:
 
 @click.group()
 def patient() -> None:
-    """One patient's data: hand it out, erase it."""
+    """One patient's data: write down what was said, hand it out, erase it."""
+
+
+patient.add_command(record)
 
 
 @patient.command("export")

@@ -43,3 +43,13 @@ def look_again(
         {"now": now, "reason": reason, "endpoint": endpoint_id, "patient": reference},
     ).fetchall()
     return sorted({int(row["shard"]) for row in rows})
+
+
+def look_at(tx: Tx, endpoint_id: str, patient: str, now: datetime) -> list[int]:
+    """Make all that is held of a patient due now; return the shards."""
+    rows = tx.execute(
+        "UPDATE nudge SET due_at = least(due_at, %s) WHERE state = 'held' "
+        "AND endpoint_id = %s AND patient = %s RETURNING shard",
+        (now, endpoint_id, patient),
+    ).fetchall()
+    return sorted({int(row["shard"]) for row in rows})

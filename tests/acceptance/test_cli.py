@@ -225,6 +225,73 @@ def test_a_hold_that_says_nothing_changes_nothing(
 # --- events and explanations -----------------------------------------------------
 
 
+ABOUT = (
+    "--endpoint=north",
+    "--patient=Patient/rosa",
+    "--said-by=patient",
+    "--how=by phone",
+    "--by=A. Mehta",
+)
+
+
+def test_what_was_said_is_written_down_and_audited(carecue: Any, told: World) -> None:
+    """The EHR is away: a denial is recorded all the same, a permission is not."""
+    at = "--at=sms:+13125550142"
+    done = carecue("patient", "record", "consent", "--no", at, *ABOUT, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert last_json(done) == {
+        "recorded": True,
+        "endpoint": "north",
+        "patient": "Patient/rosa",
+    }
+    row = told.rows("SELECT * FROM consent WHERE permit = false")[0]
+    assert (row["value"], row["who"], row["how"], row["recorded_by"]) == (
+        "+13125550142",
+        "patient",
+        "by phone",
+        "A. Mehta",
+    )
+    refused = carecue("patient", "record", "consent", "--yes", at, *ABOUT)
+    assert refused.exit_code == 1
+    assert "Nothing was recorded" in one_line(refused)
+    done = carecue("patient", "record", "confidential", "--staff-only", *ABOUT)
+    assert done.stdout == "Recorded of Patient/rosa, by A. Mehta.\n"
+    done = carecue("patient", "record", "loss", "--told", *ABOUT)
+    assert done.exit_code == 0
+    saved = told.rows("SELECT name FROM preference ORDER BY name")
+    assert [row["name"] for row in saved] == ["confidential", "pregnancy-loss"]
+    entries = told.rows("SELECT action FROM audit WHERE who = 'A. Mehta'")
+    assert len(entries) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("consent", "--no"), "Name the place with --at, or --proxy"),
+        (("consent", "--no", "--at=fax:1"), "is no place like sms:"),
+        (("consent", "--no", "--at=sms:12"), "is no place like sms:"),
+        (("consent", "--no", "--at=sms:+13125550142", "--topic=x"), "no topic 'x'"),
+        (("consent", "--no", "--proxy=Patient/9"), "neither the patient nor like"),
+        (("confidential",), "Say one of --to, --staff-only and --none"),
+        (("confidential", "--none", "--staff-only"), "Say one of"),
+        (("recipients",), "Name the people in order, or --none"),
+        (("recipients", "Patient/else"), "Patient/else is neither the patient"),
+        (("loss", "--told", "--patient=rosa"), "must be a reference like Patient/123"),
+        (("loss", "--told", "--endpoint=south"), "There is no endpoint 'south'"),
+        (("loss", "--told", "--by= "), "--by must not be empty"),
+    ],
+)
+def test_a_record_that_says_nothing_is_bad_input(
+    carecue: Any, told: World, arguments: tuple[str, ...], said: str
+) -> None:
+    name, *rest = arguments
+    result = carecue("patient", "record", name, *ABOUT, *rest)
+    assert result.exit_code == 2
+    assert said in one_line(result)
+    assert told.one("SELECT count(*) FROM preference") == 0
+    assert told.one("SELECT count(*) FROM consent WHERE NOT permit") == 0
+
+
 def test_what_was_given_up_is_tried_again_once(carecue: Any, told: World) -> None:
     told.notify("Encounter/none")
     told.run()
