@@ -68,17 +68,18 @@ def write_consent(record: ConsentRecord, patient: str) -> Resource:
 
 
 def write_preference(
-    record: PreferenceRecord, record_id: str, patient: str
+    record: PreferenceRecord, record_id: str, patient: str, author: str | None = None
 ) -> Resource:
-    """Write a preference as the answer to our Questionnaire."""
+    """Write a preference as the answer to our Questionnaire; ``author`` recorded it."""
     answers = {"name": record.name, "value": _plain(record.value), "how": record.how}
-    return _response(
+    response = _response(
         _identifier(record_id, patient),
         patient,
         write_instant(record.recorded_at),
         {**answers, "said-by": record.who.value},
         by_patient=record.who is Who.PATIENT,
     )
+    return {**response, "author": {"reference": author}} if author else response
 
 
 def list_forms(resource: Resource) -> list[Resource]:

@@ -216,6 +216,7 @@ class Nudge:
     """One intended message to one person about one thing (a row of ``nudge``).
 
     A staff step that waits for its time is one as well (``detail["kind"]`` task).
+    ``detail["moved"]`` {"to", "by", "at", "why"} is set where a person moved it.
     """
 
     id: str
@@ -250,3 +251,9 @@ class Nudge:
     def is_task(self) -> bool:
         """Tell whether staff are asked when its time comes, and nothing is sent."""
         return bool(self.detail.get("kind") == "task")
+
+    @property
+    def moved_to(self) -> datetime | None:
+        """Return the instant that a person moved it to; before that it does not go."""
+        moved = self.detail.get("moved")
+        return datetime.fromisoformat(moved["to"]) if moved else None

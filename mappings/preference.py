@@ -95,10 +95,7 @@ class Designated:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two voices that disagree: what each said, and whose answer ``holds``.
-
-    ``holds`` is the value in force, which may be narrower than either.
-    """
+    """Two voices that disagree; ``holds`` is in force and may be narrower than either."""
 
     name: str
     first: Sourced[Any]
@@ -113,7 +110,8 @@ class ConsentRecord:
     It belongs to the contact point (``system`` sms, email or phone, ``value`` E.164
     or lower-case address); ``topic`` "*" covers all. ``permit`` False is a denial.
     ``actor`` (``RelatedPerson/id``) is set where it is about telling that person; then
-    ``system`` "*" is about whether they may be told at all.
+    ``system`` "*" is about whether they may be told at all. ``asked`` is the question in
+    its words, ``said_by`` who answered for the patient; empty where unknown.
     """
 
     id: str
@@ -128,6 +126,8 @@ class ConsentRecord:
     recorded_at: datetime
     recorded_by: str | None = None
     actor: str | None = None
+    asked: str = ""
+    said_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,14 +136,14 @@ class PreferenceRecord:
 
     Names and values: ``channels`` list of channel names in order, and the same for one
     topic as ``channels:<topic>`` or for what cannot wait as ``channels:urgent``;
-    ``language`` BCP-47; ``window`` [first, last] local hours (8.5 is 08:30); ``days`` weekdays, Monday
-    0; ``zone`` IANA name; ``pause`` {"until": ISO or null, "why": text} or null when
-    resumed; ``max_per_week`` integer; ``matters`` {"text", "language"}; ``modality``
-    how the patient likes to be seen; ``accessibility`` list of needs; ``recipients``
-    list of ``Patient/id`` and ``RelatedPerson/id`` in order; ``confidential``
-    {"system", "value", "note"} or null when taken back; ``pregnancy-loss`` true when a
-    reply told of one; ``confirmed`` list of names
-    that the patient said still hold ("*" for all).
+    ``language`` BCP-47; ``window`` [first, last] local hours (8.5 is 08:30); ``days``
+    weekdays, Monday 0; ``zone`` IANA name; ``interpreter`` whether one is needed;
+    ``pause`` {"until": ISO or null, "why": text} or null when resumed; ``max_per_week``
+    integer; ``matters`` {"text", "language"}; ``modality`` how the patient likes to be
+    seen; ``accessibility`` list of needs; ``recipients`` list of ``Patient/id`` and
+    ``RelatedPerson/id`` in order; ``confidential`` {"system", "value", "note"} or null
+    when taken back; ``pregnancy-loss`` true when a reply told of one; ``confirmed``
+    list of names that the patient said still hold ("*" for all).
     """
 
     name: str

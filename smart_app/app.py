@@ -15,6 +15,7 @@ from middleware.desk.look import LOOK
 from middleware.desk.viewer import mark, viewer_of
 from smart_app.closing import Closing
 from smart_app.discovery import Discovery
+from smart_app.editing import add_edits
 from smart_app.failures import BROKEN, UNREADABLE, note_failure
 from smart_app.headers import protect, write_policy
 from smart_app.launch import Launching
@@ -53,6 +54,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     _add_launch(blueprint, Launching(ports, discovery))
     _add_session(blueprint, Closing(ports, discovery, pages))
     _add_pages(blueprint, PatientPages(ports, pages))
+    add_edits(blueprint, ports, pages)
     _add_errors(blueprint, ports, pages)
     _add_headers(blueprint, ports, pages)
     return blueprint
@@ -81,28 +83,9 @@ def _add_pages(blueprint: Blueprint, views: PatientPages) -> None:
     def language(lid: str) -> Response:
         return views.choose_language(request, lid)
 
-    @blueprint.route("/l/<lid>/pause", methods=["GET", "POST"])
-    def pause(lid: str) -> Response:
-        view = views.pause if request.method == "POST" else views.ask_pause
-        return view(request, lid)
-
-    @blueprint.post("/l/<lid>/resume")
-    def resume(lid: str) -> Response:
-        return views.resume(request, lid)
-
-    @blueprint.route("/l/<lid>/channels", methods=["GET", "POST"])
-    def channels(lid: str) -> Response:
-        view = views.channels if request.method == "POST" else views.ask_channels
-        return view(request, lid)
-
     @blueprint.get("/l/<lid>/messages/<nudge_id>")
     def preview(lid: str, nudge_id: str) -> Response:
         return views.preview(request, lid, nudge_id)
-
-    @blueprint.route("/l/<lid>/messages/<nudge_id>/skip", methods=["GET", "POST"])
-    def skip(lid: str, nudge_id: str) -> Response:
-        view = views.skip if request.method == "POST" else views.ask_skip
-        return view(request, lid, nudge_id)
 
 
 def _add_session(blueprint: Blueprint, closing: Closing) -> None:

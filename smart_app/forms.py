@@ -21,6 +21,12 @@ WHY_SKIP = (
     Choice("wrong", mark("The reason given is wrong")),
     Choice("other", mark("Other")),
 )
+WHY_MOVE = (
+    Choice("asked", mark("The patient asked")),
+    Choice("fits", mark("Another time fits the care better")),
+    Choice("staff", mark("Staff talk to the patient first")),
+    Choice("other", mark("Other")),
+)
 WHO = (
     Choice("patient", mark("The patient, today")),
     Choice("staff", mark("Staff, for the patient")),
@@ -46,6 +52,16 @@ class OrderForm:
     order: tuple[str, ...]
     who: str
     version: str
+
+
+@dataclass(frozen=True)
+class MoveChoice:
+    """Where a message is to go: a day and a time as typed, or ``back`` to its own."""
+
+    day: str
+    time: str
+    why: str
+    back: bool
 
 
 def pause_days(view: View) -> tuple[Choice, ...]:
@@ -108,6 +124,17 @@ def read_order(request: Request, known: tuple[str, ...]) -> OrderForm:
     if who not in {choice.value for choice in WHO}:
         raise BadInputError(mark("Choose who said so."))
     return OrderForm(tuple(order), who, request.form.get("version", ""))
+
+
+def read_move(request: Request) -> MoveChoice:
+    """Read what was filled in; BadInputError where no reason is given for a move."""
+    form = request.form
+    back = "back" in form
+    why = next((item for item in WHY_MOVE if item.value == form.get("why")), None)
+    if why is None and not back:
+        raise BadInputError(mark("Choose why it is moved."))
+    reason = why.text if why and not back else ""
+    return MoveChoice(form.get("day", ""), form.get("time", ""), reason, back=back)
 
 
 def read_skip(request: Request) -> Choice:

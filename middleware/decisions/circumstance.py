@@ -57,7 +57,7 @@ class Step:
 
     ``event`` is when the thing happened by its own dates; ``trigger`` and ``kind`` are
     the event's own resource and kind and ``changed`` when that changed, known only while
-    an event is decided on.
+    an event is decided on. ``moved`` is when a person wants it to go.
     """
 
     case: Case
@@ -72,6 +72,7 @@ class Step:
     trigger: Resource | None = None
     kind: str = ""
     changed: datetime | None = None
+    moved: datetime | None = None
 
     @property
     def key(self) -> str:

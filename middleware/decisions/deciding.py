@@ -210,4 +210,5 @@ def _step_of(nudge: Nudge, case: Case, found: tuple[Plan, PlanAction]) -> Step:
         recipient=nudge.recipient,
         event=event_instant(focus or {}, nudge.created_at),
         activity=activity,
+        moved=nudge.moved_to,
     )

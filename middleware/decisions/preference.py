@@ -165,7 +165,7 @@ def _own_words(chart: Chart, own: OwnRecord) -> dict[str, Any]:
     reference = reference_of(patient)
     return {
         "spoken": read_spoken_language(patient),
-        "interpreter": read_interpreter(patient),
+        "interpreter": own_value(own, "interpreter") or read_interpreter(patient),
         "matters": own_value(own, "matters"),
         "accessibility": choose_accessibility(chart, own),
         "stated": read_stated(

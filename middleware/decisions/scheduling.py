@@ -88,13 +88,19 @@ def choose_time(
         )
     if not at_send:
         return opening, READY
-    planned = expires - timedelta(hours=step.action.timing.window_hours)
+    planned = earliest(step, expires)
     if case.now < planned:
         opening = _opening(step, planned) or planned
         return opening, Verdict(Outcome.HOLD, "not-yet", until=opening)
     if not is_open(case.now, hours):
         return opening, Verdict(Outcome.HOLD, "outside-hours", until=opening)
     return _limited(step, due, expires, channel)
+
+
+def earliest(step: Step, expires: datetime) -> datetime:
+    """Return when it may go at the earliest: as planned, or as a person moved it."""
+    planned = expires - timedelta(hours=step.action.timing.window_hours)
+    return max(planned, step.moved) if step.moved is not None else planned
 
 
 def _zones_fact(step: Step) -> Fact:

@@ -24,13 +24,16 @@ T = TypeVar("T")
 def newest(own: OwnRecord, name: str) -> PreferenceRecord | None:
     """Return the recorded preference that counts: the newest of the strongest voice.
 
-    A newer answer of a weaker voice does not replace the patient's own. A pause, and a
-    request for confidential communication, is anybody's: the newest counts.
+    A newer answer of a weaker voice does not replace the patient's own; a voice that
+    took its answer back says nothing. A pause is anybody's: the newest counts.
     """
     answers = [item for item in own.preferences if item.name == name]
     if not answers:
         return None
     if name != "pause":
+        last = {item.who: item for item in sorted(answers, key=_order)}
+        said = [item for item in last.values() if item.value is not None]
+        answers = said or list(last.values())
         strongest = max(STRENGTH[item.who] for item in answers)
         answers = [item for item in answers if STRENGTH[item.who] == strongest]
     return max(answers, key=_order)

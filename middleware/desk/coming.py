@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mappings.nudge import REASONS, Nudge, Outcome
 from middleware.decisions.deciding import Candidate
 from middleware.desk.formats import CHANNELS, language_name, write_instant
@@ -41,6 +43,21 @@ def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
         why=view.say(candidate.why or nudge.why),
         stops=view.say(candidate.stops or nudge.stops),
         tag=coming_tag(view, nudge, candidate),
+        moved=write_moved(view, nudge),
+    )
+
+
+def write_moved(view: View, nudge: Nudge) -> str:
+    """Return who moved a message and from when; empty where nobody did."""
+    moved = nudge.detail.get("moved")
+    if not moved:
+        return ""
+    was = write_instant(view.viewer, datetime.fromisoformat(moved["from"]), view.zone)
+    return view.say(
+        "Moved by %(name)s from %(day)s, %(time)s.",
+        name=moved["by"],
+        day=was.day,
+        time=was.time,
     )
 
 

@@ -5,19 +5,33 @@ It composes; reading, wording and saving live beside it.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from mappings.endpoint import Endpoint
 from mappings.errors import FhirError
 from mappings.resource import list_of
 from middleware.decisions.prefetch import data_queries
 from middleware.desk import edits
+from middleware.desk.fields import Fields
+from middleware.desk.group_views import (
+    Clash,
+    GroupForm,
+    GroupView,
+    refill_group_form,
+    write_clash,
+    write_group,
+    write_group_form,
+)
+from middleware.desk.groups import GROUPS
 from middleware.desk.launches import Launch
+from middleware.desk.moving import MoveForm, read_moment, save_move, write_move_form
 from middleware.desk.page import write_page, write_pause_effect
+from middleware.desk.preferences import save_group, undo_group
+from middleware.desk.preferring import write_hours
 from middleware.desk.previews import write_preview
 from middleware.desk.values import Actor, Page, Preview
 from middleware.desk.viewer import Viewer
-from middleware.desk.views import View, personal_queries, read_view
+from middleware.desk.views import View, personal_queries, read_view, refresh_view
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import audit
@@ -86,6 +100,74 @@ class Desk:
     def save_skip(self, view: View, actor: Actor, nudge_id: str, why: str) -> bool:
         """Skip an open message; False when it is not open any more."""
         return edits.save_skip(self._context, view, actor, nudge_id, why)
+
+    def write_groups(self, view: View, actor: Actor) -> dict[str, GroupView]:
+        """Return the groups of preferences as they are shown, by name."""
+        return {name: write_group(view, name, actor) for name in GROUPS}
+
+    def write_group(self, view: View, name: str, actor: Actor) -> GroupView:
+        """Return one group as it is shown."""
+        return write_group(view, name, actor)
+
+    def write_group_form(self, view: View, name: str) -> GroupForm:
+        """Return a group's form, filled in with what holds."""
+        return write_group_form(view, name)
+
+    def refill_group_form(
+        self, view: View, name: str, given: Fields, who: str
+    ) -> GroupForm:
+        """Return a group's form as somebody had filled it in."""
+        return refill_group_form(view, name, given, who)
+
+    def write_clash(self, view: View, name: str, given: Fields) -> Clash:
+        """Return both values where a group was changed elsewhere."""
+        return write_clash(view, name, given)
+
+    def save_group(
+        self,
+        view: View,
+        actor: Actor,
+        name: str,
+        *,
+        given: Fields,
+        who: str,
+        version: str,
+    ) -> None:
+        """Record a group. Raises as :func:`middleware.desk.preferences.save_group`."""
+        save_group(
+            self._context, view, actor, name, given=given, who=who, version=version
+        )
+
+    def undo_group(self, view: View, actor: Actor, name: str, version: str) -> None:
+        """Put back what stood before the last save of a group."""
+        undo_group(self._context, view, actor, name, version)
+
+    def refresh_view(self, view: View) -> View:
+        """Return the view after a save."""
+        return refresh_view(self._context, view)
+
+    def write_move_form(self, view: View, nudge_id: str) -> MoveForm | None:
+        """Return the form that moves a message; None when it is not open here."""
+        return write_move_form(view, nudge_id, write_hours(view, None).text)
+
+    def read_moment(self, view: View, day: str, time: str) -> datetime:
+        """Return when the patient's clock shows this. Raises BadInputError."""
+        return read_moment(view, day, time)
+
+    def save_move(
+        self,
+        view: View,
+        actor: Actor,
+        nudge_id: str,
+        moment: datetime | None,
+        *,
+        why: str,
+        version: str,
+    ) -> None:
+        """Move a message. Raises as :func:`middleware.desk.moving.save_move`."""
+        save_move(
+            self._context, view, actor, nudge_id, moment, why=why, version=version
+        )
 
     def note_launch(self, launch: Launch) -> None:
         """Put an opened launch into the audit: who looked at whose chart, and when."""

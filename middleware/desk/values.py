@@ -78,6 +78,7 @@ class Coming:
     why: str
     stops: str
     tag: Tag
+    moved: str = ""
 
 
 @dataclass(frozen=True)

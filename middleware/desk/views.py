@@ -5,14 +5,12 @@ Reading is network first, then one transaction; deciding is pure. Nothing is cha
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
 import structlog
 
 from mappings.chart import Chart
@@ -24,6 +22,7 @@ from mappings.preference import EngagementProfile, OwnRecord, Who
 from mappings.reference import of_another, reference_of
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
+from middleware.desk.versions import preference_version
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
 from middleware.stages.charts import fetch_chart, find_limited
@@ -31,6 +30,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.storage import nudges
 from middleware.storage.history import SentRow, list_sent_rows
+from middleware.storage.written import Written, list_written
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +56,7 @@ class View:
     sent: tuple[SentRow, ...]
     now: datetime
     viewer: Viewer = field(default_factory=lambda: viewer_of("en-US"))
+    written: Mapping[str, Written] = field(default_factory=dict)
 
     def say(self, sentence: str, **values: object) -> str:
         """Return a sentence in the viewer's language, with its values put in."""
@@ -101,16 +102,6 @@ class View:
         return preference_version(self.own, name)
 
 
-def preference_version(own: OwnRecord, name: str) -> str:
-    """Return a short digest of the newest record of a preference, ``0`` for none."""
-    records = [item for item in own.preferences if item.name == name]
-    if not records:
-        return "0"
-    newest = max(records, key=lambda item: item.recorded_at)
-    text = orjson.dumps([newest.recorded_at, newest.value, newest.recorded_by])
-    return hashlib.sha256(text).hexdigest()[:16]
-
-
 def read_view(
     context: StageContext,
     endpoint: Endpoint,
@@ -127,18 +118,17 @@ def read_view(
     library = context.library(endpoint)
     chart = _read_chart(api, library, patient, now)
     with context.database.tx() as tx:
-        waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
-    chart = _complete(api, chart, [nudge.focus for nudge in waiting], patient)
+        opened = nudges.list_open_nudges(tx, endpoint.id, patient)
+    chart = _complete(api, chart, [nudge.focus for nudge in opened], patient)
     _tell_of_strangers(chart, endpoint)
     with context.database.tx() as tx:
         own = own_record(tx, endpoint.id, patient, chart, now)
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
         sent = list_sent_rows(tx, endpoint.id, patient, now - HISTORY)
-    planned = [
-        (item, _look(item, chart, own, library, endpoint, now=now))
-        for item in waiting
-        if not item.is_task
-    ]
+        written = list_written(tx, endpoint.id, patient)
+    messages = [item for item in waiting if not item.is_task]
+    looked = [_look(item, chart, own, library, endpoint, now=now) for item in messages]
+    planned = zip(messages, looked, strict=True)
     return View(
         endpoint=endpoint,
         patient=patient,
@@ -150,7 +140,18 @@ def read_view(
         sent=sent,
         now=now,
         viewer=viewer,
+        written=written,
     )
+
+
+def refresh_view(context: StageContext, view: View) -> View:
+    """Return the view after a save: what is ours is read again, the chart is not."""
+    now = context.clock.now()
+    with context.database.tx() as tx:
+        own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
+        written = list_written(tx, view.endpoint.id, view.patient)
+    profile = compile_profile(view.chart, own, view.endpoint, now)
+    return replace(view, own=own, profile=profile, now=now, written=written)
 
 
 def _read_chart(api: FhirApi, library: Library, patient: str, now: datetime) -> Chart:

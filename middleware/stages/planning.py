@@ -42,17 +42,22 @@ def keep_times(
 ) -> list[Candidate]:
     """Return the candidates; a mere look at the chart moves nothing that is planned.
 
-    It would put off, with each look, what is planned for some days after one.
+    It would put off, with each look, what is planned for some days after one. What a
+    person moved stays where it was put as long as its window is the same.
     """
-    if event.focus != event.patient:
-        return list(candidates)
     known = {nudge.key: nudge for nudge in planned}
+    whole = event.focus == event.patient
     return [
-        item
-        if (nudge := known.get(f"{event.endpoint_id}|{item.key}")) is None
-        else replace(item, due_at=nudge.due_at, expires_at=nudge.expires_at)
+        replace(item, due_at=nudge.due_at, expires_at=nudge.expires_at)
+        if (nudge := known.get(f"{event.endpoint_id}|{item.key}")) is not None
+        and (whole or _is_moved(nudge, item))
+        else item
         for item in candidates
     ]
+
+
+def _is_moved(nudge: Nudge, candidate: Candidate) -> bool:
+    return nudge.moved_to is not None and nudge.expires_at == candidate.expires_at
 
 
 def store_candidates(

@@ -26,6 +26,10 @@ from middleware.storage.shards import Held, check_epochs
 
 BATCH = 40
 AMENDED = ("status", "statusReason", "received")
+NO_FORM = (
+    "the EHR takes patients' answers in no form; they are kept here and count all "
+    "the same; nothing has to be done"
+)
 REFUSALS = (400, 403, 404, 405, 410, 422, 501)
 
 
@@ -86,11 +90,7 @@ def _send_answer(
     api: FhirApi, statement: Mapping[str, Any] | None, resource: dict[str, Any]
 ) -> dict[str, Any]:
     """Create an answer in the first form that the EHR says it takes, and does."""
-    refusal = FhirError(
-        "the EHR takes patients' answers in no form; they are kept here and count all "
-        "the same; nothing has to be done",
-        status=501,
-    )
+    refusal = FhirError(NO_FORM, status=501)
     for form in list_forms(resource):
         if not takes(statement, form):
             continue

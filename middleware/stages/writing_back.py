@@ -28,8 +28,9 @@ def save_preference(
     endpoint: Endpoint,
     patient: str,
     said: PreferenceRecord,
+    author: str | None = None,
 ) -> None:
-    """Record a preference and queue it for the EHR."""
+    """Record a preference and queue it for the EHR; ``author`` (``Type/id``) wrote it."""
     identifier = context.ids.new()
     preferences.insert_preference(
         tx,
@@ -43,7 +44,7 @@ def save_preference(
         recorded_by=said.recorded_by,
         recorded_at=said.recorded_at,
     )
-    resource = write_preference(said, identifier, patient)
+    resource = write_preference(said, identifier, patient, author)
     about = (endpoint.id, patient, answer_identifier(identifier, patient))
     _queue(context, tx, about, resource, said.recorded_at)
 

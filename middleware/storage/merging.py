@@ -58,9 +58,9 @@ SELECT c.id, c.system, c.value FROM consent AS c
 """
 _DENY = """
 INSERT INTO consent (id, endpoint_id, patient, system, value, topic, permit, who, how,
-                     recorded_by, recorded_at, actor)
+                     recorded_by, recorded_at, actor, asked, said_by)
 SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, system, value, topic, permit, who,
-       how || ', on a record that was merged', recorded_by, %(now)s, actor
+       how || ', on a record that was merged', recorded_by, %(now)s, actor, asked, said_by
   FROM consent WHERE id = ANY(%(ids)s) ON CONFLICT (id) DO NOTHING
 """
 # A pause is a denial, a loss keeps cheerful words away, and so does a request to be

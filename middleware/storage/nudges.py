@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from psycopg.types.json import Jsonb
 
 from mappings.nudge import REVIVABLE, Nudge, NudgeState
 from middleware.storage.connecting import Row, Tx
@@ -198,6 +199,18 @@ def set_nudge(
             "recipient": recipient,
             "done_at": now if ended else None,
         },
+    )
+
+
+def move_nudge(
+    tx: Tx, nudge: Nudge, due_at: datetime, moved: dict[str, str] | None
+) -> None:
+    """Give an open nudge another time and say who moved it; None: nobody did."""
+    rest = {name: value for name, value in nudge.detail.items() if name != "moved"}
+    detail = {**rest, "moved": moved} if moved else rest
+    tx.execute(
+        "UPDATE nudge SET due_at = %s, detail = %s WHERE id = %s",
+        (due_at, Jsonb(detail), nudge.id),
     )
 
 

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from mappings.preference import (
     ConsentRecord,
+    PreferenceRecord,
     Who,
 )
 from middleware.storage.connecting import Tx
@@ -23,7 +24,7 @@ from middleware.storage.reviews import note_known
 
 _CONSENT = (
     "id, endpoint_id, patient, system, value, topic, permit, who, how, recorded_at, "
-    "recorded_by, actor"
+    "recorded_by, actor, asked, said_by"
 )
 
 
@@ -87,7 +88,7 @@ def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
         note_known(tx, consent.endpoint_id, [consent.patient], consent.recorded_at)
     tx.execute(
         f"INSERT INTO consent ({_CONSENT}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, "  # noqa: S608 -- a constant
-        "%s, %s, %s)",
+        "%s, %s, %s, %s, %s)",
         (
             consent.id,
             consent.endpoint_id,
@@ -101,6 +102,8 @@ def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
             consent.recorded_at,
             consent.recorded_by,
             consent.actor,
+            consent.asked,
+            consent.said_by,
         ),
     )
 
@@ -133,3 +136,18 @@ def mark_bad_address(
         "WHERE system = %(system)s AND value = %(value)s",
         {"reason": reason, "now": now, "system": system, "value": value},
     )
+
+
+def list_last_two(
+    tx: Tx, endpoint_id: str, patient: str, name: str
+) -> list[PreferenceRecord]:
+    """List the newest record of a preference, and the one of the same voice before it."""
+    rows = tx.execute(
+        "SELECT name, value, who, how, recorded_at, recorded_by FROM preference "
+        "WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s "
+        "AND name = %(name)s AND who = (SELECT who FROM preference "
+        "WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s "
+        "AND name = %(name)s ORDER BY seq DESC LIMIT 1) ORDER BY seq DESC LIMIT 2",
+        {"endpoint": endpoint_id, "patient": patient, "name": name},
+    )
+    return [PreferenceRecord(**{**row, "who": Who(row["who"])}) for row in rows]

@@ -257,7 +257,7 @@ SELECT patient, name, value, who, how, recorded_at, recorded_by FROM (
 """
 _CONSENTS = """
 SELECT id, endpoint_id, patient, system, value, topic, permit, who, how, recorded_at,
-       recorded_by, actor
+       recorded_by, actor, asked, said_by
   FROM consent
  WHERE (endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s))
     OR (system, value) IN

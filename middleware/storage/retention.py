@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import orjson
 
 from middleware.storage.connecting import Tx
+from middleware.storage.drafts import delete_expired_drafts
 from middleware.storage.launches import delete_expired_launches
 from middleware.storage.login_links import delete_expired_logins
 
@@ -124,5 +125,6 @@ def purge(
             counts[name] = tx.execute(statement, values).rowcount
     before = now - timedelta(days=days)
     counts["launches"] = delete_expired_launches(tx, before)
+    counts["drafts"] = delete_expired_drafts(tx, now)
     counts["logins"] = delete_expired_logins(tx, before)
     return counts

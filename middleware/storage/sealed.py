@@ -18,7 +18,8 @@ def reseal(tx: Tx, anew: Callable[[bytes], bytes]) -> dict[str, int]:
 
     All of it is one transaction: where one cannot be opened, none is changed.
     """
-    counts = {"subscriptions": 0, "launches": 0, "signing_keys": 0, "app_secrets": 0}
+    counts = {"subscriptions": 0, "launches": 0, "drafts": 0}
+    counts |= {"signing_keys": 0, "app_secrets": 0}
     for row in tx.execute("SELECT id, secrets FROM subscription FOR UPDATE").fetchall():
         tx.execute(
             "UPDATE subscription SET secrets = %s WHERE id = %s",
@@ -32,6 +33,12 @@ def reseal(tx: Tx, anew: Callable[[bytes], bytes]) -> dict[str, int]:
             (anew(bytes(row["sealed"])), row["id"]),
         )
         counts["launches"] += 1
+    for row in tx.execute("SELECT id, sealed FROM draft FOR UPDATE").fetchall():
+        tx.execute(
+            "UPDATE draft SET sealed = %s WHERE id = %s",
+            (anew(bytes(row["sealed"])), row["id"]),
+        )
+        counts["drafts"] += 1
     keys = read_mark(tx, SIGNING_KEYS)
     if keys is not None:
         put_mark(tx, SIGNING_KEYS, anew(bytes.fromhex(str(keys))).hex())

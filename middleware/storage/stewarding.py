@@ -107,6 +107,9 @@ _ERASED = {
     "pauses_kept": "UPDATE preference SET value = CASE jsonb_typeof(value) "
     f"WHEN 'object' THEN value - 'why' - 'note' ELSE value END WHERE {_MINE}",
     "permissions": f"DELETE FROM consent WHERE {_MINE} AND permit",
+    "answers_kept": f"UPDATE consent SET asked = '', said_by = '' WHERE {_MINE} "
+    "AND (asked, said_by) <> ('', '')",
+    "drafts": f"DELETE FROM draft WHERE {_MINE}",
     "on_chart": f"DELETE FROM bearer WHERE {_MINE}",
     "launches": f"DELETE FROM launch WHERE {_MINE}",
     "reviews": f"DELETE FROM review WHERE {_MINE}",

@@ -12,7 +12,7 @@ import pytest
 from mappings.delivery import Receipt
 from mappings.errors import FencedError
 from mappings.instants import write_instant
-from mappings.nudge import NudgeState
+from mappings.nudge import Nudge, NudgeState
 from mappings.preference import Who
 from middleware.storage import gate, nudges, preferences, settling, shards, switches
 from tests.stages.locks import wait_for_lock
@@ -447,3 +447,34 @@ def test_a_visit_of_two_patients_is_still_that_of_the_second(world: World) -> No
     world.fhir.change(name, participant=[other, rosa])
     world.go(world.nudge("three-days")["due_at"])
     assert [item.address for item in world.sms.sent] == [NUMBER]
+
+
+def check_in_of(world: World) -> Nudge:
+    with world.database.tx() as tx:
+        found = nudges.list_open_nudges(tx, ENDPOINT.id, ROSA)
+    return next(nudge for nudge in found if nudge.action == "check-in")
+
+
+def test_a_message_that_a_person_moved_waits_and_is_planned_anew_with_its_move(
+    due: World,
+) -> None:
+    later = CHECK_IN + timedelta(hours=2)
+    moved = {"to": write_instant(later), "from": write_instant(CHECK_IN), "by": "Osei"}
+    nudge = check_in_of(due)
+    with due.database.tx() as tx:
+        nudges.move_nudge(tx, nudge, later, moved)
+    # The stay changes: its plans are decided on once more.
+    name = due.fhir.change(nudge.focus, serviceProvider={"display": "North"})
+    due.notify(name)
+    due.run()
+    again = check_in_of(due)
+    assert (again.due_at, again.moved_to) == (later, later)
+    assert due.deliveries() == []
+    with due.database.tx() as tx:
+        # Whatever wakes it, it does not go before that.
+        nudges.set_nudge(tx, nudge.id, nudge.state, "due", CHECK_IN, due_at=CHECK_IN)
+    due.run()
+    assert due.deliveries() == []
+    assert check_in_of(due).due_at == later
+    due.go(later)
+    assert due.deliveries() == ["sms sent"]

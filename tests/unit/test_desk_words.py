@@ -24,8 +24,9 @@ from middleware.desk.histories import write_finding, write_history, write_lede
 from middleware.desk.page import write_page
 from middleware.desk.preferring import write_hours, write_topics
 from middleware.desk.sentences import choose_answer
+from middleware.desk.versions import preference_version
 from middleware.desk.viewer import viewer_of
-from middleware.desk.views import View, preference_version
+from middleware.desk.views import View
 from middleware.desk.weeks import write_week
 from middleware.storage.history import SentRow
 

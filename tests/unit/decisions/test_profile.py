@@ -70,6 +70,20 @@ def test_newest_answer_of_the_strongest_voice_counts() -> None:
     ] == [("language", "es", "fr", "es"), ("language", "es", "en", "es")]
 
 
+def test_a_voice_that_took_its_answer_back_silences_no_other() -> None:
+    staff = said("zone", "America/Denver", Who.STAFF, days=-9)
+    found = profile(staff, said("zone", "America/Chicago"), said("zone", None, days=1))
+    assert found.zones is not None
+    assert found.zones.value == ("America/Denver",)
+    gone = profile(staff, said("zone", None, Who.STAFF, days=1), person=patient())
+    assert gone.zones == profile(person=patient()).zones
+
+
+def test_an_interpreter_is_needed_where_somebody_says_so() -> None:
+    assert not profile().interpreter_needed
+    assert profile(said("interpreter", True)).interpreter_needed
+
+
 def test_a_pause_by_anyone_counts_and_the_newest_ends_it() -> None:
     pause = {"until": None, "why": "away"}
     records = (said("pause", None, days=-2), said("pause", pause, Who.STAFF, days=-1))

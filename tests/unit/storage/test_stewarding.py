@@ -15,6 +15,7 @@ from middleware.sealing import Sealer, create_key_file, read_keys
 from middleware.storage import (
     audit,
     deliveries,
+    drafts,
     events,
     inbound,
     inbox,
@@ -381,7 +382,20 @@ def test_reseal_replaces_every_sealed_value(database):
                 NOW,
             ),
         )
+        drafts.insert_draft(
+            tx,
+            drafts.DraftRow(
+                "d1",
+                "e1",
+                "Practitioner/1",
+                "Patient/1",
+                b"old",
+                NOW,
+                NOW + timedelta(hours=1),
+            ),
+        )
         counts = sealed.reseal(tx, lambda value: b"new:" + value)
+        draft = drafts.find_draft(tx, "e1", "Practitioner/1", "Patient/1", NOW)
         hook = subscriptions.find_subscription(tx, "hook-1")
         launch = launches.get_launch(tx, "l1")
         keys = read_mark(tx, "signing-keys")
@@ -391,11 +405,13 @@ def test_reseal_replaces_every_sealed_value(database):
     assert counts == {
         "subscriptions": 1,
         "launches": 1,
+        "drafts": 1,
         "signing_keys": 1,
         "app_secrets": 1,
     }
     assert bytes(hook.secrets) == b"new:sealed"
     assert bytes(launch.sealed) == b"new:old"
+    assert draft.sealed == b"new:old"
     assert [bytes.fromhex(value) for value in (keys, secret)] == [b"new:old"] * 2
 
 

@@ -1,0 +1,71 @@
+"""The fields of a preference's form, and reading what came back: strict, nothing guessed.
+
+Pure; what is offered depends on the patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mappings.errors import BadInputError
+from middleware.desk.values import Choice
+from middleware.desk.views import View
+
+Fields = Mapping[str, Sequence[str]]
+LONGEST_TEXT = 500
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: ``kind`` one (of the choices), some (of them), text (area) or line."""
+
+    kind: str
+    name: str
+    label: str
+    value: tuple[str, ...]
+    choices: tuple[Choice, ...] = ()
+    hint: str = ""
+
+
+def refill(fields: Sequence[Field], given: Fields) -> tuple[Field, ...]:
+    """Return the fields filled in as they came back, so that nothing is lost."""
+    return tuple(
+        Field(
+            item.kind,
+            item.name,
+            item.label,
+            tuple(given.get(item.name, ())),
+            item.choices,
+            item.hint,
+        )
+        for item in fields
+    )
+
+
+def read_one(view: View, field: Field, given: Fields) -> str:
+    """Return the one choice that was made; BadInputError for none or another."""
+    values = list(given.get(field.name, ()))
+    known = {choice.value for choice in field.choices}
+    if len(values) != 1 or values[0] not in known:
+        raise BadInputError(view.say("Choose: %(label)s.", label=field.label))
+    return values[0]
+
+
+def read_some(view: View, field: Field, given: Fields) -> list[str]:
+    """Return the choices that were made, in the order of the form."""
+    values = set(given.get(field.name, ()))
+    known = [choice.value for choice in field.choices]
+    if values - set(known):
+        raise BadInputError(view.say("Choose: %(label)s.", label=field.label))
+    return [value for value in known if value in values]
+
+
+def read_text(view: View, name: str, given: Fields) -> str:
+    """Return a text without the blanks around it; BadInputError when it is too long."""
+    text = " ".join(" ".join(given.get(name, ())).split())
+    if len(text) > LONGEST_TEXT:
+        raise BadInputError(
+            view.say("Write it in %(number)s characters.", number=LONGEST_TEXT)
+        )
+    return text

@@ -1,0 +1,27 @@
+"""Where an answer is kept, in words: in the chart, on its way there, or here alone. Pure."""
+
+from __future__ import annotations
+
+from middleware.desk.views import View
+from middleware.stages.record import NO_FORM
+
+
+def write_kept(view: View, name: str) -> str:
+    """Return where a preference (by name) or a consent (by id) is kept."""
+    written = view.written.get(name)
+    if written is None or written.state is None:
+        return view.say("Kept in CareCue, not in the chart")
+    if written.state == "done":
+        return view.say("Kept in the chart")
+    if written.state == "waiting":
+        if written.error:
+            return view.say("Waiting to be written: the chart did not take it yet")
+        return view.say("Waiting to be written to the chart")
+    if written.state == "kept" and written.error == NO_FORM:
+        return view.say("Kept in CareCue, not in the chart")
+    if written.state == "kept":
+        return view.say(
+            "The chart refused it: %(reason)s. Kept in CareCue",
+            reason=(written.error or "").rstrip("."),
+        )
+    return view.say("Could not be written to the chart. Kept in CareCue")

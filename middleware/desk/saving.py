@@ -1,0 +1,150 @@
+"""How a save is made: one transaction that locks, checks, records, audits and plans anew.
+
+A save names the version of what it was made from: when somebody else changed it in
+between, nothing is written. Open messages are looked at again in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from mappings.errors import CareCueError
+from mappings.nudge import Outcome
+from mappings.preference import PreferenceRecord, Who
+from middleware.decisions.deciding import decide_nudge
+from middleware.desk.values import Actor
+from middleware.desk.versions import preference_version
+from middleware.desk.views import View
+from middleware.stages.context import StageContext
+from middleware.stages.decide import apply_again
+from middleware.stages.people import own_record
+from middleware.stages.writing_back import save_preference
+from middleware.storage import audit, gate, nudges
+from middleware.storage.connecting import Tx
+from middleware.storage.ids import shard_of
+
+
+class ChangedElsewhereError(CareCueError):
+    """Somebody changed the same thing meanwhile; nothing of this save was kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "somebody else changed this preference while the form was open; nothing "
+            "was saved; look at it again and save again",
+            permanent=True,
+        )
+
+
+class RefusedError(CareCueError):
+    """A save that must not be; the message says why to the person who tried."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+@dataclass(frozen=True)
+class Said:
+    """One preference as it is to be recorded: its value (None takes it back) and who said it.
+
+    ``how`` is how it was said.
+    """
+
+    name: str
+    value: Any
+    who: Who
+    how: str = "in the chart"
+
+
+def save_said(
+    context: StageContext,
+    view: View,
+    actor: Actor,
+    said: Sequence[Said],
+    *,
+    version: str | None,
+    action: str = "preference-saved",
+) -> None:
+    """Record one or more preferences together. Raises ChangedElsewhereError.
+
+    ``version`` is that of the first one when the form was made; None where the caller
+    compared what holds with the view: then nothing may have been said since.
+    """
+    names = tuple(item.name for item in said)
+    now = context.clock.now()
+    with context.database.tx() as tx:
+        gate.lock_patient(tx, view.endpoint.id, view.patient)
+        own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
+        if version is None:
+            marks = [(preference_version(view.own, name), name) for name in names]
+        else:
+            marks = [(version, names[0])]
+        if any(preference_version(own, name) != seen for seen, name in marks):
+            raise ChangedElsewhereError
+        before = {item.name: item.value for item in own.preferences}
+        for item in said:
+            _record(context, tx, view, actor, item, now)
+            detail = {**asdict(item), "before": before.get(item.name)}
+            write_audit(tx, view, actor, action, about=(item.name, detail), now=now)
+        shards = look_again(context, tx, view, now)
+    wake(context, view, shards)
+
+
+def _record(
+    context: StageContext, tx: Tx, view: View, actor: Actor, said: Said, now: datetime
+) -> None:
+    """Record one preference and queue it for the EHR."""
+    record = PreferenceRecord(
+        said.name, said.value, said.who, said.how, now, actor.name
+    )
+    person = actor.reference if actor.reference.startswith("Practitioner") else None
+    save_preference(context, tx, view.endpoint, view.patient, record, person)
+
+
+def look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> set[int]:
+    """Hold or plan the open messages anew; return their shards.
+
+    Ending them is left to the pipeline, which reads the chart with fuller access.
+    """
+    shards: set[int] = set()
+    own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
+    for nudge in nudges.list_open_nudges(tx, view.endpoint.id, view.patient):
+        candidate = decide_nudge(
+            nudge, view.chart, own, view.library, view.endpoint, now
+        )
+        if candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD):
+            apply_again(context, tx, nudge.event_id, nudge, candidate, now)
+            shards.add(nudge.shard)
+    return shards
+
+
+def wake(context: StageContext, view: View, shards: set[int]) -> None:
+    """Say after the commit which messages may have changed, and that the EHR is told."""
+    for shard in sorted(shards):
+        context.wake("deliver", shard)
+    context.wake("record", shard_of(view.endpoint.id, view.patient))
+
+
+def write_audit(
+    tx: Tx,
+    view: View,
+    actor: Actor,
+    action: str,
+    *,
+    about: tuple[str, dict[str, Any]],
+    now: datetime,
+) -> None:
+    """Put what was done into the audit, with its subject and what was said of it."""
+    subject, detail = about
+    audit.insert_audit(
+        tx,
+        actor.reference,
+        action,
+        now,
+        endpoint_id=view.endpoint.id,
+        patient=view.patient,
+        subject=subject,
+        detail=detail,
+    )

@@ -1,0 +1,59 @@
+"""The routes of everything that can be changed on an open launch's page."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from smart_app.groups import GroupEdits
+from smart_app.moving import Moves
+from smart_app.ports import SmartPorts
+from smart_app.rendering import Pages
+from smart_app.saving import PatientEdits
+
+BOTH = ["GET", "POST"]
+
+
+def add_edits(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
+    """Add the forms to the app."""
+    _add_patient(blueprint, PatientEdits(ports, pages))
+    _add_messages(blueprint, PatientEdits(ports, pages), Moves(ports, pages))
+    _add_groups(blueprint, GroupEdits(ports, pages))
+
+
+def _add_patient(blueprint: Blueprint, edits: PatientEdits) -> None:
+    @blueprint.route("/l/<lid>/pause", methods=BOTH)
+    def pause(lid: str) -> Response:
+        view = edits.pause if request.method == "POST" else edits.ask_pause
+        return view(request, lid)
+
+    @blueprint.post("/l/<lid>/resume")
+    def resume(lid: str) -> Response:
+        return edits.resume(request, lid)
+
+    @blueprint.route("/l/<lid>/channels", methods=BOTH)
+    def channels(lid: str) -> Response:
+        view = edits.channels if request.method == "POST" else edits.ask_channels
+        return view(request, lid)
+
+
+def _add_messages(blueprint: Blueprint, edits: PatientEdits, moves: Moves) -> None:
+    @blueprint.route("/l/<lid>/messages/<nudge_id>/skip", methods=BOTH)
+    def skip(lid: str, nudge_id: str) -> Response:
+        view = edits.skip if request.method == "POST" else edits.ask_skip
+        return view(request, lid, nudge_id)
+
+    @blueprint.route("/l/<lid>/messages/<nudge_id>/move", methods=BOTH)
+    def move(lid: str, nudge_id: str) -> Response:
+        view = moves.move if request.method == "POST" else moves.ask
+        return view(request, lid, nudge_id)
+
+
+def _add_groups(blueprint: Blueprint, groups: GroupEdits) -> None:
+    @blueprint.route("/l/<lid>/preferences/<name>", methods=BOTH)
+    def preference(lid: str, name: str) -> Response:
+        view = groups.save if request.method == "POST" else groups.ask
+        return view(request, lid, name)
+
+    @blueprint.post("/l/<lid>/preferences/<name>/undo")
+    def undo(lid: str, name: str) -> Response:
+        return groups.undo(request, lid, name)

@@ -1,0 +1,136 @@
+"""Preferences edited in place, one group at a time: the part of the page, or a page.
+
+With script a group is swapped where it stands and saved as it is changed; without one
+the same form is a page of its own. What is not taken comes back as it was filled in.
+"""
+
+from __future__ import annotations
+
+from flask import Request, Response, abort
+
+from mappings.errors import BadInputError
+from middleware.desk.group_views import Clash, GroupForm
+from middleware.desk.groups import GROUPS
+from middleware.desk.saving import ChangedElsewhereError, RefusedError
+from middleware.desk.viewer import mark
+from middleware.desk.views import View
+from smart_app.entering import actor_of, enter, go_back, is_partial
+from smart_app.ports import SmartPorts
+from smart_app.rendering import Pages
+from smart_app.session import Session
+
+CHANGED = mark(
+    "Not saved: somebody changed this while the form was open. Save again to put your "
+    "answer in its place, or cancel to keep what stands."
+)
+
+
+class GroupEdits:
+    """The forms of ``/l/<lid>/preferences/<group>``."""
+
+    def __init__(self, ports: SmartPorts, pages: Pages) -> None:
+        self._ports = ports
+        self._pages = pages
+
+    def ask(self, request: Request, lid: str, name: str) -> Response:
+        """Answer the form of a group; with ``shown`` the group as it stands."""
+        _known(name)
+        session, view = enter(self._ports, request, lid, edit=True)
+        if "shown" in request.args and is_partial(request):
+            return self._shown(session, view, name)
+        form = self._ports.desk.write_group_form(view, name)
+        return self._form(request, session, view, form)
+
+    def save(self, request: Request, lid: str, name: str) -> Response:
+        """Record what the form says, or show it again with what stands in the way."""
+        _known(name)
+        session, view = enter(self._ports, request, lid, form=True)
+        desk = self._ports.desk
+        given = request.form.to_dict(flat=False)
+        who = request.form.get("who", "")
+        try:
+            desk.save_group(
+                view,
+                actor_of(session),
+                name,
+                given=given,
+                who=who,
+                version=request.form.get("version", ""),
+            )
+        except ChangedElsewhereError:
+            form = desk.refill_group_form(view, name, given, who)
+            clash = desk.write_clash(view, name, given)
+            return self._form(
+                request, session, view, form, CHANGED, status=409, clash=clash
+            )
+        except (BadInputError, RefusedError) as error:
+            form = desk.refill_group_form(view, name, given, who)
+            return self._form(request, session, view, form, error.message, status=422)
+        return self._saved(request, session, view, name)
+
+    def undo(self, request: Request, lid: str, name: str) -> Response:
+        """Put back what stood before the last save."""
+        _known(name)
+        session, view = enter(self._ports, request, lid, form=True)
+        version = request.form.get("version", "")
+        desk = self._ports.desk
+        try:
+            desk.undo_group(view, actor_of(session), name, version)
+        except ChangedElsewhereError:
+            form = desk.write_group_form(view, name)
+            return self._form(request, session, view, form, CHANGED, status=409)
+        except RefusedError as error:
+            form = desk.write_group_form(view, name)
+            return self._form(request, session, view, form, error.message, status=422)
+        return self._saved(request, session, view, name, "undo")
+
+    def _saved(
+        self,
+        request: Request,
+        session: Session,
+        view: View,
+        name: str,
+        saved: str = "group",
+    ) -> Response:
+        if not is_partial(request):
+            return go_back(session, saved, f"g-{name}")
+        return self._shown(session, self._ports.desk.refresh_view(view), name)
+
+    def _shown(self, session: Session, view: View, name: str) -> Response:
+        group = self._ports.desk.write_group(view, name, actor_of(session))
+        return self._pages.show("smart/group.html", session, group=group)
+
+    def _form(
+        self,
+        request: Request,
+        session: Session,
+        view: View,
+        form: GroupForm,
+        error: str = "",
+        *,
+        status: int = 200,
+        clash: Clash | None = None,
+    ) -> Response:
+        if is_partial(request):
+            return self._pages.show(
+                "smart/group_form.html",
+                session,
+                status,
+                form=form,
+                error=error,
+                clash=clash,
+            )
+        return self._pages.show(
+            "smart/group_page.html",
+            session,
+            status,
+            page=self._ports.desk.write_page(view),
+            form=form,
+            error=error,
+            clash=clash,
+        )
+
+
+def _known(name: str) -> None:
+    if name not in GROUPS:
+        abort(404)

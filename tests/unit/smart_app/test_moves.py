@@ -1,0 +1,115 @@
+"""A coming message moved by hand: inside its window and hours, kept, and put back."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from mappings.nudge import NudgeState
+from middleware.storage import nudges
+from middleware.storage.audit import list_audit
+from tests.unit.smart_app.acts import OURS, agree, plan, words
+
+# The rig's clock stands at 7:00 on Monday, Nov 16, in Los Angeles; the message is due
+# on Wednesday at 9:00 at the earliest, and of no use from Thursday at 7:00 on.
+MOVE = "messages/nudge-1/move"
+
+
+def move(rig, path, **changes):
+    html = rig.http.get(path + MOVE).text
+    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    values = {"day": "2026-11-18", "time": "15:30", "why": "asked", "version": version}
+    data = rig.form(path + MOVE, **{**values, **changes})
+    return rig.http.post(path + MOVE, data=data, headers=OURS)
+
+
+def stored(rig):
+    with rig.database.tx() as tx:
+        return nudges.get_nudge(tx, "nudge-1")
+
+
+@pytest.fixture
+def path(rig):
+    agree(rig)
+    plan(rig)
+    return rig.open()
+
+
+def test_a_move_is_kept_shown_and_audited(rig, path):
+    before = stored(rig).due_at
+    answer = move(rig, path)
+    assert answer.status_code == 303, answer.text
+    nudge = stored(rig)
+    assert nudge.due_at.isoformat() == "2026-11-18T23:30:00+00:00"
+    assert nudge.moved_to == nudge.due_at
+    assert nudge.state is NudgeState.PLANNED
+    text = words(rig.http.get(answer.location).text)
+    assert "Moved by Dr. Abena Osei from Wed, Nov 18, 7:00 AM." in text
+    assert "3:30 PM" in text
+    with rig.database.tx() as tx:
+        newest = list_audit(tx)[0]
+    assert (newest.action, newest.subject) == ("nudge-moved", "nudge-1")
+    assert newest.detail == {
+        "from": before.isoformat(),
+        "to": nudge.due_at.isoformat(),
+        "why": "The patient asked",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"time": "08:30"}, "allows. The next allowed time is Wed, Nov 18, 9:00 AM."),
+        ({"time": "22:00"}, "That is outside the hours that Rosa allows."),
+        ({"day": "2026-11-20"}, "too early or too late. It can go from Wed, Nov 18"),
+        ({"day": "2026-11-17"}, "too early or too late."),
+        ({"day": "2026-11-15"}, "That time has passed."),
+        ({"day": "tomorrow"}, "Choose a day and a time."),
+        ({"why": ""}, "Choose why it is moved."),
+    ],
+)
+def test_a_move_that_cannot_be_says_why_and_keeps_the_input(rig, path, changes, reason):
+    before = stored(rig)
+    answer = move(rig, path, **changes)
+    assert answer.status_code == 422
+    assert reason in words(answer.text)
+    assert f'value="{changes.get("time", "15:30")}"' in answer.text
+    assert stored(rig) == before
+
+
+def test_a_move_made_of_an_old_time_is_shown_again(rig, path):
+    answer = move(rig, path, version="2026-11-01T00:00:00+00:00")
+    assert answer.status_code == 409
+    assert 'value="15:30"' in answer.text
+
+
+def test_a_message_that_went_out_meanwhile_is_not_moved(rig, path):
+    html = rig.http.get(path + MOVE).text
+    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    data = rig.form(path + MOVE, day="2026-11-18", time="15:30", why="asked")
+    with rig.database.tx() as tx:
+        nudges.set_nudge(tx, "nudge-1", NudgeState.SENDING, "due", rig.clock.now())
+    answer = rig.http.post(path + MOVE, data={**data, "version": version}, headers=OURS)
+    assert answer.status_code == 409
+    assert "gone out or ended meanwhile" in answer.text
+
+
+def test_a_moved_message_is_put_back(rig, path):
+    move(rig, path)
+    assert move(rig, path, back="1").status_code == 303
+    nudge = stored(rig)
+    assert nudge.moved_to is None
+    # Its own time lay before the hours; it is planned for their beginning.
+    assert nudge.due_at.isoformat() == "2026-11-18T17:00:00+00:00"
+
+
+def test_a_pause_holds_a_moved_message_and_leaves_its_time(rig, path):
+    move(rig, path)
+    html = rig.http.get(path + "pause").text
+    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    data = rig.form(path + "pause", until="open", why="asked", version=version)
+    rig.http.post(path + "pause", data=data, headers=OURS)
+    nudge = stored(rig)
+    assert (nudge.state, nudge.reason) == (NudgeState.HELD, "paused")
+    assert nudge.due_at == nudge.moved_to
+    assert rig.clock.now() < nudge.due_at - timedelta(days=2)
