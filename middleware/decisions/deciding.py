@@ -31,6 +31,7 @@ from middleware.decisions.focus import event_instant, occasions
 from middleware.decisions.gate import judge
 from middleware.decisions.joining import join_candidates
 from middleware.decisions.matching import find_action, match_plans
+from middleware.decisions.rollout import is_switched_off
 from middleware.decisions.series import series_event, series_occasion
 from middleware.decisions.timing import due_instant
 
@@ -44,39 +45,48 @@ def decide_event(
     library: Library,
     endpoint: Endpoint,
     now: datetime,
+    *,
+    only_on: bool = False,
 ) -> tuple[Candidate, ...]:
     """Return every matching plan's steps, also those that do not apply, with why.
+
+    With ``only_on`` those of plans that are switched off here for everybody are left out.
 
     Steps of one bundle that fall together are one message; the most urgent leads.
 
     A focus that is not in the chart gives CANCEL (gone) or HOLD (unread).
     """
     case = open_case(chart, own, library, endpoint, now)
-    trigger = chart.find(event.focus)
-    instant = event_instant(trigger or {}, event.occurred_at)
+    review = event.kind is EventKind.PATIENT_REVIEW
     found: list[Candidate] = []
     for plan in match_plans(library, event.kind):
-        whole = plan.occasion in OF_THE_PATIENT
-        reference = event.patient if whole else event.focus
+        if only_on and is_switched_off(plan, endpoint, now):
+            continue
         for action in plan.actions:
-            blank = Step(
-                case=case,
-                plan=plan,
-                action=action,
-                reference=reference,
-                focus=chart.find(reference),
-                occasion="",
-                recipient=event.patient,
-                # A welcome counts from when the patient came to us, not from a visit.
-                event=event.occurred_at if plan.occasion == "patient" else instant,
-                trigger=trigger,
-                kind=event.kind.value,
-                changed=_happened(event),
-            )
-            review = event.kind is EventKind.PATIENT_REVIEW
-            steps = _steps(blank, review=review)
+            steps = _steps(_blank(case, plan, action, event), review=review)
             found.extend(_candidate(event, step) for step in steps)
     return join_candidates(found)
+
+
+def _blank(case: Case, plan: Plan, action: PlanAction, event: Event) -> Step:
+    """Return a step of a plan that an event starts, of no occasion yet."""
+    trigger = case.chart.find(event.focus)
+    reference = event.patient if plan.occasion in OF_THE_PATIENT else event.focus
+    instant = event_instant(trigger or {}, event.occurred_at)
+    return Step(
+        case=case,
+        plan=plan,
+        action=action,
+        reference=reference,
+        focus=case.chart.find(reference),
+        occasion="",
+        recipient=event.patient,
+        # A welcome counts from when the patient came to us, not from a visit.
+        event=event.occurred_at if plan.occasion == "patient" else instant,
+        trigger=trigger,
+        kind=event.kind.value,
+        changed=_happened(event),
+    )
 
 
 def _happened(event: Event) -> datetime:

@@ -37,7 +37,7 @@ _CLITICS = "(?:[وفبلك]|ال|وال|بال|فال|كال|لل|ولل)?"
 
 
 @functools.cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+def _patterns() -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
     """Return the patterns for the text without accents and for the text as it is."""
     plain: list[str] = []
     arabic: list[str] = []
@@ -53,8 +53,9 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
             bare = (_plain(word).casefold() for word in words)
             (arabic if language == "ar" else plain).extend(bare)
     without = rf"\b(?:{_any_of(plain)}|{_CLITICS}(?:{_any_of(arabic)}))"
-    as_it_is = rf"\b(?:{_any_of(accented)})|{_any_of(inside)}"
-    return re.compile(without), re.compile(as_it_is)
+    # By itself what begins with one of some signs is looked for only where one stands.
+    as_it_is = (rf"\b(?:{_any_of(accented)})", _any_of(inside))
+    return re.compile(without), tuple(map(re.compile, as_it_is))
 
 
 def _any_of(words: Iterable[str]) -> str:
@@ -75,7 +76,8 @@ def is_revealing(text: str) -> bool:
     """Tell whether a word may reveal a diagnosis, medicine, test, result or specialty."""
     plain, whole = _patterns()
     accented = unicodedata.normalize("NFC", text).casefold()
-    return bool(plain.search(_plain(text).casefold()) or whole.search(accented))
+    bare = _plain(text).casefold()
+    return bool(plain.search(bare)) or any(one.search(accented) for one in whole)
 
 
 def is_gsm(text: str) -> bool:

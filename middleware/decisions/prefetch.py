@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -34,7 +35,15 @@ def data_queries(
     ``now`` tells from which day on messages count.
     """
     since = (now or EPOCH) - MEMORY
-    wanted = [*ALWAYS, *(query for plan in library.plans for query in plan.data)]
+    kept = _joined((*ALWAYS, *(query for plan in library.plans for query in plan.data)))
+    sent = SENT.replace("{since}", since.date().isoformat())
+    queries = (query.replace("{patient}", patient) for query in (*kept, sent))
+    return (patient, *queries)
+
+
+@functools.lru_cache(maxsize=64)
+def _joined(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return fewer searches for the same: the same for every patient of a library."""
     whole = {query for query in wanted if "&" not in query}
     codes: dict[str, set[str]] = {}
     for query in wanted:
@@ -46,10 +55,7 @@ def data_queries(
         for before, members in codes.items()
         for part in batched(sorted(members), MOST_CODES)
     )
-    kept = [*(query for query in dict.fromkeys(wanted) if query in whole), *narrow]
-    sent = SENT.replace("{since}", since.date().isoformat())
-    queries = (query.replace("{patient}", patient) for query in (*kept, sent))
-    return (patient, *queries)
+    return (*(query for query in dict.fromkeys(wanted) if query in whole), *narrow)
 
 
 def batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -21,16 +21,25 @@ TRIAL_LIFE = timedelta(days=30)
 LEAST_TOLD = 20
 
 
-def why_not(plan: Plan, endpoint: Endpoint, patient: str, now: datetime) -> str:
-    """Return why a plan says nothing to a patient here: a reason, or empty."""
+def is_switched_off(plan: Plan, endpoint: Endpoint, now: datetime) -> bool:
+    """Tell whether a plan says nothing to anybody here, by wish, date or step."""
     known = endpoint.rollout.get(plan.id)
     asked = bool({plan.id, plan.url} & set(endpoint.site.plans_on))
     wished = plan.default_on or asked or bool(known)
     if not wished or is_off(plan, endpoint.site, now):
+        return True
+    return _percent(plan, endpoint) == 0
+
+
+def _percent(plan: Plan, endpoint: Endpoint) -> int:
+    return endpoint.rollout.get(plan.id, 0 if endpoint.governed else 100)
+
+
+def why_not(plan: Plan, endpoint: Endpoint, patient: str, now: datetime) -> str:
+    """Return why a plan says nothing to a patient here: a reason, or empty."""
+    if is_switched_off(plan, endpoint, now):
         return "plan-off"
-    percent = known if known is not None else 0 if endpoint.governed else 100
-    if percent == 0:
-        return "plan-off"
+    percent = _percent(plan, endpoint)
     return "" if place_of(plan.id, patient) < percent else "not-in-stage"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,8 +19,12 @@ MOST_PHONE_ZONES = 4
 
 def is_zone(name: object) -> bool:
     """Tell whether a name is an IANA time zone."""
-    if not isinstance(name, str) or not name:
-        return False
+    return isinstance(name, str) and bool(name) and _is_known(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_known(name: str) -> bool:
+    """Tell whether there is such a zone; its file is read anew for all but a few."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -136,7 +136,7 @@ def _weigh(
         candidates = [
             candidate
             for item in (event, *let_go_on(tx, endpoint, event, chart, now))
-            for candidate in decide_event(item, *parts)
+            for candidate in decide_event(item, *parts, only_on=True)
         ]
         again = [
             (nudge, decide_nudge(nudge, *parts))

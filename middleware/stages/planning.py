@@ -96,16 +96,15 @@ def _count(
     tx: Tx, made: Sequence[Made], known: Mapping[str, str], now: datetime
 ) -> None:
     """Count the candidates; one that another event made before is none anew."""
-    counts: dict[tuple[str, int], dict[str, tuple[int, int]]] = {}
+    counts: dict[tuple[str, int, str], tuple[int, int]] = {}
     for event, candidate, nudge in made:
         if nudge is not None and known[nudge.key] != nudge.id:
             continue
-        plans = counts.setdefault((event.endpoint_id, event.shard), {})
-        every, idle = plans.get(candidate.plan.url, (0, 0))
+        place = (event.endpoint_id, event.shard, candidate.plan.url)
+        every, idle = counts.get(place, (0, 0))
         idle += candidate.verdict.outcome is Outcome.NOT_DUE
-        plans[candidate.plan.url] = (every + 1, idle)
-    for (endpoint_id, shard), plans in sorted(counts.items()):
-        count_candidates(tx, endpoint_id, shard, plans, now)
+        counts[place] = (every + 1, idle)
+    count_candidates(tx, counts, now)
 
 
 def _nudge(

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import orjson
+
 from middleware.storage.connecting import Tx
 
 SENT, PENDING, TASK = "sent", "pending", "task"
 _COUNT = """
 INSERT INTO ledger AS l (day, endpoint_id, shard, plan, candidates, not_applicable)
-VALUES (%(day)s, %(endpoint)s, %(shard)s, %(plan)s, %(candidates)s, %(not_applicable)s)
+SELECT day, endpoint_id, shard, plan, candidates, not_applicable
+  FROM json_populate_recordset(NULL::ledger, %s)
+ ORDER BY endpoint_id, shard, plan
     ON CONFLICT (day, endpoint_id, shard, plan) DO UPDATE
    SET candidates = l.candidates + excluded.candidates,
        not_applicable = l.not_applicable + excluded.not_applicable
@@ -55,26 +59,26 @@ class LedgerDay:
 
 
 def count_candidates(
-    tx: Tx,
-    endpoint_id: str,
-    shard: int,
-    counts: Mapping[str, tuple[int, int]],
-    now: datetime,
+    tx: Tx, counts: Mapping[tuple[str, int, str], tuple[int, int]], now: datetime
 ) -> None:
-    """Add to the day of ``now``: per plan, (all candidates, those not applicable).
+    """Add to the day of ``now``: all candidates, and those not applicable.
 
-    A shard's row is its own, so that workers do not wait for each other.
+    They are counted by (endpoint, shard, plan): a shard's rows are its own, so that
+    workers do not wait for each other.
     """
-    for plan, (candidates, not_applicable) in sorted(counts.items()):
-        values = {
+    rows = [
+        {
             "day": now.date(),
-            "endpoint": endpoint_id,
+            "endpoint_id": endpoint_id,
             "shard": shard,
             "plan": plan,
             "candidates": candidates,
-            "not_applicable": not_applicable,
+            "not_applicable": idle,
         }
-        tx.execute(_COUNT, values)
+        for (endpoint_id, shard, plan), (candidates, idle) in counts.items()
+    ]
+    if rows:
+        tx.execute(_COUNT, (orjson.dumps(rows).decode(),))
 
 
 def list_ledger(tx: Tx, first: datetime, last: datetime) -> tuple[LedgerDay, ...]:

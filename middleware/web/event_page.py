@@ -134,7 +134,7 @@ def _decided(
         text = f"{yes} of {len(verdicts)} possible steps apply."
         yield Row(at, 3, "ok" if yes else "off", "Decided", text, verdicts)
     if not first and head.state == "done":
-        text = "No plan is about this kind of event."
+        text = "No plan that is on is about this kind of event."
         yield Row(read_at, 3, "off", "Decided", text)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mappings.endpoint import Endpoint
 from mappings.errors import BadInputError
+from mappings.event import Event
 from mappings.nudge import REASONS, WORDS
-from middleware.storage import decision_log, deliveries, nudges
+from middleware.decisions.matching import match_plans
+from middleware.decisions.rollout import is_switched_off
+from middleware.storage import decision_log, deliveries, endpoints, events, nudges
 from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import DecisionRow
+from middleware.wiring.pipeline import library_factory
 from middleware.wiring.runtime import Runtime
 
 
@@ -46,14 +52,31 @@ def explain_id(runtime: Runtime, identifier: str) -> Explanation:
     """Explain an event, nudge, delivery or decision; BadInputError for no such id."""
     with runtime.database.tx() as tx:
         rows = _decisions(tx, identifier)
-    if not rows:
+        found = events.get_event(tx, identifier)
+        endpoint = endpoints.get_endpoint(tx, found[0].endpoint_id) if found else None
+    if not rows and found is None:
         raise BadInputError(
             f"No event, nudge, delivery or decision has the id {identifier}."
         )
     sentences: list[str] = []
     for row in rows:
         sentences.extend(_sentences(row))
+    if found is not None and endpoint is not None:
+        sentences.extend(_left_out(runtime, endpoint, found[0], decided=bool(rows)))
     return Explanation(identifier, tuple(sentences), tuple(rows))
+
+
+def _left_out(
+    runtime: Runtime, endpoint: Endpoint, event: Event, *, decided: bool
+) -> Iterator[str]:
+    """Say what left no verdict: steps that do not apply, and plans that are off."""
+    if not decided:
+        yield "No step of a plan that is on applies."
+    now, library = runtime.clock.now(), library_factory(runtime)(endpoint)
+    about = match_plans(library, event.kind)
+    off = [plan.id for plan in about if is_switched_off(plan, endpoint, now)]
+    if off:
+        yield f"Switched off here now, and not weighed: {', '.join(off)}."
 
 
 def _decisions(tx: Tx, identifier: str) -> list[DecisionRow]:
