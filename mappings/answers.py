@@ -59,12 +59,37 @@ def write_consent(record: ConsentRecord, patient: str) -> Resource:
         "policyRule": _concept(ACT_CODE, policy),
         "provision": provision,
     }
-    if record.who is Who.PATIENT:
-        resource["performer"] = [{"reference": record.actor or patient}]
+    performer = _performer(record, patient)
+    if performer:
+        resource["performer"] = [{"reference": performer}]
+    if record.asked:
+        resource["sourceAttachment"] = _text(
+            "What was asked and answered", _told(record)
+        )
     if record.value != "*":
         point = {"system": record.system, "value": record.value}
         resource["extension"] = [{"url": POINT, "valueContactPoint": point}]
     return resource
+
+
+def _performer(record: ConsentRecord, patient: str) -> str | None:
+    """Return who gave the answer; None where it is staff's or not known."""
+    if record.said_by:
+        return record.said_by
+    return (record.actor or patient) if record.who is Who.PATIENT else None
+
+
+def _told(record: ConsentRecord) -> list[str]:
+    """Return what was asked and answered, how, by whom and who recorded it, as lines."""
+    parts = {
+        "Asked": record.asked,
+        "Answered": "yes" if record.permit else "no",
+        "How": record.how,
+        "By": record.said_by,
+        "Recorded by": record.recorded_by or "",
+        "Recorded at": write_instant(record.recorded_at),
+    }
+    return [f"{name}: {value}" for name, value in parts.items() if value]
 
 
 def write_preference(
@@ -77,7 +102,7 @@ def write_preference(
         patient,
         write_instant(record.recorded_at),
         {**answers, "said-by": record.who.value},
-        by_patient=record.who is Who.PATIENT,
+        source=patient if record.who is Who.PATIENT else None,
     )
     return {**response, "author": {"reference": author}} if author else response
 
@@ -122,13 +147,14 @@ def _consent_response(consent: Resource) -> Resource:
         "address": str(point.get("value") or ""),
         "topic": coded.get(TOPIC) or "all",
         "person": ", ".join(people),
+        "evidence": _read_text(consent.get("sourceAttachment")),
     }
     return _response(
         consent["identifier"][0],
         str(consent["patient"]["reference"]),
         str(consent["dateTime"]),
         {name: value for name, value in answers.items() if value},
-        by_patient="performer" in consent,
+        source=_first_reference(consent.get("performer")),
     )
 
 
@@ -138,7 +164,7 @@ def _response(
     authored: str,
     answers: Mapping[str, str],
     *,
-    by_patient: bool,
+    source: str | None,
 ) -> Resource:
     subject = {"reference": patient}
     return {
@@ -148,7 +174,7 @@ def _response(
         "status": "completed",
         "subject": subject,
         "authored": authored,
-        **({"source": subject} if by_patient else {}),
+        **({"source": {"reference": source}} if source else {}),
         "item": [
             {"linkId": name, "answer": [{"valueString": value}]}
             for name, value in answers.items()
@@ -162,24 +188,37 @@ def _document(response: Resource) -> Resource:
         f"{item['linkId']}: {item['answer'][0]['valueString']}"
         for item in response["item"]
     ]
-    text = "\n".join(["How the patient wants to be contacted", *lines, ""])
+    title = "How the patient wants to be contacted"
     return {
         "resourceType": "DocumentReference",
         "identifier": [response["identifier"]],
         "status": "current",
-        "type": {"text": "How the patient wants to be contacted"},
+        "type": {"text": title},
         "subject": response["subject"],
         "date": response["authored"],
-        "content": [
-            {
-                "attachment": {
-                    "contentType": "text/plain; charset=utf-8",
-                    "data": base64.b64encode(text.encode()).decode(),
-                    "title": "How the patient wants to be contacted",
-                }
-            }
-        ],
+        "content": [{"attachment": _text(title, [title, *lines])}],
     }
+
+
+def _text(title: str, lines: list[str]) -> dict[str, str]:
+    """Write lines as an attachment."""
+    text = "\n".join([*lines, ""])
+    return {
+        "contentType": "text/plain; charset=utf-8",
+        "data": base64.b64encode(text.encode()).decode(),
+        "title": title,
+    }
+
+
+def _read_text(attachment: Any) -> str:
+    """Read what :func:`_text` wrote; empty where there is none."""
+    data = dict_of(attachment).get("data")
+    return base64.b64decode(data).decode().rstrip("\n") if data else ""
+
+
+def _first_reference(people: Any) -> str | None:
+    found = dict_of(next(iter(list_of(people)), None)).get("reference")
+    return str(found) if found else None
 
 
 def _plain(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from smart_app.answers import Answers
 from smart_app.groups import GroupEdits
 from smart_app.moving import Moves
 from smart_app.ports import SmartPorts
@@ -18,6 +19,7 @@ def add_edits(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     _add_patient(blueprint, PatientEdits(ports, pages))
     _add_messages(blueprint, PatientEdits(ports, pages), Moves(ports, pages))
     _add_groups(blueprint, GroupEdits(ports, pages))
+    _add_answers(blueprint, Answers(ports, pages))
 
 
 def _add_patient(blueprint: Blueprint, edits: PatientEdits) -> None:
@@ -57,3 +59,10 @@ def _add_groups(blueprint: Blueprint, groups: GroupEdits) -> None:
     @blueprint.post("/l/<lid>/preferences/<name>/undo")
     def undo(lid: str, name: str) -> Response:
         return groups.undo(request, lid, name)
+
+
+def _add_answers(blueprint: Blueprint, answers: Answers) -> None:
+    @blueprint.route("/l/<lid>/answers", methods=BOTH)
+    def answer(lid: str) -> Response:
+        view = answers.save if request.method == "POST" else answers.ask
+        return view(request, lid)

@@ -45,6 +45,7 @@ class PatientPages:
             page=page,
             saved=saved,
             groups=self._ports.desk.write_groups(view, actor_of(session)),
+            people=self._ports.desk.list_people(view),
         )
 
     def preview(self, request: Request, lid: str, nudge_id: str) -> Response:

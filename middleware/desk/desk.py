@@ -12,6 +12,7 @@ from mappings.errors import FhirError
 from mappings.resource import list_of
 from middleware.decisions.prefetch import data_queries
 from middleware.desk import edits
+from middleware.desk.answering import save_answer
 from middleware.desk.fields import Fields
 from middleware.desk.group_views import (
     Clash,
@@ -29,6 +30,16 @@ from middleware.desk.page import write_page, write_pause_effect
 from middleware.desk.preferences import save_group, undo_group
 from middleware.desk.preferring import write_hours
 from middleware.desk.previews import write_preview
+from middleware.desk.questions import (
+    Answer,
+    AnswerForm,
+    Asked,
+    PersonRow,
+    find_asked,
+    list_people,
+    read_answer,
+    write_answer_form,
+)
 from middleware.desk.values import Actor, Page, Preview
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View, personal_queries, read_view, refresh_view
@@ -168,6 +179,28 @@ class Desk:
         save_move(
             self._context, view, actor, nudge_id, moment, why=why, version=version
         )
+
+    def find_asked(self, view: View, topic: str, person: str) -> Asked | None:
+        """Return what an answer is about; None for a topic or person not there."""
+        return find_asked(view, topic, person)
+
+    def list_people(self, view: View) -> tuple[PersonRow, ...]:
+        """Return who stands beside the patient, and whether they may be told."""
+        return list_people(view)
+
+    def write_answer_form(self, view: View, asked: Asked) -> AnswerForm:
+        """Return the form that records a new answer."""
+        return write_answer_form(view, asked)
+
+    def read_answer(self, view: View, asked: Asked, given: Fields) -> Answer:
+        """Read an answer. Raises BadInputError."""
+        return read_answer(view, asked, given)
+
+    def save_answer(
+        self, view: View, actor: Actor, answer: Answer, version: str
+    ) -> None:
+        """Record an answer. Raises as :func:`middleware.desk.answering.save_answer`."""
+        save_answer(self._context, view, actor, answer, version)
 
     def note_launch(self, launch: Launch) -> None:
         """Put an opened launch into the audit: who looked at whose chart, and when."""

@@ -18,7 +18,7 @@ LONGEST_TEXT = 500
 
 @dataclass(frozen=True)
 class Field:
-    """One field: ``kind`` one (of the choices), some (of them), text (area) or line."""
+    """One field: ``kind`` one or pick (of the choices), some (of them), text or line."""
 
     kind: str
     name: str

@@ -151,11 +151,12 @@ def _topic(view: View, topic: str) -> TopicRow:
     permitted = next((item for item in found if item.allowed), None)
     if permitted is not None:
         yes = Tag("ok", "check", view.say("Yes"))
-        return TopicRow(name, yes, _said(view, permitted))
+        return TopicRow(name, yes, _said(view, permitted), topic)
     refused = next((item for item in found if item.reason == REFUSED), None)
     if refused is not None:
-        return TopicRow(name, Tag("off", "x", view.say("No")), _said(view, refused))
-    return TopicRow(name, Tag("off", "ask", view.say("Not asked")), "")
+        no = Tag("off", "x", view.say("No"))
+        return TopicRow(name, no, _said(view, refused), topic)
+    return TopicRow(name, Tag("off", "ask", view.say("Not asked")), "", topic)
 
 
 def _said(view: View, permission: Permission) -> str:

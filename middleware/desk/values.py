@@ -165,6 +165,7 @@ class TopicRow:
     name: str
     tag: Tag
     note: str
+    topic: str = ""
 
 
 @dataclass(frozen=True)

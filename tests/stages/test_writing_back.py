@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -155,5 +156,15 @@ def test_every_form_is_valid_fhir(actor: str | None, topic: str) -> None:
     first = (write_consent(record, ROSA), write_preference(said, "p1", ROSA))
     for resource in (form for one in first for form in list_forms(one)):
         get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+    asked = replace(record, asked="May we?", said_by="RelatedPerson/leo")
+    forms = list_forms(write_consent(asked, ROSA))
+    for resource in forms:
+        get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+    assert forms[0]["performer"] == [{"reference": "RelatedPerson/leo"}]
+    text = base64.b64decode(forms[0]["sourceAttachment"]["data"]).decode()
+    assert text.startswith("Asked: May we?\nAnswered: yes\nHow: asked\nBy: Related")
+    assert text.strip() in [
+        item["answer"][0]["valueString"] for item in forms[1]["item"]
+    ]
     everywhere = write_consent(replace(record, system="*", value="*"), ROSA)
     get_fhir_model_class("Consent").model_validate(everywhere)

@@ -1,0 +1,78 @@
+"""Recording a new answer about being contacted; an answer is never switched or edited."""
+
+from __future__ import annotations
+
+from flask import Request, Response, abort
+
+from mappings.errors import BadInputError
+from middleware.desk.fields import Fields, refill
+from middleware.desk.questions import Asked
+from middleware.desk.saving import ChangedElsewhereError, RefusedError
+from middleware.desk.viewer import mark
+from middleware.desk.views import View
+from smart_app.entering import actor_of, enter, go_back
+from smart_app.ports import SmartPorts
+from smart_app.rendering import Pages
+from smart_app.session import Session
+
+CHANGED = mark(
+    "Not saved: another answer was recorded while the form was open; it is the first "
+    "one below. Your input is still filled in: save again to record it as the newest."
+)
+
+
+class Answers:
+    """The form of ``/l/<lid>/answers``."""
+
+    def __init__(self, ports: SmartPorts, pages: Pages) -> None:
+        self._ports = ports
+        self._pages = pages
+
+    def ask(self, request: Request, lid: str) -> Response:
+        """Answer the form for a topic, and a person beside the patient or none."""
+        session, view = enter(self._ports, request, lid, edit=True)
+        return self._form(session, view, self._asked(view, request.args))
+
+    def save(self, request: Request, lid: str) -> Response:
+        """Record the answer, or show the form again with what stands in the way."""
+        session, view = enter(self._ports, request, lid, form=True)
+        asked = self._asked(view, request.form)
+        given = request.form.to_dict(flat=False)
+        desk = self._ports.desk
+        try:
+            answer = desk.read_answer(view, asked, given)
+            version = request.form.get("version", "")
+            desk.save_answer(view, actor_of(session), answer, version)
+        except ChangedElsewhereError:
+            return self._form(session, view, asked, given, CHANGED, 409)
+        except (BadInputError, RefusedError) as error:
+            return self._form(session, view, asked, given, error.message, 422)
+        return go_back(session, "answer", "topics")
+
+    def _asked(self, view: View, given: dict[str, str]) -> Asked:
+        topic, person = given.get("topic", "*"), given.get("person", "")
+        found = self._ports.desk.find_asked(view, topic, person)
+        if found is None:
+            abort(404)
+        return found
+
+    def _form(
+        self,
+        session: Session,
+        view: View,
+        asked: Asked,
+        given: Fields | None = None,
+        error: str = "",
+        status: int = 200,
+    ) -> Response:
+        form = self._ports.desk.write_answer_form(view, asked)
+        fields = form.fields if given is None else refill(form.fields, given)
+        return self._pages.show(
+            "smart/answer.html",
+            session,
+            status,
+            page=self._ports.desk.write_page(view),
+            form=form,
+            fields=fields,
+            error=error,
+        )
