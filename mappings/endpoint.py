@@ -58,6 +58,24 @@ class AppClient:
 
 
 @dataclass(frozen=True)
+class CdsCaller:
+    """How the EHR calls our CDS Hooks services, as it said when it was registered.
+
+    ``issuers`` are the ``iss`` of its JWTs and ``key_urls`` where their keys may be
+    fetched: a JWT's ``jku`` names one of them, without one the first holds. ``tenants``
+    names those that may call, none for any. ``client_id`` is ours at its authorization
+    server, without which no token that it sends along is used. ``origins`` may call
+    from a browser.
+    """
+
+    issuers: tuple[str, ...] = ()
+    key_urls: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    client_id: str | None = None
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Site:
     """What the practice decided: its name, hours, numbers and reviewers.
 
@@ -118,3 +136,4 @@ class Endpoint:
     profile: dict[str, Any] = field(default_factory=dict)
     rollout: dict[str, int] = field(default_factory=dict)
     governed: bool = False
+    cds: CdsCaller = CdsCaller()

@@ -9,14 +9,21 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mappings.bases import read_base_key
-from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from mappings.endpoint import (
+    AppClient,
+    BackendClient,
+    CdsCaller,
+    Endpoint,
+    EndpointKind,
+    Site,
+)
 from mappings.errors import BadInputError
 
-T = TypeVar("T", BackendClient, AppClient, Site)
+T = TypeVar("T", BackendClient, AppClient, CdsCaller, Site)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TOP = frozenset(
     {"id", "name", "kind", "fhir_base", "allow_list", "profile", "backend", "app"}
-    | {"site"}
+    | {"site", "cds"}
 )
 
 
@@ -37,6 +44,7 @@ def read_endpoint_file(text: str) -> Endpoint:
             fhir_base=_base(_text(raw, "fhir_base")),
             backend=_part(BackendClient, raw.get("backend", {}), "backend"),
             app=_part(AppClient, raw.get("app", {}), "app"),
+            cds=_caller(raw.get("cds", {})),
             site=read_site(raw.get("site", {})),
             allow_list=tuple(raw.get("allow_list", ())),
             profile=_profile(raw.get("profile", {})),
@@ -71,6 +79,26 @@ def _profile(raw: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(raw.get("private_network", False), bool):
         raise BadInputError("[profile] private_network must be true or false.")
     return dict(raw)
+
+
+def _caller(raw: dict[str, Any]) -> CdsCaller:
+    """Read who may call our CDS Hooks services; keys come from https or this machine."""
+    caller = _part(CdsCaller, raw, "cds")
+    for name in ("issuers", "key_urls", "tenants", "origins"):
+        values = getattr(caller, name)
+        if not isinstance(values, tuple) or not all(isinstance(v, str) for v in values):
+            raise BadInputError(f"[cds] {name} must be a list of texts.")
+    if bool(caller.issuers) != bool(caller.key_urls):
+        raise BadInputError("[cds] needs both issuers and key_urls, or neither.")
+    for url in (*caller.key_urls, *caller.origins):
+        parts = urlsplit(url)
+        here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        safe = parts.scheme == "https" or (parts.scheme == "http" and here)
+        if not safe or not parts.hostname or parts.username or parts.fragment:
+            raise BadInputError(f"[cds] {url!r} must be an https URL.")
+    if any(urlsplit(url).path or urlsplit(url).query for url in caller.origins):
+        raise BadInputError("[cds] origins have no path, not even a slash.")
+    return caller
 
 
 def _part(kind: type[T], raw: dict[str, Any], name: str) -> T:

@@ -75,6 +75,15 @@ class MergedError(FhirError):
         self.survivor = survivor
 
 
+class CdsError(CareCueError):
+    """A CDS Hooks call is refused with an HTTP ``status``; ``code`` is FHIR's issue type."""
+
+    def __init__(self, message: str, *, status: int, code: str = "invalid") -> None:
+        super().__init__(message, permanent=True)
+        self.status = status
+        self.code = code
+
+
 class ReferenceRefusedError(FhirError):
     """A reference or link points outside the endpoint's base: it is never followed."""
 

@@ -11,7 +11,14 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
+from mappings.endpoint import (
+    AppClient,
+    BackendClient,
+    CdsCaller,
+    Endpoint,
+    EndpointKind,
+    Site,
+)
 from middleware.storage.connecting import Row, Tx
 from middleware.storage.reviews import turn_on
 
@@ -24,6 +31,7 @@ SELECT e.record, (SELECT coalesce(jsonb_object_agg(r.plan,
 """
 _OWN_TABLES = ("rollout", "governed")
 _APP_TUPLES = ("issuers", "frame_origins", "read_only")
+_CDS_TUPLES = ("issuers", "key_urls", "tenants", "origins")
 _SITE_TUPLES = ("window", "sunday_window", "plans_off", "plans_on")
 
 
@@ -106,6 +114,8 @@ def _read(row: Row) -> Endpoint:
         fhir_base=record["fhir_base"],
         backend=BackendClient(**record["backend"]),
         app=AppClient(**_tuples(app, *_APP_TUPLES)),
+        # Endpoints that were stored before CDS Hooks have none.
+        cds=CdsCaller(**_tuples(record.get("cds", {}), *_CDS_TUPLES)),
         site=Site(**_tuples(site, *_SITE_TUPLES)),
         allow_list=tuple(record["allow_list"]),
         profile=record["profile"],

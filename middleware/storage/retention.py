@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
+from middleware.storage import cds
 from middleware.storage.connecting import Tx
 from middleware.storage.drafts import delete_expired_drafts
 from middleware.storage.launches import delete_expired_launches
@@ -110,8 +111,8 @@ def purge(
     """Empty what is older; return how many rows by kind.
 
     ``days`` counts for charts, notification bodies, mere signs of life, what the EHR
-    has taken and ended launches; ``text_days`` for what was said, on either side, and
-    why, and for the emptied notifications.
+    has taken, ended launches and CDS cards; ``text_days`` for what was said, on either
+    side, and why, and for the emptied notifications.
     """
     counts: dict[str, int] = {}
     for statements, age in ((_SOON, days), (_LATER, text_days)):
@@ -126,5 +127,6 @@ def purge(
     before = now - timedelta(days=days)
     counts["launches"] = delete_expired_launches(tx, before)
     counts["drafts"] = delete_expired_drafts(tx, now)
+    counts["cards"] = cds.delete_old(tx, now, before)
     counts["logins"] = delete_expired_logins(tx, before)
     return counts

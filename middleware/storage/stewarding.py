@@ -35,6 +35,8 @@ _EXPORTED = {
     "tasks": f"SELECT * FROM staff_task WHERE {_MINE} ORDER BY created_at, id",
     "launches": "SELECT id, user_reference, user_name, encounter, scope, stage, "
     f"created_at, expires_at, seen_at FROM launch WHERE {_MINE} ORDER BY created_at, id",
+    "cds_cards": "SELECT id, user_reference, service, shown_at, outcome "
+    f"FROM cds_card WHERE {_MINE} ORDER BY shown_at, id",
     "remembered_foci": "SELECT reference, version, status, last_updated "
     f"FROM focus_state WHERE {_MINE} ORDER BY reference",
     "reviews": "SELECT known_at, added_at, reviewed_at, state, due_at "
@@ -112,6 +114,7 @@ _ERASED = {
     "drafts": f"DELETE FROM draft WHERE {_MINE}",
     "on_chart": f"DELETE FROM bearer WHERE {_MINE}",
     "launches": f"DELETE FROM launch WHERE {_MINE}",
+    "cds_cards": f"DELETE FROM cds_card WHERE {_MINE}",
     "reviews": f"DELETE FROM review WHERE {_MINE}",
     "numbers": "DELETE FROM contact_point WHERE bad_reason IS NULL AND (system, value) "
     "IN (SELECT * FROM unnest(%(systems)s::text[], %(values)s::text[]))",

@@ -16,12 +16,14 @@ from middleware.storage.gathering import GatheredWakes
 from middleware.storage.intake import IntakeDatabase
 from middleware.web.app import PublicPorts, create_public_app
 from middleware.web.callbacks import CallbackPorts, create_callbacks
+from middleware.wiring.cds import make_cds_ports
 from middleware.wiring.console import create_console
 from middleware.wiring.launching import make_smart_ports
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, database_fault, make_runtime
 from middleware.wiring.signing import KeyRing
 from smart_app.app import create_blueprint
+from smart_app.cds.blueprint import create_cds
 from subscriptions.receiver import make_receiver
 
 
@@ -37,7 +39,7 @@ def console_app() -> Flask:
 
 
 def make_public_app(runtime: Runtime) -> Flask:
-    """Compose receiver, callbacks, SMART app, keys and health."""
+    """Compose receiver, callbacks, SMART app, CDS services, keys and health."""
     context = stage_context(runtime)
     keys = KeyRing(runtime)
     return create_public_app(
@@ -46,6 +48,7 @@ def make_public_app(runtime: Runtime) -> Flask:
             blueprints=(
                 create_callbacks(_callback_ports(runtime, context)),
                 create_blueprint(make_smart_ports(runtime, context, keys)),
+                create_cds(make_cds_ports(runtime, context)),
             ),
             public_jwks=lambda: keys().public_jwks(),
             ready=lambda: database_fault(runtime),

@@ -98,6 +98,7 @@ def test_example_of_an_endpoint_can_be_read() -> None:
         "allow_list",
         "backend",
         "app",
+        "cds",
         "site",
         "profile",
     }

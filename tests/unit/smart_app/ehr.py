@@ -39,6 +39,8 @@ class Ehr:
 
     def reset(self) -> None:
         self.log: list[str] = []
+        self.bearers: list[str | None] = []
+        self.held: threading.Event | None = None
         self.forms: list[dict] = []
         self.codes: dict[str, dict] = {}
         self.secret: str | None = None
@@ -116,6 +118,9 @@ class Ehr:
         @app.before_request
         def note():
             self.log.append(f"{request.method} {request.path}")
+            self.bearers.append(request.headers.get("Authorization"))
+            if self.held is not None:
+                self.held.wait(10)
 
         @app.get("/fhir/.well-known/smart-configuration")
         def configuration():

@@ -1,0 +1,158 @@
+"""The desk of the CDS Hooks services: whose card is shown, to whom, and when again.
+
+Reading is network first, then short transactions. A card that asks nothing is shown to
+a user once for what it says, so that it does not become noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from mappings.endpoint import Endpoint
+from mappings.event import EventKind
+from middleware.desk.cards import Card, write_discharge_card, write_patient_card
+from middleware.desk.discharging import fetch_stay
+from middleware.desk.viewer import Viewer
+from middleware.desk.views import read_view
+from middleware.ports import FhirApi
+from middleware.stages.context import StageContext
+from middleware.storage import audit, cds, nudges
+
+DISCHARGED = EventKind.ENCOUNTER_DISCHARGED.value
+ONCE = timedelta(days=30)
+OVERRIDDEN = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Who looks at whom by which service: references, and the service's id."""
+
+    endpoint: Endpoint
+    patient: str
+    user: str
+    service: str
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What came of one card: accepted or overridden, and the code of a reason."""
+
+    card: str
+    outcome: str
+    reason: str
+
+
+class CdsDesk:
+    """What the CDS Hooks services read and keep, over the ports of the stages."""
+
+    def __init__(self, context: StageContext) -> None:
+        self._context = context
+
+    def take_token(self, mark: str, expires_at: datetime) -> bool:
+        """Use up a JWT by its mark; False when it was used before."""
+        with self._context.database.tx() as tx:
+            return cds.take_token(tx, mark, expires_at)
+
+    def write_card(
+        self, seen: Seen, api: FhirApi | None, stay: str | None, viewer: Viewer
+    ) -> Card | None:
+        """Read the chart and return the card; None where none is due.
+
+        ``api`` None reads with our own backend's token. With ``stay`` (an Encounter)
+        the card is that of its end. Raises FhirError when the patient cannot be read.
+        """
+        api = api or self._context.fhir(seen.endpoint)
+        context = self._narrow(seen, discharge=stay is not None)
+        view = read_view(context, seen.endpoint, api, seen.patient, viewer)
+        if stay is not None:
+            return write_discharge_card(fetch_stay(view, api, stay), stay)
+        card = write_patient_card(view)
+        return card if card is not None and self._is_due(seen, card) else None
+
+    def note_shown(self, seen: Seen, card: Card, card_id: str) -> None:
+        """Remember a card that went out, and audit it: who was told of whom."""
+        now = self._context.clock.now()
+        row = cds.CardRow(
+            id=card_id,
+            endpoint_id=seen.endpoint.id,
+            patient=seen.patient,
+            user_reference=seen.user,
+            service=seen.service,
+            verdict=card.verdict,
+            shown_at=now,
+        )
+        with self._context.database.tx() as tx:
+            cds.insert_card(tx, row)
+            audit.insert_audit(
+                tx,
+                seen.user,
+                "cds-card",
+                now,
+                endpoint_id=seen.endpoint.id,
+                patient=seen.patient,
+                subject=card_id,
+                detail={"service": seen.service, "indicator": card.indicator},
+            )
+
+    def note_feedback(
+        self, endpoints: Sequence[Endpoint], service: str, told: Sequence[Feedback]
+    ) -> int:
+        """Keep what came of cards of these endpoints; return of how many."""
+        now, count = self._context.clock.now(), 0
+        with self._context.database.tx() as tx:
+            for item in told:
+                for endpoint in endpoints:
+                    row = cds.set_card_outcome(
+                        tx, item.card, endpoint.id, service, item.outcome
+                    )
+                    if row is None:
+                        continue
+                    count += 1
+                    audit.insert_audit(
+                        tx,
+                        row.user_reference,
+                        "cds-feedback",
+                        now,
+                        endpoint_id=endpoint.id,
+                        patient=row.patient,
+                        subject=item.card,
+                        detail={"outcome": item.outcome, "reason": item.reason},
+                    )
+        return count
+
+    def _narrow(self, seen: Seen, *, discharge: bool) -> StageContext:
+        """Return a context whose plans ask for no more of the chart than a card needs.
+
+        An EHR waits half a second: what only other plans look at is not read.
+        """
+        with self._context.database.tx() as tx:
+            waiting = nudges.list_open_nudges(tx, seen.endpoint.id, seen.patient)
+        wanted = {nudge.plan for nudge in waiting}
+        library = self._context.library(seen.endpoint)
+        plans = tuple(
+            plan
+            if plan.url in wanted or (discharge and DISCHARGED in plan.triggers)
+            else replace(plan, data=())
+            for plan in library.plans
+        )
+        narrow = replace(library, plans=plans)
+        return replace(self._context, library=lambda _: narrow)
+
+    def _is_due(self, seen: Seen, card: Card) -> bool:
+        """Tell whether this user is to see this card of an opened chart now.
+
+        One that asks something of a person comes each time until it was overridden,
+        then not for a week; any other once in 30 days. What says something new comes.
+        """
+        with self._context.database.tx() as tx:
+            last = cds.find_last_card(
+                tx, seen.endpoint.id, seen.patient, seen.user, seen.service
+            )
+        if last is None or last.verdict != card.verdict:
+            return True
+        age = self._context.clock.now() - last.shown_at
+        if card.asks:
+            return last.outcome != "overridden" or age >= OVERRIDDEN
+        return age >= ONCE

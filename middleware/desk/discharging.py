@@ -1,0 +1,139 @@
+"""What a discharge at this moment would lead to, decided as if it had happened. Pure.
+
+The stay is taken as ended now in a copy of the chart; everything else is as it was
+read. Nothing is planned by looking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mappings.chart import Chart
+from mappings.codes import DISCHARGED, focus_status
+from mappings.errors import CdsError
+from mappings.event import Event, EventKind
+from mappings.nudge import REASONS, Outcome
+from mappings.reference import of_another
+from mappings.resource import Resource, dict_of
+from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
+from middleware.desk.coming import coming_tag, coming_title
+from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.views import View
+from middleware.ports import FhirApi
+
+STATES = ("planned", "held", "staff", "off")
+# What says nothing of this patient and this stay.
+UNASKED = frozenset({"not-applicable", "plan-off", "not-in-stage"})
+NOT_THEIRS = (
+    "The stay that is being ended is not this patient's. No card was made; check "
+    "encounterId and patientId."
+)
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """One step in words: ``state`` is planned, held, staff (a person's step) or off."""
+
+    state: str
+    reason: str
+    title: str
+    when: str
+    how: str
+    why: str
+
+
+def fetch_stay(view: View, api: FhirApi, reference: str) -> View:
+    """Return the view with this Encounter in its chart, read where it is not there.
+
+    Raises CdsError (412) when it is about another patient.
+    """
+    stay = view.chart.find(reference)
+    chart = view.chart
+    if stay is None:
+        stay = api.fetch(reference)
+        chart = _hold(chart, (*chart.resources, stay))
+    subject = str(dict_of(stay.get("subject")).get("reference") or "")
+    if not subject or of_another(stay, view.patient):
+        raise CdsError(NOT_THEIRS, status=412, code="conflict")
+    return replace(view, chart=chart)
+
+
+def foresee(view: View, reference: str) -> tuple[FollowUp, ...]:
+    """Return what would follow, what is planned already, and what would not be sent.
+
+    Soonest first within a state. Steps of plans that are off or not about such a stay
+    are left out.
+    """
+    ended = _end(view, reference)
+    event = Event(
+        id="",
+        key="",
+        endpoint_id=view.endpoint.id,
+        kind=EventKind.ENCOUNTER_DISCHARGED,
+        patient=view.patient,
+        shard=0,
+        focus=reference,
+        focus_version="",
+        occurred_at=view.now,
+        received_at=view.now,
+    )
+    parts = (ended.chart, view.own, view.library, view.endpoint, view.now)
+    fresh = [(item, _follow_up(ended, item)) for item in decide_event(event, *parts)]
+    known = [(nudge, decide_nudge(nudge, *parts)) for nudge, _ in view.planned]
+    again = [
+        (
+            item,
+            replace(
+                _follow_up(ended, item),
+                title=coming_title(ended, nudge, item),
+                how=coming_tag(ended, nudge, item).text,
+            ),
+        )
+        for nudge, item in known
+    ]
+    rows = sorted(
+        (pair for pair in (*fresh, *again) if pair[0].verdict.reason not in UNASKED),
+        key=lambda pair: (STATES.index(pair[1].state), pair[0].due_at),
+    )
+    return tuple(dict.fromkeys(row for _, row in rows))
+
+
+def _end(view: View, reference: str) -> View:
+    """Return the view with the stay ended at this moment, where it is not ended yet."""
+    stay = view.chart.find(reference) or {}
+    if focus_status(stay) == DISCHARGED:
+        return view
+    period = {**dict_of(stay.get("period")), "end": view.now.isoformat()}
+    ended: Resource = {**stay, "status": "finished", "period": period}
+    others = [item for item in view.chart.resources if item is not stay]
+    return replace(view, chart=_hold(view.chart, (ended, *others)))
+
+
+def _hold(chart: Chart, resources: tuple[Resource, ...]) -> Chart:
+    """Return a chart of other resources; its indexes are made anew."""
+    return Chart(
+        patient=chart.patient,
+        resources=resources,
+        read_at=chart.read_at,
+        incomplete=chart.incomplete,
+        replaced=chart.replaced,
+    )
+
+
+def _follow_up(view: View, item: Candidate) -> FollowUp:
+    verdict = item.verdict
+    state = {Outcome.SEND: "planned", Outcome.HOLD: "held"}.get(verdict.outcome, "off")
+    if item.kind == "task" and state == "planned":
+        state = "staff"
+    when = write_instant(view.viewer, item.due_at, view.zone)
+    names = [view.say(CHANNELS[item.channel])] if item.channel else []
+    names += [language_name(view.viewer, item.language)] if item.language else []
+    goes = state in ("planned", "staff")
+    return FollowUp(
+        state=state,
+        reason=verdict.reason,
+        title=view.say(item.title),
+        when=f"{when.day}, {when.time}" if goes else "",
+        how=view.say("by a person") if item.kind == "task" else ", ".join(names),
+        why=view.say(item.why) if goes else view.say(REASONS[verdict.reason].sentence),
+    )

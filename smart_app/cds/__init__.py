@@ -1,0 +1,1 @@
+"""The CDS Hooks services: one card in the EHR's own workflow, and a way into the app."""
