@@ -17,7 +17,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from mappings.errors import CareCueError
+from mappings.errors import CareCueError, ContentError
 from middleware.ports import Clock
 from middleware.storage.database import Database
 from middleware.storage.jobs import Wakes
@@ -162,6 +162,9 @@ class Ticker:
 def _run(work: Periodic) -> str | None:
     try:
         work.run()
+    except ContentError as error:
+        _log.error("content is not usable", error=error.message)
+        return error.message
     except Exception as error:  # noqa: BLE001 -- one fault must not stop the others
         _log.exception("periodic work failed", name=work.name)
         return type(error).__name__

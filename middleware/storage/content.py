@@ -84,3 +84,9 @@ def read_revisions(tx: Tx, endpoint_id: str) -> tuple[int, int]:
         (endpoint_id,),
     ).fetchone()
     return (row["common"], row["own"]) if row else (0, 0)
+
+
+def read_revision(tx: Tx) -> int:
+    """Return what grows with each import, whatever site it is for."""
+    row = tx.execute("SELECT coalesce(max(seq), 0) AS newest FROM content").fetchone()
+    return int(row["newest"]) if row else 0

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 from middleware.storage.connecting import Tx
 
+# The periodic look at a site's own content; what it keeps is why that cannot be used.
+CONTENT = "content"
+
 
 def claim(tx: Tx, name: str, every: timedelta, now: datetime) -> bool:
     """Take the turn of ``name`` if it is due; False when another has it.

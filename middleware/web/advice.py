@@ -50,7 +50,6 @@ _TABLE: dict[str, tuple[str, str]] = {
     "minor": ("Decide whom to reach; nothing is sent by itself.", STAFF),
     "confidential": ("Reach the patient only where they asked to be reached.", STAFF),
     "several-patients": ("Tell the patients of the visit in person.", STAFF),
-    "pregnancy-loss": ("Reach out in person, as fits.", STAFF),
     "long-silent": ("Make sure that the patient is there to be written to.", STAFF),
     "same-day-visit": (WAITS, ""),
     "patient-unknown": ("Check that the patient can be read in the EHR.", SITE),

@@ -51,7 +51,9 @@ def _add_metrics(app: Flask, ports: ConsolePorts) -> None:
     @app.get("/metrics")
     def metrics() -> Response:
         with ports.database.tx() as tx:
-            text = write_metrics(tx, ports.clock.now(), ports.plans)
+            text = write_metrics(
+                tx, ports.clock.now(), ports.plans, ports.content_fault()
+            )
         return Response(text, content_type=METRICS_TYPE)
 
 

@@ -16,7 +16,7 @@ REASON_LONGEST = 200
 
 def add_acting(app: Flask, ports: ConsolePorts) -> None:
     """Add the forms' targets; each goes back to the overview and says what it did."""
-    plans = PlanWords(ports.plans)
+    plans = PlanWords(ports.read_plans)
 
     @app.post("/console/hold")
     def hold() -> BaseResponse:

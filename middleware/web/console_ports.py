@@ -18,8 +18,9 @@ class ConsolePorts:
 
     ``clock`` is the product's time, ``wall`` the system's: a session ends by the
     latter, for the former may be moved. ``host`` is the configured name beside the
-    loopback ones; ``plans``, ``topics`` and ``channels`` can be held; ``ready`` says
-    why the database cannot be used, or None; ``forward`` moves the simulated clock
+    loopback ones; ``plans``, ``topics`` and ``channels`` can be held; ``content_fault``
+    says why content cannot be used, or ""; ``ready`` why the database cannot, or None;
+    ``forward`` moves the simulated clock
     (next, hour, day) and says what happened, or is None where time is real.
     """
 
@@ -29,10 +30,16 @@ class ConsolePorts:
     ids: Ids
     wake: Callable[[str, int], None]
     host: str
-    plans: tuple[Plan, ...]
+    read_plans: Callable[[], tuple[Plan, ...]]
+    content_fault: Callable[[], str]
     channels: tuple[str, ...]
     ready: Callable[[], str | None]
     forward: Callable[[str], str] | None = None
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """Return the plans in force at present."""
+        return self.read_plans()
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ Page = Response | tuple[str, int]
 
 def add_reading(app: Flask, ports: ConsolePorts) -> None:
     """Add every page that only reads, and the one look that is audited."""
-    plans = words.PlanWords(ports.plans)
+    plans = words.PlanWords(ports.read_plans)
     _add_overview(app, ports, plans)
     _add_events(app, ports, plans)
     _add_facts(app, ports, plans)
@@ -55,7 +55,7 @@ def _add_overview(app: Flask, ports: ConsolePorts, plans: words.PlanWords) -> No
     @app.get("/console")
     def home() -> Response:
         with ports.database.tx() as tx:
-            page = read_overview(tx, ports.clock.now(), plans)
+            page = read_overview(tx, ports.clock.now(), plans, ports.content_fault())
             targets = list_targets(tx, ports, plans)
         return show(
             ports,

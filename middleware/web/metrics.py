@@ -16,10 +16,12 @@ from middleware.storage import (
     hand_overs,
     inbox,
     overview,
+    schedule,
     story,
     subscriptions,
 )
 from middleware.storage.connecting import Tx
+from middleware.storage.schedule import CONTENT
 from middleware.web.subscription_row import list_pushed_types
 
 Labels = Mapping[str, str]
@@ -28,8 +30,13 @@ Samples = list[tuple[Labels, float]]
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-def write_metrics(tx: Tx, now: datetime, plans: Iterable[Plan] = ()) -> str:
-    """Return all metrics as text; of the plans, how many retire soon or have."""
+def write_metrics(
+    tx: Tx, now: datetime, plans: Iterable[Plan] = (), content_fault: str = ""
+) -> str:
+    """Return all metrics as text; of the plans, how many retire soon or have.
+
+    ``content_fault`` says why this process cannot use the content.
+    """
     parts = (
         _counts(tx),
         _states(tx),
@@ -38,6 +45,7 @@ def write_metrics(tx: Tx, now: datetime, plans: Iterable[Plan] = ()) -> str:
         _shut(tx, now),
         _handed(tx),
         _ending(plans, now),
+        _content(tx, content_fault),
     )
     return "\n".join([*(line for part in parts for line in part), ""])
 
@@ -46,6 +54,15 @@ def _ending(plans: Iterable[Plan], now: datetime) -> Iterator[str]:
     total = sum(is_ending(plan, "UTC", now) for plan in plans)
     text = "Plans whose content lapses within 60 days, or has"
     yield from _gauge("plans_ending", text, [({}, total)])
+
+
+def _content(tx: Tx, fault: str) -> Iterator[str]:
+    found = {"serve": fault, "worker": schedule.list_errors(tx).get(CONTENT, "")}
+    yield from _gauge(
+        "content_faults",
+        "Whether the site's own content cannot be used, by process",
+        [({"process": name}, int(bool(text))) for name, text in found.items()],
+    )
 
 
 def _counts(tx: Tx) -> Iterator[str]:

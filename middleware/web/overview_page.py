@@ -25,7 +25,8 @@ from middleware.storage.connecting import Tx
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.storage.switches import SwitchRow
 from middleware.web.endpoint_row import EndpointRow, controlled, read_row
-from middleware.web.problems import INCOMPLETE, Problem, Sight, find_problems
+from middleware.web.problems import INCOMPLETE, find_problems
+from middleware.web.sight import Problem, Sight
 from middleware.web.words import PlanWords, ago, count
 from subscriptions.recovery import Condition
 
@@ -77,8 +78,13 @@ class Page:
     switches: tuple[SwitchRow, ...]
 
 
-def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
-    """Read and judge everything that the first page shows."""
+def read_overview(
+    tx: Tx, now: datetime, plans: PlanWords, content_fault: str = ""
+) -> Page:
+    """Read and judge everything that the first page shows.
+
+    ``content_fault`` says why this process cannot use the content.
+    """
     known = endpoints.list_endpoints(tx)
     work = reading.count_endpoint_work(tx)
     rows = tuple(
@@ -88,23 +94,8 @@ def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
     found = overview.count_all(tx)
     holds = tuple(switches.list_switches(tx))
     counts = _counts(found)
-    sight = Sight(
-        now=now,
-        endpoints=rows,
-        last_tick=story.last_finished(tx, TICK),
-        restore_unchecked=marks.read_mark(tx, marks.RESTORE_UNCHECKED) is not None,
-        holds=tuple(plans.target(item.scope, item.target) for item in holds),
-        all_held=any(item.scope == "all" for item in holds),
-        replies=_replies(tx),
-        tasks=counts.tasks,
-        dead=sum(found.dead.values()),
-        failed=counts.failed,
-        waiting=_backlog(found),
-        periodic=schedule.list_errors(tx),
-        passed_over=reading.count_notes(tx, now - WEEK),
-        left_alone=tuple(circuits.list_shut(tx, now)),
-        ending=plans.ending(now),
-    )
+    seen = (rows, holds, counts, found)
+    sight = _see(tx, now, plans, seen, content_fault)
     mine = [row for item in known for row in _subscribed(tx, item.id)]
     return Page(
         problems=find_problems(sight),
@@ -116,6 +107,39 @@ def read_overview(tx: Tx, now: datetime, plans: PlanWords) -> Page:
         conditions={row.id: row.condition for row in standing.list_watched(tx)},
         counts=counts,
         switches=holds,
+    )
+
+
+def _see(
+    tx: Tx,
+    now: datetime,
+    plans: PlanWords,
+    seen: tuple[
+        tuple[EndpointRow, ...], tuple[SwitchRow, ...], Counts, overview.Overview
+    ],
+    content_fault: str,
+) -> Sight:
+    """Read what is judged beside what the page shows anyway."""
+    rows, holds, counts, found = seen
+    periodic = schedule.list_errors(tx)
+    content = periodic.pop(schedule.CONTENT, "")
+    return Sight(
+        now=now,
+        endpoints=rows,
+        last_tick=story.last_finished(tx, TICK),
+        restore_unchecked=marks.read_mark(tx, marks.RESTORE_UNCHECKED) is not None,
+        holds=tuple(plans.target(item.scope, item.target) for item in holds),
+        all_held=any(item.scope == "all" for item in holds),
+        replies=_replies(tx),
+        tasks=counts.tasks,
+        dead=sum(found.dead.values()),
+        failed=counts.failed,
+        waiting=_backlog(found),
+        periodic=periodic,
+        content=content_fault or content,
+        passed_over=reading.count_notes(tx, now - WEEK),
+        left_alone=tuple(circuits.list_shut(tx, now)),
+        ending=plans.ending(now),
     )
 
 

@@ -5,16 +5,13 @@ Pure: judges what the overview has read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 
-from middleware.storage.circuits import CircuitRow
 from middleware.web.endpoint_row import EndpointRow
+from middleware.web.sight import Act, Problem, Sight
 from middleware.web.words import ago, count
 from subscriptions.case import SAFE
 
-SILENT = timedelta(minutes=2)
 ATTENTION = "/console/attention"
 # What an EHR can mend; what is only too long ago is as it should be.
 INCOMPLETE = {
@@ -29,56 +26,6 @@ INCOMPLETE = {
 }
 
 
-@dataclass(frozen=True)
-class Act:
-    """A link that leads to what mends it."""
-
-    label: str
-    href: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One sentence, a short name, the effect on patients and what to do."""
-
-    tone: str
-    short: str
-    sentence: str
-    effect: str
-    act: Act | None = None
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What is judged; ``holds`` in words, ``periodic`` fault by name of the work.
-
-    ``passed_over`` counts resources of the last week that led to no event, by
-    (endpoint id, note). ``left_alone`` are the channels and EHRs that failed in a row,
-    ``ending`` the plans that retire soon, or have, with the days left.
-    """
-
-    now: datetime
-    endpoints: tuple[EndpointRow, ...]
-    last_tick: datetime | None
-    restore_unchecked: bool
-    holds: tuple[str, ...]
-    all_held: bool
-    replies: int
-    tasks: int
-    dead: int
-    failed: int
-    waiting: int
-    periodic: Mapping[str, str]
-    passed_over: Mapping[tuple[str, str], int]
-    left_alone: tuple[CircuitRow, ...]
-    ending: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def worker_silent(self) -> bool:
-        """Tell whether no worker has ticked for two minutes."""
-        return self.last_tick is None or self.now - self.last_tick > SILENT
-
-
 def find_problems(sight: Sight) -> tuple[Problem, ...]:
     """List everything that is wrong, the worst for patients first."""
     return tuple(
@@ -88,6 +35,7 @@ def find_problems(sight: Sight) -> tuple[Problem, ...]:
             _unreadable,
             _left_alone,
             _held,
+            _broken,
             _people,
             _given_up,
             _lesser,
@@ -163,6 +111,17 @@ def _held(sight: Sight) -> Iterator[Problem]:
             "A person holds everything, so no message goes out.",
             "Events are still received and decided on.",
             Act("Go to the hold", "#h-hold"),
+        )
+
+
+def _broken(sight: Sight) -> Iterator[Problem]:
+    if sight.content:
+        yield Problem(
+            "stop",
+            "Content",
+            f"The site's own content cannot be used: {sight.content}.",
+            "What was read before stays in force; a worker that starts anew does not "
+            "begin. Mend the file, then run carecue plan check.",
         )
 
 

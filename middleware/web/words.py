@@ -5,7 +5,7 @@ A time is always shown in a site's zone with the zone's name beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -134,28 +134,34 @@ def language_name(tag: str) -> str:
 
 
 class PlanWords:
-    """Titles of plans and of their actions, by id."""
+    """Titles of the plans in force and of their actions, by id."""
 
-    def __init__(self, plans: Iterable[Plan]) -> None:
-        known = tuple(plans)
-        self._plans = known
-        self.titles = {plan.id: plan.title for plan in known}
-        self._actions = {
-            (plan.id, action.id): action.title
-            for plan in known
-            for action in plan.actions
-        }
-        self._tasks = {
-            f"{plan.id}-{action.id}": action.title
-            for plan in known
-            for action in plan.actions
-        }
+    def __init__(self, read: Callable[[], tuple[Plan, ...]]) -> None:
+        self._read = read
+        self._known: tuple[Plan, ...] = ()
+        self._titles: dict[tuple[str, str], str] = {}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Return the titles of the plans, by id."""
+        return {plan.id: plan.title for plan in self._read()}
+
+    def _actions(self) -> dict[tuple[str, str], str]:
+        plans = self._read()
+        if plans is not self._known:
+            self._titles = {
+                (plan.id, action.id): action.title
+                for plan in plans
+                for action in plan.actions
+            }
+            self._known = plans
+        return self._titles
 
     def ending(self, now: datetime) -> dict[str, int]:
         """Return the plans that retire within 60 days, or have: title and days left."""
         return {
             plan.title: days_left(plan, "UTC", now) or 0
-            for plan in self._plans
+            for plan in self._read()
             if is_ending(plan, "UTC", now)
         }
 
@@ -166,12 +172,17 @@ class PlanWords:
 
     def action(self, canonical: str, action: str) -> str:
         """Return an action's title."""
-        return self._actions.get((canonical.rpartition("/")[2], action), action)
+        return self._actions().get((canonical.rpartition("/")[2], action), action)
 
     def reason(self, code: str) -> str:
         """Return a reason's sentence; a plan's own task is named by its action."""
         known = REASONS.get(code)
-        return known.sentence if known else self._tasks.get(code, code)
+        if known is not None:
+            return known.sentence
+        tasks = {
+            f"{plan}-{step}": text for (plan, step), text in self._actions().items()
+        }
+        return tasks.get(code, code)
 
     def target(self, scope: str, target: str) -> str:
         """Return what a hold covers, such as ``Plan: After a hospital stay``."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from flask import Flask
 
-from mappings.plan import Plan
 from middleware.clock import SystemClock
 from middleware.stages.context import StageContext
 from middleware.web.console import create_console_app
 from middleware.web.console_ports import ConsolePorts
-from middleware.wiring.contents import list_known_plans
 from middleware.wiring.forwarding import Forward
+from middleware.wiring.known_plans import KnownPlans
 from middleware.wiring.runtime import Runtime, database_fault
 
 
 def create_console(runtime: Runtime, context: StageContext) -> Flask:
     """Make the console for this process."""
+    known = KnownPlans(runtime.database, runtime.settings.content_dir)
     return create_console_app(
         ConsolePorts(
             database=runtime.database,
@@ -24,14 +24,10 @@ def create_console(runtime: Runtime, context: StageContext) -> Flask:
             ids=runtime.ids,
             wake=runtime.wakes.wake,
             host=runtime.settings.console_host,
-            plans=_known_plans(runtime),
+            read_plans=lambda: known.look().plans,
+            content_fault=lambda: known.look().fault,
             channels=tuple(sorted(context.channels)),
             ready=lambda: database_fault(runtime),
             forward=Forward(runtime) if runtime.settings.movable_clock else None,
         )
     )
-
-
-def _known_plans(runtime: Runtime) -> tuple[Plan, ...]:
-    with runtime.database.tx() as tx:
-        return list_known_plans(tx, runtime.settings.content_dir)

@@ -35,8 +35,16 @@ def read_files(place: Path) -> tuple[Placed, ...]:
 
 
 def signature(folder: Path) -> Signature:
-    """Return what changes when a file of a folder does: names, times and sizes."""
-    stats = ((str(file), file.stat()) for file in _files(folder))
+    """Return what changes when a file of a folder does: names, times and sizes.
+
+    Raises ContentError where the folder is not there, or cannot be looked into.
+    """
+    try:
+        stats = [(str(file), file.stat()) for file in _files(folder)]
+    except OSError as error:
+        raise ContentError(
+            f"{folder}: it cannot be looked into ({error.strerror})"
+        ) from None
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 

@@ -20,8 +20,10 @@ from middleware.stages.settled import read_tasks
 from middleware.stages.track import track_subscriptions
 from middleware.storage import endpoints, login_links
 from middleware.storage.gathering import GatheredWakes
+from middleware.storage.schedule import CONTENT
 from middleware.ticker import Periodic, Ticker
 from middleware.wiring.generations import check_generation, note_generation
+from middleware.wiring.known_plans import KnownPlans
 from middleware.wiring.listening import Listeners, socket_ports
 from middleware.wiring.pipeline import STEPS, bind_step, stage_context
 from middleware.wiring.rolling_out import pause_unwanted
@@ -41,6 +43,7 @@ RETENTION_EVERY = timedelta(days=1)
 ESCALATE_EVERY = timedelta(seconds=10)
 PROBE_EVERY = timedelta(hours=1)
 OBJECTIONS_EVERY = timedelta(minutes=1)
+CONTENT_EVERY = timedelta(seconds=10)
 
 
 def run_worker(runtime: Runtime, stop: threading.Event) -> None:
@@ -79,6 +82,7 @@ def _periodic(runtime: Runtime, context: StageContext) -> tuple[Periodic, ...]:
     """Return what is done in turns, by whichever worker comes first."""
     poll_every = timedelta(seconds=runtime.settings.poll_seconds)
     ports = control_ports(runtime, context)
+    known = KnownPlans(runtime.database, runtime.settings.content_dir)
     return (
         Periodic("reconcile", poll_every, lambda: poll_endpoints(context)),
         Periodic("track", TRACK_EVERY, lambda: _track(context)),
@@ -90,6 +94,7 @@ def _periodic(runtime: Runtime, context: StageContext) -> tuple[Periodic, ...]:
         Periodic("generation", GENERATION_EVERY, lambda: _note(runtime)),
         Periodic("objections", OBJECTIONS_EVERY, lambda: _pause(runtime)),
         Periodic("escalate", ESCALATE_EVERY, lambda: _escalate(context)),
+        Periodic(CONTENT, CONTENT_EVERY, known.check),
         Periodic("probe", PROBE_EVERY, lambda: _probe(context)),
         Periodic("retention", RETENTION_EVERY, lambda: _forget(runtime)),
     )

@@ -90,6 +90,7 @@ def world(database, clock, ids) -> World:
 @pytest.fixture
 def console(world, ids) -> Console:
     woken: list[tuple[str, int]] = []
+    plans = load_shipped().plans
     wall = FixedClock(world.clock.now())
     ports = ConsolePorts(
         database=world.database,
@@ -98,7 +99,8 @@ def console(world, ids) -> Console:
         ids=ids,
         wake=lambda stage, shard: woken.append((stage, shard)),
         host="console.example.org",
-        plans=load_shipped().plans,
+        read_plans=lambda: plans,
+        content_fault=lambda: "",
         channels=("email", "screen", "sms"),
         ready=lambda: None,
         forward=lambda leap: f"Moved: {leap}.",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
-from middleware.storage import endpoints, inbox
+from middleware.storage import endpoints, inbox, schedule
 from middleware.storage.circuits import set_circuit
 from middleware.storage.subscriptions import insert_subscription
 from middleware.web import metrics
@@ -111,3 +111,17 @@ def test_plans_that_retire_soon_are_counted(console):
     console.world.clock.instant = datetime(2027, 12, 1, tzinfo=UTC)
 
     assert total(scrape(console), "plans_ending") == len(console.ports.plans)
+
+
+def test_content_that_cannot_be_used_is_counted_and_told(console):
+    with console.world.database.tx() as tx:
+        now = console.world.clock.now()
+        schedule.claim(tx, schedule.CONTENT, timedelta(seconds=10), now)
+        schedule.note_result(tx, schedule.CONTENT, "/site/plan.json: it is not JSON")
+
+    found = scrape(console)
+
+    assert total(found, "content_faults", process="worker") == 1
+    assert total(found, "content_faults", process="serve") == 0
+    page = console.login().get()
+    assert "own content cannot be used: /site/plan.json: it is not JSON" in page
