@@ -76,8 +76,11 @@ def _profile(raw: dict[str, Any]) -> dict[str, Any]:
         usable = isinstance(bases, list) and all(isinstance(b, str) for b in bases)
         if not usable or not all(map(read_base_key, bases)):
             raise BadInputError(f"[profile] {name} must be a list of http(s) bases.")
-    if not isinstance(raw.get("private_network", False), bool):
-        raise BadInputError("[profile] private_network must be true or false.")
+    for name in ("private_network", "authorize_post", "authorize_in_window"):
+        if not isinstance(raw.get(name, False), bool):
+            raise BadInputError(f"[profile] {name} must be true or false.")
+    if raw.get("scope_style", "v2") not in ("v1", "v2"):
+        raise BadInputError('[profile] scope_style must be "v1" or "v2".')
     return dict(raw)
 
 

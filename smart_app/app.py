@@ -16,7 +16,7 @@ from middleware.desk.viewer import mark, viewer_of
 from smart_app.closing import Closing
 from smart_app.discovery import Discovery
 from smart_app.editing import add_edits
-from smart_app.failures import BROKEN, UNREADABLE, note_failure
+from smart_app.failures import BROKEN, UNREADABLE, explain_outcome, note_failure
 from smart_app.headers import protect, write_policy
 from smart_app.launch import Launching
 from smart_app.opening import CALLBACK
@@ -51,7 +51,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     )
     discovery = Discovery(ports.discover, ports.fetch_keys)
     ports = replace(ports, bearer=Bearers(ports, discovery).of)
-    _add_launch(blueprint, Launching(ports, discovery))
+    _add_launch(blueprint, Launching(ports, discovery, pages))
     _add_session(blueprint, Closing(ports, discovery, pages))
     _add_pages(blueprint, PatientPages(ports, pages))
     add_edits(blueprint, ports, pages)
@@ -116,7 +116,8 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     @blueprint.errorhandler(FhirError)
     def unreadable(error: FhirError) -> Response:
         if error.status != 401:
-            return show(LaunchError(UNREADABLE, code="E1", status=502))
+            said = explain_outcome(ports.endpoints(), error.outcome)
+            return show(LaunchError(UNREADABLE, code="E1", status=502, said=said))
         launch = ports.launches.get((request.view_args or {}).get("lid", ""))
         if launch is not None:
             end_session(ports, launch, LOCKED, "E2")

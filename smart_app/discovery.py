@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, LaunchError
 from middleware.desk.viewer import mark
@@ -120,11 +121,7 @@ def read_server(
     Raises LaunchError D2 for a missing member and D3 for a foreign host.
     """
     jwks_uri = endpoint.profile.get("jwks_uri") or configuration.jwks_uri
-    issuers = tuple(
-        dict.fromkeys(
-            name for name in (configuration.issuer, *endpoint.app.issuers) if name
-        )
-    )
+    issuers = _list_issuers(endpoint, configuration.issuer)
     authorize, token = (
         configuration.authorization_endpoint,
         configuration.token_endpoint,
@@ -145,6 +142,13 @@ def read_server(
         scopes=configuration.scopes,
         names_itself=configuration.names_itself,
     )
+
+
+def _list_issuers(endpoint: Endpoint, named: str | None) -> tuple[str, ...]:
+    """Return whose id_tokens are believed: as documented, as written, as derived."""
+    derived = app_ways(endpoint.profile).derive_issuers(endpoint.fhir_base, named)
+    known = (named, *endpoint.app.issuers, *derived)
+    return tuple(dict.fromkeys(name for name in known if name))
 
 
 def is_allowed(endpoint: Endpoint, url: str) -> bool:

@@ -8,9 +8,13 @@ request said.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
+from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError, LaunchError
+from mappings.resource import list_of
 from middleware.desk.viewer import mark
 from smart_app.discovery import is_allowed
 from smart_app.oauth import clean_text
@@ -75,6 +79,25 @@ def as_failure(error: CareCueError) -> LaunchError:
     if isinstance(error, FhirError):
         return LaunchError(UNREADABLE, code="E1", status=502)
     return LaunchError(BROKEN, code="X1", status=500)
+
+
+def explain_outcome(
+    endpoints: Sequence[Endpoint], outcome: dict[str, Any] | None
+) -> str:
+    """Return in words what a server's own error codes mean, where that is known."""
+    meanings = {
+        code: meaning
+        for endpoint in endpoints
+        for code, meaning in app_ways(endpoint.profile).meanings.items()
+    }
+    codes = [
+        str(coding.get("code"))
+        for issue in list_of((outcome or {}).get("issue"))
+        if isinstance(issue, dict) and isinstance(issue.get("details"), dict)
+        for coding in list_of(issue["details"].get("coding"))
+        if isinstance(coding, dict)
+    ]
+    return " ".join(dict.fromkeys(meanings[code] for code in codes if code in meanings))
 
 
 def note_failure(ports: SmartPorts, error: LaunchError) -> str:

@@ -13,15 +13,18 @@ from typing import Any
 
 from flask import Request, Response
 
+from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, LaunchError
 from middleware.desk.launches import FAILED, STARTED, Launch, new_launch, note_step
 from smart_app.cookies import digest, holds_cookie, set_cookie
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.failures import as_failure, read_refusal
+from smart_app.leaving import Leaving, is_framed
 from smart_app.oauth import write_authorization_url
 from smart_app.opening import CALLBACK, Opening
 from smart_app.ports import SmartPorts
+from smart_app.rendering import Pages
 from smart_app.scopes import Asking, choose_asking, write_scope
 from smart_app.session import ENDED, START_LIFE, find_endpoint, seal
 from smart_app.users import wants_roles
@@ -37,10 +40,11 @@ NO_COOKIE = (
 class Launching:
     """The three steps of a launch, over the app's ports."""
 
-    def __init__(self, ports: SmartPorts, discovery: Discovery) -> None:
+    def __init__(self, ports: SmartPorts, discovery: Discovery, pages: Pages) -> None:
         self._ports = ports
         self._discovery = discovery
         self._opening = Opening(ports, discovery)
+        self._leaving = Leaving(pages)
 
     def start(self, request: Request, *, standalone: bool) -> Response:
         """Answer ``/smart/launch`` or ``/smart/standalone`` with a redirect.
@@ -55,10 +59,13 @@ class Launching:
                 "The EHR's launch is incomplete. Open this app again from the chart.",
                 code="L2",
             )
+        ways = app_ways(endpoint.profile)
+        if not ways.framed and is_framed(request):
+            return self._leaving.ask_window(request, endpoint)
         server = self._discovery.find_server(endpoint)
         ports = self._ports
         state, verifier, nonce, secret = (ports.ids.secret() for _ in range(4))
-        asking = _choose_asking(endpoint, server)
+        asking = _choose_asking(endpoint, server, standalone=standalone)
         scope = write_scope(
             ports.desk.resource_types(endpoint), standalone=standalone, asking=asking
         )
@@ -75,7 +82,7 @@ class Launching:
             nonce=nonce,
             launch=opaque,
         )
-        response = _see_other(url)
+        response = self._leaving.send(request, endpoint, server, ways, url)
         set_cookie(response, launch, secret)
         return response
 
@@ -174,12 +181,18 @@ class Launching:
         return error
 
 
-def _choose_asking(endpoint: Endpoint, server: AuthorizationServer) -> Asking:
+def _choose_asking(
+    endpoint: Endpoint, server: AuthorizationServer, *, standalone: bool
+) -> Asking:
+    known = set(server.capabilities)
     return choose_asking(
         server.capabilities,
         server.scopes,
-        style=endpoint.profile.get("scope_style"),
+        style=app_ways(endpoint.profile).scope_style,
         roles=wants_roles(endpoint.app),
+        picks=standalone
+        and "launch-standalone" in known
+        and "context-standalone-patient" not in known,
     )
 
 

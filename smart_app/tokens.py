@@ -16,6 +16,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
 from smart_app.users import FHIR_ID
@@ -138,7 +139,8 @@ def _write_rules(
     several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
     if several or "azp" in claims:
         rules["azp"] = {"essential": True, "value": endpoint.app.client_id}
-    echoed = endpoint.app.nonce_echoed or "nonce" in claims
+    echoes = endpoint.app.nonce_echoed and app_ways(endpoint.profile).nonce_echoed
+    echoed = echoes or "nonce" in claims
     if nonce is not None and echoed:
         rules["nonce"] = {"essential": True, "value": nonce}
     return rules

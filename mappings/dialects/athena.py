@@ -3,6 +3,7 @@
 The secret comes in a header of the create call; numbers begin anew in each Bundle.
 """
 
+from mappings.dialects.app_ways import AppWays
 from mappings.dialects.dialect import Dialect, Each, TopicRule
 
 _TOPICS = "https://api.platform.athenahealth.com/fhir/r4/SubscriptionTopic"
@@ -31,6 +32,15 @@ DIALECT = Dialect(
     proof="hmac",
     secret_header="X-Hub-Secret",  # noqa: S106 -- the name of a header
     numbering="bundle-relative",
+    app=AppWays(
+        notes=(
+            (
+                "the issuer is on another host than the endpoints: list both in "
+                "authorization_hosts"
+            ),
+            "PKCE was asked for without being told of: S256 is always sent",
+        ),
+    ),
     rules=tuple(
         TopicRule(f"{_TOPICS}/{kind}.{event}", (kind,), each=_PRACTICE, whole=False)
         for kind, events in _EVENTS.items()

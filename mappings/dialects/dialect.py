@@ -1,4 +1,4 @@
-"""What is special about one FHIR server's Subscriptions, as a value.
+"""What is special about one FHIR server, as a value: Subscriptions, and app launches.
 
 Pure data: nothing outside this folder knows a vendor's name. Sources: FHIR R4
 Subscription; Subscriptions R5 Backport IG 1.1; each vendor's documentation.
@@ -6,8 +6,10 @@ Subscription; Subscriptions R5 Backport IG 1.1; each vendor's documentation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from mappings.dialects.app_ways import AppWays
 
 Form = Literal["criteria", "backport", "r5"]
 Content = Literal["empty", "id-only", "full-resource"]
@@ -58,7 +60,7 @@ class Dialect:
     ``secret_header`` and ``secret_extension`` carry an HMAC's secret on the create.
     ``socket_bind`` is how a WebSocket is bound.
     ``suffix`` follows the FHIR base where Subscriptions live elsewhere; ``patience`` is
-    how many seconds an activation may take.
+    how many seconds an activation may take. ``app`` is what is special about launches.
     """
 
     name: str
@@ -82,3 +84,4 @@ class Dialect:
     create_status: str = "requested"
     rules: tuple[TopicRule, ...] = ()
     patience: int = 300
+    app: AppWays = field(default_factory=AppWays)

@@ -1,5 +1,6 @@
 """Inferno's client suite: one create, no heartbeat, and no search, update or delete."""
 
+from mappings.dialects.app_ways import AppWays
 from mappings.dialects.dialect import Dialect
 
 DIALECT = Dialect(
@@ -8,4 +9,14 @@ DIALECT = Dialect(
     software=("inferno",),
     forms=("backport",),
     heartbeat=None,
+    app=AppWays(
+        nonce_echoed=False,
+        notes=(
+            "id_tokens carry no nonce: none is asked for",
+            (
+                "keys are named in .well-known/openid-configuration of the FHIR base only: "
+                "they are looked for there"
+            ),
+        ),
+    ),
 )

@@ -4,6 +4,7 @@ A secret with a colon is cut there. No event numbers, no heartbeats; after repea
 failures it switches the Subscription off by itself.
 """
 
+from mappings.dialects.app_ways import AppWays
 from mappings.dialects.dialect import Dialect
 
 DIALECT = Dialect(
@@ -17,4 +18,12 @@ DIALECT = Dialect(
     socket_bind="json",
     secret_extension="https://www.medplum.com/fhir/StructureDefinition/subscription-secret",  # noqa: S106 -- the name of an extension
     numbering="absent",
+    app=AppWays(
+        notes=(
+            (
+                "the SMART configuration's issuer is the server's root and not its FHIR "
+                "base: it is believed as it is told"
+            ),
+        ),
+    ),
 )

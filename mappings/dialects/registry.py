@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mappings.dialects import (
@@ -19,12 +20,15 @@ from mappings.dialects import (
     google,
     hapi,
     inferno,
+    launcher,
+    meditech,
     medplum,
     oracle,
     sandbox,
     standard,
     uscore,
 )
+from mappings.dialects.app_ways import AppWays
 from mappings.dialects.dialect import Dialect, TopicRule
 from mappings.errors import BadInputError
 
@@ -40,6 +44,8 @@ _MODULES = (
     epic,
     oracle,
     inferno,
+    launcher,
+    meditech,
     sandbox,
     uscore,
     standard,
@@ -68,6 +74,21 @@ def choose_dialect(
             f"{', '.join(sorted(DIALECTS))}."
         )
     return DIALECTS[str(name)]
+
+
+def app_ways(profile: Mapping[str, Any]) -> AppWays:
+    """Return what is special about launches from the server that a profile names.
+
+    The profile's own ``scope_style``, ``authorize_post`` and ``authorize_in_window``
+    go before. BadInputError for a server that is not known.
+    """
+    ways = choose_dialect(profile).app if "server" in profile else AppWays()
+    return replace(
+        ways,
+        scope_style=profile.get("scope_style", ways.scope_style),
+        authorize_post=profile.get("authorize_post", ways.authorize_post),
+        framed=not profile.get("authorize_in_window", not ways.framed),
+    )
 
 
 def suggest_dialect(statement: Mapping[str, Any]) -> Dialect:

@@ -62,19 +62,23 @@ def fetch_smart_configuration(
     private_network: bool = False,
     ca_file: str | None = None,
     session: requests.Session | None = None,
+    at_root: bool = False,
 ) -> SmartConfiguration:
     """Read the SMART configuration of a FHIR base.
 
     ``hosts`` are the authorization server's hosts that an administrator reviewed,
     beside the base's own. AuthorizationError when an endpoint lies elsewhere, is not
     https (but on loopback), or the document is unusable. ``ca_file`` names the site's
-    own authority (PEM).
+    own authority (PEM). With ``at_root`` the host's root is looked at after the base.
     """
     home = read_base(base)
     allowed = {host_of(home), *(host.lower() for host in hosts)}
     with session or _open(home, private_network, ca_file) as opened:
-        url = f"{home}/.well-known/smart-configuration"
-        document = _fetch_document(opened, url, missing_ok=True)
+        places = [home, urljoin(home, "/").rstrip("/")] if at_root else [home]
+        document = None
+        for place in places:
+            url = f"{place}/.well-known/smart-configuration"
+            document = document or _fetch_document(opened, url, missing_ok=True)
         if document is None:
             statement = _fetch_document(opened, f"{home}/metadata") or {}
             return _read_oauth_uris(statement, home, allowed)

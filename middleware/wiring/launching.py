@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
 from middleware.desk.launches import LaunchBook
@@ -65,6 +66,7 @@ def discover(endpoint: Endpoint) -> Any:
     return fetch_smart_configuration(
         endpoint.fhir_base,
         hosts=endpoint.profile.get("authorization_hosts", ()),
+        at_root=app_ways(endpoint.profile).root_configuration,
         private_network=endpoint.profile.get("private_network") is True,
         ca_file=endpoint.profile.get("ca_file"),
     )

@@ -145,7 +145,12 @@ class HostileEhr:
                 "token_endpoint": f"{self.root}/token",
                 "revocation_endpoint": f"{self.root}/revoke",
                 "jwks_uri": f"{self.root}/jwks",
-                "capabilities": ["launch-ehr", "launch-standalone", "permission-v2"],
+                "capabilities": [
+                    "launch-ehr",
+                    "launch-standalone",
+                    "context-standalone-patient",
+                    "permission-v2",
+                ],
                 "grant_types_supported": ["authorization_code", "refresh_token"],
                 "code_challenge_methods_supported": ["S256"],
             },

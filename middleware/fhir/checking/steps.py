@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mappings.errors import CareCueError
 from middleware.fhir.checking import (
+    app,
     documents,
     push,
     reach,
@@ -16,6 +17,7 @@ from middleware.fhir.checking import (
     smart,
     token,
 )
+from middleware.fhir.checking.diagnoses_app import APP
 from middleware.fhir.checking.diagnoses_documents import DOCUMENTS
 from middleware.fhir.checking.diagnoses_push import PUSH
 from middleware.fhir.checking.diagnoses_reach import REACH
@@ -31,7 +33,7 @@ from middleware.fhir.checking.finding import (
 from middleware.fhir.checking.talk import Talk
 
 DIAGNOSES: Mapping[str, Diagnosis] = (
-    REACH | DOCUMENTS | TOKEN | GRANTED | READING | SEARCHING | PUSH
+    REACH | DOCUMENTS | APP | TOKEN | GRANTED | READING | SEARCHING | PUSH
 )
 
 
@@ -55,6 +57,11 @@ STEPS = (
         smart.check_configuration,
         ("TLS", "CapabilityStatement"),
     ),
+    Step("app sign-in", app.check_sign_in, ("TLS", "CapabilityStatement")),
+    Step("app identity", app.check_identity, ("TLS", "CapabilityStatement")),
+    Step("app scopes", app.check_asking, ("TLS", "CapabilityStatement")),
+    Step("app frame", app.check_frame, ("TLS", "CapabilityStatement")),
+    Step("app deviations", app.check_deviations, ("CapabilityStatement",)),
     Step("token", token.check_token, ("TLS",)),
     Step("scopes", scopes.check_scopes, ("token",)),
     Step("read", reading.check_read, ("CapabilityStatement", "token")),

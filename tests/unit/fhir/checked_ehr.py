@@ -138,6 +138,11 @@ class Ehr:
 
     def configuration(self, **changes: Any) -> dict[str, Any]:
         return {
+            "issuer": self.base,
+            "jwks_uri": f"{self.root}/jwks",
+            "authorization_endpoint": f"{self.root}/authorize",
+            "capabilities": ["launch-ehr", "permission-v2", "permission-online"],
+            "code_challenge_methods_supported": ["S256"],
             "token_endpoint": f"{self.root}/token",
             "token_endpoint_auth_methods_supported": ["private_key_jwt"],
             "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
@@ -150,12 +155,12 @@ class Ehr:
             "kind": EndpointKind.TEST,
             "backend": BackendClient("carecue", f"{self.root}/token", SCOPE),
             "profile": {},
+            "app": AppClient("carecue-app", algorithm="RS384"),
         }
         return Endpoint(
             id="north",
             name="Northside EHR",
             fhir_base=base or self.base,
-            app=AppClient(),
             site=Site(name="Northside", phone="", booking_url="", zone="UTC"),
             **(given | changes),
         )

@@ -139,6 +139,21 @@ def test_keys_are_looked_for_under_the_fhir_base(script: Script) -> None:
     assert found.issuer == "https://idp.example.org"
 
 
+def test_a_configuration_at_the_hosts_root_is_read_where_that_is_known(
+    script: Script,
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/.well-known/smart-configuration":
+            return Reply(200, configuration(script))
+        return Reply(200, {}) if asked.path.endswith("/metadata") else Reply(404)
+
+    script.answer = answer
+    found = fetch_smart_configuration(script.base, at_root=True)
+    assert found.source == "well-known"
+    assert found.token_endpoint == f"{script.base}/oauth/token"
+    assert fetch_smart_configuration(script.base).source == "capabilities"
+
+
 def test_fetch_key_set(script: Script) -> None:
     script.then(Reply(200, {"keys": [{"kty": "EC"}]}), Reply(200, {"keys": "x"}))
     assert fetch_key_set(f"{script.base}/jwks") == {"keys": [{"kty": "EC"}]}

@@ -129,7 +129,7 @@ class Ehr:
                 "authorization_endpoint": f"{self.origin}/authorize",
                 "token_endpoint": f"{self.origin}/token",
                 "jwks_uri": f"{self.origin}/jwks",
-                "capabilities": ["launch-ehr"],
+                "capabilities": ["launch-ehr", "context-standalone-patient"],
                 "grant_types_supported": ["authorization_code"],
                 "code_challenge_methods_supported": ["S256"],
                 **self.configuration,

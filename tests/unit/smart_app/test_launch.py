@@ -1,13 +1,16 @@
 """The launch: what is asked, what is believed, and who gets in."""
 
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from mappings.dialects.registry import DIALECTS
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import LaunchRow, find_by_prefix, get_launch
+from smart_app.failures import explain_outcome
 from tests.unit.smart_app.conftest import FRAME, PUBLIC
 from tests.unit.smart_app.ehr import NEXT_KEY, STRANGER
 
@@ -458,3 +461,77 @@ def test_the_way_of_a_launch_holds_no_secret(rig):
     told = repr(launch.steps)
     assert "at-1" not in told
     assert "code-0" not in told
+
+
+def profile(rig, **changes):
+    endpoint = rig.endpoints[0]
+    rig.endpoints[0] = replace(endpoint, profile={**endpoint.profile, **changes})
+
+
+def test_a_long_request_goes_by_post_where_that_is_offered(rig):
+    rig.ehr.configuration = {"capabilities": ["launch-ehr", "authorize-post"]}
+    launch = "x" * 2000
+    answer = rig.http.get(
+        "/smart/launch", query_string={"iss": rig.ehr.base, "launch": launch}
+    )
+    assert answer.status_code == 200
+    assert f'<form method="post" action="{rig.ehr.origin}/authorize"' in answer.text
+    assert f'name="launch" value="{launch}"' in answer.text
+    assert 'name="code_challenge_method" value="S256"' in answer.text
+    assert "Set-Cookie" in answer.headers
+    policy = answer.headers["Content-Security-Policy"]
+    assert f"form-action 'self' {rig.ehr.origin}" in policy
+
+
+def test_a_short_request_goes_by_redirect(rig):
+    rig.ehr.configuration = {"capabilities": ["launch-ehr", "authorize-post"]}
+    query = {"iss": rig.ehr.base, "launch": "x"}
+    assert rig.http.get("/smart/launch", query_string=query).status_code == 303
+    profile(rig, authorize_post=True)
+    assert rig.http.get("/smart/launch", query_string=query).status_code == 200
+
+
+def test_a_sign_in_that_refuses_frames_opens_in_a_window_by_a_click(rig):
+    profile(rig, authorize_in_window=True)
+    query = {"iss": rig.ehr.base, "launch": 'a"b'}
+    framed = rig.http.get(
+        "/smart/launch", query_string=query, headers={"Sec-Fetch-Dest": "iframe"}
+    )
+    assert framed.status_code == 200
+    assert 'target="_blank"' in framed.text
+    assert 'name="launch" value="a&#34;b"' in framed.text
+    assert "Set-Cookie" not in framed.headers
+    assert rig.ehr.log == []
+    alone = rig.http.get(
+        "/smart/launch", query_string=query, headers={"Sec-Fetch-Dest": "document"}
+    )
+    assert alone.status_code == 303
+
+
+def test_a_known_kind_of_server_leaves_its_nonce_out(rig):
+    profile(rig, server="inferno")
+    rig.ehr.claims = {"nonce": None}
+    assert rig.launch().status_code == 303
+    rig.ehr.claims = {"nonce": "other"}
+    assert rig.launch().status_code == 502
+
+
+def test_issuers_of_a_known_kind_of_server_are_derived() -> None:
+    epic, oracle = DIALECTS["epic"].app, DIALECTS["oracle"].app
+    base = "https://ehr.example.org/proxy/api/FHIR/R4"
+    assert epic.derive_issuers(base, None) == ("https://ehr.example.org/proxy/oauth2",)
+    issuer = "https://as.example.org/tenants/T1"
+    assert oracle.derive_issuers(base, issuer) == (f"{issuer}/oidc/idsps/T1/",)
+    assert oracle.derive_issuers(base, None) == ()
+
+
+def test_codes_of_a_known_kind_of_server_are_told_in_words(rig):
+    coding = {"system": "urn:oid:1.2.840.114350", "code": "4130"}
+    outcome = {
+        "resourceType": "OperationOutcome",
+        "issue": [{"code": "suppressed", "details": {"coding": [coding, 7]}}],
+    }
+    assert explain_outcome(rig.endpoints, outcome) == ""
+    profile(rig, server="epic")
+    assert "Break-the-Glass" in explain_outcome(rig.endpoints, outcome)
+    assert explain_outcome(rig.endpoints, {"issue": [None, {"details": []}]}) == ""

@@ -1,0 +1,20 @@
+"""SMART's own launcher, which simulates EHRs for apps: lax, and never a real EHR."""
+
+from mappings.dialects.app_ways import AppWays
+from mappings.dialects.dialect import Dialect
+
+DIALECT = Dialect(
+    name="launcher",
+    title="SMART launcher",
+    software=("smart launcher", "smart app launcher"),
+    pushes=False,
+    note="it offers no Subscriptions; it is polled",
+    numbering="absent",
+    app=AppWays(
+        nonce_echoed=False,
+        notes=(
+            "a nonce may not come back: none is asked for",
+            "keys change without a name: every published key is tried",
+        ),
+    ),
+)

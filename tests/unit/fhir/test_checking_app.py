@@ -1,0 +1,136 @@
+"""The app's registration: each deviation is told, with what the app does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mappings.endpoint import AppClient
+from middleware.fhir.checking.finding import Finding, Outcome
+from middleware.fhir.keys import SigningKeys
+from tests.unit.fhir.checked_ehr import Ehr, check
+from tests.unit.fhir.scripted import Asked, Reply, serve
+
+STEPS = ("app sign-in", "app identity", "app scopes", "app frame", "app deviations")
+
+
+@pytest.fixture(scope="module")
+def keys() -> SigningKeys:
+    return SigningKeys.generate()
+
+
+@pytest.fixture
+def ehr(keys: SigningKeys) -> Iterator[Ehr]:
+    with serve() as script:
+        yield Ehr(script, keys)
+
+
+def look(ehr: Ehr, document: dict[str, Any] | None = None, **more: Any) -> Any:
+    """Check with a changed SMART configuration; ``more`` are replies by path."""
+    replies = dict(more.pop("replies", {}))
+    whole = {**ehr.configuration(), **(document or {})}
+    told = {name: value for name, value in whole.items() if value is not None}
+    replies["/fhir/.well-known/smart-configuration"] = Reply(200, told)
+    statement = more.pop("statement", None)
+    if statement:
+        replies["/fhir/metadata"] = Reply(200, statement)
+
+    def answer(asked: Asked) -> Reply | None:
+        return replies.get(asked.path)
+
+    ehr.broken = answer
+    found: dict[str, Finding] = check(ehr, ehr.endpoint(**more))
+    return found
+
+
+def test_a_good_server_has_nothing_to_tell(ehr: Ehr) -> None:
+    found = look(ehr)
+    assert {found[step].code for step in STEPS} == {"ok"}
+
+
+def test_without_an_app_nothing_is_checked(ehr: Ehr) -> None:
+    found = look(ehr, app=AppClient())
+    assert {found[step].outcome for step in STEPS} == {Outcome.SKIPPED}
+
+
+@pytest.mark.parametrize(
+    ("document", "step", "code"),
+    [
+        (
+            {"token_endpoint_auth_methods_supported": ["client_secret_basic"]},
+            "app sign-in",
+            "app-method",
+        ),
+        (
+            {"token_endpoint_auth_signing_alg_values_supported": ["ES384"]},
+            "app sign-in",
+            "app-algorithm",
+        ),
+        ({"capabilities": ["launch-standalone"]}, "app sign-in", "app-no-launch"),
+        ({"code_challenge_methods_supported": None}, "app sign-in", "app-no-pkce"),
+        ({"jwks_uri": None}, "app identity", "app-no-keys"),
+        ({"jwks_uri": "https://k.example.org"}, "app identity", "app-keys-unreviewed"),
+        ({"issuer": None}, "app identity", "app-no-issuer"),
+        (
+            {"capabilities": ["launch-ehr", "permission-v1"]},
+            "app scopes",
+            "app-scopes-old",
+        ),
+        (
+            {"capabilities": ["launch-ehr", "permission-v2"]},
+            "app scopes",
+            "app-no-refresh",
+        ),
+        (
+            {"authorization_endpoint": "https://login.example.org/a"},
+            "app frame",
+            "app-host-unreviewed",
+        ),
+    ],
+)
+def test_a_deviation_is_told(
+    ehr: Ehr, document: dict[str, Any], step: str, code: str
+) -> None:
+    found = look(ehr, document)[step]
+    assert found.code == code
+    assert found.cause
+    assert found.todo
+
+
+def test_keys_in_the_openid_configuration_are_found(ehr: Ehr) -> None:
+    opened = {"jwks_uri": f"{ehr.root}/jwks", "issuer": "https://idp.example.org"}
+    path = "/fhir/.well-known/openid-configuration"
+    found = look(
+        ehr, {"jwks_uri": None, "issuer": None}, replies={path: Reply(200, opened)}
+    )["app identity"]
+    assert found.code == "app-keys-elsewhere"
+    assert "https://idp.example.org" in found.saw
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Frame-Options": "DENY"},
+        {"X-Frame-Options": "SAMEORIGIN"},
+        {"Content-Security-Policy": "frame-ancestors 'none'"},
+    ],
+)
+def test_a_sign_in_that_refuses_frames_is_told(
+    ehr: Ehr, headers: dict[str, str]
+) -> None:
+    replies = {"/authorize": Reply(200, "<html>", headers=headers)}
+    assert look(ehr, replies=replies)["app frame"].code == "app-not-framed"
+    window = {"authorize_in_window": True}
+    assert look(ehr, replies=replies, profile=window)["app frame"].code == "ok"
+
+
+def test_a_known_kind_of_server_tells_its_deviations(ehr: Ehr) -> None:
+    statement = ehr.statement(software={"name": "Epic"})
+    found = look(ehr, statement=statement)["app deviations"]
+    assert found.code == "app-server-unnamed"
+    assert '"epic"' in found.todo
+    named = look(ehr, profile={"server": "epic"})
+    assert "need_patient_banner" in named["app deviations"].saw
+    assert "/oauth2" in named["app identity"].saw
