@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, abort, request, send_file
 
 from mappings.errors import CareCueError, FhirError, LaunchError
 from middleware.desk.launches import LOCKED
@@ -55,6 +55,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     _add_session(blueprint, Closing(ports, discovery, pages))
     _add_pages(blueprint, PatientPages(ports, pages))
     add_edits(blueprint, ports, pages)
+    _add_guard(blueprint)
     _add_errors(blueprint, ports, pages)
     _add_headers(blueprint, ports, pages)
     return blueprint
@@ -96,6 +97,16 @@ def _add_session(blueprint: Blueprint, closing: Closing) -> None:
     @blueprint.post("/l/<lid>/close")
     def close(lid: str) -> Response:
         return closing.close(request, lid)
+
+
+def _add_guard(blueprint: Blueprint) -> None:
+    @blueprint.before_request
+    def refuse_odd_names() -> None:
+        # No id of ours holds such a letter, and no database takes a NUL.
+        if not all(
+            str(value).isprintable() for value in (request.view_args or {}).values()
+        ):
+            abort(404)
 
 
 def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:

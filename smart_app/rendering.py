@@ -6,6 +6,7 @@ Everything is escaped by the templates; nothing here marks a text as safe.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from flask import Response, make_response, render_template, request, url_for
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
@@ -23,6 +25,11 @@ from smart_app.headers import protect, write_policy
 from smart_app.session import Session
 
 CHART = "CareCue-Chart"
+LONGEST_TEXT = 8000
+# Control characters; marks, embeddings and overrides of direction.
+STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066\u2067]"
+)
 STATIC = Path(__file__).parent / "static"
 
 
@@ -109,9 +116,24 @@ def install_words(environment: Any) -> None:
 
     The filter ``said`` translates a sentence that was marked elsewhere.
     """
+    environment.finalize = as_plain
     environment.add_extension("jinja2.ext.i18n")
     environment.filters["said"] = _translate
     environment.install_gettext_callables(_translate, _choose_form, newstyle=True)
+
+
+def as_plain(value: Any) -> Any:
+    """Return what a template writes: bounded, and without letters that steer.
+
+    Texts of a chart may hold control characters, or ones that turn the line around
+    (Unicode UAX 9); neither has a place on a page. Isolates stay: they are ours.
+    """
+    if not isinstance(value, str):
+        return value
+    plain = STEERING.sub("", value)
+    if isinstance(value, Markup):
+        return Markup(plain)  # noqa: S704 -- it was markup before
+    return plain if len(plain) <= LONGEST_TEXT else f"{plain[:LONGEST_TEXT]}…"
 
 
 def all_frames(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:

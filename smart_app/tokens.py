@@ -66,7 +66,7 @@ def read_access(
         encounter=f"Encounter/{encounter}" if known else None,
         id_token=id_token,
         scope=str(answer.get("scope") or ""),
-        need_patient_banner=answer.get("need_patient_banner") not in (False, "false"),
+        need_patient_banner=not _is_false(answer.get("need_patient_banner")),
         refresh_token=read_refresh(answer),
     )
 
@@ -144,6 +144,11 @@ def _write_rules(
     if nonce is not None and echoed:
         rules["nonce"] = {"essential": True, "value": nonce}
     return rules
+
+
+def _is_false(value: Any) -> bool:
+    # A zero equals False and says nothing clearly.
+    return value is False or value == "false"
 
 
 def _read_token(answer: dict[str, Any]) -> str:

@@ -47,6 +47,8 @@ from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import audit
 
+LONGEST_NAME = 200
+
 
 class Desk:
     """What people at a desk do with one patient, over the ports of the stages."""
@@ -242,6 +244,8 @@ def _name(person: dict[str, object]) -> str | None:
         text = name.get("text") or " ".join(
             [*map(str, parts), str(name.get("family") or "")]
         )
-        if str(text).strip():
-            return str(text).strip()
+        # It is kept with what this person does, where no NUL can stand.
+        plain = "".join(letter for letter in str(text) if letter.isprintable()).strip()
+        if plain:
+            return plain[:LONGEST_NAME]
     return None

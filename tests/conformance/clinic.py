@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ class Clinic:
     def open(self, **options: Any) -> str:
         """Walk a whole launch that succeeds; return the path of its page."""
         answer = self.launch(**options)
-        assert answer.status_code == 303, answer.text
+        assert answer.status_code == 303, code_of(answer)
         return str(answer.location)
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
@@ -154,6 +155,19 @@ def assert_stranger(clinic: Clinic) -> None:
     assert clinic.rows("SELECT id FROM launch WHERE stage = 'open'") == []
     # Nobody is in: the token that came along is used for nothing.
     assert [one.path for one in clinic.ehr.used() if not one.form] == []
+
+
+def renewing(clinic: Clinic, life: int = 600) -> str:
+    """Open a launch whose token can be renewed; return its page."""
+    clinic.ehr.habits.refreshes = True
+    clinic.ehr.habits.life = life
+    clinic.ehr.habits.document |= {"scopes_supported": ["online_access"]}
+    return clinic.open()
+
+
+def near_the_end(clinic: Clinic, life: int = 600) -> None:
+    """Let the time come at which a token is renewed."""
+    clinic.clock.instant += timedelta(seconds=life - 30)
 
 
 @contextmanager

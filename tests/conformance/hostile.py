@@ -61,6 +61,7 @@ class Habits:
     published: list[Any] = field(default_factory=lambda: [KEY.as_dict(private=False)])
     scope: str | None = None
     life: Any = 3600
+    mark: str = ""
     refreshes: bool = False
     rotates: bool = True
     names_issuer: bool = False
@@ -241,7 +242,7 @@ class HostileEhr:
         )
 
     def _issue(self, grant: Grant) -> dict[str, Any]:
-        number = next(self._numbers)
+        number = f"{self.habits.mark}{next(self._numbers)}"
         self.tokens[f"at-{number}"] = grant
         given: dict[str, Any] = {
             "access_token": f"at-{number}",

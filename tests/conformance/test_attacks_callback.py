@@ -116,6 +116,17 @@ def test_an_answer_of_another_issuer_is_refused(
     assert clinic.launch().status_code == 303
 
 
+@pytest.mark.attack(18)
+def test_a_server_that_promises_its_name_must_give_it(clinic: Clinic) -> None:
+    clinic.ehr.habits.document = {
+        "authorization_response_iss_parameter_supported": True
+    }
+    answer = clinic.launch()
+
+    assert (answer.status_code, code_of(answer)) == (400, "C5")
+    assert clinic.ehr.forms() == []
+
+
 @pytest.mark.attack(19)
 def test_a_code_twice_at_once_is_exchanged_once(clinic: Clinic) -> None:
     path = clinic.agree(clinic.begin())
