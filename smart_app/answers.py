@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
@@ -47,9 +49,14 @@ class Answers:
             return self._form(session, view, asked, given, CHANGED, 409)
         except (BadInputError, RefusedError) as error:
             return self._form(session, view, asked, given, error.message, 422)
-        return go_back(session, "answer", "topics")
+        return go_back(self._ports, session, "answer", "topics")
 
-    def _asked(self, view: View, given: dict[str, str]) -> Asked:
+    def fill(self, session: Session, view: View, given: Fields) -> Response:
+        """Answer the form, filled in as it was."""
+        about = {name: "".join(given.get(name, ())) for name in ("topic", "person")}
+        return self._form(session, view, self._asked(view, about), given)
+
+    def _asked(self, view: View, given: Mapping[str, str]) -> Asked:
         topic, person = given.get("topic", "*"), given.get("person", "")
         found = self._ports.desk.find_asked(view, topic, person)
         if found is None:

@@ -9,6 +9,7 @@ from smart_app.groups import GroupEdits
 from smart_app.moving import Moves
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
+from smart_app.resuming import Drafts
 from smart_app.saving import PatientEdits
 
 BOTH = ["GET", "POST"]
@@ -20,6 +21,7 @@ def add_edits(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     _add_messages(blueprint, PatientEdits(ports, pages), Moves(ports, pages))
     _add_groups(blueprint, GroupEdits(ports, pages))
     _add_answers(blueprint, Answers(ports, pages))
+    _add_drafts(blueprint, Drafts(ports, pages))
 
 
 def _add_patient(blueprint: Blueprint, edits: PatientEdits) -> None:
@@ -66,3 +68,13 @@ def _add_answers(blueprint: Blueprint, answers: Answers) -> None:
     def answer(lid: str) -> Response:
         view = answers.save if request.method == "POST" else answers.ask
         return view(request, lid)
+
+
+def _add_drafts(blueprint: Blueprint, drafts: Drafts) -> None:
+    @blueprint.get("/l/<lid>/draft")
+    def draft(lid: str) -> Response:
+        return drafts.resume(request, lid)
+
+    @blueprint.post("/l/<lid>/draft/discard")
+    def discard(lid: str) -> Response:
+        return drafts.discard(request, lid)

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from flask import Request, Response
 
-from mappings.errors import LaunchError
+from mappings.errors import FhirError, LaunchError
+from middleware.desk.launches import LOCKED
 from middleware.desk.values import Actor
+from middleware.desk.viewer import mark
 from middleware.desk.views import View
+from smart_app.drafts import KEPT, drop_draft, keep_draft
 from smart_app.ports import SmartPorts
-from smart_app.session import Session, check_form, open_session
+from smart_app.session import Session, check_form, end_session, open_session
+
+UNREAD = mark(
+    "Not saved: the chart could not be read just now. What you filled in is kept for "
+    "10 minutes: open the page again and go on from there."
+)
 
 
 def enter(
@@ -25,17 +33,38 @@ def enter(
     """Return the session and its patient; raises LaunchError or FhirError.
 
     ``form`` lets only our own form of this launch and patient through, ``edit`` only
-    who may change anything (LaunchError F5, 403).
+    who may change anything (LaunchError F5, 403). Where the session has ended, or the
+    chart cannot be read, what a form says is kept as a draft.
     """
-    session = open_session(ports, request, lid)
-    if form:
-        check_form(ports, request, session)
-    if edit and not session.may_edit:
+    try:
+        session = open_session(ports, request, lid)
+        if form:
+            check_form(ports, request, session)
+        if edit:
+            _check_role(session)
+        return session, _read(ports, session)
+    except LaunchError as error:
+        if form and error.status == 401 and keep_draft(ports, request, lid):
+            raise LaunchError(KEPT, code=error.code, status=401) from error
+        raise
+    except FhirError as error:
+        if not form or not keep_draft(ports, request, lid):
+            raise
+        if error.status == 401:
+            end_session(ports, session.launch, LOCKED, "E2")
+            raise LaunchError(KEPT, code="S2", status=401) from error
+        raise LaunchError(UNREAD, code="E1", status=502) from error
+
+
+def _check_role(session: Session) -> None:
+    if not session.may_edit:
         raise LaunchError(session.read_only, code="F5", status=403)
-    view = ports.desk.read_view(
+
+
+def _read(ports: SmartPorts, session: Session) -> View:
+    return ports.desk.read_view(
         session.endpoint, session.api, session.patient, session.viewer
     )
-    return session, view
 
 
 def actor_of(session: Session) -> Actor:
@@ -49,8 +78,11 @@ def is_partial(request: Request) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def go_back(session: Session, saved: str, part: str = "") -> Response:
-    """Send the browser to the page, which says what was saved."""
+def go_back(
+    ports: SmartPorts, session: Session, saved: str, part: str = ""
+) -> Response:
+    """Send the browser to the page, which says what was saved; no draft is left."""
+    drop_draft(ports, session)
     anchor = f"#{part}" if part else ""
     where = f"/l/{session.launch.id}/?saved={saved}{anchor}"
     return Response(status=303, headers={"Location": where})

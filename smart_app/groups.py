@@ -9,11 +9,13 @@ from __future__ import annotations
 from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
+from middleware.desk.fields import Fields
 from middleware.desk.group_views import Clash, GroupForm
 from middleware.desk.groups import GROUPS
 from middleware.desk.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
+from smart_app.drafts import drop_draft
 from smart_app.entering import actor_of, enter, go_back, is_partial
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -84,6 +86,15 @@ class GroupEdits:
             return self._form(request, session, view, form, error.message, status=422)
         return self._saved(request, session, view, name, "undo")
 
+    def fill(
+        self, request: Request, session: Session, view: View, name: str, given: Fields
+    ) -> Response:
+        """Answer the form of a group, filled in as it was."""
+        _known(name)
+        who = "".join(given.get("who", ()))
+        form = self._ports.desk.refill_group_form(view, name, given, who)
+        return self._form(request, session, view, form)
+
     def _saved(
         self,
         request: Request,
@@ -93,7 +104,8 @@ class GroupEdits:
         saved: str = "group",
     ) -> Response:
         if not is_partial(request):
-            return go_back(session, saved, f"g-{name}")
+            return go_back(self._ports, session, saved, f"g-{name}")
+        drop_draft(self._ports, session)
         return self._shown(session, self._ports.desk.refresh_view(view), name)
 
     def _shown(self, session: Session, view: View, name: str) -> Response:

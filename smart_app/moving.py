@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Request, Response
 
 from mappings.errors import BadInputError, LaunchError
+from middleware.desk.fields import Fields
 from middleware.desk.moving import ClosedError
 from middleware.desk.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
@@ -58,7 +59,14 @@ class Moves:
             return self._form(session, view, nudge_id, filled, CHANGED, 409)
         except (BadInputError, RefusedError) as error:
             return self._form(session, view, nudge_id, filled, error.message, 422)
-        return go_back(session, "back" if chosen.back else "move")
+        return go_back(self._ports, session, "back" if chosen.back else "move")
+
+    def fill(
+        self, session: Session, view: View, nudge_id: str, given: Fields
+    ) -> Response:
+        """Answer the form, filled in as it was."""
+        day, time, why = ("".join(given.get(n, ())) for n in ("day", "time", "why"))
+        return self._form(session, view, nudge_id, (day, time, why))
 
     def _form(
         self,

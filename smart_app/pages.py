@@ -9,6 +9,7 @@ from __future__ import annotations
 from flask import Request, Response, abort
 
 from middleware.desk.viewer import LANGUAGES, mark
+from smart_app.drafts import find_draft
 from smart_app.entering import actor_of, enter
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -46,6 +47,7 @@ class PatientPages:
             saved=saved,
             groups=self._ports.desk.write_groups(view, actor_of(session)),
             people=self._ports.desk.list_people(view),
+            draft=find_draft(self._ports, session),
         )
 
     def preview(self, request: Request, lid: str, nudge_id: str) -> Response:

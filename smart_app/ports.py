@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
+from middleware.desk.drafts import DraftBook
 from middleware.desk.launches import Launch, LaunchBook
 from middleware.ports import Clock, FhirApi, Ids
 
@@ -117,5 +118,6 @@ class SmartPorts:
     signing_key: Callable[[str], Any]
     client_secret: Callable[[str], str | None]
     desk: Desk
+    drafts: DraftBook
     public_url: str
     bearer: Callable[[Launch], Bearing] | None = None

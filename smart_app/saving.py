@@ -11,6 +11,7 @@ from dataclasses import replace
 from flask import Request, Response
 
 from mappings.errors import BadInputError, LaunchError
+from middleware.desk.fields import Fields
 from middleware.desk.saving import ChangedElsewhereError
 from middleware.desk.values import Choice, Page
 from middleware.desk.viewer import mark, viewer_of
@@ -86,7 +87,7 @@ class PatientEdits:
         except ChangedElsewhereError:
             now = replace(form, version=view.version("pause"))
             return self._pause_form(session, view, now, CHANGED, 409)
-        return go_back(session, "pause")
+        return go_back(self._ports, session, "pause")
 
     def resume(self, request: Request, lid: str) -> Response:
         """Turn messages on again."""
@@ -96,7 +97,7 @@ class PatientEdits:
             self._ports.desk.save_resume(view, actor_of(session), version)
         except ChangedElsewhereError as error:
             raise LaunchError(CHANGED, code="F3", status=409) from error
-        return go_back(session, "resume")
+        return go_back(self._ports, session, "resume")
 
     def ask_channels(self, request: Request, lid: str) -> Response:
         """Answer the channel order form."""
@@ -127,7 +128,7 @@ class PatientEdits:
         except ChangedElsewhereError:
             kept = OrderForm(view.order, form.who, view.version("channels"))
             return self._order_form(session, view, kept, CHANGED, 409)
-        return go_back(session, "channels")
+        return go_back(self._ports, session, "channels")
 
     def ask_skip(self, request: Request, lid: str, nudge_id: str) -> Response:
         """Answer the skip form of one coming message."""
@@ -144,7 +145,29 @@ class PatientEdits:
         actor = actor_of(session)
         if not self._ports.desk.save_skip(view, actor, nudge_id, why.text):
             raise LaunchError(CLOSED, code="F4", status=409)
-        return go_back(session, "skip")
+        return go_back(self._ports, session, "skip")
+
+    def fill_pause(self, session: Session, view: View, given: Fields) -> Response:
+        """Answer the pause form, filled in as it was."""
+        until, day, why = ("".join(given.get(n, ())) for n in ("until", "date", "why"))
+        form = PauseForm(until, day, why, view.version("pause"))
+        return self._pause_form(session, view, form)
+
+    def fill_channels(self, session: Session, view: View, given: Fields) -> Response:
+        """Answer the order form, in the order that was chosen if it still can be."""
+        order, who = tuple(given.get("order", ())), "".join(given.get("who", ()))
+        known = sorted(order) == sorted(view.order)
+        chosen = order if known else view.order
+        return self._order_form(
+            session, view, OrderForm(chosen, who, view.version("channels"))
+        )
+
+    def fill_skip(
+        self, session: Session, view: View, nudge_id: str, given: Fields
+    ) -> Response:
+        """Answer the skip form, filled in as it was."""
+        why = "".join(given.get("why", ()))
+        return self._skip_form(session, view, nudge_id, why=why)
 
     def _pause_form(
         self,
@@ -197,6 +220,7 @@ class PatientEdits:
         nudge_id: str,
         error: str = "",
         status: int = 200,
+        why: str = "",
     ) -> Response:
         page: Page = self._ports.desk.write_page(view)
         for coming in page.coming:
@@ -208,7 +232,7 @@ class PatientEdits:
                     page=page,
                     coming=coming,
                     whys=WHY_SKIP,
-                    form={"why": ""},
+                    form={"why": why},
                     error=error,
                 )
         raise LaunchError(CLOSED, code="F4", status=404)

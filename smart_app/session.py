@@ -198,7 +198,7 @@ def check_origin(ports: SmartPorts, request: Request, session: Session) -> None:
     LaunchError F1 (foreign), F2 (other patient), both 403.
     """
     brought = request.form.get("csrf", "")
-    if not _is_own(ports, request) or not hmac.compare_digest(
+    if not is_own(ports, request) or not hmac.compare_digest(
         brought.encode(), session.csrf.encode()
     ):
         raise LaunchError(
@@ -226,7 +226,8 @@ def _asking(launch: Launch) -> Asking:
     return Asking(style=style or "v2", level=level or "patient")
 
 
-def _is_own(ports: SmartPorts, request: Request) -> bool:
+def is_own(ports: SmartPorts, request: Request) -> bool:
+    """Tell whether the browser says that our own page sent a request."""
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site != "same-origin":

@@ -13,6 +13,7 @@ from typing import Any
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
+from middleware.desk.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
 from middleware.fhir.auth import bound_token_session
 from middleware.fhir.bounded import make_session
@@ -57,6 +58,7 @@ def make_smart_ports(
         signing_key=lambda algorithm: keys().signing_key(algorithm),
         client_secret=client_secret,
         desk=Desk(context),
+        drafts=DraftBook(runtime.database),
         public_url=runtime.settings.public_url,
     )
 

@@ -13,6 +13,7 @@ from mappings.nudge import Nudge, NudgeState
 from mappings.plan import Library, Plan, PlanAction, Timing, Wording
 from middleware.clock import FixedClock
 from middleware.desk.desk import Desk
+from middleware.desk.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
 from middleware.fhir.client import FhirClient
 from middleware.ports import RandomIds
@@ -135,6 +136,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         signing_key=lambda algorithm: OURS,
         client_secret=lambda endpoint_id: ehr.secret,
         desk=Desk(context),
+        drafts=DraftBook(database),
         public_url=PUBLIC,
     )
     app = Flask("test")

@@ -9,7 +9,7 @@ from mappings.preference import Who
 from middleware.desk.groups import GROUPS
 from middleware.storage import outbox, preferences
 from middleware.storage.audit import list_audit
-from tests.unit.smart_app.acts import OURS, agree, own, words
+from tests.unit.smart_app.acts import OURS, agree, own, plan, words
 
 PARTIAL = {**OURS, "HX-Request": "true"}
 ANSWERS = {
@@ -312,3 +312,21 @@ def test_the_page_says_where_an_answer_is_kept(rig, path, end, text):
 
 def test_there_is_no_other_group(rig, path):
     assert rig.http.get(f"{path}preferences/shoes").status_code == 404
+
+
+def test_a_read_only_user_has_no_control_and_is_refused(rig, path):
+    plan(rig)
+    data = form_of(rig, path, "language")
+    rig.app(read_only=("*",))
+    html = rig.http.get(path).text
+    assert "messages/nudge-1" in html
+    targets = re.findall(rf'(?:href|action|hx-\w+)="{path}([^"?]*)', html)
+    assert set(targets) <= {"", "messages/nudge-1", "language", "close"}
+    for part in ("preferences/language", "answers", "messages/nudge-1/move", "pause"):
+        answer = rig.http.get(path + part)
+        assert answer.status_code == 403
+        assert "read" in words(answer.text)
+    answer = rig.http.post(f"{path}preferences/language", data=data, headers=OURS)
+    assert answer.status_code == 403
+    assert "Save refused: nothing was changed." in words(answer.text)
+    assert recorded(rig) == {}

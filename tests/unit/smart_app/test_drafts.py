@@ -1,0 +1,174 @@
+"""Input whose session ended: kept ten minutes, for its author and patient alone."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.smart_app.acts import OURS, agree, own, plan, words
+
+WORDS = "I want to see my grandkids."
+
+
+@pytest.fixture
+def path(rig):
+    agree(rig)
+    plan(rig)
+    return rig.open()
+
+
+def fill(rig, path, part, **values):
+    html = rig.http.get(path + part).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html))
+    return {**hidden, **values}
+
+
+def count(rig):
+    with rig.database.tx() as tx:
+        return tx.execute("SELECT count(*) AS n FROM draft").fetchone()["n"]
+
+
+def end_then_save(rig, path, part="preferences/words", **values):
+    """Fill a form in, let the session end, and send it all the same."""
+    given = values or {"text": WORDS, "language": "en", "who": "patient"}
+    data = fill(rig, path, part, **given)
+    rig.clock.instant += timedelta(minutes=31)
+    return rig.http.post(path + part, data=data, headers=OURS)
+
+
+def test_input_is_kept_and_offered_again_after_a_new_launch(rig, path):
+    answer = end_then_save(rig, path)
+    assert answer.status_code == 401
+    assert "what you filled in is kept for 10 minutes" in words(answer.text)
+    assert own(rig).preferences == ()
+    again = rig.open()
+    assert "is still kept. Go on with it" in words(rig.http.get(again).text)
+    html = rig.http.get(again + "draft").text
+    assert WORDS in html
+    assert 'value="patient" checked' in html
+    data = fill(rig, again, "draft", text=WORDS, language="en", who="patient")
+    answer = rig.http.post(again + "preferences/words", data=data, headers=OURS)
+    assert answer.status_code == 303
+    assert own(rig).preferences[0].value["text"] == WORDS
+    assert count(rig) == 0
+    assert "is still kept" not in words(rig.http.get(again).text)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "shown"),
+    [
+        (
+            "answers",
+            {"question": "May we?", "point": "-", "topic": "*", "person": ""},
+            "May we?",
+        ),
+        (
+            "messages/nudge-1/move",
+            {"day": "2026-11-18", "time": "14:45", "why": "fits"},
+            'value="14:45"',
+        ),
+        ("messages/nudge-1/skip", {"why": "wrong"}, 'value="wrong" checked'),
+        ("pause", {"until": "open", "why": "crisis"}, 'value="crisis" checked'),
+        (
+            "channels",
+            {"order": ["email", "sms"], "who": "staff", "save": "1"},
+            'value="staff" checked',
+        ),
+    ],
+)
+def test_every_form_comes_back_as_it_was_filled_in(rig, path, part, values, shown):
+    assert end_then_save(rig, path, part, **values).status_code == 401
+    again = rig.open()
+    answer = rig.http.get(again + "draft")
+    assert answer.status_code == 200
+    assert shown in answer.text
+
+
+def test_nothing_of_it_is_readable_in_the_database(rig, path):
+    end_then_save(rig, path)
+    with rig.database.tx() as tx:
+        row = tx.execute("SELECT * FROM draft").fetchone()
+    assert b"grandkids" not in bytes(row["sealed"])
+    assert row["expires_at"] - row["created_at"] == timedelta(minutes=10)
+
+
+def test_it_is_gone_after_ten_minutes(rig, path):
+    end_then_save(rig, path)
+    again = rig.open()
+    rig.clock.instant += timedelta(minutes=10)
+    assert "is still kept" not in words(rig.http.get(again).text)
+    assert rig.http.get(again + "draft").status_code == 404
+
+
+def test_another_patient_or_user_is_offered_nothing(rig, path):
+    end_then_save(rig, path)
+    rig.ehr.resources["Patient/tom"] = {
+        **rig.ehr.resources["Patient/rosa"],
+        "id": "tom",
+    }
+    other = rig.open(patient="tom")
+    assert "is still kept" not in words(rig.http.get(other).text)
+    assert rig.http.get(other + "draft").status_code == 404
+    rig.ehr.claims = {"sub": "user-2"}
+    stranger = rig.open()
+    assert rig.http.get(stranger + "draft").status_code == 404
+    rig.ehr.claims = {}
+    assert rig.http.get(rig.open() + "draft").status_code == 200
+
+
+def test_it_can_be_discarded(rig, path):
+    end_then_save(rig, path)
+    again = rig.open()
+    data = rig.form(again)
+    answer = rig.http.post(again + "draft/discard", data=data, headers=OURS)
+    assert answer.status_code == 303
+    assert count(rig) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers"),
+    [
+        ({"csrf": "0" * 64}, OURS),
+        ({"patient": "Patient/tom"}, OURS),
+        ({"text": "x" * 20_000}, OURS),
+        ({}, {"Origin": "https://elsewhere.example.org"}),
+    ],
+)
+def test_a_strange_form_is_not_kept(rig, path, changes, headers):
+    data = {**fill(rig, path, "preferences/words", text=WORDS), **changes}
+    rig.clock.instant += timedelta(minutes=31)
+    answer = rig.http.post(path + "preferences/words", data=data, headers=headers)
+    assert answer.status_code == 401
+    assert "is kept for 10 minutes" not in words(answer.text)
+    assert count(rig) == 0
+
+
+def test_a_row_put_in_anothers_place_opens_nothing(rig, path):
+    end_then_save(rig, path)
+    rig.ehr.resources["Patient/tom"] = {
+        **rig.ehr.resources["Patient/rosa"],
+        "id": "tom",
+    }
+    with rig.database.tx() as tx:
+        tx.execute("UPDATE draft SET patient = 'Patient/tom'")
+    other = rig.open(patient="tom")
+    assert rig.http.get(other + "draft").status_code == 404
+
+
+def test_a_token_that_the_ehr_refuses_keeps_the_input_too(rig, path):
+    data = fill(rig, path, "preferences/words", text=WORDS, who="patient")
+    rig.ehr.accepted = "Bearer another"
+    answer = rig.http.post(path + "preferences/words", data=data, headers=OURS)
+    assert answer.status_code == 401
+    assert "is kept for 10 minutes" in words(answer.text)
+    assert count(rig) == 1
+
+
+def test_a_chart_that_cannot_be_read_keeps_the_input_in_the_same_session(rig, path):
+    data = fill(rig, path, "preferences/words", text=WORDS, who="patient")
+    patient = rig.ehr.resources.pop("Patient/rosa")
+    answer = rig.http.post(path + "preferences/words", data=data, headers=OURS)
+    assert answer.status_code == 502
+    assert "Not saved: the chart could not be read" in words(answer.text)
+    rig.ehr.resources["Patient/rosa"] = patient
+    assert WORDS in rig.http.get(path + "draft").text
