@@ -39,7 +39,7 @@ from middleware.storage.shards import Held, check_epochs
 
 Read = tuple[Event, Chart]
 
-BATCH = 20
+BATCH = 40
 UNDECIDED = (
     "What follows from a change in this patient's record could not be decided. No "
     "message was planned for it. Look at the record and reach the patient if needed."

@@ -11,6 +11,10 @@ from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
 
 _SWITCHES = 0x63757377
+_LOCK_PATIENT = """
+SELECT merged_into FROM patient_lock
+ WHERE endpoint_id = %s AND patient = %s FOR UPDATE
+"""
 
 
 def lock_gate(
@@ -45,14 +49,13 @@ def lock_patient(tx: Tx, endpoint_id: str, patient: str) -> str | None:
 
     Returns the record that this one was merged into, or None.
     """
-    tx.execute(
-        "INSERT INTO patient_lock (endpoint_id, patient, shard) VALUES (%s, %s, %s) "
-        "ON CONFLICT DO NOTHING",
-        (endpoint_id, patient, shard_of(endpoint_id, patient)),
-    )
-    row = tx.execute(
-        "SELECT merged_into FROM patient_lock "
-        "WHERE endpoint_id = %s AND patient = %s FOR UPDATE",
-        (endpoint_id, patient),
-    ).fetchone()
+    row = tx.execute(_LOCK_PATIENT, (endpoint_id, patient)).fetchone()
+    if row is None:
+        # The first time; somebody else's first time may come before ours.
+        tx.execute(
+            "INSERT INTO patient_lock (endpoint_id, patient, shard) "
+            "VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (endpoint_id, patient, shard_of(endpoint_id, patient)),
+        )
+        row = tx.execute(_LOCK_PATIENT, (endpoint_id, patient)).fetchone()
     return row["merged_into"] if row else None

@@ -34,7 +34,7 @@ STAGE_TABLES = {
 
 # Rows of several shards that are worked on together: no more than so many at a time.
 # DELIVER has none: who holds a shard there waits for channels and EHRs meanwhile.
-TOGETHER = {"resolve": 40, "decide": 20, "record": 10, "listen": 10, "review": 100}
+TOGETHER = {"resolve": 40, "decide": 40, "record": 10, "listen": 10, "review": 100}
 # Who holds so many at once and is frozen, or cut off without a word, loses them then.
 FROZEN_AFTER = "10min"
 FOR_EVER = "0"
