@@ -22,6 +22,7 @@ from smart_app.launch import Launching
 from smart_app.opening import CALLBACK
 from smart_app.pages import PatientPages
 from smart_app.ports import SmartPorts
+from smart_app.printing import Printing
 from smart_app.refresh import Bearers
 from smart_app.rendering import Pages, all_frames, install_words
 from smart_app.session import ENDED, asked_language, end_session
@@ -53,7 +54,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     ports = replace(ports, bearer=Bearers(ports, discovery).of)
     _add_launch(blueprint, Launching(ports, discovery, pages))
     _add_session(blueprint, Closing(ports, discovery, pages))
-    _add_pages(blueprint, PatientPages(ports, pages))
+    _add_pages(blueprint, PatientPages(ports, pages), Printing(ports, pages))
     add_edits(blueprint, ports, pages)
     _add_guard(blueprint)
     _add_errors(blueprint, ports, pages)
@@ -75,7 +76,7 @@ def _add_launch(blueprint: Blueprint, launching: Launching) -> None:
         return launching.finish(request)
 
 
-def _add_pages(blueprint: Blueprint, views: PatientPages) -> None:
+def _add_pages(blueprint: Blueprint, views: PatientPages, printing: Printing) -> None:
     @blueprint.get("/l/<lid>/")
     def page(lid: str) -> Response:
         return views.show(request, lid)
@@ -83,6 +84,10 @@ def _add_pages(blueprint: Blueprint, views: PatientPages) -> None:
     @blueprint.post("/l/<lid>/language")
     def language(lid: str) -> Response:
         return views.choose_language(request, lid)
+
+    @blueprint.get("/l/<lid>/summary")
+    def summary(lid: str) -> Response:
+        return printing.show(request, lid)
 
     @blueprint.get("/l/<lid>/messages/<nudge_id>")
     def preview(lid: str, nudge_id: str) -> Response:

@@ -40,6 +40,7 @@ from middleware.desk.questions import (
     read_answer,
     write_answer_form,
 )
+from middleware.desk.summary import Summary, write_summary
 from middleware.desk.values import Actor, Page, Preview
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View, personal_queries, read_view, refresh_view
@@ -75,6 +76,10 @@ class Desk:
     def write_page(self, view: View) -> Page:
         """Return what the page shows."""
         return write_page(view)
+
+    def write_summary(self, view: View) -> Summary | None:
+        """Return the sheet that the patient takes home; None for a closed record."""
+        return write_summary(view)
 
     def write_preview(self, view: View, nudge_id: str) -> Preview | None:
         """Return the text of one open message; None when there is no such one."""

@@ -1,0 +1,28 @@
+"""The page that a patient takes home: one sheet of large print in their language."""
+
+from __future__ import annotations
+
+from flask import Request, Response, abort
+
+from smart_app.entering import enter
+from smart_app.ports import SmartPorts
+from smart_app.rendering import Pages
+
+
+class Printing:
+    """The view of ``/l/<lid>/summary`` over the app's ports."""
+
+    def __init__(self, ports: SmartPorts, pages: Pages) -> None:
+        self._ports = ports
+        self._pages = pages
+
+    def show(self, request: Request, lid: str) -> Response:
+        """Answer the sheet; 404 for a closed record or somebody who died."""
+        session, view = enter(self._ports, request, lid)
+        summary = self._ports.desk.write_summary(view)
+        if summary is None:
+            abort(404)
+        page = self._ports.desk.write_page(view)
+        return self._pages.show(
+            "smart/summary.html", session, page=page, summary=summary
+        )
