@@ -137,12 +137,16 @@ class Wording:
 
 @dataclass(frozen=True)
 class Library:
-    """All active content of a site; plans most urgent first."""
+    """All active content of a site; plans most urgent first.
+
+    ``without`` are resource types that the site's EHR does not have: nobody asks for them.
+    """
 
     plans: tuple[Plan, ...]
     wordings: tuple[Wording, ...]
     value_sets: dict[str, frozenset[tuple[str, str]]]
     dispositions: dict[tuple[str, str], str]
+    without: frozenset[str] = frozenset()
 
     @functools.cached_property
     def triggered(self) -> Mapping[str, tuple[Plan, ...]]:

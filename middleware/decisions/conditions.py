@@ -48,7 +48,9 @@ def answer(condition: Condition, environment: Environment) -> Answer:
 def _answer(condition: Condition, environment: Environment) -> Answer:
     blind = mentioned(condition.expression) & environment.incomplete
     if blind:
-        return Answer(None, "ehr-unreachable", ", ".join(sorted(blind)))
+        lacking = blind <= environment.unsupported
+        reason = "data-missing" if lacking else "ehr-unreachable"
+        return Answer(None, reason, ", ".join(sorted(blind)))
     try:
         result = _run(condition.expression, environment)
     except Exception as error:  # noqa: BLE001 - the library raises bare Exception

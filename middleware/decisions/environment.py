@@ -97,8 +97,8 @@ def make_environment(
     about: Circumstances,
 ) -> Environment:
     """Bind the variables of the conditions for one focus at one instant."""
-    unsupported = set(endpoint.profile.get("unsupported", ()))
-    unread = set(chart.incomplete) - unsupported
+    lacking = {str(name) for name in endpoint.profile.get("unsupported", ())}
+    unread = {*chart.incomplete, *lacking}
     variables: dict[str, Any] = {
         **{name: list(chart.of(kind)) for name, kind in LISTS.items()},
         **_narrowed(chart, about),
@@ -118,6 +118,9 @@ def make_environment(
         now=about.now,
         find=chart.find,
         incomplete=frozenset(incomplete),
+        unsupported=frozenset(
+            name for name in incomplete if LISTS.get(name, "Appointment") in lacking
+        ),
         codes=chart.codes,
     )
 

@@ -40,7 +40,7 @@ class Environment:
     """What conditions see: the variables, the value sets and the instant.
 
     ``incomplete`` names variables whose reading failed: a condition that mentions one
-    is unknown. ``focus`` is the resource that the expression starts from. ``find``
+    is unknown; ``unsupported`` are those of them that this EHR does not have. ``focus`` is the resource that the expression starts from. ``find``
     returns a resource of the chart by ``Type/id``. ``answers`` remembers what was
     evaluated: the steps of a plan share most of their conditions; ``lists`` what their
     lists came to. ``codes`` are the codes of a resource by the resource itself, read once
@@ -52,6 +52,7 @@ class Environment:
     value_sets: ValueSets
     now: datetime
     incomplete: frozenset[str] = frozenset()
+    unsupported: frozenset[str] = frozenset()
     find: Callable[[str], Resource | None] = field(
         default=_finds_nothing, compare=False, repr=False
     )

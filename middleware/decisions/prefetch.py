@@ -31,14 +31,21 @@ def data_queries(
     """Return the reads and searches that the plans need, the patient first.
 
     ``patient`` is ``Patient/id``. However many plans there are, a type is searched once
-    where one of them needs all of it, else once for every ``MOST_CODES`` codes.
+    where one of them needs all of it, else once for every ``MOST_CODES`` codes. What the
+    EHR does not have (``library.without``) is not asked for.
     ``now`` tells from which day on messages count.
     """
     since = (now or EPOCH) - MEMORY
     kept = _joined((*ALWAYS, *(query for plan in library.plans for query in plan.data)))
     sent = SENT.replace("{since}", since.date().isoformat())
-    queries = (query.replace("{patient}", patient) for query in (*kept, sent))
-    return (patient, *queries)
+    return (
+        patient,
+        *(
+            query.replace("{patient}", patient)
+            for query in (*kept, sent)
+            if query.partition("?")[0] not in library.without
+        ),
+    )
 
 
 @functools.lru_cache(maxsize=64)

@@ -34,11 +34,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class _Kept:
-    """The library of one endpoint, until when (monotonic), and for which site."""
+    """The library of one endpoint, until when (monotonic), and for which site.
+
+    ``without`` are the resource types that its EHR does not have.
+    """
 
     library: Library
     until: float
     site: Site
+    without: frozenset[str]
 
 
 def folder_content(folder: Path | None) -> tuple[Placed, ...]:
@@ -67,6 +71,11 @@ def _placed(row: content.StoredContent) -> Placed:
     return Placed(f"imported by {row.imported_by}", row.resource)
 
 
+def _unsupported(endpoint: Endpoint) -> frozenset[str]:
+    """Return the resource types that an endpoint's EHR does not have."""
+    return frozenset(map(str, endpoint.profile.get("unsupported", ())))
+
+
 class Contents:
     """Gives each endpoint its library; safe for threads."""
 
@@ -91,12 +100,13 @@ class Contents:
         with self._lock:
             known = self._kept.get(endpoint.id)
             present = time.monotonic()
-            same = known is not None and known.site == endpoint.site
+            about = (endpoint.site, _unsupported(endpoint))
+            same = known is not None and (known.site, known.without) == about
             if known is not None and same and present < known.until:
                 return known.library
             library = self._look(endpoint, known if same else None)
             until = present + self._look_seconds
-            self._kept[endpoint.id] = _Kept(library, until, endpoint.site)
+            self._kept[endpoint.id] = _Kept(library, until, *about)
             return library
 
     def _look(self, endpoint: Endpoint, known: _Kept | None) -> Library:
@@ -110,10 +120,11 @@ class Contents:
         now = self._clock.now()
         site = endpoint.site
         on = tuple(plan for plan in whole.plans if not is_off(plan, site, now))
+        fresh = replace(whole, plans=on, without=_unsupported(endpoint))
         if known is not None and known.library.plans == on:
             same = known.library.wordings is whole.wordings
-            return known.library if same else replace(whole, plans=on)
-        return replace(whole, plans=on)
+            return known.library if same else fresh
+        return fresh
 
     def _read(self, endpoint_id: str, reviewers: Mapping[str, str]) -> Library:
         """Return all content of a site; read anew only where something changed."""

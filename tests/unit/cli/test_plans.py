@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mappings.errors import ContentError
 from mappings.plan import Library
 from middleware.cli.main import main
 from middleware.clock import FixedClock
+from middleware.decisions.prefetch import data_queries
 from middleware.storage import endpoints
 from middleware.storage.database import Database
 from middleware.wiring.contents import Contents
@@ -125,6 +127,19 @@ def test_import_replaces_a_shipped_plan_by_a_higher_version(
     assert [(row["who"], row["action"]) for row in audited] == [
         ("Dr. L. Ferrer", "plan-import")
     ]
+
+
+def test_nobody_asks_for_what_an_ehr_does_not_have(database: Database) -> None:
+    library = libraries(database)
+    kinds = {query.partition("?")[0] for query in data_queries(library(), "Patient/1")}
+    lacking = replace(NORTH, profile={"unsupported": ["Flag", "RiskAssessment"]})
+    fewer = {
+        query.partition("?")[0] for query in data_queries(library(lacking), "Patient/1")
+    }
+    assert kinds - fewer == {"Flag", "RiskAssessment"}
+    assert fewer < kinds
+    again = {query.partition("?")[0] for query in data_queries(library(), "Patient/1")}
+    assert again == kinds
 
 
 def test_import_for_one_site_leaves_the_others_alone(

@@ -300,8 +300,15 @@ def test_restored_database_and_waiting_reply_hold() -> None:
     assert reason_of(waiting) == "hold: reply-needs-person"
 
 
-@pytest.mark.parametrize("name", ["Consent", "Encounter", "Condition"])
-def test_unread_safety_data_holds(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("Consent", "send: due"),
+        ("Encounter", "hold: data-missing"),
+        ("Condition", "hold: data-missing"),
+    ],
+)
+def test_unread_safety_data_holds(name: str, without: str) -> None:
     found = check_in(encounter(), incomplete=(name,))
     assert reason_of(found).startswith("hold: ")
     nudge = nudge_of(check_in(encounter()))
@@ -309,7 +316,31 @@ def test_unread_safety_data_holds(name: str) -> None:
     assert reason_of(look_again(nudge, unread)) == "hold: ehr-unreachable"
     has_none = endpoint(profile={"unsupported": [name]})
     again = look_again(nudge, unread, where=has_none)
-    assert reason_of(again) == "send: due"
+    assert reason_of(again) == without
+
+
+@pytest.mark.parametrize(
+    ("kind", "read", "expected"),
+    [
+        ("Appointment", (), "hold: data-missing"),
+        ("Appointment", ("Appointment",), "hold: data-missing"),
+        ("RiskAssessment", (), "send: due"),
+    ],
+)
+def test_what_rests_on_a_type_that_the_ehr_lacks_is_unknown(
+    kind: str, read: tuple[str, ...], expected: str
+) -> None:
+    """Whether a visit is booked cannot be known where there are no Appointments."""
+    lacking = endpoint(profile={"unsupported": [kind]})
+    found = decide(
+        DISCHARGED,
+        chart(encounter(), incomplete=read),
+        where=lacking,
+    )
+    assert reason_of(found["post-discharge/book-visit"]) == expected
+    call = reason_of(found["post-discharge/book-call-high-risk"])
+    unknown = kind == "RiskAssessment"
+    assert call == ("hold: data-missing" if unknown else "not-due: not-applicable")
 
 
 def test_focus_gone_is_undone_and_unread_is_held() -> None:
