@@ -99,7 +99,8 @@ class LaunchError(CareCueError):
     """A SMART launch cannot go on; ``code`` is the short code that a person reads.
 
     ``said`` is the EHR's own error, as text that a page may show; ``link`` is the
-    page that it gives for it; ``launch_id`` is set once there is a launch.
+    page that it gives for it; ``launch_id`` is set once there is a launch, ``alone``
+    to a page of ours that may work in a window of its own.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class LaunchError(CareCueError):
         self.said = said
         self.link = link
         self.launch_id: str | None = None
+        self.alone = ""
 
 
 class NotificationError(CareCueError):

@@ -17,10 +17,12 @@ from smart_app.closing import Closing
 from smart_app.discovery import Discovery
 from smart_app.editing import add_edits
 from smart_app.failures import BROKEN, UNREADABLE, explain_outcome, note_failure
+from smart_app.handoff import Handoff
 from smart_app.headers import protect, write_policy
 from smart_app.launch import Launching
 from smart_app.opening import CALLBACK
 from smart_app.pages import PatientPages
+from smart_app.picking import Picking
 from smart_app.ports import SmartPorts
 from smart_app.printing import Printing
 from smart_app.refresh import Bearers
@@ -54,6 +56,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     ports = replace(ports, bearer=Bearers(ports, discovery).of)
     _add_launch(blueprint, Launching(ports, discovery, pages))
     _add_session(blueprint, Closing(ports, discovery, pages))
+    _add_choice(blueprint, Picking(ports, pages), Handoff(ports, pages))
     _add_pages(blueprint, PatientPages(ports, pages), Printing(ports, pages))
     add_edits(blueprint, ports, pages)
     _add_guard(blueprint)
@@ -92,6 +95,21 @@ def _add_pages(blueprint: Blueprint, views: PatientPages, printing: Printing) ->
     @blueprint.get("/l/<lid>/messages/<nudge_id>")
     def preview(lid: str, nudge_id: str) -> Response:
         return views.preview(request, lid, nudge_id)
+
+
+def _add_choice(blueprint: Blueprint, picking: Picking, handoff: Handoff) -> None:
+    @blueprint.route("/l/<lid>/patient", methods=["GET", "POST"])
+    def pick(lid: str) -> Response:
+        view = picking.answer if request.method == "POST" else picking.ask
+        return view(request, lid)
+
+    @blueprint.post("/l/<lid>/window")
+    def window(lid: str) -> Response:
+        return handoff.offer(request, lid)
+
+    @blueprint.post("/smart/window")
+    def take_over() -> Response:
+        return handoff.take(request)
 
 
 def _add_session(blueprint: Blueprint, closing: Closing) -> None:

@@ -10,13 +10,21 @@ import hmac
 import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Request, Response
 
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, LaunchError
-from middleware.desk.launches import FAILED, STARTED, Launch, new_launch, note_step
+from middleware.desk.launches import (
+    FAILED,
+    PICKING,
+    STARTED,
+    Launch,
+    new_launch,
+    note_step,
+)
 from smart_app.cookies import digest, holds_cookie, set_cookie
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.failures import as_failure, read_refusal
@@ -94,6 +102,8 @@ class Launching:
         except CareCueError as error:
             raise self._fail(launch, as_failure(error)) from error
         self._ports.launches.update(opened)
+        if opened.stage == PICKING:
+            return _see_other(f"/l/{launch.id}/patient")
         self._ports.desk.note_launch(opened)
         return _see_other(f"/l/{launch.id}/")
 
@@ -163,6 +173,7 @@ class Launching:
             self._ports.launches.update_steps(launch)
             lost = LaunchError(NO_COOKIE, code="C3", status=403)
             lost.launch_id = launch.id
+            lost.alone = write_standalone(self._ports, launch)
             raise lost
         return launch
 
@@ -179,6 +190,12 @@ class Launching:
         )
         self._ports.launches.update(failed)
         return error
+
+
+def write_standalone(ports: SmartPorts, launch: Launch) -> str:
+    """Return where the same EHR is signed in to by itself, in a window of its own."""
+    base = find_endpoint(ports, launch.endpoint_id).fhir_base
+    return f"/smart/standalone?{urlencode({'iss': base})}"
 
 
 def _choose_asking(

@@ -7,7 +7,7 @@ Source: SMART App Launch 2.2, authorize by POST.
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from flask import Request, Response, make_response, render_template
 
@@ -62,9 +62,9 @@ class Leaving:
             request,
             endpoint,
             [],
-            action=request.path,
+            action=f"{request.path}?{urlencode(list(request.args.items()))}",
             method="get",
-            fields=list(request.args.items()),
+            fields=[],
             window=True,
         )
 

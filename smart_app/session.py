@@ -113,7 +113,7 @@ def open_session(
         end_session(ports, launch, LOCKED, "S2")
         raise LaunchError(ENDED, code="S2", status=401)
     sealed = unseal(ports, launch)
-    bearer = _bearer(ports, launch)
+    bearer = bearer_of(ports, launch)
     if not quiet and now - (launch.seen_at or launch.created_at) >= TOUCH_AFTER:
         ports.launches.touch(launch.id, now)
     secret = request.cookies[cookie_name(launch.id)]
@@ -159,7 +159,7 @@ def end_session(ports: SmartPorts, launch: Launch, stage: str, code: str) -> Non
     ports.launches.end(replace(launch, stage=stage, error=code), now)
 
 
-def _bearer(ports: SmartPorts, launch: Launch) -> Bearing:
+def bearer_of(ports: SmartPorts, launch: Launch) -> Bearing:
     """Return what gives the launch's token; LaunchError S2 when there is none."""
     if ports.bearer is None:
         raise LaunchError(ENDED, code="S2", status=401)
@@ -193,20 +193,9 @@ def check_form(ports: SmartPorts, request: Request, session: Session) -> None:
 def check_origin(ports: SmartPorts, request: Request, session: Session) -> None:
     """Let a form through only when our own page of this launch and patient sent it.
 
-    The browser says where it comes from by ``Origin``, which is ``null`` under our
-    no-referrer policy; then ``Sec-Fetch-Site`` must say same-origin. Raises
-    LaunchError F1 (foreign), F2 (other patient), both 403.
+    Raises LaunchError F1 (foreign), F2 (other patient), both 403.
     """
-    brought = request.form.get("csrf", "")
-    if not is_own(ports, request) or not hmac.compare_digest(
-        brought.encode(), session.csrf.encode()
-    ):
-        raise LaunchError(
-            "Save refused: the form did not come from this window. Nothing was "
-            "changed. Open this app again from the chart.",
-            code="F1",
-            status=403,
-        )
+    check_source(ports, request, session.csrf)
     if request.form.get("patient") != session.patient:
         raise LaunchError(
             "Save refused: this window is for another patient than the form. "
@@ -226,8 +215,26 @@ def _asking(launch: Launch) -> Asking:
     return Asking(style=style or "v2", level=level or "patient")
 
 
+def check_source(ports: SmartPorts, request: Request, csrf: str) -> None:
+    """Let a form through only when our own page with this mark sent it.
+
+    The browser says where it comes from by ``Origin``, which is ``null`` under our
+    no-referrer policy; then ``Sec-Fetch-Site`` must say same-origin. LaunchError F1.
+    """
+    brought = request.form.get("csrf", "")
+    if not is_own(ports, request) or not hmac.compare_digest(
+        brought.encode(), csrf.encode()
+    ):
+        raise LaunchError(
+            "Save refused: the form did not come from this window. Nothing was "
+            "changed. Open this app again from the chart.",
+            code="F1",
+            status=403,
+        )
+
+
 def is_own(ports: SmartPorts, request: Request) -> bool:
-    """Tell whether the browser says that our own page sent a request."""
+    """Tell whether a page of ours sent the request."""
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site != "same-origin":

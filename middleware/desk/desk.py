@@ -27,6 +27,12 @@ from middleware.desk.groups import GROUPS
 from middleware.desk.launches import Launch
 from middleware.desk.moving import MoveForm, read_moment, save_move, write_move_form
 from middleware.desk.page import write_page, write_pause_effect
+from middleware.desk.patients import (
+    Found,
+    PatientRow,
+    find_patients,
+    read_patient_row,
+)
 from middleware.desk.preferences import save_group, undo_group
 from middleware.desk.preferring import write_hours
 from middleware.desk.previews import write_preview
@@ -228,6 +234,16 @@ class Desk:
                     "subject": launch.context.get("sub"),
                 },
             )
+
+    def find_patients(
+        self, api: FhirApi, *, name: str, birth_date: str, mrn: str
+    ) -> Found:
+        """Search for patients to choose from. Raises BadInputError or FhirError."""
+        return find_patients(api, name, birth_date, mrn)
+
+    def read_patient(self, api: FhirApi, reference: str) -> PatientRow | None:
+        """Return one patient as the search shows them; None for a closed record."""
+        return read_patient_row(api.fetch(reference))
 
     def read_user_name(self, api: FhirApi, reference: str) -> str | None:
         """Return the practitioner's name, where the EHR lets this token read it."""

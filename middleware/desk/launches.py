@@ -6,7 +6,8 @@ or decide who gets in; the SMART app does.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -132,6 +133,53 @@ class LaunchBook:
         """Remember that the launch was used at ``now``."""
         with self._database.tx() as tx:
             launches.update_launch(tx, launch_id, seen_at=now)
+
+    def bind_patient(
+        self, launch: Launch, patient: str, now: datetime
+    ) -> Launch | None:
+        """Give a launch its patient, once; None when it has one already."""
+        bound = replace(
+            launch,
+            patient=patient,
+            stage=OPEN,
+            seen_at=now,
+            need_patient_banner=True,
+        )
+        with self._database.tx() as tx:
+            return bound if launches.bind_patient(tx, bound) else None
+
+    def offer_handoff(self, launch_id: str, code_hash: str, until: datetime) -> None:
+        """Let a window of its own take the launch over, with a code, until then."""
+        with self._database.tx() as tx:
+            launches.update_launch(
+                tx, launch_id, handoff_hash=code_hash, handoff_until=until
+            )
+
+    def hand_over(
+        self,
+        code_hash: str,
+        now: datetime,
+        split: Callable[[Launch], tuple[Launch, Launch]],
+    ) -> Launch | None:
+        """Use the code up and keep both launches; None for no good code.
+
+        ``split`` makes of the launch what stays of it and the new one.
+        """
+        with self._database.tx() as tx:
+            old = launches.lock_handoff(tx, code_hash, now)
+            if old is None:
+                return None
+            stays, new = split(old)
+            launches.update_launch(
+                tx,
+                old.id,
+                sealed=stays.sealed,
+                steps=stays.steps,
+                handoff_hash=None,
+                handoff_until=None,
+            )
+            launches.insert_launch(tx, new)
+        return new
 
     def set_language(self, launch_id: str, language: str) -> None:
         """Remember in which language this launch is read."""

@@ -122,6 +122,34 @@ def settle_renewal(tx: Tx, row: LaunchRow) -> bool:
     return settled.rowcount == 1
 
 
+def bind_patient(tx: Tx, row: LaunchRow) -> bool:
+    """Give a launch that waits for it its patient; False for any other."""
+    bound = tx.execute(
+        "UPDATE launch SET patient = %s, stage = %s, seen_at = %s, steps = %s, "
+        "need_patient_banner = %s "
+        "WHERE id = %s AND stage = 'picking' AND patient IS NULL",
+        (
+            row.patient,
+            row.stage,
+            row.seen_at,
+            Jsonb(row.steps),
+            row.need_patient_banner,
+            row.id,
+        ),
+    )
+    return bound.rowcount == 1
+
+
+def lock_handoff(tx: Tx, code_hash: str, now: datetime) -> LaunchRow | None:
+    """Lock the open launch that a code hands over; None while its token is renewed."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM launch WHERE handoff_hash = %s "  # noqa: S608 -- constants
+        "AND handoff_until > %s AND stage = 'open' AND renewing_at IS NULL FOR UPDATE",
+        (code_hash, now),
+    ).fetchone()
+    return LaunchRow(**row) if row else None
+
+
 def end_launch(tx: Tx, row: LaunchRow) -> bool:
     """Close a launch that goes on, with nothing sealed left; False for any other."""
     ended = tx.execute(
