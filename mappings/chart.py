@@ -1,7 +1,8 @@
 """The chart: what was read of one patient at one instant, ready to look things up.
 
 Plain FHIR dicts inside. ``incomplete`` names the resource types whose reading failed
-or stopped early: a condition that needs one of them is unknown, never false.
+or stopped early: a condition that needs one of them is unknown, never false; ``refused``
+names those among them that the EHR did not permit.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Chart:
     replaced: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
     limited: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     codes: dict[int, tuple[Any, tuple[Coding, ...]]] = field(
         default_factory=dict, repr=False, compare=False
     )

@@ -92,6 +92,10 @@ def _add_pages(blueprint: Blueprint, views: PatientPages, printing: Printing) ->
     def summary(lid: str) -> Response:
         return printing.show(request, lid)
 
+    @blueprint.get("/l/<lid>/history")
+    def history(lid: str) -> Response:
+        return views.history(request, lid)
+
     @blueprint.get("/l/<lid>/messages/<nudge_id>")
     def preview(lid: str, nudge_id: str) -> Response:
         return views.preview(request, lid, nudge_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask import Request, Response
 
 from mappings.errors import FhirError, LaunchError
+from mappings.scopes import read_scope
 from middleware.desk.launches import LOCKED
 from middleware.desk.values import Actor
 from middleware.desk.viewer import mark
@@ -63,8 +64,18 @@ def _check_role(session: Session) -> None:
 
 def _read(ports: SmartPorts, session: Session) -> View:
     return ports.desk.read_view(
-        session.endpoint, session.api, session.patient, session.viewer
+        session.endpoint,
+        session.api,
+        session.patient,
+        session.viewer,
+        withheld_types(session),
     )
+
+
+def withheld_types(session: Session) -> frozenset[str]:
+    """Return the FHIR types of which the launch was given nothing."""
+    scopes = [read_scope(item.scope) for item in session.withheld if not item.partly]
+    return frozenset(scope.type for scope in scopes if scope is not None)
 
 
 def actor_of(session: Session) -> Actor:

@@ -50,6 +50,12 @@ class PatientPages:
             draft=find_draft(self._ports, session),
         )
 
+    def history(self, request: Request, lid: str) -> Response:
+        """Answer every message of the last weeks."""
+        session, view = enter(self._ports, request, lid)
+        page = self._ports.desk.write_history(view)
+        return self._pages.show("smart/history_page.html", session, page=page)
+
     def preview(self, request: Request, lid: str, nudge_id: str) -> Response:
         """Answer the exact text of one coming message."""
         session, view = enter(self._ports, request, lid)

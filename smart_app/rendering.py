@@ -63,6 +63,7 @@ class Pages:
             asset=self.asset,
             session=session,
             viewer=session.viewer,
+            framed=is_framed(),
             languages=LANGUAGES,
             here=here,
             **values,
@@ -89,6 +90,7 @@ class Pages:
             "smart/notice.html",
             asset=self.asset,
             session=None,
+            framed=is_framed(),
             part=request.headers.get("HX-Request") == "true",
             viewer=viewer,
             title=title,
@@ -134,6 +136,11 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, Markup):
         return Markup(plain)  # noqa: S704 -- it was markup before
     return plain if len(plain) <= LONGEST_TEXT else f"{plain[:LONGEST_TEXT]}…"
+
+
+def is_framed() -> bool:
+    """Tell whether the browser asks for what goes into a frame of the EHR."""
+    return request.headers.get("Sec-Fetch-Dest") == "iframe"
 
 
 def all_frames(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:

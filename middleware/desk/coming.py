@@ -44,6 +44,7 @@ def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
         stops=view.say(candidate.stops or nudge.stops),
         tag=coming_tag(view, nudge, candidate),
         moved=write_moved(view, nudge),
+        staff=nudge.is_task,
     )
 
 
@@ -76,6 +77,8 @@ def coming_tag(view: View, nudge: Nudge, candidate: Candidate) -> Tag:
         return Tag("info", "hold", text)
     if verdict.outcome is not Outcome.SEND:
         return Tag("off", "off", view.say("Ends: %(why)s", why=sentence))
+    if nudge.is_task:
+        return Tag("quiet", "person", view.say("Staff do this"))
     channel = candidate.channel or nudge.channel or "screen"
     language = candidate.language or nudge.language
     word = view.say(CHANNELS[channel])

@@ -1,11 +1,20 @@
-"""What of the chart could not be read, said where it matters. Pure."""
+"""How complete each section is: what was asked of the chart, and what came of it. Pure.
+
+Five states, never mixed: shown or none recorded, none known (the chart says that it is
+not known), not asked, not permitted, failed. "None" is only said where it was asked,
+permitted and answered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from mappings.resource import Resource, codings_of
+from mappings.stated import EXPERIENCE, NEEDS, TREATMENT
+from middleware.decisions.prefetch import data_queries
+from middleware.desk.values import Known
 from middleware.desk.viewer import mark
-from middleware.desk.views import View
+from middleware.desk.views import View, personal_queries
 
 PLAIN = {
     "Appointment": mark("visits"),
@@ -13,21 +22,86 @@ PLAIN = {
     "Communication": mark("messages"),
     "Condition": mark("problems"),
     "Consent": mark("consents"),
+    "DiagnosticReport": mark("reports"),
     "Encounter": mark("hospital stays and visits"),
     "Flag": mark("flags"),
     "Goal": mark("goals"),
     "Immunization": mark("vaccinations"),
+    "MedicationDispense": mark("medicines collected"),
     "MedicationRequest": mark("prescriptions"),
     "Observation": mark("results"),
     "Procedure": mark("procedures"),
     "RelatedPerson": mark("family and carers"),
+    "RiskAssessment": mark("risk scores"),
     "ServiceRequest": mark("orders"),
+    "Task": mark("tasks"),
 }
+WORDS = ("Goal", "Observation")
+HISTORY = ("Communication",)
+PREFERENCES = ("Consent", "RelatedPerson", "Flag")
+ELSEWHERE = frozenset({"Patient", "Goal", *HISTORY, *PREFERENCES})
+STATED = frozenset({EXPERIENCE, TREATMENT, *NEEDS})
+COUNTS = (
+    ("withheld", mark("not permitted %(number)s")),
+    ("failed", mark("failed %(number)s")),
+    ("absent", mark("not known %(number)s")),
+    ("none", mark("none recorded %(number)s")),
+)
+LINES = (
+    ("withheld", mark("Not permitted: %(names)s.")),
+    ("failed", mark("Could not be read: %(names)s.")),
+    ("absent", mark("Not known, says the chart: %(names)s.")),
+    ("unasked", mark("Not asked: %(names)s.")),
+    ("none", mark("None recorded: %(names)s.")),
+)
 
 
-def plain_name(view: View, kind: str) -> str:
-    """Write several resources of a FHIR type as people call them."""
-    return view.say(PLAIN[kind]) if kind in PLAIN else kind
+def know_words(view: View) -> Known:
+    """Return how complete the patient's own words are."""
+    names = {"Observation": mark("stated preferences")}
+    return _write(view, WORDS, {"Observation": _is_stated}, names)
+
+
+def know_coming(view: View) -> Known:
+    """Return how complete what messages are planned from is."""
+    planned = _types(data_queries(view.library, view.patient))
+    kinds = sorted(planned - ELSEWHERE)
+    return _write(view, kinds, {"Observation": lambda item: not _is_stated(item)}, {})
+
+
+def know_history(view: View) -> Known:
+    """Return how complete the messages that others sent are."""
+    names = {"Communication": mark("messages that others sent")}
+    return _write(view, HISTORY, {}, names)
+
+
+def know_preferences(view: View) -> Known:
+    """Return how complete the answers and people in the chart are."""
+    return _write(view, PREFERENCES, {}, {})
+
+
+def asked_types(view: View) -> frozenset[str]:
+    """Return the FHIR types that were asked for."""
+    planned = _types(data_queries(view.library, view.patient))
+    return planned | _types(personal_queries(view.patient))
+
+
+def _types(queries: Iterable[str]) -> frozenset[str]:
+    return frozenset(query.partition("?")[0].partition("/")[0] for query in queries)
+
+
+def state_of(view: View, kind: str, found: Iterable[Resource]) -> str:
+    """Return ``shown``, ``none``, ``absent``, ``unasked``, ``withheld`` or ``failed``."""
+    if kind in view.withheld or kind in view.chart.refused:
+        return "withheld"
+    if kind in view.chart.incomplete:
+        return "failed"
+    items = list(found)
+    if any(not item.get("dataAbsentReason") for item in items):
+        return "shown"
+    if items:
+        return "absent"
+    return "none" if kind in asked_types(view) else "unasked"
 
 
 def write_gaps(view: View) -> tuple[str, ...]:
@@ -37,12 +111,13 @@ def write_gaps(view: View) -> tuple[str, ...]:
     """
     chart = view.chart
     sentences = []
-    if chart.incomplete:
+    missing = sorted({*chart.incomplete, *view.withheld} & asked_types(view))
+    if missing:
         sentences.append(
             view.say(
                 "The EHR did not give this app: %(names)s. What rests on it is missing "
                 "here or held.",
-                names=_names(view, chart.incomplete),
+                names=_names(view, missing),
             )
         )
     if chart.limited:
@@ -68,5 +143,58 @@ def write_gaps(view: View) -> tuple[str, ...]:
 
 
 def _names(view: View, kinds: Iterable[str]) -> str:
-    names = [plain_name(view, name) for name in dict.fromkeys(kinds)]
+    plain = dict.fromkeys(kinds)
+    names = [view.say(PLAIN[kind]) if kind in PLAIN else kind for kind in plain]
     return view.viewer.join(names)
+
+
+def _write(
+    view: View,
+    kinds: Iterable[str],
+    counted: dict[str, Callable[[Resource], bool]],
+    names: dict[str, str],
+) -> Known:
+    shown: list[str] = []
+    by_state: dict[str, list[str]] = {}
+    for kind in kinds:
+        fits = counted.get(kind, bool)
+        found = [item for item in view.chart.of(kind) if fits(item)]
+        said = names.get(kind) or PLAIN.get(kind)
+        name = view.say(said) if said else kind
+        state = state_of(view, kind, found)
+        if state == "shown":
+            shown.append(f"{name} {len(found)}")
+        else:
+            by_state.setdefault(state, []).append(name)
+    lines = [
+        view.say(text, names=", ".join(by_state[state]))
+        for state, text in LINES
+        if state in by_state
+    ]
+    if shown:
+        text = ", ".join(shown)
+        lines.insert(0, view.say("Shown from the chart: %(names)s.", names=text))
+    counts = {state: len(of_state) for state, of_state in by_state.items()}
+    return Known(
+        _summary(view, {**counts, "shown": len(shown)}),
+        tuple(lines),
+        bool({"withheld", "failed"} & by_state.keys()),
+    )
+
+
+def _summary(view: View, counts: dict[str, int]) -> str:
+    asked = sum(counts.values()) - counts.get("unasked", 0)
+    parts = [
+        view.say("asked %(number)s", number=asked),
+        view.say("shown %(number)s", number=counts["shown"]),
+    ]
+    parts += [
+        view.say(text, number=counts[state])
+        for state, text in COUNTS
+        if counts.get(state)
+    ]
+    return view.say("Chart: %(counts)s", counts=", ".join(parts))
+
+
+def _is_stated(observation: Resource) -> bool:
+    return bool({code for _, code in codings_of(observation.get("code"))} & STATED)

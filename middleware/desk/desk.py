@@ -5,6 +5,8 @@ It composes; reading, wording and saving live beside it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import date, datetime
 
 from mappings.endpoint import Endpoint
@@ -24,6 +26,7 @@ from middleware.desk.group_views import (
     write_group_form,
 )
 from middleware.desk.groups import GROUPS
+from middleware.desk.histories import write_history
 from middleware.desk.launches import Launch
 from middleware.desk.moving import MoveForm, read_moment, save_move, write_move_form
 from middleware.desk.page import write_page, write_pause_effect
@@ -71,13 +74,19 @@ class Desk:
         return tuple(sorted(names))
 
     def read_view(
-        self, endpoint: Endpoint, api: FhirApi, patient: str, viewer: Viewer
+        self,
+        endpoint: Endpoint,
+        api: FhirApi,
+        patient: str,
+        viewer: Viewer,
+        withheld: Collection[str] = (),
     ) -> View:
         """Read one patient (``Patient/id``) through a person's own token.
 
-        ``viewer`` is who the page is written for. Raises FhirError when the patient itself cannot be read.
+        ``viewer`` is who the page is written for; ``withheld`` are FHIR types that the
+        launch was not given. Raises FhirError when the patient itself cannot be read.
         """
-        return read_view(self._context, endpoint, api, patient, viewer)
+        return read_view(self._context, endpoint, api, patient, viewer, withheld)
 
     def write_page(self, view: View) -> Page:
         """Return what the page shows."""
@@ -86,6 +95,10 @@ class Desk:
     def write_summary(self, view: View) -> Summary | None:
         """Return the sheet that the patient takes home; None for a closed record."""
         return write_summary(view)
+
+    def write_history(self, view: View) -> Page:
+        """Return the page with every message of the window in its history."""
+        return replace(write_page(view), history=write_history(view, None))
 
     def write_preview(self, view: View, nudge_id: str) -> Preview | None:
         """Return the text of one open message; None when there is no such one."""

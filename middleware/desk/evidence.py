@@ -90,7 +90,7 @@ def _contact(view: View, fact: Fact) -> str:
         return view.say("Language: %(language)s", language=name)
     if path == "channels":
         words = [view.say(CHANNELS.get(name, name)) for name in value.split(", ")]
-        order = view.viewer.join(words, "unit").lower()
+        order = ", ".join(words).lower()
         return view.say("Order of contact: %(order)s", order=order)
     if "telecom" in path:
         known = TELECOM.get(value)

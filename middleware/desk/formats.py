@@ -34,6 +34,12 @@ TOPICS = {
     "prevention": mark("Screening and prevention"),
     "preventive": mark("Screening and prevention"),
     "screening": mark("Screening and prevention"),
+    "medication": mark("Medicines and refills"),
+    "chronic-care": mark("Long-term conditions"),
+    "immunization": mark("Vaccines"),
+    "survey": mark("How a visit was"),
+    "welcome": mark("Welcome"),
+    "social": mark("Greetings"),
 }
 NARROW = "\u202f"  # CLDR's space before AM; not every host's font has it
 

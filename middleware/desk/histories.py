@@ -17,7 +17,7 @@ from middleware.desk.formats import (
     write_month,
     write_span,
 )
-from middleware.desk.values import Dot, History, Sent, Tag
+from middleware.desk.values import Dot, History, Sent, Tag, Tally
 from middleware.desk.viewer import mark
 from middleware.desk.views import HISTORY, WEEKS, View
 from middleware.storage.history import SentRow
@@ -63,8 +63,8 @@ LEDES = {
 }
 
 
-def write_history(view: View) -> History:
-    """Return the finding, the dots and the newest rows of 12 weeks."""
+def write_history(view: View, shown: int | None = SHOWN) -> History:
+    """Return the finding, the dots and the newest rows of 12 weeks; None is all."""
     sent = [row for row in view.sent if row.state not in ("failed", "unknown")]
     lanes = tuple(
         view.say(word)
@@ -78,8 +78,9 @@ def write_history(view: View) -> History:
         lanes=lanes,
         months=_months(view),
         dots=tuple(_dot(view, row) for row in reversed(sent)),
-        rows=tuple(_row(view, row) for row in view.sent[:SHOWN]),
+        rows=tuple(_row(view, row) for row in view.sent[:shown]),
         total=len(view.sent),
+        tallies=tuple(_tally(view, sent, *tally) for tally in _tallies(sent)),
     )
 
 
@@ -107,13 +108,8 @@ def write_lede(view: View) -> str:
     """Return how fast the patient usually answers, once it can be told."""
     sent = [row for row in view.sent if row.state not in ("failed", "unknown")]
     for name, total, answered in _tallies(sent):
-        spans = [
-            (row.answered_at - row.at).total_seconds()
-            for row in sent
-            if row.channel == name and row.answered_at is not None
-        ]
-        if total >= ENOUGH and answered * 2 >= total and spans:
-            middle = timedelta(seconds=median(spans))
+        middle = _middle(sent, name)
+        if total >= ENOUGH and answered * 2 >= total and middle:
             words = next((text for limit, text in USUAL if middle <= limit), None)
             usual = (
                 view.say(words)
@@ -122,6 +118,24 @@ def write_lede(view: View) -> str:
             )
             return view.say(LEDES[name], name=view.given, span=usual)
     return ""
+
+
+def _middle(sent: Sequence[SentRow], name: str) -> timedelta | None:
+    """Return how long half of the answers on a way took at most."""
+    spans = [
+        (row.answered_at - row.at).total_seconds()
+        for row in sent
+        if row.channel == name and row.answered_at is not None
+    ]
+    return timedelta(seconds=median(spans)) if spans else None
+
+
+def _tally(
+    view: View, sent: Sequence[SentRow], name: str, total: int, answered: int
+) -> Tally:
+    middle = _middle(sent, name)
+    usual = write_span(view.viewer, middle) if middle else ""
+    return Tally(view.say(CHANNELS[name]), total, answered, usual)
 
 
 def _tallies(sent: Sequence[SentRow]) -> list[tuple[str, int, int]]:

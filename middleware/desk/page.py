@@ -10,7 +10,14 @@ from zoneinfo import ZoneInfo
 
 from mappings.nudge import Outcome
 from middleware.desk.coming import coming_title, write_coming
-from middleware.desk.completeness import write_gaps
+from middleware.desk.completeness import (
+    know_coming,
+    know_history,
+    know_preferences,
+    know_words,
+    write_gaps,
+)
+from middleware.desk.flags import write_conflicts
 from middleware.desk.formats import (
     write_age,
     write_born,
@@ -52,6 +59,7 @@ def write_page(view: View) -> Page:
     profile = view.profile
     answer = choose_answer(view, write_lede(view))
     coming = tuple(write_coming(view, *pair) for pair in view.planned)
+    steps = tuple(write_coming(view, *pair) for pair in view.steps)
     topics = write_topics(view)
     ended = profile.deceased or not profile.active or profile.merged_into is not None
     return Page(
@@ -64,7 +72,7 @@ def write_page(view: View) -> Page:
         answer=answer,
         words=choose_words(view),
         facts=_facts(view, topics, coming),
-        coming=coming,
+        coming=tuple(sorted((*coming, *steps), key=lambda row: row.when.iso)),
         history=write_history(view),
         channels=write_channels(view),
         channels_source=write_order_source(view),
@@ -76,7 +84,13 @@ def write_page(view: View) -> Page:
         can_pause=not ended,
         versions={name: view.version(name) for name in ("pause", "channels")},
         gaps=write_gaps(view),
-        conflicts=tuple(dict.fromkeys(item.name for item in profile.conflicts)),
+        conflicts=write_conflicts(view),
+        known={
+            "words": know_words(view),
+            "coming": know_coming(view),
+            "history": know_history(view),
+            "preferences": know_preferences(view),
+        },
     )
 
 

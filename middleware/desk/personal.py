@@ -11,12 +11,14 @@ from datetime import datetime
 from mappings.instants import find_instant
 from mappings.preference import Who
 from mappings.reference import read_reference
-from mappings.resource import Resource, codings_of, list_of
+from mappings.resource import Resource, codings_of, dict_of, list_of
+from middleware.desk.completeness import state_of
 from middleware.desk.formats import write_day, write_instant
 from middleware.desk.reaching import write_source
 from middleware.desk.values import Fact, Words
 from middleware.desk.views import View
 
+TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 EXPERIENCE = "95541-9"  # LOINC: care experience preference
 ENDED_GOALS = frozenset({"cancelled", "entered-in-error", "rejected", "completed"})
 COMING_VISITS = frozenset({"booked", "pending", "arrived", "checked-in"})
@@ -30,6 +32,8 @@ def choose_words(view: View) -> Words | None:
             text=str(said.value["text"]),
             language=str(said.value.get("language") or ""),
             source=write_source(view, said.who, said.how, said.by, said.when),
+            translation=str(said.value.get("translation") or ""),
+            reading=str(said.value.get("translation_language") or ""),
         )
     goals = [goal for goal in view.chart.of("Goal") if _is_own(view, goal)]
     if not goals:
@@ -37,8 +41,36 @@ def choose_words(view: View) -> Words | None:
     goal = max(goals, key=lambda item: str(item.get("startDate") or ""))
     when = find_instant(goal.get("startDate"), view.zone)
     source = write_source(view, Who.PATIENT, "a goal in the chart", None, when)
-    language = str(goal.get("language") or "")
-    return Words(str(goal["description"]["text"]), language, source)
+    description = goal["description"]
+    reading, translation = _translation(view, description)
+    return Words(
+        text=str(description["text"]),
+        language=str(goal.get("language") or ""),
+        source=source,
+        translation=translation,
+        reading=reading,
+    )
+
+
+def _translation(view: View, concept: Resource) -> tuple[str, str]:
+    """Return a recorded translation as (language, text), both empty for none.
+
+    The viewer's language comes first. Source: R4 ``translation`` extension.
+    """
+    found: dict[str, str] = {}
+    for extension in list_of(dict_of(concept.get("_text")).get("extension")):
+        if dict_of(extension).get("url") == TRANSLATION:
+            parts = {
+                str(part.get("url")): part.get("valueCode")
+                or part.get("valueString")
+                or part.get("valueMarkdown")
+                for part in map(dict_of, list_of(extension.get("extension")))
+            }
+            if parts.get("lang") and parts.get("content"):
+                found[str(parts["lang"])] = str(parts["content"])
+    mine = [tag for tag in found if tag.partition("-")[0] == view.viewer.language]
+    tag = next(iter([*mine, *found]), "")
+    return tag, found.get(tag, "")
 
 
 def visit_fact(view: View) -> Fact:
@@ -90,7 +122,10 @@ def _next_visit(view: View) -> Fact:
         if start is not None and known and start > view.now:
             booked.append((start, visit))
     label = view.say("Next visit")
-    if "Appointment" in view.chart.incomplete:
+    state = state_of(view, "Appointment", view.chart.of("Appointment"))
+    if state == "withheld":
+        return Fact(label, view.say("Not known"), view.say("Visits are not permitted"))
+    if state == "failed":
         return Fact(label, view.say("Not known"), view.say("Visits could not be read"))
     if not booked:
         day = write_day(view.viewer, view.today)

@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from middleware.decisions.consent import FREE_CHANNELS, Permission
@@ -122,8 +123,20 @@ def write_weekly(view: View) -> Setting:
 
 
 def write_topics(view: View) -> tuple[TopicRow, ...]:
-    """Return each topic with the answer that counts for it."""
-    return tuple(_topic(view, topic) for topic in topics_of(view))
+    """Return each topic with the answer that counts for it.
+
+    Near are those that something was sent or is planned on, and those that were
+    answered otherwise than most.
+    """
+    known = {item.topic for item in view.own.sent}
+    known |= {nudge.topic for nudge, _ in (*view.planned, *view.steps)}
+    rows = [(topic, _topic(view, topic)) for topic in topics_of(view)]
+    kinds = [row.tag.icon for _, row in rows]
+    usual = max(kinds, key=kinds.count, default="")
+    return tuple(
+        replace(row, near=topic in known or row.tag.icon != usual)
+        for topic, row in rows
+    )
 
 
 def _channel(view: View, name: str) -> ChannelRow:

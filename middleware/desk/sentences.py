@@ -6,19 +6,20 @@ serious first. The codes are those of :data:`mappings.nudge.REASONS`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mappings.nudge import REASONS
 from mappings.preference import Who
 from middleware.decisions.safety import (
     check_hospice,
-    check_minor,
     check_patient,
-    check_reading,
     check_replies,
 )
+from middleware.desk.flags import CONFIDENTIAL, write_flags
 from middleware.desk.formats import (
     language_name,
+    write_address,
     write_day,
     write_hour,
 )
@@ -26,9 +27,9 @@ from middleware.desk.reaching import (
     REFUSED,
     chosen_channel,
     permissions,
-    routes,
     write_source,
 )
+from middleware.desk.unreachable import choose_unreachable, choose_young
 from middleware.desk.values import Answer, Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -43,6 +44,7 @@ HOW_IN = {
     "email": mark("Email %(name)s in %(language)s,"),
     "screen": mark("Only show on screen for %(name)s in %(language)s,"),
 }
+ONLY_AT = {"sms": mark("Text %(name)s"), "email": mark("Email %(name)s")}
 RECORDS = {
     "deceased": (mark("Deceased"), mark("%(name)s has died.")),
     "disposition-died": (mark("Deceased"), mark("%(name)s has died.")),
@@ -56,16 +58,25 @@ LEDES = {
     "test-patient": "",
 }
 CHART_SAYS = mark("The chart says so. Planned messages end.")
-NO_ROUTES = {
-    "opted-out": mark("Partly stopped by patient"),
-    "not-allow-listed": mark("Not reachable from here"),
-    "switched-off": mark("Messages on hold"),
-}
 
 
 def choose_answer(view: View, lede: str) -> Answer:
     """Return the sentence for the state of this patient, with its chip."""
-    for choose in (_record, _switched, _paused, _stopped, _reply, _unreachable):
+    answer = _choose(view, lede)
+    others = [flag for flag in write_flags(view) if flag.text != answer.tag.text]
+    return replace(answer, flags=tuple(others))
+
+
+def _choose(view: View, lede: str) -> Answer:
+    for choose in (
+        _record,
+        _switched,
+        _paused,
+        _stopped,
+        _reply,
+        _confidential,
+        choose_unreachable,
+    ):
         answer = choose(view)
         if answer is not None:
             return answer
@@ -195,68 +206,22 @@ def _reply(view: View) -> Answer | None:
     )
 
 
-def _unreachable(view: View) -> Answer | None:
-    if check_reading(view.chart, view.endpoint, at_send=False) is not None:
-        return _ask(
-            view,
-            mark("Chart incomplete"),
-            mark("The chart could not be read in full."),
-            mark("Until it can be, this page cannot say whether a message may go out."),
-            "warn",
-        )
-    return _young(view) or _missing(view)
-
-
-def _young(view: View) -> Answer | None:
-    minor = check_minor(view.chart, view.profile)
-    if minor is None:
+def _confidential(view: View) -> Answer | None:
+    """Say the one way that the patient asked for, where nothing else is in its way."""
+    asked = view.profile.confidential
+    if asked is None or choose_young(view) is not None:
         return None
-    if minor.reason == "minor":
-        sentence = mark("A person decides whom to reach for %(name)s.")
-        return _ask(view, mark("Under 18"), sentence, REASONS["minor"].sentence, "warn")
-    return _ask(
-        view,
-        mark("Birth date not recorded"),
-        mark("Record %(name)s’s birth date."),
-        mark("Nothing is sent to somebody who may be a minor."),
-    )
-
-
-def _missing(view: View) -> Answer | None:
-    if chosen_channel(view) is None:
-        return _no_route(view)
-    if view.profile.language is None:
-        return _ask(
-            view,
-            mark("Language not recorded"),
-            mark("Ask %(name)s which language to write in."),
-            REASONS["language-missing"].sentence,
-        )
-    if view.zone_id is None:
-        return _ask(
-            view,
-            mark("Time zone not known"),
-            mark("Record where %(name)s lives."),
-            REASONS["zone-missing"].sentence,
-        )
-    return None
-
-
-def _ask(view: View, word: str, sentence: str, why: str, icon: str = "ask") -> Answer:
-    return Answer(
-        Tag("warn", icon, view.say(word)),
-        view.say(sentence, name=view.given),
-        "",
-        view.say(why),
-    )
-
-
-def _no_route(view: View) -> Answer:
-    verdicts = [item.verdict for item in routes(view) if item.verdict is not None]
-    reason = verdicts[0].reason if verdicts else "no-consent"
-    why = REASONS[reason].sentence
-    if reason == "no-consent":
-        word = mark("No permission recorded")
-        return _ask(view, word, mark("Ask %(name)s first."), why)
-    word = NO_ROUTES.get(reason, mark("No number or address"))
-    return _ask(view, word, mark("CareCue cannot reach %(name)s."), why, "warn")
+    place = asked.value
+    source = write_source(view, asked.who, asked.how, asked.by, asked.when)
+    lede = " ".join(part for part in (place.note, f"{source}.") if part)
+    tag = Tag("warn", "hold", view.say(CONFIDENTIAL))
+    channel = chosen_channel(view)
+    if channel is None or place.channel is None:
+        sentence = view.say("CareCue does not write to %(name)s.", name=view.given)
+        only = view.say("Staff reach out in the way they asked for.")
+        return Answer(tag, sentence, only, lede)
+    if channel not in ONLY_AT:
+        return None
+    address = write_address(place.value)
+    only = view.say("at %(address)s only.", address=address)
+    return Answer(tag, view.say(ONLY_AT[channel], name=view.given), only, lede)

@@ -112,7 +112,7 @@ def _weekly(view: View, value: Any) -> str:
 
 
 def _needs(view: View, value: Any) -> str:
-    return view.viewer.join([view.say(NEEDS.get(item, item)) for item in value], "unit")
+    return ", ".join(view.say(NEEDS.get(item, item)) for item in value)
 
 
 def _people(view: View, value: Any) -> str:

@@ -32,21 +32,42 @@ class Identity:
 
 @dataclass(frozen=True)
 class Answer:
-    """The five-second answer. ``hours`` is the part of the sentence kept on a line."""
+    """The five-second answer. ``hours`` is the part of the sentence kept on a line.
+
+    ``flags`` are what has to be known before anything else, whatever the sentence.
+    """
 
     tag: Tag
     sentence: str
     hours: str
     lede: str
+    flags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """How complete a section is: counts, and what is behind each of them.
+
+    ``missing`` where something was not permitted or failed.
+    """
+
+    summary: str
+    lines: tuple[str, ...]
+    missing: bool
 
 
 @dataclass(frozen=True)
 class Words:
-    """What the patient said matters, in their language, with its provenance."""
+    """What the patient said matters, in their language, with its provenance.
+
+    ``translation`` is as recorded with it, never made here; ``reading`` its language.
+    """
 
     text: str
     language: str
     source: str
+    translation: str = ""
+    reading: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +91,7 @@ class Instant:
 
 @dataclass(frozen=True)
 class Coming:
-    """One message that is planned or held, and what stops it."""
+    """One message or step of staff that is planned or held, and what stops it."""
 
     id: str
     when: Instant
@@ -79,6 +100,7 @@ class Coming:
     stops: str
     tag: Tag
     moved: str = ""
+    staff: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +142,16 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """One way of contact in numbers: how many went out, how many were answered."""
+
+    word: str
+    sent: int
+    answered: int
+    usual: str
+
+
+@dataclass(frozen=True)
 class History:
     """What was sent and what came back. ``months`` are (label, position 0-100)."""
 
@@ -131,6 +163,7 @@ class History:
     dots: tuple[Dot, ...]
     rows: tuple[Sent, ...]
     total: int
+    tallies: tuple[Tally, ...]
 
 
 @dataclass(frozen=True)
@@ -160,12 +193,13 @@ class Hours:
 
 @dataclass(frozen=True)
 class TopicRow:
-    """One topic with the patient's answer."""
+    """One topic with the patient's answer; ``near`` where it speaks to this patient."""
 
     name: str
     tag: Tag
     note: str
     topic: str = ""
+    near: bool = True
 
 
 @dataclass(frozen=True)
@@ -203,6 +237,7 @@ class Page:
     versions: dict[str, str]
     gaps: tuple[str, ...]
     conflicts: tuple[str, ...]
+    known: dict[str, Known]
 
 
 @dataclass(frozen=True)

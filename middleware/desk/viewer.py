@@ -23,7 +23,7 @@ from babel.support import Translations
 CATALOGUES = Path(__file__).parent / "locale"
 LANGUAGES = {"en": "English", "es": "Español"}
 HOME = {"en": "en_US", "es": "es_US"}
-Style = Literal["standard", "or", "unit"]
+Style = Literal["standard", "or"]
 ISOLATE, POP = "\u2068", "\u2069"
 
 
@@ -64,8 +64,10 @@ class Viewer:
         return str(self.translations.gettext(sentence)) if sentence else ""
 
     def join(self, parts: Sequence[str], style: Style = "standard") -> str:
-        """Return a list as it is written: ``standard`` (and), ``or``, ``unit``."""
-        return str(format_list(list(parts), style, self.locale)) if parts else ""
+        """Return a list as the language writes it: ``standard`` (and) or ``or``."""
+        # A region's own data may hold a part of the pattern only.
+        locale = Locale(self.language)
+        return str(format_list(list(parts), style, locale)) if parts else ""
 
     def isolate(self, text: str) -> str:
         """Keep a text that runs the other way from turning the sentence around it."""

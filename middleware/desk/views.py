@@ -5,7 +5,7 @@ Reading is network first, then one transaction; deciding is pure. Nothing is cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
@@ -25,7 +25,7 @@ from middleware.decisions.preference import compile_profile
 from middleware.desk.versions import preference_version
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
-from middleware.stages.charts import fetch_chart, find_limited
+from middleware.stages.charts import fetch_chart, find_limited, find_refused
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.storage import nudges
@@ -43,7 +43,8 @@ class View:
     """What one request knows of one patient.
 
     ``planned`` are the open nudges with what a fresh decision says of each, soonest
-    first; ``sent`` is what went out in 12 weeks, newest first.
+    first, and ``steps`` those of staff; ``sent`` is what went out in 12 weeks, newest
+    first. ``withheld`` are FHIR types that this launch was not given.
     """
 
     endpoint: Endpoint
@@ -55,6 +56,8 @@ class View:
     planned: tuple[tuple[Nudge, Candidate], ...]
     sent: tuple[SentRow, ...]
     now: datetime
+    steps: tuple[tuple[Nudge, Candidate], ...] = ()
+    withheld: frozenset[str] = frozenset()
     viewer: Viewer = field(default_factory=lambda: viewer_of("en-US"))
     written: Mapping[str, Written] = field(default_factory=dict)
 
@@ -108,27 +111,25 @@ def read_view(
     api: FhirApi,
     patient: str,
     viewer: Viewer,
+    withheld: Collection[str] = (),
 ) -> View:
     """Read everything that the page of one patient needs.
 
-    Raises FhirError when the patient cannot be read; any other part that fails is
-    named in the chart's ``incomplete``.
+    FhirError when the patient cannot be read; ``incomplete`` names what else failed.
     """
-    now = context.clock.now()
-    library = context.library(endpoint)
+    now, library = context.clock.now(), context.library(endpoint)
     chart = _read_chart(api, library, patient, now)
     with context.database.tx() as tx:
-        opened = nudges.list_open_nudges(tx, endpoint.id, patient)
-    chart = _complete(api, chart, [nudge.focus for nudge in opened], patient)
+        foci = [one.focus for one in nudges.list_open_nudges(tx, endpoint.id, patient)]
+    chart = _complete(api, chart, foci, patient)
     _tell_of_strangers(chart, endpoint)
     with context.database.tx() as tx:
         own = own_record(tx, endpoint.id, patient, chart, now)
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
         sent = list_sent_rows(tx, endpoint.id, patient, now - HISTORY)
         written = list_written(tx, endpoint.id, patient)
-    messages = [item for item in waiting if not item.is_task]
-    looked = [_look(item, chart, own, library, endpoint, now=now) for item in messages]
-    planned = zip(messages, looked, strict=True)
+    looked = [(one, _look(one, chart, own, library, endpoint, now)) for one in waiting]
+    looked.sort(key=lambda pair: pair[1].due_at)
     return View(
         endpoint=endpoint,
         patient=patient,
@@ -136,9 +137,11 @@ def read_view(
         own=own,
         profile=compile_profile(chart, own, endpoint, now),
         library=library,
-        planned=tuple(sorted(planned, key=lambda pair: pair[1].due_at)),
+        planned=tuple(pair for pair in looked if not pair[0].is_task),
+        steps=tuple(pair for pair in looked if pair[0].is_task),
         sent=sent,
         now=now,
+        withheld=frozenset(withheld),
         viewer=viewer,
         written=written,
     )
@@ -178,7 +181,6 @@ def _look(
     own: OwnRecord,
     library: Library,
     endpoint: Endpoint,
-    *,
     now: datetime,
 ) -> Candidate:
     """Decide on an open message, and foresee a limit that will hold it when due."""
@@ -225,11 +227,11 @@ def _complete(api: FhirApi, chart: Chart, foci: Sequence[str], patient: str) -> 
                 strangers.add(name)
             elif chart.find(name) is None:
                 found[name] = resource
-    return Chart(
-        patient=chart.patient,
+    return replace(
+        chart,
         resources=(*chart.resources, *found.values()),
-        read_at=chart.read_at,
         incomplete=tuple(sorted(incomplete)),
         strangers=tuple(sorted(strangers)),
         limited=tuple(sorted({*chart.limited, *find_limited(answers, queries)})),
+        refused=tuple(sorted({*chart.refused, *find_refused(answers, queries)})),
     )

@@ -22,6 +22,7 @@ from middleware.ports import FhirApi, SearchResult
 # Of more records of one person than these a person must think.
 MOST_RECORDS = 10
 PASSING = frozenset({"transient", "throttled", "timeout", "lock-error", "exception"})
+REFUSED = frozenset({"forbidden", "security", "suppressed"})
 SILENT = frozenset({"transient", "throttled", "timeout"})
 _SILENT_STATUS = frozenset({401, 429, 502, 503, 504})
 
@@ -48,10 +49,9 @@ def fetch_chart(
     found: dict[str, dict[str, Any]] = {}
     incomplete, strangers = set[str](), set[str]()
     for query in wanted[1:]:
-        answer = known[query]
-        if not answer.complete and query not in singles:
+        if not known[query].complete and query not in singles:
             incomplete.add(query.partition("?")[0])
-        for resource in answer.resources:
+        for resource in known[query].resources:
             if query in singles or not of_another(resource, patient):
                 _keep(found, resource, own=query in singles)
             else:
@@ -65,6 +65,7 @@ def fetch_chart(
         incomplete=tuple(sorted(incomplete)),
         strangers=tuple(sorted(strangers)),
         limited=find_limited(known, wanted),
+        refused=find_refused(known, wanted),
     )
 
 
@@ -197,6 +198,18 @@ def is_silent(error: CareCueError) -> bool:
     issues = (error.outcome or {}).get("issue", ())
     codes = {str(issue.get("code")) for issue in issues}
     return not error.permanent and (not codes or bool(codes & SILENT))
+
+
+def find_refused(
+    answers: Mapping[str, SearchResult], queries: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the types of which the EHR did not permit what was asked for."""
+    told = {
+        query.partition("?")[0].partition("/")[0]
+        for query in queries
+        if not answers[query].complete and _codes_of(answers[query]) & REFUSED
+    }
+    return tuple(sorted(told))
 
 
 def _status_of(answer: SearchResult) -> int | None:

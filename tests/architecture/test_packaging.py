@@ -68,6 +68,10 @@ def test_lock_file_names_no_registry() -> None:
     assert "://" not in second
     assert "node_modules/fhirpath" in second
 
+    third = (ROOT / "tests" / "browser" / "package-lock.json").read_text()
+    assert "://" not in third
+    assert "node_modules/axe-core" in third
+
 
 def test_every_requirement_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

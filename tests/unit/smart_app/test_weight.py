@@ -3,12 +3,15 @@
 import gzip
 import hashlib
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from middleware.desk.look import LOOK
+from middleware.storage import nudges
 from tests.unit.smart_app.acts import agree, plan
+from tests.unit.smart_app.conftest import make_nudge
 
 STATIC = Path(__file__).parents[3] / "smart_app" / "static"
 HTMX = "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"
@@ -38,6 +41,25 @@ def test_what_a_page_loads_is_light(rig, suffix, limit):
         if file.suffix == suffix and file.name != "summary.css"
     }
     assert weigh(file.read_bytes() for file in files) <= limit * 1024
+
+
+def test_page_of_a_full_chart_is_light(rig):
+    agree(rig)
+    plan(rig)
+    others = [
+        make_nudge(
+            rig.clock,
+            id=f"other-{number}",
+            key=f"other-{number}",
+            due_at=rig.clock.now() + timedelta(days=2, hours=number),
+        )
+        for number in range(11)
+    ]
+    with rig.database.tx() as tx:
+        nudges.upsert_nudges(tx, others, rig.clock.now())
+    html = rig.http.get(rig.open()).text
+    assert html.count('class="nudge"') == 12
+    assert weigh([html.encode()]) <= 12 * 1024
 
 
 def test_templates_use_nothing_of_htmx_that_needs_eval():

@@ -1,0 +1,58 @@
+"""What has to be known of a patient before anything else, and where answers differ.
+
+Pure. A flag stands beside the verdict whatever the verdict is.
+"""
+
+from __future__ import annotations
+
+from middleware.decisions.recipients import is_about_minor
+from middleware.desk.values import Tag
+from middleware.desk.viewer import mark
+from middleware.desk.views import View
+
+CONFIDENTIAL = mark("Confidential contact")
+DIFFER = mark("Answers differ")
+NAMES = {
+    "channels": mark("how to be reached"),
+    "confidential": mark("confidential contact"),
+    "days": mark("days"),
+    "interpreter": mark("interpreter"),
+    "language": mark("language"),
+    "max_per_week": mark("weekly limit"),
+    "modality": mark("visits"),
+    "pause": mark("pause"),
+    "recipients": mark("who is written to"),
+    "window": mark("hours"),
+    "zone": mark("time zone"),
+    "zones": mark("time zone"),
+}
+
+
+def write_flags(view: View) -> tuple[Tag, ...]:
+    """Return the flags: confidential contact, a minor, an interpreter, differing answers."""
+    profile = view.profile
+    flags = []
+    if profile.confidential is not None:
+        flags.append(Tag("warn", "hold", view.say(CONFIDENTIAL)))
+    if is_about_minor(profile):
+        flags.append(Tag("warn", "warn", view.say("Under 18")))
+    if profile.conflicts:
+        flags.append(Tag("warn", "warn", view.say(DIFFER)))
+    if profile.interpreter_needed:
+        flags.append(Tag("info", "person", view.say("Interpreter for visits")))
+    return tuple(flags)
+
+
+def write_conflicts(view: View) -> tuple[str, ...]:
+    """Return a sentence that names what the voices disagree on, none where they agree."""
+    kinds = dict.fromkeys(item.name for item in view.profile.conflicts)
+    if not kinds:
+        return ()
+    names = [view.say(NAMES[kind]) if kind in NAMES else kind for kind in kinds]
+    return (
+        view.say(
+            "Answers differ on %(what)s. The patient’s own answer counts first; where "
+            "only a limit differs, the narrower one holds.",
+            what=view.viewer.join(names),
+        ),
+    )

@@ -1,0 +1,85 @@
+"""Why a patient cannot be written to yet, and what to ask or record. Pure."""
+
+from __future__ import annotations
+
+from mappings.nudge import REASONS
+from middleware.decisions.safety import check_minor, check_reading
+from middleware.desk.reaching import chosen_channel, routes
+from middleware.desk.values import Answer, Tag
+from middleware.desk.viewer import mark
+from middleware.desk.views import View
+
+NO_ROUTES = {
+    "opted-out": mark("Partly stopped by patient"),
+    "not-allow-listed": mark("Not reachable from here"),
+    "switched-off": mark("Messages on hold"),
+}
+
+
+def choose_unreachable(view: View) -> Answer | None:
+    """Return what has to be known or asked first, None where nothing is missing."""
+    if check_reading(view.chart, view.endpoint, at_send=False) is not None:
+        return _ask(
+            view,
+            mark("Chart incomplete"),
+            mark("The chart could not be read in full."),
+            mark("Until it can be, this page cannot say whether a message may go out."),
+            "warn",
+        )
+    return choose_young(view) or _missing(view)
+
+
+def choose_young(view: View) -> Answer | None:
+    """Return the answer for somebody who is, or may be, a minor."""
+    minor = check_minor(view.chart, view.profile)
+    if minor is None:
+        return None
+    if minor.reason == "minor":
+        sentence = mark("A person decides whom to reach for %(name)s.")
+        return _ask(view, mark("Under 18"), sentence, REASONS["minor"].sentence, "warn")
+    return _ask(
+        view,
+        mark("Birth date not recorded"),
+        mark("Record %(name)s’s birth date."),
+        mark("Nothing is sent to somebody who may be a minor."),
+    )
+
+
+def _missing(view: View) -> Answer | None:
+    if chosen_channel(view) is None:
+        return _no_route(view)
+    if view.profile.language is None:
+        return _ask(
+            view,
+            mark("Language not recorded"),
+            mark("Ask %(name)s which language to write in."),
+            REASONS["language-missing"].sentence,
+        )
+    if view.zone_id is None:
+        return _ask(
+            view,
+            mark("Time zone not known"),
+            mark("Record where %(name)s lives."),
+            REASONS["zone-missing"].sentence,
+        )
+    return None
+
+
+def _ask(view: View, word: str, sentence: str, why: str, icon: str = "ask") -> Answer:
+    return Answer(
+        Tag("warn", icon, view.say(word)),
+        view.say(sentence, name=view.given),
+        "",
+        view.say(why),
+    )
+
+
+def _no_route(view: View) -> Answer:
+    verdicts = [item.verdict for item in routes(view) if item.verdict is not None]
+    reason = verdicts[0].reason if verdicts else "no-consent"
+    why = REASONS[reason].sentence
+    if reason == "no-consent":
+        word = mark("No permission recorded")
+        return _ask(view, word, mark("Ask %(name)s first."), why)
+    word = NO_ROUTES.get(reason, mark("No number or address"))
+    return _ask(view, word, mark("CareCue cannot reach %(name)s."), why, "warn")
