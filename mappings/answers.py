@@ -19,11 +19,16 @@ from mappings.instants import write_instant
 from mappings.plan import NS, TOPIC
 from mappings.preference import ConsentRecord, PreferenceRecord, Who
 from mappings.resource import Resource, dict_of, list_of
+from mappings.stated import EXPERIENCE
 
 QUESTIONNAIRE = f"{NS}/Questionnaire/contact-preferences|1.0.0"
 SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
 CATEGORY = f"{NS}/CodeSystem/consent-category"
+LOINC = "http://loinc.org"
+CATEGORY_CODES = "http://hl7.org/fhir/us/core/CodeSystem/us-core-category"
+MODALITY = f"{NS}/CodeSystem/visit-modality"
 ROLE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+TAKEN_BACK = "taken back"
 ORDER = ("Consent", "QuestionnaireResponse", "DocumentReference")
 
 
@@ -93,28 +98,77 @@ def _told(record: ConsentRecord) -> list[str]:
 
 
 def write_preference(
-    record: PreferenceRecord, record_id: str, patient: str, author: str | None = None
+    record: PreferenceRecord,
+    record_id: str,
+    patient: str,
+    *,
+    author: str | None = None,
+    seen: str | None = None,
 ) -> Resource:
-    """Write a preference as the answer to our Questionnaire; ``author`` recorded it."""
+    """Write a preference as the answer to our Questionnaire.
+
+    ``author`` recorded it; ``seen`` marks what the Patient said then
+    (:func:`mappings.amending.mark_elements`).
+    """
     answers = {"name": record.name, "value": _plain(record.value), "how": record.how}
+    answers |= {"said-by": record.who.value, **({"seen": seen} if seen else {})}
     response = _response(
         _identifier(record_id, patient),
         patient,
         write_instant(record.recorded_at),
-        {**answers, "said-by": record.who.value},
+        answers,
         source=patient if record.who is Who.PATIENT else None,
     )
     return {**response, "author": {"reference": author}} if author else response
 
 
+def read_preference(response: Resource) -> tuple[str, Any, str | None]:
+    """Return the (name, value, seen) that :func:`write_preference` wrote."""
+    given = {
+        item["linkId"]: item["answer"][0]["valueString"] for item in response["item"]
+    }
+    text = str(given.get("value") or TAKEN_BACK)
+    value = None if text == TAKEN_BACK else json.loads(text)
+    return str(given.get("name") or ""), value, given.get("seen")
+
+
 def list_forms(resource: Resource) -> list[Resource]:
-    """Return the answer in every form from its own on, the one to try first first."""
-    forms = [resource]
+    """Return the answer in every form that can be created, the one to try first first."""
+    observation = write_observation(resource)
+    forms = [observation, resource] if observation else [resource]
     if resource["resourceType"] == "Consent":
         forms.append(_consent_response(resource))
     if resource["resourceType"] in ("Consent", "QuestionnaireResponse"):
         forms.append(_document(forms[-1]))
     return forms
+
+
+def write_observation(response: Resource) -> Resource | None:
+    """Write how the patient likes to be seen as US Core's care experience preference.
+
+    None for any other answer, and for one that was taken back.
+    """
+    if response["resourceType"] != "QuestionnaireResponse":
+        return None
+    name, value, _ = read_preference(response)
+    if name != "modality" or value is None:
+        return None
+    category = {"system": CATEGORY_CODES, "code": "care-experience-preference"}
+    source = response.get("source")
+    return {
+        "resourceType": "Observation",
+        "identifier": [response["identifier"]],
+        "status": "final",
+        "category": [{"coding": [category]}],
+        "code": _concept(LOINC, EXPERIENCE),
+        "subject": response["subject"],
+        "effectiveDateTime": response["authored"],
+        **({"performer": [source]} if source else {}),
+        "valueCodeableConcept": {
+            **_concept(MODALITY, str(value)),
+            "text": str(value),
+        },
+    }
 
 
 def takes(statement: Mapping[str, Any] | None, resource: Resource) -> bool:
@@ -222,7 +276,7 @@ def _first_reference(people: Any) -> str | None:
 
 
 def _plain(value: Any) -> str:
-    return "taken back" if value is None else json.dumps(value, ensure_ascii=False)
+    return TAKEN_BACK if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _identifier(answer_id: str, patient: str) -> dict[str, str]:

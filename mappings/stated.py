@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mappings.consent import OWN
 from mappings.instants import find_instant
 from mappings.preference import Sourced, Who
 from mappings.reference import read_reference, reference_of
@@ -43,7 +44,7 @@ def read_stated(
     found = [
         _sourced(value, item, patient)
         for item in observations
-        if _codes(item) & {EXPERIENCE, TREATMENT} and item.get("status") not in VOID
+        if _codes(item) & {EXPERIENCE, TREATMENT} and _is_said(item)
         for value in [_value(item)]
         if value
     ]
@@ -57,7 +58,7 @@ def read_modalities(
     found = [
         _sourced(MODALITIES[code], item, patient)
         for item in observations
-        if EXPERIENCE in _codes(item) and item.get("status") not in VOID
+        if EXPERIENCE in _codes(item) and _is_said(item)
         for _, code in codings_of(item.get("valueCodeableConcept"))
         if code in MODALITIES
     ]
@@ -94,6 +95,14 @@ def read_goals(goals: Iterable[Resource], patient: str) -> tuple[Sourced[str], .
         if text
     ]
     return tuple(sorted(found, key=_newest_first, reverse=True))
+
+
+def _is_said(observation: Resource) -> bool:
+    """Tell whether it stands, and is not what we wrote ourselves and know."""
+    systems = {
+        dict_of(item).get("system") for item in list_of(observation.get("identifier"))
+    }
+    return observation.get("status") not in VOID and OWN not in systems
 
 
 def _codes(observation: Resource) -> set[str]:

@@ -18,6 +18,7 @@ from middleware.desk.reaching import write_source
 from middleware.desk.saving import (
     ChangedElsewhereError,
     RefusedError,
+    author_of,
     look_again,
     wake,
     write_audit,
@@ -61,7 +62,9 @@ def save_answer(
             raise ChangedElsewhereError
         for record in records:
             preferences.insert_consent(tx, record)
-            queue_consent(context, tx, record, view.patient, now)
+            queue_consent(
+                context, tx, record, view.patient, now, author=author_of(actor)
+            )
             _note(tx, view, actor, record, now)
         shards = look_again(context, tx, view, now)
     wake(context, view, shards)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from middleware.stages.record import NO_FORM
+
+IN_CHART = mark("Kept in the chart")
+AS = {
+    "QuestionnaireResponse": mark("Kept in the chart as a questionnaire answer"),
+    "DocumentReference": mark("Kept in the chart as a document"),
+}
 
 
 def write_kept(view: View, name: str) -> str:
@@ -12,7 +19,7 @@ def write_kept(view: View, name: str) -> str:
     if written is None or written.state is None:
         return view.say("Kept in CareCue, not in the chart")
     if written.state == "done":
-        return view.say("Kept in the chart")
+        return view.say(AS.get(_type(written.server_reference), IN_CHART))
     if written.state == "waiting":
         if written.error:
             return view.say("Waiting to be written: the chart did not take it yet")
@@ -25,3 +32,7 @@ def write_kept(view: View, name: str) -> str:
             reason=(written.error or "").rstrip("."),
         )
     return view.say("Could not be written to the chart. Kept in CareCue")
+
+
+def _type(reference: str | None) -> str:
+    return (reference or "").partition("/")[0]

@@ -15,6 +15,7 @@ from mappings.resource import Resource, codings_of, dict_of, list_of
 from middleware.desk.completeness import state_of
 from middleware.desk.formats import write_day, write_instant
 from middleware.desk.reaching import write_source
+from middleware.desk.stating import write_value
 from middleware.desk.values import Fact, Words
 from middleware.desk.views import View
 
@@ -75,6 +76,11 @@ def _translation(view: View, concept: Resource) -> tuple[str, str]:
 
 def visit_fact(view: View) -> Fact:
     """Return how the patient likes to be seen, else the next booked visit."""
+    said = view.profile.modality
+    if said is not None and said.reference is None:
+        source = write_source(view, said.who, said.how, said.by, said.when)
+        words = write_value(view, "modality", said.value)
+        return Fact(view.say("Visits"), words, source)
     stated = [
         item
         for item in view.chart.of("Observation")

@@ -92,6 +92,12 @@ def save_said(
     wake(context, view, shards)
 
 
+def author_of(actor: Actor) -> str | None:
+    """Return who saves, as the EHR knows them; None where it does not."""
+    known = actor.reference.startswith(("Practitioner/", "PractitionerRole/"))
+    return actor.reference if known else None
+
+
 def _record(
     context: StageContext, tx: Tx, view: View, actor: Actor, said: Said, now: datetime
 ) -> None:
@@ -99,8 +105,16 @@ def _record(
     record = PreferenceRecord(
         said.name, said.value, said.who, said.how, now, actor.name
     )
-    person = actor.reference if actor.reference.startswith("Practitioner") else None
-    save_preference(context, tx, view.endpoint, view.patient, record, person)
+    person = author_of(actor)
+    save_preference(
+        context,
+        tx,
+        view.endpoint,
+        view.patient,
+        record,
+        author=person,
+        seen=view.chart.patient,
+    )
 
 
 def look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> set[int]:

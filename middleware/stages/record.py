@@ -12,10 +12,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from mappings.answers import list_forms, takes
+from mappings.amending import amend_patient, mark_elements
+from mappings.answers import list_forms, read_preference, takes
+from mappings.capabilities import find_declared, read_interactions
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
-from mappings.resource import list_of
+from mappings.resource import dict_of, list_of
 from middleware.decisions.retries import next_attempt
 from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
@@ -46,7 +48,7 @@ def step(context: StageContext, held: Held, now: datetime) -> int:
             continue
         with context.database.tx() as tx:
             check_epochs(tx, "record", held)
-            outbox.finish_outbox(tx, row.id, reference, now)
+            outbox.finish_outbox(tx, row.id, reference or None, now)
     return len(rows)
 
 
@@ -56,10 +58,17 @@ def amendment_key(key: str, word: str) -> str:
 
 
 def _write(context: StageContext, endpoint: Endpoint, row: outbox.OutboxItem) -> str:
-    """Write the resource and return its ``Type/id`` at the EHR."""
+    """Write the resource and return its ``Type/id`` at the EHR; "" where none is needed."""
     api = context.fhir(endpoint)
-    if row.key == answer_key(endpoint.id, _identifier_of(row.resource)["value"]):
-        stored = _send_answer(api, context.capabilities(endpoint), row.resource)
+    if row.resource["resourceType"] == "Provenance":
+        stored = _send_provenance(context, api, context.capabilities(endpoint), row)
+        if stored is None:
+            return ""
+    elif row.key == answer_key(endpoint.id, _identifier_of(row.resource)["value"]):
+        statement = context.capabilities(endpoint)
+        stored = _amend(api, statement, row.resource) or _send_answer(
+            api, statement, row.resource
+        )
     else:
         stored = _send(context, api, row)
     return f"{stored['resourceType']}/{stored['id']}"
@@ -84,6 +93,61 @@ def _send(
     version = (current.get("meta") or {}).get("versionId")
     match = f'W/"{version}"' if version else None
     return api.send_update({**current, **changed}, if_match=match)
+
+
+def _amend(
+    api: FhirApi, statement: Mapping[str, Any] | None, response: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Put an answer into the Patient itself; None where it has to go another way.
+
+    That is where the EHR takes no update, does not say which version it holds, or has
+    been told something else since the answer was given: nobody is overwritten.
+    """
+    if response["resourceType"] != "QuestionnaireResponse" or statement is None:
+        return None
+    name, value, seen = read_preference(response)
+    declared = find_declared(statement, "Patient")
+    if declared is None or "update" not in read_interactions(declared) or not seen:
+        return None
+    try:
+        patient = api.fetch(str(response["subject"]["reference"]))
+        version = dict_of(patient.get("meta")).get("versionId")
+        changed = amend_patient(patient, name, value)
+        if changed is None or not version or mark_elements(patient, name) != seen:
+            return None
+        return api.send_update(changed, if_match=f'W/"{version}"')
+    except FhirError as error:
+        if error.status in REFUSALS:
+            return None
+        raise
+
+
+def _send_provenance(
+    context: StageContext,
+    api: FhirApi,
+    statement: Mapping[str, Any] | None,
+    row: outbox.OutboxItem,
+) -> dict[str, Any] | None:
+    """Create the Provenance of an answer that is in the chart; None where none is taken.
+
+    Who recorded what stands in our audit whatever the EHR takes.
+    """
+    with context.database.tx() as tx:
+        base = outbox.find_outbox(tx, row.key.rpartition("|")[0])
+    if base is None or base.state in ("kept", "dead"):
+        return None
+    if base.server_reference is None:
+        raise FhirError("the answer is not in the EHR yet", status=None)
+    ready = {name: part for name, part in row.resource.items() if name != "identifier"}
+    ready["target"] = [{"reference": base.server_reference}]
+    if statement is None or not takes(statement, ready):
+        return None
+    try:
+        return api.send_create(ready)
+    except FhirError as error:
+        if error.status in REFUSALS:
+            return None
+        raise
 
 
 def _send_answer(

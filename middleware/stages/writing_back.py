@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mappings.answers import answer_identifier, write_consent, write_preference
+from mappings.amending import mark_elements
+from mappings.answers import (
+    answer_identifier,
+    write_consent,
+    write_preference,
+)
 from mappings.endpoint import Endpoint
 from mappings.preference import ConsentRecord, PreferenceRecord
+from mappings.provenance import write_provenance
 from mappings.resource import Resource
 from middleware.stages.context import StageContext
 from middleware.storage import outbox, preferences
@@ -28,9 +34,14 @@ def save_preference(
     endpoint: Endpoint,
     patient: str,
     said: PreferenceRecord,
+    *,
     author: str | None = None,
+    seen: Resource | None = None,
 ) -> None:
-    """Record a preference and queue it for the EHR; ``author`` (``Type/id``) wrote it."""
+    """Record a preference and queue it for the EHR.
+
+    ``author`` (``Practitioner/id``) recorded it in view of the Patient ``seen``.
+    """
     identifier = context.ids.new()
     preferences.insert_preference(
         tx,
@@ -44,18 +55,55 @@ def save_preference(
         recorded_by=said.recorded_by,
         recorded_at=said.recorded_at,
     )
-    resource = write_preference(said, identifier, patient, author)
+    mark = mark_elements(seen, said.name) if seen is not None else None
+    resource = write_preference(said, identifier, patient, author=author, seen=mark)
     about = (endpoint.id, patient, answer_identifier(identifier, patient))
     _queue(context, tx, about, resource, said.recorded_at)
+    if author is not None:
+        _queue_provenance(context, tx, about, author, said.recorded_at)
 
 
 def queue_consent(
-    context: StageContext, tx: Tx, answer: ConsentRecord, patient: str, now: datetime
+    context: StageContext,
+    tx: Tx,
+    answer: ConsentRecord,
+    patient: str,
+    now: datetime,
+    *,
+    author: str | None = None,
 ) -> None:
     """Queue an answer for the chart of one patient whom it concerns."""
     resource = write_consent(answer, patient)
     about = (answer.endpoint_id, patient, answer_identifier(answer.id, patient))
     _queue(context, tx, about, resource, now)
+    if author is not None:
+        _queue_provenance(context, tx, about, author, now)
+
+
+def provenance_key(key: str) -> str:
+    """Return the outbox key of the Provenance of what is stored under ``key``."""
+    return f"{key}|provenance"
+
+
+def _queue_provenance(
+    context: StageContext,
+    tx: Tx,
+    about: tuple[str, str, str],
+    author: str,
+    now: datetime,
+) -> None:
+    """Queue who recorded an answer; it goes once the answer is in the chart."""
+    endpoint_id, patient, identifier = about
+    outbox.insert_outbox(
+        tx,
+        id=context.ids.new(),
+        key=provenance_key(answer_key(endpoint_id, identifier)),
+        endpoint_id=endpoint_id,
+        patient=patient,
+        shard=shard_of(endpoint_id, patient),
+        resource=write_provenance(author, identifier, now),
+        due_at=now,
+    )
 
 
 def _queue(

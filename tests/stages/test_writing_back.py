@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
+from mappings.amending import amend_patient
 from mappings.answers import list_forms, write_consent, write_preference
 from mappings.consent import read_consents
 from mappings.content import shipped_resources
 from mappings.errors import FhirError
 from mappings.preference import ConsentRecord, PreferenceRecord, Who
+from mappings.speech import INTERPRETER_BASE, read_interpreter
+from mappings.stated import read_modalities
 from middleware.stages.writing_back import save_preference
 from tests.stages.world import CHECK_IN, ENDPOINT, NUMBER, ROSA, START, World
 
@@ -168,3 +171,149 @@ def test_every_form_is_valid_fhir(actor: str | None, topic: str) -> None:
     ]
     everywhere = write_consent(replace(record, system="*", value="*"), ROSA)
     get_fhir_model_class("Consent").model_validate(everywhere)
+
+
+AUTHOR = "Practitioner/osei"
+
+
+def takes_updates(world: World, *types: str) -> dict[str, Any]:
+    """The EHR takes these types, and updates of Patient; return Rosa as she is."""
+    statement = declare(*types)
+    listed = statement["rest"][0]["resource"]
+    listed.append({"type": "Patient", "interaction": [{"code": "update"}]})
+    world.context = replace(world.context, capabilities=lambda _: statement)
+    world.discharge()
+    world.run()
+    return world.fhir.fetch(ROSA)
+
+
+def say(
+    world: World, name: str, value: Any, *, seen: dict[str, Any] | None = None
+) -> None:
+    said = PreferenceRecord(name, value, Who.PATIENT, "told staff", START, "Dr. Osei")
+    with world.database.tx() as tx:
+        save_preference(
+            world.context, tx, ENDPOINT, ROSA, said, author=AUTHOR, seen=seen
+        )
+    world.run()
+
+
+def test_a_language_is_put_into_the_patient_where_that_may_be_updated(
+    world: World,
+) -> None:
+    before = takes_updates(world, "QuestionnaireResponse")
+    say(world, "language", "vi", seen=before)
+    after = world.fhir.fetch(ROSA)
+    preferred = [item for item in after["communication"] if item.get("preferred")]
+    assert [item["language"]["coding"][0]["code"] for item in preferred] == ["vi"]
+    assert len(after["communication"]) == len(before["communication"]) + 1
+    assert after["telecom"] == before["telecom"]
+    assert answers(world) == []
+    kept = world.one(
+        "SELECT server_reference FROM outbox WHERE key LIKE %s", "%|answer|%.rosa"
+    )
+    assert kept == ROSA
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(world: World) -> None:
+    before = takes_updates(world, "QuestionnaireResponse")
+    korean = [{"language": {"coding": [{"code": "ko"}]}, "preferred": True}]
+    world.fhir.change(ROSA, communication=korean)
+    say(world, "language", "vi", seen=before)
+    assert world.fhir.fetch(ROSA)["communication"] == korean
+    assert answers(world) == ["QuestionnaireResponse"]
+
+
+def test_an_update_that_another_forestalled_is_made_of_the_newer_version(
+    world: World,
+) -> None:
+    before = takes_updates(world, "QuestionnaireResponse")
+    faults = iter([FhirError("answered 412", status=412)])
+    world.fhir.fault = lambda verb, what: (
+        next(faults, None) if verb == "update" else None
+    )
+    say(world, "language", "vi", seen=before)
+    world.fhir.change(ROSA, gender="other")
+    world.wait(hours=1)
+    after = world.fhir.fetch(ROSA)
+    assert after["communication"][-1]["language"]["coding"][0]["code"] == "vi"
+    assert after["gender"] == "other"
+    assert answers(world) == []
+
+
+def test_an_update_that_is_refused_gives_way_to_a_form(world: World) -> None:
+    before = takes_updates(world, "QuestionnaireResponse")
+    world.fhir.fault = lambda verb, what: REFUSED if verb == "update" else None
+    say(world, "language", "vi", seen=before)
+    assert world.fhir.fetch(ROSA)["communication"] == before["communication"]
+    assert answers(world) == ["QuestionnaireResponse"]
+
+
+def test_how_a_patient_likes_to_be_seen_becomes_an_observation(world: World) -> None:
+    takes_updates(world, "Observation", "QuestionnaireResponse")
+    say(world, "modality", "telehealth")
+    (found,) = world.fhir.list_created("Observation")
+    assert found["code"]["coding"][0]["code"] == "95541-9"
+    assert found["performer"] == [{"reference": ROSA}]
+    get_fhir_model_class("Observation").model_validate(found)
+    assert answers(world) == []
+    # It is ours: taken back here, it is not heard as the chart's word.
+    assert read_modalities([found], ROSA) == ()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_who_recorded_an_answer_is_told_where_the_ehr_takes_it(
+    world: World, *, declared: bool
+) -> None:
+    takes_updates(world, "QuestionnaireResponse", *(["Provenance"] * declared))
+    say(world, "window", [17, 20])
+    (response,) = world.fhir.list_created("QuestionnaireResponse")
+    found = world.fhir.list_created("Provenance")
+    states = {row["state"] for row in world.rows("SELECT state FROM outbox")}
+    assert states == {"done"}
+    assert response["author"] == {"reference": AUTHOR}
+    assert len(found) == declared
+    for provenance in found:
+        target = f"QuestionnaireResponse/{response['id']}"
+        assert provenance["target"] == [{"reference": target}]
+        assert provenance["agent"][0]["who"] == {"reference": AUTHOR}
+        assert "identifier" not in provenance
+        get_fhir_model_class("Provenance").model_validate(provenance)
+
+
+def test_nobody_is_told_of_an_answer_that_is_not_in_the_chart(world: World) -> None:
+    takes_updates(world, "Provenance")
+    say(world, "window", [17, 20])
+    assert world.fhir.list_created("Provenance") == []
+
+
+def test_an_interpreter_replaces_what_was_said_of_one() -> None:
+    other = {"url": "urn:other", "valueString": "stays"}
+    before = {"extension": [other, {"url": INTERPRETER_BASE, "valueBoolean": True}]}
+    after = amend_patient(before, "interpreter", value=False)
+    assert after is not None
+    assert after["extension"][0] == other
+    assert read_interpreter(after).value is False  # type: ignore[union-attr]
+    assert len(after["extension"]) == 2
+
+
+def test_an_order_of_ways_becomes_ranks_and_leaves_the_rest() -> None:
+    points = [
+        {"system": "phone", "use": "mobile", "value": NUMBER},
+        {"system": "phone", "use": "old", "value": "+13125550143"},
+        {"system": "fax", "value": "+13125550144"},
+        {"system": "email", "value": "rosa@example.org", "rank": 4},
+    ]
+    after = amend_patient({"telecom": points}, "channels", value=["email", "sms"])
+    assert after is not None
+    assert [item.get("rank") for item in after["telecom"]] == [2, None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("language", None), ("language", 3), ("interpreter", "yes"), ("window", [9, 20])],
+)
+def test_what_has_no_place_in_the_patient_is_no_amendment(
+    name: str, value: Any
+) -> None:
+    assert amend_patient({"communication": []}, name, value) is None

@@ -18,7 +18,6 @@ from mappings.errors import ChannelError, FhirError
 from mappings.instants import write_instant
 from mappings.preference import ConsentRecord, Who
 from mappings.reference import focus_patient
-from mappings.resource import list_of
 from middleware.clock import FixedClock
 from middleware.ports import Ids, SearchResult
 from middleware.stages import decide, deliver, listen, record, resolve
@@ -179,7 +178,7 @@ class ScriptedFhir:
         kind = resource["resourceType"]
         self._check("create", kind)
         for known in self.created:
-            same = list_of(known["identifier"])[0] == list_of(resource["identifier"])[0]
+            same = known.get("identifier") == resource.get("identifier")
             if same and known["resourceType"] == kind and if_none_exist:
                 return known
         stored = {**resource, "id": f"s{next(self._numbers)}"}
@@ -191,6 +190,13 @@ class ScriptedFhir:
         self, resource: Resource, *, if_match: str | None = None
     ) -> Resource:
         self._check("update", resource["resourceType"])
+        name = f"{resource['resourceType']}/{resource['id']}"
+        if name in self.versions:
+            present = self.fetch(name)["meta"]["versionId"]
+            if if_match != f'W/"{present}"':
+                raise FhirError("answered 412", status=412)
+            self.put(resource)
+            return self.fetch(name)
         for index, known in enumerate(self.created):
             if (known["resourceType"], known["id"]) == (
                 resource["resourceType"],
