@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(
         default=60, gt=0, description="Seconds between polls of each resource type."
     )
+    cds_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=10,
+        description="Seconds that an EHR is made to wait for a CDS Hooks card.",
+    )
     worker_concurrency: int = Field(
         default=2, ge=1, le=64, description="Shards that one worker drains at a time."
     )

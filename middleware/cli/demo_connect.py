@@ -5,6 +5,7 @@ from __future__ import annotations
 from mappings.endpoint import (
     AppClient,
     BackendClient,
+    CdsCaller,
     Endpoint,
     EndpointKind,
     Site,
@@ -37,6 +38,7 @@ SCOPE = (
 TOPICS = "http://sandbox.example.org/SubscriptionTopic"
 SHAPE = "http://sandbox.example.org/StructureDefinition/notification-shape"
 ACTIVE_SECONDS = 20.0
+CDS_CLIENT = "carecue-cds"
 SMS_SID = "ACsandbox"
 SMS_FROM = "+14155550199"
 
@@ -60,6 +62,11 @@ def sandbox_endpoint(base_url: str, zone: str) -> Endpoint:
             algorithm="RS384",
             frame_origins=(base_url,),
         ),
+        cds=CdsCaller(
+            issuers=(f"{base_url}/fhir",),
+            key_urls=(f"{base_url}/oauth/jwks",),
+            client_id=CDS_CLIENT,
+        ),
         site=Site(
             name="Northside Clinic",
             phone="(415) 555-0100",
@@ -78,7 +85,7 @@ def sandbox_endpoint(base_url: str, zone: str) -> Endpoint:
 def connect_sandbox(
     runtime: Runtime, control: SandboxControl, zone: str, sms_token: str
 ) -> Endpoint:
-    """Store the endpoint and register our two clients and the SMS webhook there."""
+    """Store the endpoint and register our clients, services and SMS webhook there."""
     endpoint = sandbox_endpoint(control.base_url, zone)
     now = runtime.clock.now()
     keys = signing_keys(runtime)
@@ -97,6 +104,14 @@ def connect_sandbox(
             "auth_token": sms_token,
             "inbound_url": f"{runtime.settings.public_url}/channels/sms/inbound",
             "from_number": SMS_FROM,
+        },
+    )
+    control.call(
+        "PUT",
+        "/sandbox/cds",
+        {
+            "url": f"{runtime.settings.public_url}/cds-services",
+            "client_id": CDS_CLIENT,
         },
     )
     return endpoint

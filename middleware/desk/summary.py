@@ -12,6 +12,7 @@ from datetime import datetime
 
 from mappings.instants import find_instant
 from mappings.nudge import Outcome
+from middleware.decisions.languages import language_tags
 from middleware.desk.formats import (
     language_name,
     own_language_name,
@@ -135,7 +136,7 @@ def _how(view: View) -> tuple[str, ...]:
         return (view.say("You said no to messages, so we send you none."),)
     route = next((item for item in routes(view) if item.verdict is None), None)
     way = WAYS.get((route.channel if route else None) or "")
-    if answer.tag.kind != "ok" or route is None or way is None:
+    if answer.tag.kind != "ok" or route is None or way is None or not _has_words(view):
         return (
             view.say("We send you no messages for now."),
             view.say("Please tell us if and how we may reach you."),
@@ -156,6 +157,13 @@ def _how(view: View) -> tuple[str, ...]:
             limit,
         ),
     )
+
+
+def _has_words(view: View) -> bool:
+    """Tell whether any message exists in the patient's language."""
+    language = view.profile.language
+    tags = {tag.lower() for tag in language_tags(language.value if language else "")}
+    return any(wording.language.lower() in tags for wording in view.library.wordings)
 
 
 def _language(view: View) -> str:

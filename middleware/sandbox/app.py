@@ -13,6 +13,7 @@ from flask import Flask, Response
 
 from middleware.sandbox import (
     access,
+    cds,
     clients,
     control,
     ehr,
@@ -45,6 +46,7 @@ PARTS = (
     operations,
     phone,
     mail,
+    cds,
     ehr,
 )
 

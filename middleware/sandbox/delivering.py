@@ -24,10 +24,14 @@ LARGEST_ANSWER = 65536
 
 @dataclass(frozen=True)
 class Answer:
-    """What the other end said: a status, or why there is none."""
+    """What the other end said: a status, or why there is none.
+
+    `body` is cut at 64 KiB.
+    """
 
     status: int | None
     fault: str | None = None
+    body: bytes = b""
 
     @property
     def accepted(self) -> bool:
@@ -151,13 +155,13 @@ def send(
     try:
         connection.request(method, target, body, dict(headers))
         response = connection.getresponse()
-        response.read(LARGEST_ANSWER)
+        content = response.read(LARGEST_ANSWER)
     except (OSError, HTTPException, ValueError) as error:
         waited = time.monotonic() - started
         return Answer(None, f"{type(error).__name__} after {waited:.1f} s")
     finally:
         connection.close()
-    return Answer(response.status)
+    return Answer(response.status, body=content)
 
 
 def send_with_retries(

@@ -12,6 +12,7 @@ from flask import request as http
 
 from middleware.sandbox.authority import read_authority
 from middleware.sandbox.authorization import extend
+from middleware.sandbox.cds import CdsClient
 from middleware.sandbox.clients import Client
 from middleware.sandbox.ehr_actions import (
     BOOKINGS,
@@ -93,6 +94,19 @@ def switch_user() -> Response:
 def chart(id_: str) -> Response:
     """Answer a patient's chart; `done` names what was just done."""
     return _show_chart(id_, done=DONE.get(http.args.get("done", "")))
+
+
+@routes.get("/patient/<id_>/cards")
+def cards(id_: str) -> Response:
+    """Answer the cards of decision support: a part of the chart that comes later."""
+    encounter = read_current_encounter(_store(), id_)
+    admitted = _reader().chart(_patient(id_)).admitted
+    client: CdsClient = current_app.extensions["cds"]
+    user = _signed_in().reference
+    hooks = ("patient-view", "encounter-discharge") if admitted else ("patient-view",)
+    found = [card for hook in hooks for card in client.ask(hook, id_, encounter, user)]
+    at = f"/ehr/patient/{id_}"
+    return answer_page("ehr_cards.html", cards=found, apps=_apps(), at=at)
 
 
 @routes.get("/patient/<id_>/app/<key>")
@@ -183,6 +197,7 @@ def _show_chart(
         "ehr_chart.html",
         status,
         chart=_reader().chart(_patient(id_)),
+        asks=bool(current_app.extensions["cds"].url),
         bookings={key: words for key, (words, _) in BOOKINGS.items()},
         done=done,
         problem=problem,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from typing import Any
 
 from mappings.endpoint import Endpoint
 from middleware.desk.cds import CdsDesk
+from middleware.fhir.abilities import Abilities
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set
@@ -38,6 +40,7 @@ def make_cds_ports(runtime: Runtime, context: StageContext) -> CdsPorts:
         ids=runtime.ids,
         desk=CdsDesk(context),
         public_url=runtime.settings.public_url,
+        seconds=runtime.settings.cds_seconds,
     )
 
 
@@ -53,9 +56,10 @@ def fetch_caller_keys(endpoint: Endpoint, url: str) -> Any:
 def transient_clients(clock: Clock) -> Any:
     """Return what makes a client of an endpoint from a token that came with one call.
 
-    Connections are shared, for they keep no token and no cookie; the client and its
-    token end with the call.
+    Connections are shared, for they keep no token and no cookie, and so is what the
+    server was found not to do; the client and its token end with the call.
     """
+    abilities: defaultdict[str, Abilities] = defaultdict(Abilities)
 
     @functools.lru_cache(maxsize=64)
     def connect(_: str, reach: Reach, ca_file: str | None) -> Any:
@@ -73,6 +77,7 @@ def transient_clients(clock: Clock) -> Any:
             session=session,
             timeout=(1.0, SECONDS),
             limits=LIMITS,
+            abilities=abilities[base],
         )
 
     return make

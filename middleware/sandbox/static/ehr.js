@@ -26,6 +26,13 @@ for (const input of document.querySelectorAll("[data-filter]")) {
   });
 }
 
+for (const place of document.querySelectorAll("[data-load]")) {
+  fetch(place.dataset.load)
+    .then((answer) => (answer.ok ? answer.text() : ""))
+    .then((part) => { place.innerHTML = part; })
+    .catch(() => {});
+}
+
 function fold(text) {
   return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }

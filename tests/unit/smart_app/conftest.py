@@ -184,6 +184,17 @@ LIBRARY = Library(
             ),
             reviewer="Language Services",
         ),
+        Wording(
+            definition="reminder-three-days",
+            channel="sms",
+            language="en",
+            subject="",
+            text=(
+                "{{ clinic }}: {{ given }}, you have a visit on {{ day }} at {{ time }}. "
+                "Call {{ phone }} to change it. STOP to stop."
+            ),
+            reviewer="",
+        ),
     ),
     value_sets={},
     dispositions={},

@@ -58,6 +58,7 @@ def test_sheet_without_a_translation_says_to_use_an_interpreter(rig, code, named
     agree(rig)
     speak(rig, code)
     said = words(take(sheet(rig)))
+    assert "We send you no messages for now." in said
     assert f"No reviewed translation into {named} exists." in said
     assert "go through it with an interpreter" in said
     assert "Messages from Northside Clinic" in said
