@@ -98,6 +98,7 @@ REVIEWS: tuple[Review, ...] = (
             "influenza/offer": "hold:limit-reached",
             "breast/offer": "not-applicable:not-applicable",
             "covid-ask/ask-us": "not-applicable:not-applicable",
+            "lung/ask-us": "not-applicable:not-applicable",
         },
         "A man of 55 without any screening: the most urgent gap leads, the others go "
         "with it, and what is left waits for the next day that the limit allows.",
@@ -250,9 +251,14 @@ REVIEWS: tuple[Review, ...] = (
     Review(
         "Milan",
         REVIEW,
-        {"colorectal/offer": "send:due", "diabetes-screening/offer": "suppress:joined"},
+        {
+            "colorectal/offer": "send:due",
+            "diabetes-screening/offer": "suppress:joined",
+            "lung/ask-us": "unknown:data-missing",
+        },
         "At 52 never screened. His depression is nobody's business on a telephone: the "
-        "words name no condition.",
+        "words name no condition. He stopped smoking, and when and how much he smoked "
+        "stands nowhere: whether his lungs should be looked at is not known.",
     ),
     Review(
         "Milan",

@@ -206,7 +206,8 @@ def test_bone_density_is_measured_once(resource: Any, expected: str) -> None:
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
-        ([], NO),
+        ([], UNKNOWN),
+        ([condition("E11.9")], NO),
         ([observation("39156-5", "2026-01-10", 24.9)], NO),
         ([observation("39156-5", "2026-01-10", 25)], "send: due"),
         (
@@ -241,16 +242,21 @@ def test_diabetes_screening_needs_a_body_mass_index(
 
 SMOKES = observation("72166-2", "2026-02-01", coding(SNOMED, "449868002"))
 SMOKED = observation("72166-2", "2026-02-01", coding(SNOMED, "8517006"))
+NEVER = observation("72166-2", "2026-02-01", coding(SNOMED, "266919005"))
 PACKS = observation("8664-5", "2026-02-01", 25)
 
 
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
-        ([SMOKES], NO),
+        ([], UNKNOWN),
+        ([PACKS], UNKNOWN),
+        ([SMOKES], UNKNOWN),
+        ([NEVER], NO),
+        ([NEVER, PACKS], NO),
         ([SMOKES, PACKS], "send: due"),
         ([SMOKES, observation("8664-5", "2026-02-01", 12)], NO),
-        ([SMOKED, PACKS], NO),
+        ([SMOKED, PACKS], UNKNOWN),
         (
             [
                 SMOKED,
