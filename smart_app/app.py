@@ -28,6 +28,7 @@ from smart_app.printing import Printing
 from smart_app.refresh import Bearers
 from smart_app.rendering import Pages, all_frames, install_words
 from smart_app.session import ENDED, asked_language, end_session
+from smart_app.themes import Themes
 
 TITLES = {
     401: mark("Your chart session ended"),
@@ -56,6 +57,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     ports = replace(ports, bearer=Bearers(ports, discovery).of)
     _add_launch(blueprint, Launching(ports, discovery, pages))
     _add_session(blueprint, Closing(ports, discovery, pages))
+    _add_themes(blueprint, Themes(ports))
     _add_choice(blueprint, Picking(ports, pages), Handoff(ports, pages))
     _add_pages(blueprint, PatientPages(ports, pages), Printing(ports, pages))
     add_edits(blueprint, ports, pages)
@@ -114,6 +116,12 @@ def _add_choice(blueprint: Blueprint, picking: Picking, handoff: Handoff) -> Non
     @blueprint.post("/smart/window")
     def take_over() -> Response:
         return handoff.take(request)
+
+
+def _add_themes(blueprint: Blueprint, themes: Themes) -> None:
+    @blueprint.get("/l/<lid>/theme-<name>.css")
+    def theme(lid: str, name: str) -> Response:
+        return themes.show(request, lid, name)
 
 
 def _add_session(blueprint: Blueprint, closing: Closing) -> None:

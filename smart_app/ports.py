@@ -97,8 +97,8 @@ class SmartPorts:
 
     ``endpoints`` lists the registered EHRs. ``fhir`` makes a client from a FHIR base
     and what gives a token. ``discover`` fetches an endpoint's SMART configuration and
-    ``fetch_keys`` the JWKS at a URL of its authorization server: both bounded in time
-    and size, following no redirects, trusting the site's own authority. ``bound``
+    ``fetch_keys`` the JWKS at a URL of its authorization server, ``fetch_style`` its
+    SMART style: all bounded in time and size, following no redirects, trusting the site's own authority. ``bound``
     gives the session that exchanges a code at such a URL the same bounds.
     ``signing_key`` gives our private joserfc key, with its kid, for RS384 or ES384.
     ``client_secret`` gives the secret of an endpoint whose app uses
@@ -114,6 +114,7 @@ class SmartPorts:
     fhir: Callable[[str, Bearing], FhirApi]
     discover: Callable[[Endpoint], SmartConfiguration]
     fetch_keys: Callable[[Endpoint, str], dict[str, Any]]
+    fetch_style: Callable[[Endpoint, str], dict[str, Any]]
     bound: Callable[[Any, Endpoint, str], None]
     signing_key: Callable[[str], Any]
     client_secret: Callable[[str], str | None]

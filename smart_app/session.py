@@ -23,6 +23,7 @@ from middleware.desk.launches import LOCKED, OPEN, Launch, note_step
 from middleware.desk.viewer import Viewer, choose_tag, viewer_of
 from middleware.ports import FhirApi
 from smart_app.cookies import cookie_name, csrf_token, digest, holds_cookie
+from smart_app.discovery import is_allowed
 from smart_app.ports import Bearing, SmartPorts
 from smart_app.scopes import Asking, Withheld, examine
 from smart_app.users import find_read_only
@@ -65,9 +66,26 @@ class Session:
         return digest(f"{self.launch.id} {self.patient}")[:16]
 
     @property
+    def theme(self) -> str | None:
+        """Return where the EHR's style is served for this launch; None without one."""
+        url = style_of(self.launch, self.endpoint)
+        return url and f"/l/{self.launch.id}/theme-{theme_name(url)}.css"
+
+    @property
     def may_edit(self) -> bool:
         """Tell whether this user may change anything."""
         return not self.read_only
+
+
+def style_of(launch: Launch, endpoint: Endpoint) -> str | None:
+    """Return the URL of the EHR's style, where it lies on a host of the EHR's."""
+    url = launch.context.get("style_url")
+    return url if isinstance(url, str) and is_allowed(endpoint, url) else None
+
+
+def theme_name(url: str) -> str:
+    """Return the name of a style's sheet: SMART takes the URL for its version."""
+    return digest(url)[:16]
 
 
 def seal(ports: SmartPorts, launch_id: str, value: dict[str, Any]) -> bytes:

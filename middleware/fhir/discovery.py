@@ -26,6 +26,7 @@ from middleware.ports import Clock, require_no_transaction
 _DOCUMENT_BYTES = 512 * 1024
 _CAPABILITY_BYTES = 8 * 1024 * 1024
 _SECONDS = 10.0
+_STYLE = 16 * 1024
 _NAMES_ITSELF = "authorization_response_iss_parameter_supported"
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
@@ -74,9 +75,8 @@ def fetch_smart_configuration(
     home = read_base(base)
     allowed = {host_of(home), *(host.lower() for host in hosts)}
     with session or _open(home, private_network, ca_file) as opened:
-        places = [home, urljoin(home, "/").rstrip("/")] if at_root else [home]
         document = None
-        for place in places:
+        for place in (home, urljoin(home, "/").rstrip("/"))[: 2 if at_root else 1]:
             url = f"{place}/.well-known/smart-configuration"
             document = document or _fetch_document(opened, url, missing_ok=True)
         if document is None:
@@ -129,15 +129,24 @@ def fetch_key_set(
     return document
 
 
+def fetch_style(
+    url: str, *, private_network: bool = False, ca_file: str | None = None
+) -> dict[str, Any]:
+    """Return the SMART style at a URL that was reviewed before. AuthorizationError."""
+    with _open(url, private_network, ca_file, size=_STYLE, seconds=2.0) as opened:
+        return _fetch_document(opened, url) or {}
+
+
 def _open(
     url: str,
     private: bool,
     ca_file: str | None = None,
     *,
     size: int = _DOCUMENT_BYTES,
+    seconds: float = _SECONDS,
 ) -> requests.Session:
     reach = read_reach(url, private_network=private)
-    return make_session(reach, size=size, seconds=_SECONDS, ca_file=ca_file)
+    return make_session(reach, size=size, seconds=seconds, ca_file=ca_file)
 
 
 def _get(session: requests.Session, url: str) -> requests.Response:

@@ -15,6 +15,7 @@ from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
 from middleware.desk.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
+from middleware.fhir import discovery
 from middleware.fhir.auth import bound_token_session
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
@@ -54,6 +55,7 @@ def make_smart_ports(
         fhir=_person_clients(runtime, known),
         discover=discover,
         fetch_keys=fetch_keys,
+        fetch_style=fetch_style,
         bound=bound_exchange,
         signing_key=lambda algorithm: keys().signing_key(algorithm),
         client_secret=client_secret,
@@ -77,6 +79,15 @@ def discover(endpoint: Endpoint) -> Any:
 def fetch_keys(endpoint: Endpoint, url: str) -> Any:
     """Fetch the key set of an endpoint's authorization server."""
     return fetch_key_set(
+        url,
+        private_network=endpoint.profile.get("private_network") is True,
+        ca_file=endpoint.profile.get("ca_file"),
+    )
+
+
+def fetch_style(endpoint: Endpoint, url: str) -> Any:
+    """Fetch an endpoint's SMART style."""
+    return discovery.fetch_style(
         url,
         private_network=endpoint.profile.get("private_network") is True,
         ca_file=endpoint.profile.get("ca_file"),

@@ -21,7 +21,12 @@ from middleware.sealing import Sealer
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
 from middleware.storage.database import Database
-from middleware.wiring.launching import bound_exchange, discover, fetch_keys
+from middleware.wiring.launching import (
+    bound_exchange,
+    discover,
+    fetch_keys,
+    fetch_style,
+)
 from smart_app.app import create_blueprint
 from smart_app.ports import SmartPorts
 from tests.unit.smart_app.ehr import CLIENT, OURS, Ehr
@@ -132,6 +137,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         ),
         discover=discover,
         fetch_keys=fetch_keys,
+        fetch_style=fetch_style,
         bound=bound_exchange,
         signing_key=lambda algorithm: OURS,
         client_secret=lambda endpoint_id: ehr.secret,

@@ -54,6 +54,7 @@ class Ehr:
         self.moved: str | None = None
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
+        self.style = "{}"
         self.accepted = "Bearer at-1"
         self.refresh: str | None = None
         self.rotates = True
@@ -134,6 +135,10 @@ class Ehr:
                 "code_challenge_methods_supported": ["S256"],
                 **self.configuration,
             }
+
+        @app.get("/style")
+        def style():
+            return Response(self.style, content_type="application/json")
 
         @app.get("/jwks")
         def keys():
