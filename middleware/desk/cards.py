@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from mappings.asking import NEEDS_PERSON
 from middleware.desk.coming import write_coming
-from middleware.desk.discharging import FollowUp, foresee
+from middleware.desk.discharging import FollowUp, foresee, lacks_disposition
 from middleware.desk.histories import write_lede
 from middleware.desk.sentences import choose_answer
 from middleware.desk.values import Answer
@@ -24,6 +24,7 @@ from middleware.desk.views import View
 
 MOST = 139
 SHOWN = 6
+TITLES = 3
 ASKS = frozenset({"ask", "warn"})
 # Mends that only a person can make, beside those that become a task.
 MENDED_BY_PEOPLE = frozenset({"no-consent", "no-address", "zone-missing", "sensitive"})
@@ -82,30 +83,50 @@ def write_discharge_card(view: View, stay: str) -> Card:
 
     ``stay`` is the Encounter that is being ended, which is in the view's chart.
     """
-    rows = foresee(view, stay)
-    counts = Counter(row.state for row in rows)
-    mended = [
-        row
-        for row in rows
-        if row.state == "held"
-        and (row.reason in NEEDS_PERSON or row.reason in MENDED_BY_PEOPLE)
-    ]
-    shown = [f"- {_line(view, row)}" for row in rows[:SHOWN]]
-    if len(rows) > SHOWN:
-        rest = view.say_many(
-            "%(number)s more in CareCue.",
-            "%(number)s more in CareCue.",
-            len(rows) - SHOWN,
-        )
-        shown.append(f"- {inert(rest)}")
+    unknown = lacks_disposition(view, stay)
+    rows = foresee(view, stay, home=unknown)
+    waits = unknown and any(row.state == "planned" for row in rows)
+    asks = waits or any(_is_mended(row) for row in rows)
     answer = choose_answer(view, write_lede(view))
+    lines = [inert(_sentence(answer)), ""]
+    summary = _follow_up(view, rows)
+    if unknown:
+        lines += [inert(view.say("If %(name)s goes home:", name=view.given)), ""]
+    if waits:
+        summary = view.say(
+            "Record where %(name)s goes after discharge: messages wait for it.",
+            name=view.given,
+        )
     return Card(
-        summary=write_summary(_follow_up(view, rows, counts)),
-        detail="\n".join([inert(_sentence(answer)), "", *shown]),
-        indicator="warning" if mended else "info",
-        asks=bool(mended),
+        summary=write_summary(summary),
+        detail="\n".join([*lines, *_list(view, rows)]),
+        indicator="warning" if asks else "info",
+        asks=asks,
         verdict=_digest(view),
     )
+
+
+def _is_mended(row: FollowUp) -> bool:
+    """Tell whether a person can mend what holds a step."""
+    known = row.reason in NEEDS_PERSON or row.reason in MENDED_BY_PEOPLE
+    return row.state == "held" and known
+
+
+def _list(view: View, rows: tuple[FollowUp, ...]) -> list[str]:
+    """Return the steps as a list; those that wait for the same are one line."""
+    together: dict[object, list[FollowUp]] = {}
+    for row in rows:
+        alone = row if row.when else (row.state, row.reason)
+        together.setdefault(alone, []).append(row)
+    groups = list(together.values())
+    lines = [f"- {_line(view, group)}" for group in groups[:SHOWN]]
+    rest = sum(len(group) for group in groups[SHOWN:])
+    if rest:
+        more = view.say_many(
+            "%(number)s more in CareCue.", "%(number)s more in CareCue.", rest
+        )
+        lines.append(f"- {inert(more)}")
+    return lines
 
 
 def write_summary(text: str) -> str:
@@ -137,8 +158,9 @@ def _sentence(answer: Answer) -> str:
     return f"{answer.tag.text}: {' '.join(part for part in parts if part)}"
 
 
-def _follow_up(view: View, rows: tuple[FollowUp, ...], counts: Counter[str]) -> str:
+def _follow_up(view: View, rows: tuple[FollowUp, ...]) -> str:
     name, first = view.given, rows[0] if rows else None
+    counts = Counter(row.state for row in rows)
     if first is None:
         return view.say("No follow-up message is planned for %(name)s.", name=name)
     if first.state == "planned":
@@ -168,14 +190,18 @@ def _follow_up(view: View, rows: tuple[FollowUp, ...], counts: Counter[str]) -> 
     )
 
 
-def _line(view: View, row: FollowUp) -> str:
-    title = f"**{inert(row.title)}**"
-    how = f" ({inert(row.how)})" if row.how else ""
+def _line(view: View, group: list[FollowUp]) -> str:
+    row = group[0]
+    names = [f"**{inert(each.title)}**" for each in group]
+    title = ", ".join(names[:TITLES])
+    if len(names) > TITLES:
+        title = f"{title} +{len(names) - TITLES}"
     why = inert(row.why)
     if row.when:
+        how = f" ({inert(row.how)})" if row.how else ""
         return f"{title}, {inert(row.when)}{how}. {why}".strip()
     word = view.say("Held") if row.state == "held" else view.say("Not sent")
-    return f"{title}{how}: {inert(word)}. {why}"
+    return f"{title}: {inert(word)}. {why}"
 
 
 def _digest(view: View) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mappings.chart import Chart
-from mappings.codes import DISCHARGED, focus_status
+from mappings.codes import DISCHARGED, disposition_codings, focus_status
 from mappings.errors import CdsError
 from mappings.event import Event, EventKind
 from mappings.nudge import REASONS, Outcome
@@ -24,6 +24,10 @@ from middleware.ports import FhirApi
 STATES = ("planned", "held", "staff", "off")
 # What says nothing of this patient and this stay.
 UNASKED = frozenset({"not-applicable", "plan-off", "not-in-stage"})
+HOME = {
+    "system": "http://terminology.hl7.org/CodeSystem/discharge-disposition",
+    "code": "home",
+}
 NOT_THEIRS = (
     "The stay that is being ended is not this patient's. No card was made; check "
     "encounterId and patientId."
@@ -58,13 +62,21 @@ def fetch_stay(view: View, api: FhirApi, reference: str) -> View:
     return replace(view, chart=chart)
 
 
-def foresee(view: View, reference: str) -> tuple[FollowUp, ...]:
+def lacks_disposition(view: View, reference: str) -> bool:
+    """Tell whether the stay goes on and nobody has written down where it leads."""
+    stay = view.chart.find(reference) or {}
+    return focus_status(stay) != DISCHARGED and not disposition_codings(stay)
+
+
+def foresee(view: View, reference: str, *, home: bool = False) -> tuple[FollowUp, ...]:
     """Return what would follow, what is planned already, and what would not be sent.
+
+    ``home`` takes it that the patient goes home, whatever is written down.
 
     Soonest first within a state. Steps of plans that are off or not about such a stay
     are left out.
     """
-    ended = _end(view, reference)
+    ended = _end(view, reference, home=home)
     event = Event(
         id="",
         key="",
@@ -98,13 +110,15 @@ def foresee(view: View, reference: str) -> tuple[FollowUp, ...]:
     return tuple(dict.fromkeys(row for _, row in rows))
 
 
-def _end(view: View, reference: str) -> View:
+def _end(view: View, reference: str, *, home: bool) -> View:
     """Return the view with the stay ended at this moment, where it is not ended yet."""
     stay = view.chart.find(reference) or {}
     if focus_status(stay) == DISCHARGED:
         return view
     period = {**dict_of(stay.get("period")), "end": view.now.isoformat()}
     ended: Resource = {**stay, "status": "finished", "period": period}
+    if home:
+        ended["hospitalization"] = {"dischargeDisposition": {"coding": [HOME]}}
     others = [item for item in view.chart.resources if item is not stay]
     return replace(view, chart=_hold(view.chart, (ended, *others)))
 

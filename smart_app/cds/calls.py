@@ -72,7 +72,7 @@ def read_call(
         raise _refuse("context.patientId is not the id of a Patient")
     if not isinstance(user, str) or not USER.match(user):
         raise _refuse("context.userId is not Type/id of a user")
-    encounter = context.get("encounterId")
+    encounter = context.get("encounterId") or None
     if encounter is not None or stay:
         if not isinstance(encounter, str) or not FHIR_ID.match(encounter):
             raise _refuse("context.encounterId is not the id of an Encounter")

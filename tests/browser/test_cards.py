@@ -34,6 +34,8 @@ def test_stay_shows_what_a_discharge_leads_to(browser, site, tmp_path):
     page = browser.new_page(viewport={"width": 1120, "height": 1100})
     site.watch(page)
     page.goto(f"{site.ehr}/ehr/patient/rosa")
-    page.get_by_text("After discharge").first.wait_for(timeout=20_000)
+    page.get_by_text("Record where Rosa goes after discharge").first.wait_for(
+        timeout=20_000
+    )
     page.screenshot(path=tmp_path / "stay.png")
     assert site.complaints == []

@@ -117,6 +117,10 @@ def test_discharge_says_why_nothing_follows(calls: Calls):
         "After discharge, messages to Rosa wait: No permission is recorded for this "
         "way of contact."
     )
+    assert (
+        "- **Check in after the stay**, **Book the follow-up visit**: Held. No "
+        "permission is recorded for this way of contact."
+    ) in card["detail"]
     again = calls.discharge(fhirAuthorization=calls.grant()).card
     assert again["summary"] == card["summary"]
 
@@ -127,8 +131,8 @@ def test_discharge_names_what_is_not_sent_and_why(calls: Calls):
     plan(calls.rig)
     detail = calls.discharge(fhirAuthorization=calls.grant()).card["detail"]
     assert (
-        "**Book the follow-up visit** (English): Not sent. A follow-up visit is "
-        "already booked."
+        "**Book the follow-up visit**, **Book by phone**: Not sent. A follow-up visit "
+        "is already booked."
     ) in detail
 
 
@@ -143,8 +147,20 @@ def test_discharge_without_a_disposition_says_what_it_waits_for(calls: Calls):
     agree(calls.rig)
     stay = {name: value for name, value in STAY.items() if name != "hospitalization"}
     calls.ehr.resources["Encounter/stay-1"] = stay
+    speak_english(calls)
     card = calls.discharge(fhirAuthorization=calls.grant()).card
-    assert "The discharge disposition is missing or unknown" in card["detail"]
+    assert card["indicator"] == "warning"
+    assert card["summary"] == (
+        "Record where Rosa goes after discharge: messages wait for it."
+    )
+    assert "If Rosa goes home:\n\n- **Check in after the stay**, Tue" in card["detail"]
+
+
+def test_missing_disposition_is_not_asked_for_where_nothing_would_follow(calls: Calls):
+    stay = {name: value for name, value in STAY.items() if name != "hospitalization"}
+    calls.ehr.resources["Encounter/stay-1"] = stay
+    card = calls.discharge(fhirAuthorization=calls.grant()).card
+    assert "No permission is recorded" in card["summary"]
 
 
 def test_discharge_of_another_patients_stay_is_refused(calls: Calls):
