@@ -22,7 +22,7 @@ from middleware.decisions.environment import Circumstances, make_environment
 from middleware.decisions.evidence import fact, key_facts, sourced_fact
 from middleware.decisions.focus import check_focus, same_day_visits
 from middleware.decisions.generic import choose_definition
-from middleware.decisions.joining import gap_facts, open_gaps
+from middleware.decisions.joining import Gap, gap_facts, open_gaps
 from middleware.decisions.rollout import why_not
 from middleware.decisions.routing import Route, choose_route
 from middleware.decisions.safety import (
@@ -194,7 +194,7 @@ def _refusal(condition: Condition, environment: Environment, *, stops: bool) -> 
     )
 
 
-def _gaps(step: Step) -> tuple[Step, ...]:
+def _gaps(step: Step) -> tuple[Gap, ...]:
     """Return the other gaps of its bundle that a message about this one tells of."""
     return open_gaps(step, _is_closed)
 

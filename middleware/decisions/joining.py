@@ -23,6 +23,7 @@ OWN_HOLDS = frozenset(
     {"data-missing", "plan-unknown", "ehr-unreachable", "switched-off"}
 )
 _Group = tuple[str | int, ...]
+Gap = tuple[Plan, PlanAction]
 
 
 def join_candidates(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -90,47 +91,51 @@ def _joined(item: Candidate, lead: Candidate) -> Candidate:
     return replace(item, verdict=verdict, task=None)
 
 
-def open_gaps(step: Step, closed: Callable[[Step], bool]) -> tuple[Step, ...]:
+def open_gaps(step: Step, closed: Callable[[Step], bool]) -> tuple[Gap, ...]:
     """Return the steps of other plans whose gap a message about this one tells of too.
 
-    ``closed`` tells whether a step's plan does not apply, or is not known to. Plans
-    that nothing in common starts have nothing to say to each other.
+    ``closed`` tells whether a step's plan does not apply, or is not known to; it is
+    asked once for a case. Plans that nothing in common starts have nothing to say to
+    each other.
     """
-    if not step.plan.bundle:
-        return ()
-    place = _place(step.plan, step.action)
+    mine = step.plan
+    place = _place(mine, step.action) if mine.bundle else None
     if place is None:
         return ()
-    beside = step.case.library.bundles.get(step.plan.bundle, ())
-    found = (_beside(step, plan, place) for plan in beside)
-    return tuple(item for item in found if item is not None and _is_open(item, closed))
-
-
-def _beside(step: Step, plan: Plan, place: int) -> Step | None:
-    """Return the same step of another plan of the bundle, about the same patient."""
-    mine = step.plan
-    if plan.id == mine.id or plan.topic != mine.topic:
-        return None
-    if not set(plan.triggers) & set(mine.triggers):
-        return None
-    if place >= len(plan.actions) or plan.actions[place].kind != "message":
-        return None
-    whole = plan.occasion in OF_THE_PATIENT
-    reference = step.recipient if whole else step.reference
-    focus = step.case.chart.find(reference)
-    return replace(
-        step, plan=plan, action=plan.actions[place], reference=reference, focus=focus
+    started = frozenset(mine.triggers)
+    found = (
+        (plan, plan.actions[place])
+        for plan in step.case.library.bundles.get(mine.bundle, ())
+        if plan.id != mine.id
+        and plan.topic == mine.topic
+        and not started.isdisjoint(plan.triggers)
+        and place < len(plan.actions)
+    )
+    return tuple(
+        gap for gap in found if gap[1].kind == "message" and _is_open(step, gap, closed)
     )
 
 
-def _is_open(step: Step, closed: Callable[[Step], bool]) -> bool:
-    about = (step.plan.id, step.action.id, step.reference, step.trigger is None)
-    return step.case.once(("open", *about), lambda: not closed(step))
+def _is_open(step: Step, gap: Gap, closed: Callable[[Step], bool]) -> bool:
+    """Tell whether the same step of another plan applies to the same patient."""
+    plan, action = gap
+    whole = plan.occasion in OF_THE_PATIENT
+    reference = step.recipient if whole else step.reference
+    about = (plan.id, action.id, reference, step.trigger is None)
+
+    def look() -> bool:
+        focus = step.case.chart.find(reference)
+        beside = replace(
+            step, plan=plan, action=action, reference=reference, focus=focus
+        )
+        return not closed(beside)
+
+    return step.case.once(("open", *about), look)
 
 
-def gap_facts(gaps: Iterable[Step]) -> tuple[Fact, ...]:
+def gap_facts(gaps: Iterable[Gap]) -> tuple[Fact, ...]:
     """Name the plans whose gaps are told of with another's."""
     return tuple(
-        Fact(f"PlanDefinition/{gap.plan.id}", gap.plan.version, "action", gap.action.id)
-        for gap in gaps
+        Fact(f"PlanDefinition/{plan.id}", plan.version, "action", action.id)
+        for plan, action in gaps
     )
