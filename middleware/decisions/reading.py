@@ -48,6 +48,15 @@ def reading_fault(text: str, language: str) -> str:
     return ""
 
 
+def reading_level(text: str, language: str) -> float | None:
+    """Return the grade of an English text, the ease of a Spanish one, else None."""
+    base = language.partition("-")[0].lower()
+    sentences = _sentences(text)
+    if base == "en" and sentences:
+        return max(0.0, reading_grade(sentences))
+    return reading_ease(sentences) if base == "es" and sentences else None
+
+
 def _sentences(text: str) -> list[str]:
     plain = _LINK.sub(" ", _PART.sub(" ana ", _LOGIC.sub(" ", text)))
     return [item for item in _END.split(plain) if _WORD.search(item)]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mappings.nudge import REASONS, Nudge, Outcome, Verdict
-from middleware.decisions.deciding import Candidate
-from middleware.decisions.linting import is_gsm
+from mappings.preference import PreferenceRecord, Who
+from middleware.decisions.deciding import Candidate, decide_nudge
+from middleware.decisions.linting import count_segments
+from middleware.decisions.reading import reading_level
+from middleware.desk.checks import write_checks
 from middleware.desk.coming import coming_tag, write_coming
 from middleware.desk.evidence import write_facts
 from middleware.desk.formats import language_name, write_address
-from middleware.desk.values import Preview, Tag
+from middleware.desk.values import Preview, Reading, Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
@@ -47,6 +52,9 @@ def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
         verdict=planned if send else coming_tag(view, nudge, candidate),
         sentence=view.say(PASSED) if send else _refusal(view, verdict),
         facts=write_facts(view, verdict.facts),
+        level=_level(view, candidate.text, language),
+        reading=read_aloud(view, nudge, candidate),
+        checks=write_checks(view, nudge, candidate),
     )
 
 
@@ -55,12 +63,47 @@ def _refusal(view: View, verdict: Verdict) -> str:
     return f"{sentence} ({verdict.detail})" if verdict.detail else sentence
 
 
+def read_aloud(view: View, nudge: Nudge, candidate: Candidate) -> Reading | None:
+    """Return the message in the viewer's language, from the same variables.
+
+    None where it is written in it already, or where there is no such wording. Nobody
+    has to have approved the wording: it is not sent.
+    """
+    mine = view.viewer.language
+    if not candidate.text or (candidate.language or "").partition("-")[0] == mine:
+        return None
+    wordings = tuple(
+        replace(item, reviewer=item.reviewer or "reading")
+        for item in view.library.wordings
+    )
+    spoken = PreferenceRecord("language", mine, Who.PATIENT, "reading", view.now)
+    read = decide_nudge(
+        nudge,
+        view.chart,
+        replace(view.own, preferences=(*view.own.preferences, spoken)),
+        replace(view.library, wordings=wordings),
+        view.endpoint,
+        view.now,
+    )
+    if not read.text or (read.language or "").partition("-")[0] != mine:
+        return None
+    return Reading(mine, read.text)
+
+
+def _level(view: View, text: str, language: str) -> str:
+    """Write how hard the text is to read, in the measure of its language."""
+    level = reading_level(text, language)
+    if level is None:
+        return ""
+    if language.partition("-")[0] == "en":
+        return view.say("Grade %(grade)s reading level.", grade=round(level))
+    return view.say("Ease of reading %(ease)s of 100.", ease=min(100, round(level)))
+
+
 def _segments(view: View, text: str) -> str:
-    """Count text message segments (3GPP TS 23.038: 160/153 or 70/67 characters)."""
     if not text:
         return ""
-    single, joined = (160, 153) if is_gsm(text) else (70, 67)
-    count = 1 if len(text) <= single else -(-len(text) // joined)
+    count = count_segments(text)
     return view.say_many("%(number)s text segment.", "%(number)s text segments.", count)
 
 

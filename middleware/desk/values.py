@@ -104,6 +104,23 @@ class Coming:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One of the six looks before a message goes out; ``note`` is what was found."""
+
+    passed: bool
+    name: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The same message in the viewer's language: to understand it, never to be sent."""
+
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Preview:
     """The exact text of one coming message and what it rests on."""
 
@@ -119,6 +136,9 @@ class Preview:
     verdict: Tag
     sentence: str
     facts: tuple[str, ...]
+    level: str = ""
+    reading: Reading | None = None
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
