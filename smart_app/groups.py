@@ -50,6 +50,10 @@ class GroupEdits:
         desk = self._ports.desk
         given = request.form.to_dict(flat=False)
         who = request.form.get("who", "")
+        chosen = is_partial(request) and "save" not in request.form
+        if chosen and not desk.is_filled_in(view, name, given, who):
+            form = desk.refill_group_form(view, name, given, who)
+            return self._form(request, session, view, form)
         try:
             desk.save_group(
                 view,

@@ -20,6 +20,7 @@ from middleware.desk.group_views import (
     Clash,
     GroupForm,
     GroupView,
+    is_filled_in,
     refill_group_form,
     write_clash,
     write_group,
@@ -155,6 +156,10 @@ class Desk:
     ) -> GroupForm:
         """Return a group's form as somebody had filled it in."""
         return refill_group_form(view, name, given, who)
+
+    def is_filled_in(self, view: View, name: str, given: Fields, who: str) -> bool:
+        """Tell whether a group's form, saved as it is changed, says anything new."""
+        return is_filled_in(view, name, given, who)
 
     def write_clash(self, view: View, name: str, given: Fields) -> Clash:
         """Return both values where a group was changed elsewhere."""

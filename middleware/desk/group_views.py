@@ -119,6 +119,17 @@ def refill_group_form(view: View, name: str, given: Fields, who: str) -> GroupFo
     )
 
 
+def is_filled_in(view: View, name: str, given: Fields, who: str) -> bool:
+    """Tell whether somebody is named who said so, and anything else than what holds."""
+    known = {choice.value for choice in list_voices(view, GROUPS[name])}
+    fields = GROUPS[name].offer(view)
+    changed = any(
+        tuple(given.get(item.name, ())) not in (item.value, item.value or ("-",))
+        for item in fields
+    )
+    return who in known and changed
+
+
 def write_clash(view: View, name: str, given: Fields) -> Clash:
     """Return what stands now, who said it and when, beside what was about to be saved."""
     group = GROUPS[name]

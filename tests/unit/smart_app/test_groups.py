@@ -321,7 +321,8 @@ def test_a_read_only_user_has_no_control_and_is_refused(rig, path):
     html = rig.http.get(path).text
     assert "messages/nudge-1" in html
     targets = re.findall(rf'(?:href|action|hx-\w+)="{path}([^"?]*)', html)
-    assert set(targets) <= {"", "messages/nudge-1", "language", "close"}
+    reading = {"", "messages/nudge-1", "language", "close", "summary", "window"}
+    assert set(targets) <= reading
     for part in ("preferences/language", "answers", "messages/nudge-1/move", "pause"):
         answer = rig.http.get(path + part)
         assert answer.status_code == 403
@@ -330,3 +331,17 @@ def test_a_read_only_user_has_no_control_and_is_refused(rig, path):
     assert answer.status_code == 403
     assert "Save refused: nothing was changed." in words(answer.text)
     assert recorded(rig) == {}
+
+
+def test_what_is_saved_as_it_is_changed_waits_for_both_value_and_voice(rig, path):
+    for changes in ({"who": ""}, {"limit": "3"}):
+        answer = save(rig, path, "limit", headers=PARTIAL, **changes)
+        assert answer.status_code == 200
+        assert "<select" in answer.text
+        assert 'role="alert"' not in answer.text
+        assert recorded(rig) == {}
+    assert 'value="patient" checked' in answer.text
+    answer = save(rig, path, "limit", headers=PARTIAL)
+    assert "Saved 7:00 AM" in words(answer.text)
+    pressed = save(rig, path, "visits", headers=PARTIAL, who="", save="1")
+    assert pressed.status_code == 422
