@@ -22,24 +22,53 @@ DELETED = "_deleted"
 def read_bundle_chart(bundle: Any, focus: str, now: datetime) -> Chart:
     """Return the chart of the patient that ``focus`` (``Type/id``) is about.
 
-    Raises BadInputError when it is no Bundle, lacks the focus or lacks its patient.
+    Raises BadInputError when it is no Bundle, lacks the focus or lacks its patient, or
+    says itself that it is not all: a page of many, or a search that failed in part.
     """
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise BadInputError("The file is not a FHIR Bundle.")
+    if "/" not in focus.strip("/"):
+        raise BadInputError(f"{focus!r} is no reference like Encounter/123.")
+    if fault := _lack(bundle):
+        raise BadInputError(fault)
     named = {reference_of(item): item for item in _newest(_resources(bundle))}
     if focus not in named:
         raise BadInputError(f"The Bundle has no {focus}.")
+    if named[focus].get(DELETED):
+        raise BadInputError(f"{focus} was deleted: nothing follows from it.")
     patient = focus_patient(named[focus])
     if patient is None:
         raise BadInputError(f"{focus} does not say which patient it is about.")
-    if patient not in named:
+    if patient not in named or named[patient].get(DELETED):
         raise BadInputError(f"The Bundle has no {patient}, whom {focus} is about.")
     others = (item for name, item in named.items() if name != patient)
     return Chart(
         patient=named[patient],
-        resources=tuple(item for item in others if not of_another(item, patient)),
+        resources=tuple(
+            item
+            for item in others
+            if not of_another(item, patient)
+            and (not item.get(DELETED) or reference_of(item) == focus)
+        ),
         read_at=now,
     )
+
+
+def _lack(bundle: Resource) -> str:
+    """Return why the Bundle is not the whole chart, as far as it says so itself."""
+    links = {dict_of(item).get("relation") for item in list_of(bundle.get("link"))}
+    if "next" in links:
+        return "The Bundle is one page of several: a link leads to the next."
+    for entry in map(dict_of, list_of(bundle.get("entry"))):
+        outcome = dict_of(entry.get("resource"))
+        if outcome.get("resourceType") != "OperationOutcome":
+            continue
+        issues = map(dict_of, list_of(outcome.get("issue")))
+        if any(item.get("severity") in ("error", "fatal") for item in issues):
+            return (
+                "The Bundle is incomplete: an OperationOutcome in it tells of an error."
+            )
+    return ""
 
 
 def _resources(bundle: Resource) -> Iterator[Resource]:
@@ -49,16 +78,25 @@ def _resources(bundle: Resource) -> Iterator[Resource]:
     for entry in entries:
         resource = entry.get("resource")
         url = str(entry.get("fullUrl") or "")
-        method = str(dict_of(entry.get("request")).get("method"))
+        request = dict_of(entry.get("request"))
         if isinstance(resource, dict) and resource.get("resourceType"):
             if resource["resourceType"] == "Bundle":
                 yield from _resources(resource)
                 continue
             identified = {**resource, "id": resource.get("id") or _tail(url)}
             yield dict_of(_relative(identified, names))
-        elif method == "DELETE":
-            kind, _, identifier = "/".join(url.rsplit("/", 2)[-2:]).partition("/")
-            yield {"resourceType": kind, "id": identifier, DELETED: True}
+        elif request.get("method") == "DELETE":
+            yield from _deleted(entry, url or str(request.get("url") or ""))
+
+
+def _deleted(entry: Resource, url: str) -> Iterator[Resource]:
+    """Yield what stands for a resource that was deleted, with when if that is said."""
+    parts = url.split("?", 1)[0].strip("/").split("/_history", 1)[0].rsplit("/", 2)
+    if len(parts) > 1:
+        at = dict_of(entry.get("response")).get("lastModified")
+        kind, identifier = parts[-2:]
+        meta = {"lastUpdated": at}
+        yield {"resourceType": kind, "id": identifier, "meta": meta, DELETED: True}
 
 
 def _full_urls(entries: Iterable[Resource]) -> Iterator[tuple[str, str]]:
@@ -86,13 +124,28 @@ def _relative(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def _newest(resources: Iterable[Resource]) -> Iterator[Resource]:
-    """Yield one version of each resource: the newest, else the first that stands."""
+    """Yield one version of each resource: the newest, else the first that stands.
+
+    What was deleted is gone, unless it is known to have come back since.
+    """
     found: dict[str, Resource] = {}
+    deleted: dict[str, Resource] = {}
     for resource in resources:
+        if resource.get(DELETED):
+            deleted[reference_of(resource)] = resource
+            continue
         known = found.setdefault(reference_of(resource), resource)
         if _age(resource) > _age(known):
             found[reference_of(resource)] = resource
+    for name, gone in deleted.items():
+        since, at = _updated(found.get(name, {})), _updated(gone)
+        if since is None or at is None or since <= at:
+            found[name] = gone
     yield from found.values()
+
+
+def _updated(resource: Resource) -> datetime | None:
+    return find_instant(dict_of(resource.get("meta")).get("lastUpdated"))
 
 
 def _age(resource: Resource) -> tuple[int, float]:

@@ -61,9 +61,33 @@ def read_consents(
     for resource in resources:
         if resource.get("status") != "active" or _own_id(resource) in known:
             continue
-        if _is_outreach(resource) or _names_person(resource):
-            found.extend(_records(resource, endpoint_id, patient, now))
+        read = _as_r4(resource)
+        if _is_outreach(resource) or _is_outreach(read) or _names_person(read):
+            found.extend(_records(read, endpoint_id, patient, now))
     return tuple(found)
+
+
+def _as_r4(resource: Resource) -> Resource:
+    """Read R5's spelling: a decision, and provisions that are exceptions to it.
+
+    A denial is taken for all of it, whatever is excepted; where the decision is a
+    permission its exceptions are denials.
+    """
+    decision = resource.get("decision")
+    if decision not in ("permit", "deny"):
+        return resource
+    inner = [dict_of(item) for item in list_of(resource.get("provision"))]
+    denied = (
+        [{**item, "type": "deny"} for item in inner] if decision == "permit" else []
+    )
+    provision: Resource = {"type": decision, "provision": denied}
+    if period := resource.get("period"):
+        provision["period"] = period
+    return {
+        **resource,
+        "dateTime": resource.get("dateTime") or resource.get("date"),
+        "provision": provision,
+    }
 
 
 def _own_id(resource: Resource) -> str | None:
@@ -77,7 +101,10 @@ def _is_outreach(resource: Resource) -> bool:
     if OUTREACH in {code for _, code in codings_of(resource.get("category"))}:
         return True
     classes = {code for _, code in codings_of(values_at(resource, "provision.class"))}
-    codes = codings_of(values_at(resource, "provision.code"))
+    codes = [
+        *codings_of(values_at(resource, "provision.code")),
+        *codings_of(values_at(resource, "provision.provision.code")),
+    ]
     media = any(
         system == PARTICIPATION_MODE and code in CHANNELS for system, code in codes
     )
@@ -105,9 +132,12 @@ def _records(
     stated = denied or provision.get("type") == "permit" or "OPTIN" in policy
     if not stated or not in_period(provision.get("period"), write_instant(now)):
         return
-    for actors, topic, permit in _answers(provision, denied=denied):
+    changed = _is_changed(resource, provision)
+    for actors, topic, permit, about in _answers(provision, denied=denied):
+        if permit and changed:
+            continue
         for actor in actors:
-            for system, value in _points(resource, provision, actor, permit=permit):
+            for system, value in _points(resource, about, actor, permit=permit):
                 yield ConsentRecord(
                     id=reference_of(resource),
                     endpoint_id=endpoint_id,
@@ -121,6 +151,13 @@ def _records(
                     recorded_at=find_instant(resource.get("dateTime")) or EPOCH,
                     actor=actor,
                 )
+
+
+def _is_changed(resource: Resource, provision: Resource) -> bool:
+    """Tell whether something unknown may change its meaning: then it permits nothing."""
+    parts = (resource, provision, *map(dict_of, list_of(provision.get("provision"))))
+    named = any(part.get("modifierExtension") for part in parts)
+    return named or bool(resource.get("implicitRules"))
 
 
 def _points(
@@ -147,18 +184,25 @@ def _points(
 
 def _answers(
     provision: Resource, *, denied: bool
-) -> Iterator[tuple[Actors, str, bool]]:
-    """Yield (actors, topic, permit): the provision's own, then its exceptions."""
+) -> Iterator[tuple[Actors, str, bool, Resource]]:
+    """Yield (actors, topic, permit, provision): its own, then its exceptions.
+
+    An exception that denies a way of contact of its own is about that one.
+    """
     people: Actors = _people(provision)
     for topic in _topic_codes(provision) or ["*"]:
-        yield people or (None,), topic, not denied
+        yield people or (None,), topic, not denied, provision
     for nested in map(dict_of, list_of(provision.get("provision"))):
         if nested.get("type") not in ("permit", "deny"):
             continue
+        permit = nested.get("type") == "permit"
         others: Actors = _people(nested)
-        topics = _topic_codes(nested) or (["*"] if others else [])
+        ways = {code for _, code in codings_of(nested.get("code"))} & set(CHANNELS)
+        narrow = bool(ways) and not permit
+        topics = _topic_codes(nested) or (["*"] if others or narrow else [])
         for topic in topics:
-            yield others or people or (None,), topic, nested.get("type") == "permit"
+            about = nested if narrow else provision
+            yield others or people or (None,), topic, permit, about
 
 
 def _people(provision: Resource) -> Actors:

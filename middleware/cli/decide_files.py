@@ -24,6 +24,7 @@ SITE: dict[str, Any] = {
     "booking_url": "https://clinic.example.org/book",
     "zone": "America/New_York",
 }
+FIRST_YEAR, LAST_YEAR = 1900, 2200
 SENT_FIELDS = frozenset({"sentAt", "topic", "channel", "answered", "plan"})
 
 
@@ -148,4 +149,8 @@ def read_now(text: str) -> datetime:
         raise BadInputError(f"{text!r} is not an ISO 8601 instant.") from None
     if moment.tzinfo is None:
         raise BadInputError(f"{text!r} needs a time zone, such as a final Z.")
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise BadInputError(
+            f"{text!r} is not of the years {FIRST_YEAR} to {LAST_YEAR}."
+        )
     return moment

@@ -11,39 +11,10 @@ from click.testing import CliRunner, Result
 
 from mappings.resource import Resource
 from middleware.cli.main import main
+from tests.unit.cli.charts import NOW, ROSA, bundle, permit
 from tests.unit.decisions.story import appointment, encounter, patient
 
-NOW = "2026-11-20T17:00:00-06:00"
 URN = "urn:uuid:5d1c2b8e-0000-4000-8000-00000000000"
-MODE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
-OUTREACH = "https://carecue.example.org/fhir/CodeSystem/consent-category"
-
-
-def permit(**changes: Any) -> Resource:
-    values: Resource = {
-        "resourceType": "Consent",
-        "id": "yes",
-        "meta": {"versionId": "4"},
-        "status": "active",
-        "category": [
-            {"coding": [{"system": OUTREACH, "code": "outreach-communication"}]}
-        ],
-        "patient": {"reference": "Patient/rosa"},
-        "dateTime": "2026-10-01T10:00:00Z",
-        "provision": {
-            "type": "permit",
-            "code": [{"coding": [{"system": MODE, "code": "SMSWRIT"}]}],
-        },
-    }
-    return values | changes
-
-
-def bundle(*resources: Resource, kind: str = "collection") -> Resource:
-    entries = [{"resource": item} for item in resources]
-    return {"resourceType": "Bundle", "type": kind, "entry": entries}
-
-
-ROSA = (patient(), encounter(), permit())
 
 
 @pytest.fixture
