@@ -10,13 +10,12 @@ from dataclasses import replace
 from flask import Blueprint, Response, abort, request, send_file
 
 from mappings.errors import CareCueError, FhirError, LaunchError
-from middleware.desk.launches import LOCKED
 from middleware.desk.look import LOOK
 from middleware.desk.viewer import mark, viewer_of
 from smart_app.closing import Closing
 from smart_app.discovery import Discovery
 from smart_app.editing import add_edits
-from smart_app.failures import BROKEN, UNREADABLE, explain_outcome, note_failure
+from smart_app.failures import BROKEN, name_title, note_failure, settle_fault
 from smart_app.handoff import Handoff
 from smart_app.headers import protect, write_policy
 from smart_app.launch import Launching
@@ -27,13 +26,9 @@ from smart_app.ports import SmartPorts
 from smart_app.printing import Printing
 from smart_app.refresh import Bearers
 from smart_app.rendering import Pages, all_frames, install_words
-from smart_app.session import ENDED, asked_language, end_session
+from smart_app.session import asked_language
 from smart_app.themes import Themes
 
-TITLES = {
-    401: mark("Your chart session ended"),
-    403: mark("This cannot be opened here"),
-}
 NO_PAGE = mark("There is no such page here. Nothing was changed.")
 YEAR_SECONDS = 31_536_000
 STATIC_PATH = "/smart/static"
@@ -148,7 +143,7 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     def show(error: LaunchError) -> Response:
         lid = (request.view_args or {}).get("lid") or error.launch_id
         return pages.notice(
-            TITLES.get(error.status, mark("This did not work")),
+            name_title(error),
             error,
             frames=all_frames(ports.endpoints()),
             viewer=viewer_of(asked_language(request)),
@@ -161,13 +156,8 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
 
     @blueprint.errorhandler(FhirError)
     def unreadable(error: FhirError) -> Response:
-        if error.status != 401:
-            said = explain_outcome(ports.endpoints(), error.outcome)
-            return show(LaunchError(UNREADABLE, code="E1", status=502, said=said))
         launch = ports.launches.get((request.view_args or {}).get("lid", ""))
-        if launch is not None:
-            end_session(ports, launch, LOCKED, "E2")
-        return show(LaunchError(ENDED, code="S2", status=401))
+        return show(settle_fault(ports, launch, error))
 
     @blueprint.errorhandler(CareCueError)
     def broken(_: CareCueError) -> Response:

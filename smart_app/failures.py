@@ -15,10 +15,12 @@ from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError, LaunchError
 from mappings.resource import list_of
+from middleware.desk.launches import LOCKED, Launch
 from middleware.desk.viewer import mark
 from smart_app.discovery import is_allowed
 from smart_app.oauth import clean_text
 from smart_app.ports import SmartPorts
+from smart_app.session import ENDED, end_session
 
 STEPS = {
     "L": mark("Starting from the chart"),
@@ -35,6 +37,10 @@ STEPS = {
     "N": mark("Finding the page"),
     "X": mark("Inside CareCue"),
 }
+TITLES = {
+    401: mark("Your chart session ended"),
+    403: mark("This cannot be opened here"),
+}
 UNREADABLE = mark(
     "The chart could not be read. Nothing was sent or changed. Try again, or open "
     "this app again from the chart."
@@ -49,6 +55,25 @@ ERROR = re.compile(r"[a-z_]{1,40}\Z")
 def name_step(code: str) -> str:
     """Return the step that a failure's code belongs to."""
     return STEPS.get(code[:1], STEPS["X"])
+
+
+def name_title(error: LaunchError) -> str:
+    """Return the heading of a failure's page."""
+    return TITLES.get(error.status, mark("This did not work"))
+
+
+def settle_fault(
+    ports: SmartPorts, launch: Launch | None, error: CareCueError
+) -> LaunchError:
+    """Return a fault as its page shows it; a launch that the EHR ended is locked."""
+    if not isinstance(error, FhirError):
+        return as_failure(error)
+    if error.status != 401:
+        said = explain_outcome(ports.endpoints(), error.outcome)
+        return LaunchError(UNREADABLE, code="E1", status=502, said=said)
+    if launch is not None:
+        end_session(ports, launch, LOCKED, "E2")
+    return LaunchError(ENDED, code="S2", status=401)
 
 
 def read_refusal(

@@ -6,6 +6,7 @@ nothing is kept of a launch that fails.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,7 @@ from smart_app.tokens import Access, read_access, verify_id_token
 from smart_app.users import User, fetch_roles, read_user, wants_roles
 
 CALLBACK = "/smart/callback"
+LARGE = frozenset({"photo", "text", "contained"})
 
 
 class Opening:
@@ -60,7 +62,6 @@ class Opening:
             launch,
             stage=OPEN if access.patient else PICKING,
             state_hash=None,
-            sealed=self._seal(launch, access, server, now),
             expires_at=launch.created_at + LIFE,
             seen_at=now,
             patient=access.patient,
@@ -70,7 +71,8 @@ class Opening:
             need_patient_banner=access.need_patient_banner,
             context=context,
         )
-        return self._read_chart(opened, endpoint, access, now)
+        opened, person = self._read_chart(opened, endpoint, access, now)
+        return replace(opened, sealed=self._seal(opened, access, server, now, person))
 
     def _check_user(
         self,
@@ -92,14 +94,19 @@ class Opening:
 
     def _read_chart(
         self, launch: Launch, endpoint: Endpoint, access: Access, now: datetime
-    ) -> Launch:
+    ) -> tuple[Launch, dict[str, Any] | None]:
+        """Read the patient and who is signed in, one beside the other."""
         api = self._ports.fhir(endpoint.fhir_base, Bearer(access.token))
-        if launch.patient is not None:
-            check_patient(api.fetch(launch.patient), launch.patient)
-            note_step(launch, now, "opened", patient=launch.patient)
-        else:
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            named = beside.submit(self._name_user, launch, endpoint, api)
+            person = api.fetch(launch.patient) if launch.patient is not None else None
+            launch = named.result()
+        if person is None or launch.patient is None:
             note_step(launch, now, "patient to be chosen")
-        return self._name_user(launch, endpoint, api)
+            return launch, None
+        check_patient(person, launch.patient)
+        note_step(launch, now, "opened", patient=launch.patient)
+        return launch, person
 
     def _name_user(self, launch: Launch, endpoint: Endpoint, api: FhirApi) -> Launch:
         reference, context = launch.user_reference, launch.context
@@ -114,8 +121,11 @@ class Opening:
         access: Access,
         server: AuthorizationServer,
         now: datetime,
+        person: dict[str, Any] | None,
     ) -> bytes:
         kept = {
+            "person": slim(person) if person else None,
+            "person_at": now.isoformat(),
             "token": access.token,
             "token_since": now.isoformat(),
             "token_until": access.expires_at.isoformat(),
@@ -137,6 +147,11 @@ class Bearer:
 
     def forget(self, token: str) -> None:
         """Do nothing: there is no other."""
+
+
+def slim(person: dict[str, Any]) -> dict[str, Any]:
+    """Return a patient without what is large and what no page reads."""
+    return {name: value for name, value in person.items() if name not in LARGE}
 
 
 def check_patient(patient: dict[str, Any], reference: str) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from flask import Request, Response, abort
 
+from middleware.desk.charting import READS_BEFORE, Within
 from middleware.desk.viewer import LANGUAGES, mark
 from smart_app.drafts import find_draft
-from smart_app.entering import actor_of, enter
+from smart_app.entering import actor_of, enter, withheld_types
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
-from smart_app.session import check_origin, open_session
+from smart_app.session import Session, check_origin, open_session
+from smart_app.streaming import HTML, stream_page
+from smart_app.users import wants_roles
 
 SAVED = {
     "pause": mark("Saved. Messages are paused from now on."),
@@ -36,19 +39,37 @@ class PatientPages:
         self._pages = pages
 
     def show(self, request: Request, lid: str) -> Response:
-        """Answer the patient's page."""
-        session, view = enter(self._ports, request, lid)
-        saved = SAVED.get(request.args.get("saved", ""))
-        page = self._ports.desk.write_page(view)
-        return self._pages.show(
-            "smart/page.html",
-            session,
-            page=page,
-            saved=saved,
-            groups=self._ports.desk.write_groups(view, actor_of(session)),
-            people=self._ports.desk.list_people(view),
-            draft=find_draft(self._ports, session),
-        )
+        """Answer the patient's page, in pieces; to htmx, which waits for all, whole."""
+        session = open_session(self._ports, request, lid)
+        desk, saved = self._ports.desk, SAVED.get(request.args.get("saved", ""))
+
+        def write(piece: str) -> str:
+            whole = request.args.get("whole") == "1"
+            view = desk.read_view(
+                session.endpoint,
+                session.api,
+                session.patient,
+                session.viewer,
+                withheld_types(session),
+                None if whole else _within(session),
+            )
+            page = desk.write_page(view)
+            desk.keep_last(view, page)
+            return self._pages.render(
+                "smart/page.html",
+                session,
+                piece=piece,
+                page=page,
+                saved=saved,
+                groups=desk.write_groups(view, actor_of(session)),
+                people=desk.list_people(view),
+                draft=find_draft(self._ports, session),
+            )
+
+        if request.headers.get("HX-Request") == "true":
+            return self._pages.address(Response(write(""), content_type=HTML), session)
+        last = desk.read_last(session.endpoint, session.patient, session.viewer)
+        return stream_page(self._ports, self._pages, session, last, write)
 
     def history(self, request: Request, lid: str) -> Response:
         """Answer every message of the last weeks."""
@@ -75,3 +96,10 @@ class PatientPages:
         if chosen in LANGUAGES:
             self._ports.launches.set_language(lid, chosen)
         return Response(status=303, headers={"Location": f"/l/{lid}/"})
+
+
+def _within(session: Session) -> Within:
+    """Return what may be asked of an EHR that takes no batches, after the callback."""
+    user, app = session.launch.user_reference or "", session.endpoint.app
+    more = user.startswith("PractitionerRole/") + wants_roles(app)
+    return Within(session.just_read, READS_BEFORE + more)

@@ -57,18 +57,24 @@ class Pages:
 
         A header says whose it is: a page refuses the answer for another chart.
         """
-        here = f"/l/{session.launch.id}/"
-        html = render_template(
+        html = self.render(template, session, **values)
+        return self.address(make_response(html, status), session)
+
+    def render(self, template: str, session: Session, **values: Any) -> str:
+        """Render a page of an open launch, or a ``piece`` of one."""
+        return render_template(
             template,
             asset=self.asset,
             session=session,
             viewer=session.viewer,
             framed=is_framed(),
             languages=LANGUAGES,
-            here=here,
+            here=f"/l/{session.launch.id}/",
             **values,
         )
-        response = make_response(html, status)
+
+    def address(self, response: Response, session: Session) -> Response:
+        """Say on an answer whose chart it is and who may frame it."""
         response.headers[CHART] = session.chart
         frames = session.endpoint.app.frame_origins
         return protect(response, write_policy(frames, [session.authorize_origin]))

@@ -29,6 +29,7 @@ from smart_app.scopes import Asking, Withheld, examine
 from smart_app.users import find_read_only
 
 START_LIFE = timedelta(minutes=10)
+JUST_NOW = timedelta(minutes=1)
 TOUCH_AFTER = timedelta(minutes=1)
 ENDED = (
     "Your chart session ended. Open this app again from the chart. "
@@ -43,6 +44,8 @@ class Session:
     ``api`` reads with the launch's own token and renews it where that is needed.
     ``features`` are on under the granted scopes, ``withheld`` are not and name the
     scope to add. ``read_only`` says why this user may change nothing, if so.
+    ``person`` is the Patient as this launch's token read it, ``just_read`` the same
+    where that was a moment ago.
     """
 
     launch: Launch
@@ -54,6 +57,8 @@ class Session:
     features: frozenset[str] = frozenset()
     withheld: tuple[Withheld, ...] = ()
     read_only: str = ""
+    person: dict[str, Any] | None = None
+    just_read: dict[str, Any] | None = None
 
     @property
     def patient(self) -> str:
@@ -148,7 +153,16 @@ def open_session(
         features=examined.features,
         withheld=examined.withheld,
         read_only=_read_only(launch, endpoint),
+        person=sealed.get("person"),
+        just_read=_just_read(sealed, now),
     )
+
+
+def _just_read(sealed: dict[str, Any], now: datetime) -> dict[str, Any] | None:
+    person, at = sealed.get("person"), sealed.get("person_at")
+    if not isinstance(person, dict) or at is None:
+        return None
+    return person if now - datetime.fromisoformat(at) < JUST_NOW else None
 
 
 def find_launch(ports: SmartPorts, request: Request, launch_id: str) -> Launch:

@@ -8,13 +8,16 @@ permitted and answered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from zoneinfo import ZoneInfo
 
 from mappings.resource import Resource, codings_of
 from mappings.stated import EXPERIENCE, NEEDS, TREATMENT
 from middleware.decisions.prefetch import data_queries
+from middleware.desk.charting import personal_queries
+from middleware.desk.formats import write_instant
 from middleware.desk.values import Known
 from middleware.desk.viewer import mark
-from middleware.desk.views import View, personal_queries
+from middleware.desk.views import View
 
 PLAIN = {
     "Appointment": mark("visits"),
@@ -94,6 +97,8 @@ def state_of(view: View, kind: str, found: Iterable[Resource]) -> str:
     """Return ``shown``, ``none``, ``absent``, ``unasked``, ``withheld`` or ``failed``."""
     if kind in view.withheld or kind in view.chart.refused:
         return "withheld"
+    if kind in view.unasked:
+        return "unasked"
     if kind in view.chart.incomplete:
         return "failed"
     items = list(found)
@@ -111,7 +116,8 @@ def write_gaps(view: View) -> tuple[str, ...]:
     """
     chart = view.chart
     sentences = []
-    missing = sorted({*chart.incomplete, *view.withheld} & asked_types(view))
+    incomplete = set(chart.incomplete) - view.unasked
+    missing = sorted({*incomplete, *view.withheld} & asked_types(view))
     if missing:
         sentences.append(
             view.say(
@@ -140,6 +146,25 @@ def write_gaps(view: View) -> tuple[str, ...]:
             )
         )
     return tuple(sentences)
+
+
+def write_unasked(view: View) -> str:
+    """Return what the EHR was not asked for this time, and what stands instead."""
+    if not view.unasked:
+        return ""
+    names = _names(view, sorted(view.unasked))
+    asked = view.say("Not asked this time: %(names)s.", names=names)
+    if not view.planned or view.checked_at is None:
+        return asked
+    zone = ZoneInfo(view.endpoint.site.zone)
+    when = write_instant(view.viewer, view.checked_at, zone)
+    today = view.now.astimezone(zone).date()
+    same = view.checked_at.astimezone(zone).date() == today
+    checked = view.say(
+        "Coming messages: checked by CareCue at %(time)s.",
+        time=when.time if same else f"{when.day}, {when.time}",
+    )
+    return f"{asked} {checked}"
 
 
 def _names(view: View, kinds: Iterable[str]) -> str:

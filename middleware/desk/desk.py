@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from mappings.endpoint import Endpoint
-from mappings.errors import FhirError
-from mappings.resource import list_of
+from mappings.resource import Resource
 from middleware.decisions.prefetch import data_queries
 from middleware.desk import edits
 from middleware.desk.answering import save_answer
+from middleware.desk.charting import Within, personal_queries
 from middleware.desk.fields import Fields
 from middleware.desk.group_views import (
     Clash,
@@ -28,6 +28,7 @@ from middleware.desk.group_views import (
 )
 from middleware.desk.groups import GROUPS
 from middleware.desk.histories import write_history
+from middleware.desk.last import Last, identify, keep_last, read_last
 from middleware.desk.launches import Launch
 from middleware.desk.moving import MoveForm, read_moment, save_move, write_move_form
 from middleware.desk.page import write_page, write_pause_effect
@@ -51,14 +52,13 @@ from middleware.desk.questions import (
     write_answer_form,
 )
 from middleware.desk.summary import Summary, write_summary
-from middleware.desk.values import Actor, Page, Preview
+from middleware.desk.users import read_user_name
+from middleware.desk.values import Actor, Identity, Page, Preview
 from middleware.desk.viewer import Viewer
-from middleware.desk.views import View, personal_queries, read_view, refresh_view
+from middleware.desk.views import View, read_view, refresh_view
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import audit
-
-LONGEST_NAME = 200
 
 
 class Desk:
@@ -81,13 +81,17 @@ class Desk:
         patient: str,
         viewer: Viewer,
         withheld: Collection[str] = (),
+        within: Within | None = None,
     ) -> View:
         """Read one patient (``Patient/id``) through a person's own token.
 
         ``viewer`` is who the page is written for; ``withheld`` are FHIR types that the
-        launch was not given. Raises FhirError when the patient itself cannot be read.
+        launch was not given; ``within`` bounds what is asked. Raises FhirError when the
+        patient itself cannot be read.
         """
-        return read_view(self._context, endpoint, api, patient, viewer, withheld)
+        return read_view(
+            self._context, endpoint, api, patient, viewer, withheld, within
+        )
 
     def write_page(self, view: View) -> Page:
         """Return what the page shows."""
@@ -100,6 +104,25 @@ class Desk:
     def write_history(self, view: View) -> Page:
         """Return the page with every message of the window in its history."""
         return replace(write_page(view), history=write_history(view, None))
+
+    def read_last(
+        self, endpoint: Endpoint, patient: str, viewer: Viewer
+    ) -> Last | None:
+        """Return what the page last said of a patient; asks no EHR."""
+        now = self._context.clock.now()
+        with self._context.database.tx() as tx:
+            return read_last(tx, endpoint, patient, viewer, now)
+
+    def identify(
+        self, person: Resource, endpoint: Endpoint, patient: str, viewer: Viewer
+    ) -> Identity:
+        """Return who a Patient is, as the page says it."""
+        return identify(person, endpoint, patient, viewer, self._context.clock.now())
+
+    def keep_last(self, view: View, page: Page) -> None:
+        """Keep what the page says, for the next time it is opened."""
+        with self._context.database.tx() as tx:
+            keep_last(tx, view, page)
 
     def write_preview(self, view: View, nudge_id: str) -> Preview | None:
         """Return the text of one open message; None when there is no such one."""
@@ -265,26 +288,4 @@ class Desk:
 
     def read_user_name(self, api: FhirApi, reference: str) -> str | None:
         """Return the practitioner's name, where the EHR lets this token read it."""
-        try:
-            person = api.fetch(reference)
-            if person.get("resourceType") == "PractitionerRole":
-                who = str((person.get("practitioner") or {}).get("reference") or "")
-                person = api.fetch(who) if who else person
-        except FhirError:
-            return None
-        return _name(person)
-
-
-def _name(person: dict[str, object]) -> str | None:
-    for name in list_of(person.get("name")):
-        if not isinstance(name, dict):
-            continue
-        parts = [*list_of(name.get("prefix")), *list_of(name.get("given"))]
-        text = name.get("text") or " ".join(
-            [*map(str, parts), str(name.get("family") or "")]
-        )
-        # It is kept with what this person does, where no NUL can stand.
-        plain = "".join(letter for letter in str(text) if letter.isprintable()).strip()
-        if plain:
-            return plain[:LONGEST_NAME]
-    return None
+        return read_user_name(api, reference)

@@ -16,6 +16,7 @@ from middleware.desk.completeness import (
     know_preferences,
     know_words,
     write_gaps,
+    write_unasked,
 )
 from middleware.desk.flags import write_conflicts
 from middleware.desk.formats import (
@@ -63,7 +64,7 @@ def write_page(view: View) -> Page:
     topics = write_topics(view)
     ended = profile.deceased or not profile.active or profile.merged_into is not None
     return Page(
-        identity=_identity(view),
+        identity=write_identity(view),
         chart_read=write_time(
             view.viewer,
             view.chart.read_at.astimezone(ZoneInfo(view.endpoint.site.zone)),
@@ -84,6 +85,7 @@ def write_page(view: View) -> Page:
         can_pause=not ended,
         versions={name: view.version(name) for name in ("pause", "channels")},
         gaps=write_gaps(view),
+        unasked=write_unasked(view),
         conflicts=write_conflicts(view),
         known={
             "words": know_words(view),
@@ -113,7 +115,8 @@ def write_pause_effect(view: View) -> str:
     return f"{holds} {after}"
 
 
-def _identity(view: View) -> Identity:
+def write_identity(view: View) -> Identity:
+    """Return who the chart is about."""
     profile = view.profile
     return Identity(
         reference=view.patient,

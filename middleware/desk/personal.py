@@ -131,6 +131,8 @@ def _next_visit(view: View) -> Fact:
     state = state_of(view, "Appointment", view.chart.of("Appointment"))
     if state == "withheld":
         return Fact(label, view.say("Not known"), view.say("Visits are not permitted"))
+    if state == "unasked":
+        return Fact(label, view.say("Not known"), view.say("Not asked this time"))
     if state == "failed":
         return Fact(label, view.say("Not known"), view.say("Visits could not be read"))
     if not booked:

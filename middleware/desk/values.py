@@ -235,7 +235,8 @@ class Page:
     """Everything on the clinician's page of one patient.
 
     ``versions`` names the newest record of each preference, for the optimistic check
-    of a save. ``gaps`` are sentences on what could not be read.
+    of a save. ``gaps`` are sentences on what could not be read,
+    ``unasked`` is one on what was not asked for.
     """
 
     identity: Identity
@@ -256,6 +257,7 @@ class Page:
     can_pause: bool
     versions: dict[str, str]
     gaps: tuple[str, ...]
+    unasked: str
     conflicts: tuple[str, ...]
     known: dict[str, Known]
 

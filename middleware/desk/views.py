@@ -5,7 +5,7 @@ Reading is network first, then one transaction; deciding is pure. Nothing is cha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
@@ -15,27 +15,29 @@ import structlog
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.errors import FhirError
-from mappings.nudge import Nudge, Outcome
+from mappings.nudge import REASONS, Nudge, Outcome, Verdict
 from mappings.plan import Library
 from mappings.preference import EngagementProfile, OwnRecord, Who
-from mappings.reference import of_another, reference_of
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
+from middleware.desk.charting import Within, read_chart
 from middleware.desk.versions import preference_version
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
-from middleware.stages.charts import fetch_chart, find_limited, find_refused
 from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.storage import nudges
+from middleware.storage.decision_log import read_last_checked
 from middleware.storage.history import SentRow, list_sent_rows
+from middleware.storage.last_answers import read_standing
 from middleware.storage.written import Written, list_written
 
 _log = structlog.get_logger(__name__)
 
 WEEKS = 12
 HISTORY = timedelta(weeks=WEEKS)
+# What a decision says of a chart that was not read as far as it asks.
+UNREAD = frozenset({"data-missing", "plan-unknown"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class View:
 
     ``planned`` are the open nudges with what a fresh decision says of each, soonest
     first, and ``steps`` those of staff; ``sent`` is what went out in 12 weeks, newest
-    first. ``withheld`` are FHIR types that this launch was not given.
+    first. ``withheld`` are FHIR types that this launch was not given. ``unasked``
+    are those that the EHR was not asked for this time; what rests on them stands as it
+    was decided at ``checked_at``. ``standing`` changes with our own record.
     """
 
     endpoint: Endpoint
@@ -60,6 +64,9 @@ class View:
     withheld: frozenset[str] = frozenset()
     viewer: Viewer = field(default_factory=lambda: viewer_of("en-US"))
     written: Mapping[str, Written] = field(default_factory=dict)
+    unasked: frozenset[str] = frozenset()
+    checked_at: datetime | None = None
+    standing: int = 0
 
     def say(self, sentence: str, **values: object) -> str:
         """Return a sentence in the viewer's language, with its values put in."""
@@ -112,39 +119,52 @@ def read_view(
     patient: str,
     viewer: Viewer,
     withheld: Collection[str] = (),
+    within: Within | None = None,
 ) -> View:
-    """Read everything that the page of one patient needs.
+    """Read everything that the page of one patient needs, or what may be asked ``within``.
 
     FhirError when the patient cannot be read; ``incomplete`` names what else failed.
     """
     now, library = context.clock.now(), context.library(endpoint)
-    chart = _read_chart(api, library, patient, now)
     with context.database.tx() as tx:
         foci = [one.focus for one in nudges.list_open_nudges(tx, endpoint.id, patient)]
-    chart = _complete(api, chart, foci, patient)
+    chart, unasked = read_chart(api, library, patient, foci, now, within=within)
     _tell_of_strangers(chart, endpoint)
-    with context.database.tx() as tx:
-        own = own_record(tx, endpoint.id, patient, chart, now)
-        waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
-        sent = list_sent_rows(tx, endpoint.id, patient, now - HISTORY)
-        written = list_written(tx, endpoint.id, patient)
+    waiting, ours = _read_ours(context, endpoint, patient, chart, now)
+    own: OwnRecord = ours["own"]
     looked = [(one, _look(one, chart, own, library, endpoint, now)) for one in waiting]
+    if unasked:
+        looked = [_settle(*pair) for pair in looked]
     looked.sort(key=lambda pair: pair[1].due_at)
     return View(
         endpoint=endpoint,
         patient=patient,
         chart=chart,
-        own=own,
         profile=compile_profile(chart, own, endpoint, now),
         library=library,
         planned=tuple(pair for pair in looked if not pair[0].is_task),
         steps=tuple(pair for pair in looked if pair[0].is_task),
-        sent=sent,
         now=now,
         withheld=frozenset(withheld),
         viewer=viewer,
-        written=written,
+        unasked=unasked,
+        **ours,
     )
+
+
+def _read_ours(
+    context: StageContext, endpoint: Endpoint, patient: str, chart: Chart, now: datetime
+) -> tuple[list[Nudge], dict[str, Any]]:
+    """Return the open nudges, and what our own store adds to a view."""
+    with context.database.tx() as tx:
+        waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
+        return waiting, {
+            "standing": read_standing(tx, endpoint.id, patient),
+            "own": own_record(tx, endpoint.id, patient, chart, now),
+            "sent": list_sent_rows(tx, endpoint.id, patient, now - HISTORY),
+            "written": list_written(tx, endpoint.id, patient),
+            "checked_at": read_last_checked(tx, [one.id for one in waiting]),
+        }
 
 
 def refresh_view(context: StageContext, view: View) -> View:
@@ -155,15 +175,6 @@ def refresh_view(context: StageContext, view: View) -> View:
         written = list_written(tx, view.endpoint.id, view.patient)
     profile = compile_profile(view.chart, own, view.endpoint, now)
     return replace(view, own=own, profile=profile, now=now, written=written)
-
-
-def _read_chart(api: FhirApi, library: Library, patient: str, now: datetime) -> Chart:
-    try:
-        return fetch_chart(api, library, patient, now)
-    except FhirError:
-        # A part of a batch does not tell an ended session from a fault; a read does.
-        api.fetch(patient)
-        raise
 
 
 def _tell_of_strangers(chart: Chart, endpoint: Endpoint) -> None:
@@ -200,38 +211,9 @@ def _look(
     return foreseen if sends and limited else planned
 
 
-PERSONAL = (
-    "Goal?patient={patient}",
-    "Observation?patient={patient}&code=http://loinc.org%7C95541-9,http://loinc.org%7C75773-2",
-)
-
-
-def personal_queries(patient: str) -> tuple[str, ...]:
-    """Return what a page reads beside what deciding needs: goals and preferences."""
-    return tuple(query.replace("{patient}", patient) for query in PERSONAL)
-
-
-def _complete(api: FhirApi, chart: Chart, foci: Sequence[str], patient: str) -> Chart:
-    """Add the messages' foci and what is personal to a chart."""
-    missing = [name for name in dict.fromkeys(foci) if chart.find(name) is None]
-    queries = (*missing, *personal_queries(patient))
-    found: dict[str, dict[str, Any]] = {}
-    incomplete, strangers = set(chart.incomplete), set(chart.strangers)
-    answers = dict(zip(queries, api.fetch_many(queries), strict=True))
-    for query, answer in answers.items():
-        if not answer.complete:
-            incomplete.add(query.partition("?")[0].partition("/")[0])
-        for resource in answer.resources:
-            name = reference_of(resource)
-            if query not in missing and of_another(resource, patient):
-                strangers.add(name)
-            elif chart.find(name) is None:
-                found[name] = resource
-    return replace(
-        chart,
-        resources=(*chart.resources, *found.values()),
-        incomplete=tuple(sorted(incomplete)),
-        strangers=tuple(sorted(strangers)),
-        limited=tuple(sorted({*chart.limited, *find_limited(answers, queries)})),
-        refused=tuple(sorted({*chart.refused, *find_refused(answers, queries)})),
-    )
+def _settle(nudge: Nudge, found: Candidate) -> tuple[Nudge, Candidate]:
+    """Leave what an unread part decides as the pipeline, which reads all, decided it."""
+    if found.verdict.reason not in UNREAD:
+        return nudge, found
+    reason = REASONS[nudge.reason]
+    return nudge, replace(found, verdict=Verdict(reason.outcome, reason.code))

@@ -119,6 +119,17 @@ def insert_nudge_decision(
     )
 
 
+def read_last_checked(tx: Tx, nudge_ids: Sequence[str]) -> datetime | None:
+    """Return when the nudge that was decided on longest ago was, None for none."""
+    row = tx.execute(
+        "SELECT min(at) AS at FROM (SELECT max(decided_at) AS at FROM decision "
+        "WHERE nudge_id = ANY(%s) GROUP BY nudge_id) AS each",
+        (list(nudge_ids),),
+    ).fetchone()
+    at: datetime | None = row["at"] if row else None
+    return at
+
+
 def list_decisions(
     tx: Tx,
     *,

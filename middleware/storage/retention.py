@@ -12,6 +12,7 @@ import orjson
 from middleware.storage import cds
 from middleware.storage.connecting import Tx
 from middleware.storage.drafts import delete_expired_drafts
+from middleware.storage.last_answers import delete_old_answers
 from middleware.storage.launches import delete_expired_launches
 from middleware.storage.login_links import delete_expired_logins
 
@@ -128,5 +129,6 @@ def purge(
     counts["launches"] = delete_expired_launches(tx, before)
     counts["drafts"] = delete_expired_drafts(tx, now)
     counts["cards"] = cds.delete_old(tx, now, before)
+    counts["last_answers"] = delete_old_answers(tx, before)
     counts["logins"] = delete_expired_logins(tx, before)
     return counts

@@ -37,6 +37,7 @@ _EXPORTED = {
     f"created_at, expires_at, seen_at FROM launch WHERE {_MINE} ORDER BY created_at, id",
     "cds_cards": "SELECT id, user_reference, service, shown_at, outcome "
     f"FROM cds_card WHERE {_MINE} ORDER BY shown_at, id",
+    "last_answers": f"SELECT * FROM last_answer WHERE {_MINE} ORDER BY language",
     "remembered_foci": "SELECT reference, version, status, last_updated "
     f"FROM focus_state WHERE {_MINE} ORDER BY reference",
     "reviews": "SELECT known_at, added_at, reviewed_at, state, due_at "
@@ -115,6 +116,7 @@ _ERASED = {
     "on_chart": f"DELETE FROM bearer WHERE {_MINE}",
     "launches": f"DELETE FROM launch WHERE {_MINE}",
     "cds_cards": f"DELETE FROM cds_card WHERE {_MINE}",
+    "last_answers": f"DELETE FROM last_answer WHERE {_MINE}",
     "reviews": f"DELETE FROM review WHERE {_MINE}",
     "numbers": "DELETE FROM contact_point WHERE bad_reason IS NULL AND (system, value) "
     "IN (SELECT * FROM unnest(%(systems)s::text[], %(values)s::text[]))",

@@ -70,6 +70,13 @@ def make_endpoint(ehr: Ehr) -> Endpoint:
     )
 
 
+class Browser(FlaskClient):
+    """Reads every answer to its end, as a browser does."""
+
+    def open(self, *args, buffered=True, **options):
+        return super().open(*args, buffered=buffered, **options)
+
+
 @dataclass
 class Rig:
     """The app, its browser and what it stands on; ``endpoints`` may be replaced."""
@@ -146,6 +153,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         public_url=PUBLIC,
     )
     app = Flask("test")
+    app.test_client_class = Browser
     app.register_blueprint(create_blueprint(ports))
     client = app.test_client()
     return Rig(client, ehr, database, clock, registered, woken, ports)

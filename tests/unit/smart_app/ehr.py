@@ -55,6 +55,7 @@ class Ehr:
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
         self.style = "{}"
+        self.batches = True
         self.accepted = "Bearer at-1"
         self.refresh: str | None = None
         self.rotates = True
@@ -174,7 +175,17 @@ class Ehr:
 
         @app.post("/fhir")
         def batch():
-            return _fhir(_outcome("not-supported"), 405)
+            if not self.batches:
+                return _fhir(_outcome("not-supported"), 405)
+            parts = [_part(each["request"]["url"]) for each in request.json["entry"]]
+            bundle = {"resourceType": "Bundle", "type": "batch-response"}
+            return _fhir({**bundle, "entry": parts})
+
+        def _part(url: str) -> dict:
+            path = url.partition("?")[0].split("/")
+            answer = read(*path) if len(path) > 1 else search(*path)
+            status = str(answer.status_code)
+            return {"resource": answer.json, "response": {"status": status}}
 
         return app
 

@@ -1,0 +1,93 @@
+"""What the page of a patient last said, by the viewer's language; soon forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from middleware.storage.connecting import Tx
+
+# It grows with every record that may change what is said of a patient.
+_STANDING = """
+SELECT coalesce((SELECT max(seq) FROM preference AS p
+                  WHERE p.endpoint_id = %(endpoint)s AND p.patient = %(patient)s), 0)
+     + coalesce((SELECT max(seq) FROM consent AS c
+                  WHERE c.endpoint_id = %(endpoint)s AND c.patient = %(patient)s), 0)
+     + coalesce((SELECT max(c.seq) FROM bearer AS b
+                   JOIN consent AS c ON c.system = b.system AND c.value = b.value
+                  WHERE b.endpoint_id = %(endpoint)s AND b.patient = %(patient)s), 0)
+       AS standing
+"""
+_READ = f"""
+SELECT answer, written_at FROM last_answer
+ WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s AND language = %(language)s
+   AND written_at >= %(since)s AND standing = ({_STANDING})
+"""  # noqa: S608 -- constants
+_PUT = """
+INSERT INTO last_answer (endpoint_id, patient, language, answer, standing, written_at)
+VALUES (%(endpoint)s, %(patient)s, %(language)s, %(answer)s, %(standing)s, %(at)s)
+    ON CONFLICT (endpoint_id, patient, language) DO UPDATE
+   SET answer = excluded.answer, standing = excluded.standing,
+       written_at = excluded.written_at
+ WHERE last_answer.written_at <= excluded.written_at
+"""
+
+
+@dataclass(frozen=True)
+class LastAnswer:
+    """An answer as JSON, and when it was written."""
+
+    answer: dict[str, Any]
+    written_at: datetime
+
+
+def read_standing(tx: Tx, endpoint_id: str, patient: str) -> int:
+    """Return a number that changes with our own record of a patient."""
+    values = {"endpoint": endpoint_id, "patient": patient}
+    row = tx.execute(_STANDING, values).fetchone()
+    return int(row["standing"]) if row else 0
+
+
+def read_last_answer(
+    tx: Tx, endpoint_id: str, patient: str, language: str, since: datetime
+) -> LastAnswer | None:
+    """Return what was last said, unless it is older or our record changed."""
+    values = {
+        "endpoint": endpoint_id,
+        "patient": patient,
+        "language": language,
+        "since": since,
+    }
+    row = tx.execute(_READ, values).fetchone()
+    return LastAnswer(row["answer"], row["written_at"]) if row else None
+
+
+def put_last_answer(
+    tx: Tx,
+    endpoint_id: str,
+    patient: str,
+    language: str,
+    answer: dict[str, Any],
+    *,
+    standing: int,
+    at: datetime,
+) -> None:
+    """Keep what the page says now, of the record as it stood."""
+    values = {
+        "endpoint": endpoint_id,
+        "patient": patient,
+        "language": language,
+        "answer": Jsonb(answer),
+        "standing": standing,
+        "at": at,
+    }
+    tx.execute(_PUT, values)
+
+
+def delete_old_answers(tx: Tx, before: datetime) -> int:
+    """Forget what was written before an instant; return how many."""
+    done = tx.execute("DELETE FROM last_answer WHERE written_at < %s", (before,))
+    return done.rowcount

@@ -1,0 +1,154 @@
+"""The page in two pieces: what leaves at once, what takes its place, and what it asks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.smart_app.acts import agree, plan, words
+
+SAID = "Text Rosa in Spanish, 9 AM to 8 PM."
+
+
+def pieces(rig, path: str, **headers: str) -> list[str]:
+    """Return the answer's pieces as they leave, before they are put together."""
+    answer = rig.http.get(path, buffered=False, headers=headers)
+    assert answer.status_code == 200
+    return [piece.decode() for piece in answer.iter_encoded()]
+
+
+def test_first_piece_names_the_patient_before_the_chart_is_read(rig):
+    path = rig.open()
+    rig.ehr.log.clear()
+    answer = rig.http.get(path, buffered=False)
+    first = next(answer.iter_encoded()).decode()
+    assert rig.ehr.log == []
+    assert "Rosa Delgado" in first
+    assert "Born Feb 3, 1968" in first
+    assert "The chart is being read" in words(first)
+    assert "</body>" not in first
+    answer.close()
+
+
+def test_what_was_last_said_is_shown_with_its_time_while_the_chart_is_read(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    first, _ = pieces(rig, rig.open())
+    assert SAID not in words(first)
+    rig.clock.instant += timedelta(minutes=20)
+    first, rest = pieces(rig, rig.open())
+    assert SAID in words(first)
+    assert "As of 7:01 AM. The chart is being checked." in words(first)
+    assert SAID in words(rest)
+    assert rest.startswith('<div class="fresh" hidden></div>')
+
+
+def test_pieces_make_one_page(rig):
+    agree(rig)
+    plan(rig)
+    whole = "".join(pieces(rig, rig.open()))
+    for once in (
+        "<!doctype html>",
+        "<head>",
+        "<body",
+        "</body>",
+        "</html>",
+        'id="main"',
+    ):
+        assert whole.count(once) == 1, once
+
+
+def test_nothing_that_was_said_before_a_new_answer_is_shown(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    rig.clock.instant += timedelta(minutes=1)
+    agree(rig, permit=False)
+    rig.clock.instant += timedelta(minutes=1)
+    first, _ = pieces(rig, rig.open())
+    assert SAID not in words(first)
+
+
+def test_what_was_said_is_not_shown_after_a_month_or_in_another_language(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    first, _ = pieces(rig, rig.open(), **{"Accept-Language": "es-MX"})
+    assert "Se está leyendo la historia clínica" in words(first)
+    assert "SMS" not in words(first)
+    rig.clock.instant += timedelta(days=31)
+    first, _ = pieces(rig, rig.open())
+    assert SAID not in words(first)
+
+
+def test_chart_that_cannot_be_read_takes_the_place_of_what_was_said(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    path = rig.open()
+    rig.ehr.resources.pop("Patient/rosa")
+    first, rest = pieces(rig, path)
+    assert SAID in words(first)
+    assert rest.startswith('<div class="fresh" hidden></div>')
+    assert "The chart could not be read." in words(rest)
+    assert SAID not in words(rest)
+    assert "</html>" in rest
+
+
+def test_another_patient_after_the_first_piece_empties_the_page(rig):
+    agree(rig)
+    path = rig.open()
+    rig.ehr.resources["Patient/rosa"] = {**rig.ehr.resources["Patient/rosa"], "id": "x"}
+    _, rest = pieces(rig, path)
+    assert "Rosa" not in words(rest)
+    assert "could not be read" in words(rest)
+
+
+def test_page_that_a_form_comes_back_to_is_whole_for_htmx(rig):
+    agree(rig)
+    [whole] = pieces(rig, rig.open(), **{"HX-Request": "true"})
+    assert SAID in words(whole)
+    path = rig.open()
+    rig.ehr.resources.pop("Patient/rosa")
+    answer = rig.http.get(path, headers={"HX-Request": "true"})
+    assert answer.status_code == 502
+
+
+def test_proxies_are_told_to_pass_each_piece_on(rig):
+    answer = rig.http.get(rig.open())
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert "Content-Length" not in answer.headers
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_at_most_six_requests_from_the_callback_to_the_whole_page(rig, batches):
+    agree(rig)
+    plan(rig)
+    rig.ehr.batches = batches
+    for _ in range(2):
+        rig.ehr.log.clear()
+        html = rig.http.get(rig.open()).text
+        asked = [line for line in rig.ehr.log if is_fhir(line)]
+        assert len(asked) <= 6, asked
+        assert "Rosa Delgado" in html
+
+
+def is_fhir(line: str) -> bool:
+    return " /fhir" in line and "smart-configuration" not in line
+
+
+def test_without_batches_what_was_not_asked_is_named_and_never_none(rig):
+    agree(rig)
+    plan(rig)
+    rig.ehr.batches = False
+    path = rig.open()
+    rig.http.get(path)
+    rig.clock.instant += timedelta(minutes=2)
+    text = words(rig.http.get(path).text)
+    assert SAID in text
+    assert "Not asked this time: " in text
+    assert "None booked" not in text
+    assert "Follow-up with Dr. Osei" not in text
+    text = words(rig.http.get(f"{path}?whole=1").text)
+    assert "Not asked this time: " not in text
