@@ -16,7 +16,7 @@ from smart_app.discovery import Discovery
 from smart_app.headers import protect, write_policy
 from smart_app.oauth import TokenClient
 from smart_app.ports import SmartPorts
-from smart_app.rendering import Pages
+from smart_app.rendering import CHART, Pages
 from smart_app.session import (
     Session,
     check_origin,
@@ -51,8 +51,12 @@ class Closing:
         idle = (idle_until(launch, session.endpoint) - now).total_seconds()
         left = (launch.expires_at - now).total_seconds()
         answer = jsonify(
-            launch=launch.id, patient=session.patient, locks_in=int(min(idle, left))
+            launch=launch.id,
+            patient=session.patient,
+            chart=session.chart,
+            locks_in=int(min(idle, left)),
         )
+        answer.headers[CHART] = session.chart
         return protect(answer, write_policy(session.endpoint.app.frame_origins))
 
     def close(self, request: Request, lid: str) -> Response:

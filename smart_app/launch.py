@@ -25,6 +25,7 @@ from middleware.desk.launches import (
     new_launch,
     note_step,
 )
+from middleware.desk.viewer import mark
 from smart_app.cookies import digest, holds_cookie, set_cookie
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.failures import as_failure, read_refusal
@@ -38,7 +39,7 @@ from smart_app.session import ENDED, START_LIFE, find_endpoint, seal
 from smart_app.users import wants_roles
 
 LAUNCH = re.compile(r"[\x21-\x7e]{1,2048}\Z")
-NO_COOKIE = (
+NO_COOKIE = mark(
     "This browser did not bring back the app's cookie, so the sign-in was stopped. "
     "Nothing was opened. Open this app again from the chart; if it stays so, ask IT "
     "to allow partitioned cookies in the EHR's frame."

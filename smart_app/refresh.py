@@ -64,7 +64,8 @@ class LaunchBearer:
         self._id = launch_id
         self._renewal = renewal
         self._lock = threading.Lock()
-        self._sealed = b""
+        self._guard = threading.Lock()
+        self._steps = 0
         self._value: dict[str, Any] = {}
         self._refused: str | None = None
 
@@ -72,10 +73,15 @@ class LaunchBearer:
         return f"LaunchBearer({self._id})"
 
     def see(self, launch: Launch) -> None:
-        """Take over what a row holds now."""
-        if launch.sealed != self._sealed:
-            self._value = self._renewal.unseal(launch)
-            self._sealed = launch.sealed
+        """Take over what a row holds, unless a later state of it is known.
+
+        Every change of what is sealed adds a step, and requests read the row when
+        they begin: an old one must not bring a spent token back.
+        """
+        with self._guard:
+            if len(launch.steps) > self._steps:
+                self._value = self._renewal.unseal(launch)
+                self._steps = len(launch.steps)
 
     def token(self) -> str:
         """Return a token that lives and was not refused; renews it where it can.
@@ -171,6 +177,7 @@ class Renewal:
             endpoint = find_endpoint(self._ports, launch.endpoint_id)
             server = self._discovery.find_server(endpoint)
         except CareCueError:
+            note_step(launch, now, "not renewed", said="no sign-in document")
             self._keep(launch, {**value, "asked_at": now.isoformat()})
             return None
         try:

@@ -20,7 +20,7 @@ from mappings.endpoint import Endpoint
 from mappings.errors import AuthorizationError, LaunchError
 from mappings.scopes import read_grant
 from middleware.desk.launches import LOCKED, OPEN, Launch, note_step
-from middleware.desk.viewer import Viewer, choose_tag, viewer_of
+from middleware.desk.viewer import Viewer, choose_tag, mark, viewer_of
 from middleware.ports import FhirApi
 from smart_app.cookies import cookie_name, csrf_token, digest, holds_cookie
 from smart_app.discovery import is_allowed
@@ -31,7 +31,7 @@ from smart_app.users import find_read_only
 START_LIFE = timedelta(minutes=10)
 JUST_NOW = timedelta(minutes=1)
 TOUCH_AFTER = timedelta(minutes=1)
-ENDED = (
+ENDED = mark(
     "Your chart session ended. Open this app again from the chart. "
     "What was saved before is kept."
 )

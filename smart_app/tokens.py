@@ -19,11 +19,31 @@ from joserfc.jwk import ECKey, RSAKey
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
+from middleware.desk.viewer import mark
 from smart_app.users import FHIR_ID
 
 ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
 LEEWAY_SECONDS = 30
 DEFAULT_LIFE = timedelta(minutes=5)
+
+LACKS = {
+    "T2": mark(
+        "The EHR answered without a usable access token. Nothing was opened. Open this "
+        "app again from the chart."
+    ),
+    "T3": mark(
+        "The EHR did not say which patient's chart is open. Nothing was opened. Open "
+        "this app again from the chart."
+    ),
+    "T4": mark(
+        "The EHR did not say who is signed in. Nothing was opened. Open this app again "
+        "from the chart."
+    ),
+    "T5": mark(
+        "The EHR's proof of who is signed in is not good. Nothing was opened. Open this "
+        "app again from the chart."
+    ),
+}
 
 Keys = Callable[[bool], dict[str, Any]]
 
@@ -53,10 +73,10 @@ def read_access(
     patient = answer.get("patient")
     named = isinstance(patient, str) and FHIR_ID.match(patient)
     if not named and not (picks and patient is None):
-        raise _refuse("T3", "The EHR did not say which patient's chart is open.")
+        raise _refuse("T3")
     id_token = answer.get("id_token")
     if not isinstance(id_token, str) or not id_token:
-        raise _refuse("T4", "The EHR did not say who is signed in.")
+        raise _refuse("T4")
     encounter = answer.get("encounter")
     known = isinstance(encounter, str) and FHIR_ID.match(encounter)
     return Access(
@@ -116,9 +136,7 @@ def verify_id_token(
             now=int(now.timestamp()), leeway=LEEWAY_SECONDS, **rules
         ).validate(claims)
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise _refuse("T5", "The EHR's proof of who is signed in is not good.") from (
-            error
-        )
+        raise _refuse("T5") from error
     return claims
 
 
@@ -155,7 +173,7 @@ def _read_token(answer: dict[str, Any]) -> str:
     token, kind = answer.get("access_token"), answer.get("token_type")
     usable = isinstance(token, str) and token.isascii() and token.isprintable()
     if not usable or not token or str(kind).lower() != "bearer":
-        raise _refuse("T2", "The EHR answered without a usable access token.")
+        raise _refuse("T2")
     return str(token)
 
 
@@ -194,9 +212,5 @@ def _life(value: Any) -> timedelta:
     return timedelta(seconds=int(text)) if good else DEFAULT_LIFE
 
 
-def _refuse(code: str, sentence: str) -> LaunchError:
-    return LaunchError(
-        f"{sentence} Nothing was opened. Open this app again from the chart.",
-        code=code,
-        status=502,
-    )
+def _refuse(code: str) -> LaunchError:
+    return LaunchError(LACKS[code], code=code, status=502)

@@ -10,7 +10,7 @@ from mappings.nudge import REASONS
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("middleware/desk", "smart_app")
-SAID = {"say": 1, "mark": 1, "translate": 1, "say_many": 2}
+SAID = {"say": 1, "mark": 1, "translate": 1, "LaunchError": 1, "say_many": 2}
 PLURALS = ("say_many", "ngettext")
 
 

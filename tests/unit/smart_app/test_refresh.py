@@ -11,6 +11,8 @@ from flask import Flask
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import get_launch
 from smart_app.app import create_blueprint
+from smart_app.discovery import Discovery
+from smart_app.refresh import Bearers
 from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS
 
 
@@ -274,3 +276,29 @@ def test_no_use_keeps_a_page_beyond_its_day(rig):
         assert rig.http.get(page).status_code == 200
     later(rig, minutes=20)
     assert rig.http.get(page).status_code == 401
+
+
+def test_the_page_names_what_is_withheld_and_can_be_closed(rig):
+    rig.ehr.answer = {"scope": "launch openid fhirUser patient/Patient.rs"}
+    page = rig.open()
+    text = rig.http.get(page).text
+    assert "<code>patient/Appointment.rs</code>" in text
+    assert f'action="{page}close"' in text
+    assert f'action="{page}window"' in text
+    assert f'data-session="{page}session"' in text
+    told = rig.http.get(f"{page}session")
+    assert told.json["chart"] == told.headers["CareCue-Chart"]
+    assert f'data-chart="{told.json["chart"]}"' in text
+
+
+def test_a_row_that_was_read_before_brings_no_spent_token_back(renewing):
+    page = renewing.open()
+    before = row(renewing, page)
+    discovery = Discovery(renewing.ports.discover, renewing.ports.fetch_keys)
+    bearer = Bearers(renewing.ports, discovery).of(before)
+    assert bearer.token() == "at-1"
+    later(renewing, seconds=601)
+    assert bearer.token() == "at-2"
+    bearer.see(before)
+    assert bearer.token() == "at-2"
+    assert renewing.ehr.renewals == ["rt-1"]

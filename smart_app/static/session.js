@@ -1,0 +1,41 @@
+/* Asks every half minute whether the session lives, warns before it is locked, and locks.
+   Asking is no use of the page; a key or a click is. Without this file the server locks. */
+(() => {
+  'use strict';
+  const warning = document.getElementById('idle');
+  if (!warning) return;
+  const where = warning.dataset.session;
+  const chart = document.body.dataset.chart;
+  let used = Date.now();
+
+  // A form that is being filled in stays: the server keeps it when it is sent.
+  const filling = () => document.getElementById('dlg')?.open
+    || document.activeElement?.form?.method === 'post';
+
+  async function ask(keep) {
+    let answer;
+    try {
+      answer = await fetch(keep ? `${where}?keep=1` : where, { credentials: 'same-origin', redirect: 'error' });
+    } catch {
+      return;
+    }
+    if (answer.status === 401 || answer.status === 403) {
+      if (filling()) document.getElementById('ended').hidden = false;
+      else location.reload();
+      return;
+    }
+    if (!answer.ok) return;
+    const told = await answer.json();
+    if (told.chart !== chart) location.reload();
+    else warning.hidden = told.locks_in > 120;
+  }
+
+  function use() {
+    if (Date.now() - used < 60000) return;
+    used = Date.now();
+    ask(true);
+  }
+  for (const kind of ['keydown', 'pointerdown']) addEventListener(kind, use, { passive: true });
+  warning.querySelector('button').addEventListener('click', () => { used = Date.now(); ask(true); });
+  setInterval(() => { ask(false); }, 30000);
+})();
