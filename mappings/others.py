@@ -7,6 +7,7 @@ R4 Communication.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from mappings.codes import CHANNELS, PARTICIPATION_MODE
@@ -25,16 +26,32 @@ def read_others(
     resources: Iterable[Resource], now: datetime
 ) -> tuple[SentMessage, ...]:
     """Return what was sent to the patient, or to whom stands beside, oldest first."""
+    # Another's plan may bear the name of one of ours.
     found = [
-        SentMessage(sent, _topic(item), _channel(item))
+        replace(message, about=None)
         for item in resources
-        if item.get("status") == "completed"
-        and read_own_communication(item) is None
-        and _is_outward(item)
-        for sent in [find_instant(item.get("sent"))]
-        if sent is not None and sent <= now
+        if item.get("status") == "completed" and read_own_communication(item) is None
+        for message in [read_sent(item)]
+        if message is not None and message.sent_at <= now
     ]
     return tuple(sorted(found, key=lambda item: (item.sent_at, item.topic)))
+
+
+def read_sent(communication: Resource) -> SentMessage | None:
+    """Return what a Communication says went out; None where nothing did.
+
+    Of the plan that it came of the id is told, where it names one.
+    """
+    sent = find_instant(communication.get("sent"))
+    done = communication.get("status") in ("completed", "in-progress")
+    if sent is None or not done or not _is_outward(communication):
+        return None
+    canonical = next(iter(list_of(communication.get("instantiatesCanonical"))), "")
+    plan = str(canonical).partition("|")[0].rpartition("/")[2]
+    about = (plan, "", "") if plan else None
+    return SentMessage(
+        sent, _topic(communication), _channel(communication), about=about
+    )
 
 
 def _is_outward(communication: Resource) -> bool:

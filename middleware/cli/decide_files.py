@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 
-from mappings.codes import CHANNELS
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind
 from mappings.endpoint_file import read_site
 from mappings.errors import BadInputError
 from mappings.instants import find_instant
+from mappings.others import read_sent
 from mappings.preference import OwnRecord, SentMessage
-from mappings.resource import Resource, codings_of, dict_of, list_of
+from mappings.resource import dict_of, list_of
 
 # What a site is taken for where --site does not say otherwise.
 SITE: dict[str, Any] = {
@@ -80,7 +80,11 @@ def read_history_file(path: Path | None) -> OwnRecord:
     if raw.get("resourceType") == "Bundle":
         entries = [dict_of(item) for item in list_of(raw.get("entry"))]
         resources = [dict_of(item.get("resource")) for item in entries]
-        sent = [_communication(item) for item in resources]
+        sent = [
+            read_sent(item)
+            for item in resources
+            if item.get("resourceType") == "Communication"
+        ]
     else:
         unknown = sorted(set(raw) - {"sent"})
         if unknown:
@@ -107,34 +111,8 @@ def _sent(item: Any) -> SentMessage:
     )
 
 
-def _communication(resource: Resource) -> SentMessage | None:
-    """Read a Communication that went out; others are none."""
-    moment = _moment(resource.get("sent"))
-    done = resource.get("status") in ("completed", "in-progress")
-    if resource.get("resourceType") != "Communication" or moment is None or not done:
-        return None
-    topics = [
-        code
-        for system, code in codings_of(resource.get("category"))
-        if system.endswith("/CodeSystem/topic")
-    ]
-    media = [CHANNELS.get(code) for _, code in codings_of(resource.get("medium"))]
-    return SentMessage(
-        sent_at=moment,
-        topic=topics[0] if topics else "unknown",
-        channel=next((item for item in media if item), "sms"),
-        about=_about(_plan_of(resource)),
-    )
-
-
 def _about(plan: str) -> tuple[str, str, str] | None:
     return (plan, "", "") if plan else None
-
-
-def _plan_of(resource: Resource) -> str:
-    """Return the id of the plan that a Communication came of, where it says so."""
-    canonical = next(iter(list_of(resource.get("instantiatesCanonical"))), "")
-    return str(canonical).partition("|")[0].rpartition("/")[2]
 
 
 def _moment(text: object) -> datetime | None:
