@@ -18,9 +18,9 @@ from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, LaunchError
 from middleware.desk.viewer import mark
+from smart_app.key_sets import CACHE_SECONDS, KeySets
 from smart_app.ports import SmartConfiguration
 
-CACHE_SECONDS = 300.0
 FORCED_AFTER_SECONDS = 5.0
 LACKING = mark(
     "The EHR's sign-in document lacks an authorization endpoint, a token endpoint, an "
@@ -60,11 +60,9 @@ class Discovery:
         fetch_keys: Callable[[Endpoint, str], dict[str, Any]],
     ) -> None:
         self._discover = discover
-        self._fetch_keys = fetch_keys
+        self._keys = KeySets(fetch_keys, pause=FORCED_AFTER_SECONDS)
         self._lock = threading.Lock()
         self._servers: dict[str, tuple[float, AuthorizationServer]] = {}
-        self._keys: dict[str, tuple[float, dict[str, Any]]] = {}
-        self._forced: dict[str, float] = {}
 
     def find_server(self, endpoint: Endpoint) -> AuthorizationServer:
         """Return the endpoint's authorization server; LaunchError D1-D4 when none."""
@@ -90,17 +88,8 @@ class Discovery:
         self, endpoint: Endpoint, server: AuthorizationServer, *, fresh: bool
     ) -> dict[str, Any]:
         """Return the JWKS; ``fresh`` asks the server again, at most every 5 s."""
-        now, url = time.monotonic(), server.jwks_uri
-        with self._lock:
-            kept = self._keys.get(url)
-            since = now - self._forced.get(url, now - FORCED_AFTER_SECONDS)
-            again = fresh and since >= FORCED_AFTER_SECONDS
-            if again:
-                self._forced[url] = now
-        if kept is not None and not again and now - kept[0] < CACHE_SECONDS:
-            return kept[1]
         try:
-            keys = self._fetch_keys(endpoint, url)
+            return self._keys.find(endpoint, server.jwks_uri, fresh=fresh)
         except CareCueError as error:
             raise LaunchError(
                 "The EHR's keys could not be read, so the sign-in cannot be trusted. "
@@ -108,9 +97,6 @@ class Discovery:
                 code="D4",
                 status=502,
             ) from error
-        with self._lock:
-            self._keys[url] = (now, keys)
-        return keys
 
 
 def read_server(

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from joserfc import jws, jwt
+from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
 from middleware.desk.viewer import mark
+from smart_app.signatures import decode_claims
 from smart_app.users import FHIR_ID
 
-ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
 LEEWAY_SECONDS = 30
 DEFAULT_LIFE = timedelta(minutes=5)
 
@@ -128,9 +127,9 @@ def verify_id_token(
     """
     try:
         try:
-            claims = _decode(raw, keys(False))
+            claims = decode_claims(raw, keys(False))
         except (JoseError, ValueError, TypeError, KeyError):
-            claims = _decode(raw, keys(True))
+            claims = decode_claims(raw, keys(True))
         rules = _write_rules(claims, endpoint, issuers, nonce)
         jwt.JWTClaimsRegistry(
             now=int(now.timestamp()), leeway=LEEWAY_SECONDS, **rules
@@ -175,35 +174,6 @@ def _read_token(answer: dict[str, Any]) -> str:
     if not usable or not token or str(kind).lower() != "bearer":
         raise _refuse("T2")
     return str(token)
-
-
-def _decode(raw: str, keys: dict[str, Any]) -> dict[str, Any]:
-    """Return the claims, checked with whichever published key fits.
-
-    Servers publish several keys of one name or of none while they rotate, and keys
-    that nobody here can read (RFC 7517 section 5); one that fits is enough.
-    """
-    fault: Exception = ValueError("no published key may fit")
-    for jwk in _choose_keys(raw, keys):
-        kind = RSAKey if jwk["kty"] == "RSA" else ECKey
-        try:
-            key = kind.import_key(jwk)
-            return dict(jwt.decode(raw, key, algorithms=ALGORITHMS).claims)
-        except (JoseError, ValueError, TypeError) as error:
-            fault = error
-    raise fault
-
-
-def _choose_keys(raw: str, keys: dict[str, Any]) -> list[dict[str, Any]]:
-    kid = jws.extract_compact(raw.encode()).headers().get("kid")
-    return [
-        jwk
-        for jwk in keys["keys"]
-        if isinstance(jwk, dict)
-        and jwk.get("kty") in ("RSA", "EC")
-        and jwk.get("use", "sig") == "sig"
-        and (kid is None or jwk.get("kid") in (None, kid))
-    ]
 
 
 def _life(value: Any) -> timedelta:

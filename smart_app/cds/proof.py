@@ -7,6 +7,7 @@ Hooks 2.0, Trusting CDS Clients; RFC 8725.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,11 @@ from typing import Any
 import orjson
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, CdsError
+from smart_app.signatures import ALGORITHMS, decode_claims
 
-ALGORITHMS = ["ES384", "RS384", "RS256", "ES256"]
 LEEWAY = timedelta(seconds=30)
 LONGEST_LIFE = timedelta(minutes=5)
 LONGEST_JWT = 8192
@@ -59,7 +59,7 @@ def check_call(
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         raise _refuse("it has no kid")
-    claims = _prove(raw, kid, lambda fresh: keys(known[0], url, fresh))
+    claims = _prove(raw, lambda fresh: keys(known[0], url, fresh))
     _check_claims(claims, str(unproven["iss"]), audiences, now)
     jti, expires = claims["jti"], datetime.fromtimestamp(claims["exp"], now.tzinfo)
     mark = hashlib.sha256(f"{claims['iss']}\0{jti}".encode()).hexdigest()
@@ -110,7 +110,7 @@ def _choose_endpoints(
     return taken, str(url)
 
 
-def _prove(raw: str, kid: str, keys: Callable[[bool], dict[str, Any]]) -> Claims:
+def _prove(raw: str, keys: Callable[[bool], dict[str, Any]]) -> Claims:
     for fresh in (False, True):
         try:
             known = keys(fresh)
@@ -121,24 +121,9 @@ def _prove(raw: str, kid: str, keys: Callable[[bool], dict[str, Any]]) -> Claims
                 status=503,
                 code="transient",
             ) from None
-        claims = _decode(raw, kid, known)
-        if claims is not None:
-            return claims
+        with contextlib.suppress(JoseError, ValueError, TypeError, KeyError):
+            return decode_claims(raw, known)
     raise _refuse("no registered key has its kid and fits its signature")
-
-
-def _decode(raw: str, kid: str, keys: dict[str, Any]) -> Claims | None:
-    for jwk in keys["keys"]:
-        fits = isinstance(jwk, dict) and jwk.get("kid") == kid
-        if not fits or jwk.get("use", "sig") != "sig":
-            continue
-        kind = RSAKey if jwk.get("kty") == "RSA" else ECKey
-        try:
-            key = kind.import_key(jwk)
-            return dict(jwt.decode(raw, key, algorithms=ALGORITHMS).claims)
-        except (JoseError, ValueError, TypeError):
-            continue
-    return None
 
 
 def _check_claims(

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 from werkzeug.serving import make_server
 
 from middleware.desk.cards import inert, write_summary
-from smart_app.cds.keys import FORCED_AFTER_SECONDS
+from smart_app.cds.answering import FORCED_AFTER_SECONDS
 from tests.unit.smart_app.cds.conftest import ORIGIN, Calls
 from tests.unit.smart_app.ehr import KEY, NEXT_KEY, STRANGER
 
