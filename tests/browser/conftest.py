@@ -3,7 +3,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from middleware.wiring.runtime import Runtime, open_runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
 from smart_app.scopes import list_scopes
 
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 HOW = "no chromium on PATH: apt-get install chromium (or set PATH to one)"
 
 
@@ -136,3 +138,29 @@ def fill(site: Site) -> None:
     from tests.browser.story import tell
 
     tell(stage_context(site.runtime), site.endpoint, site.sandbox.app)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    if not AXE.exists():
+        how = "no axe-core: (cd tests/browser && npm ci --ignore-scripts)"
+        if "node" in os.environ.get("CARECUE_REQUIRE", "").split(","):
+            pytest.fail(how)
+        pytest.skip(how)
+    return AXE.read_text()
+
+
+@pytest.fixture(scope="session")
+def broken() -> Callable[[object, str], list[str]]:
+    """Return what says which rules a frame breaks; injected, so the policy holds."""
+
+    def find(frame, axe) -> list[str]:
+        frame.evaluate(axe)
+        found = frame.evaluate(
+            "async (tags) => (await axe.run(document, { runOnly: tags })).violations"
+            ".map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`)",
+            RULES,
+        )
+        return [str(one) for one in found]
+
+    return find

@@ -183,7 +183,8 @@ def test_preview_shows_the_exact_text_in_its_language(rig):
     assert '<p class="bubble" lang="es" dir="auto">Northside Clinic: Rosa,' in html
     text = words(html)
     assert "Text message to (415) 555-0142" in text
-    assert "1 text segment. Spanish reviewed by Language Services." in text
+    assert "1 text segment. Ease of reading " in text
+    assert "of 100. Spanish reviewed by Language Services." in text
 
 
 def pause_form(rig, path, **changes):
