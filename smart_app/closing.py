@@ -82,9 +82,6 @@ class Closing:
             server = self._discovery.find_server(session.endpoint)
         except CareCueError:
             return
-        url = server.revocation_endpoint
-        if url is None:
-            return
         refresh = value.get("refresh")
         kind = "refresh_token" if refresh else "access_token"
-        self._tokens.end(session.endpoint, url, refresh or value["token"], kind)
+        self._tokens.end(session.endpoint, server, refresh or value["token"], kind)

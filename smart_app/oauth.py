@@ -38,12 +38,15 @@ class SmartAssertion(PrivateKeyJWT):  # type: ignore[misc]
         self._now = now
 
     def sign(self, auth: Any, token_endpoint: str) -> str:
-        """Return the signed assertion for this client and token endpoint."""
+        """Return the signed assertion for this client.
+
+        Its audience is the token endpoint, wherever it is sent (SMART App Launch).
+        """
         return str(
             private_key_jwt_sign(
                 self._key,
                 client_id=auth.client_id,
-                token_endpoint=token_endpoint,
+                token_endpoint=self.token_endpoint or token_endpoint,
                 alg=self.alg,
                 header={"kid": self._key.kid, "typ": "JWT"},
                 issued_at=int(self._now.timestamp()),
@@ -142,10 +145,15 @@ class TokenClient:
                 _told(error), refused=refused, spent=not (refused or answered)
             ) from error
 
-    def end(self, endpoint: Endpoint, url: str, token: str, kind: str) -> bool:
+    def end(
+        self, endpoint: Endpoint, server: AuthorizationServer, token: str, kind: str
+    ) -> bool:
         """Revoke a token (RFC 7009); tell whether the server took it."""
+        url = server.revocation_endpoint
+        if url is None:
+            return False
         try:
-            with self._open(endpoint, url) as session:
+            with self._open(endpoint, url, audience=server.token_endpoint) as session:
                 answer = session.revoke_token(
                     url, token=token, token_type_hint=kind, allow_redirects=False
                 )
@@ -154,7 +162,12 @@ class TokenClient:
         return bool(answer.status_code == 200)
 
     def _open(
-        self, endpoint: Endpoint, url: str, redirect_uri: str | None = None
+        self,
+        endpoint: Endpoint,
+        url: str,
+        redirect_uri: str | None = None,
+        *,
+        audience: str | None = None,
     ) -> OAuth2Session:
         app, ports = endpoint.app, self._ports
         basic = app.authentication == "client_secret_basic"
@@ -170,7 +183,7 @@ class TokenClient:
         if app.authentication == "private_key_jwt":
             key, now = ports.signing_key(app.algorithm), ports.clock.now()
             session.register_client_auth_method(
-                SmartAssertion(url, key, app.algorithm, now)
+                SmartAssertion(audience or url, key, app.algorithm, now)
             )
         return session
 

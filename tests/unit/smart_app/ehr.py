@@ -149,7 +149,7 @@ class Ehr:
 
         @app.post("/revoke")
         def revoke():
-            self._authenticate(request.form.to_dict(), "/revoke")
+            self._authenticate(request.form.to_dict())
             self.revoked.append(request.form.to_dict())
             return ""
 
@@ -268,7 +268,7 @@ class Ehr:
         header = {"alg": self.algorithm, "kid": self.key.kid}
         return jwt.encode(header, claims, key, algorithms=[self.algorithm])
 
-    def _authenticate(self, form: dict, path: str = "/token") -> None:
+    def _authenticate(self, form: dict) -> None:
         if self.secret is not None:
             assert request.authorization is not None
             assert request.authorization.username == CLIENT
@@ -284,7 +284,7 @@ class Ehr:
         assert token.header["kid"] == OURS.kid
         claims = token.claims
         assert (claims["iss"], claims["sub"]) == (CLIENT, CLIENT)
-        assert claims["aud"] == f"{self.origin}{path}"
+        assert claims["aud"] == f"{self.origin}/token"
         now = self.clock.now().timestamp()
         assert now < claims["exp"] <= now + 300
         assert claims["jti"] not in self.jtis
