@@ -65,7 +65,7 @@ def write_patient_card(view: View) -> Card | None:
         lines.append(
             view.say("Next message: %(title)s, %(when)s.", title=first.title, when=when)
         )
-        lines += [f"{first.tag.text}.", first.why, first.stops]
+        lines += [f"{first.tag.text.removesuffix('.')}.", first.why, first.stops]
     else:
         lines.append(view.say("No message is planned."))
     asks = answer.tag.kind == "warn" and answer.tag.icon in ASKS

@@ -136,6 +136,13 @@ def test_discharge_names_what_is_not_sent_and_why(calls: Calls):
     ) in detail
 
 
+def test_card_says_what_ends_the_next_message_in_one_sentence(calls: Calls):
+    agree(calls.rig)
+    plan(calls.rig, plan="urn:gone")
+    detail = calls.call(calls.request(fhirAuthorization=calls.grant())).card["detail"]
+    assert "Ends: The plan is switched off.\n" in f"{detail}\n"
+
+
 def test_patient_view_reads_little_of_the_chart(calls: Calls):
     calls.call(calls.request(fhirAuthorization=calls.grant()))
     read = [line for line in calls.ehr.log if line.startswith("GET /fhir/")]
