@@ -4,27 +4,35 @@ It is made from the markers: CARECUE_WRITE_DOCS=1 writes it anew. What stands be
 its heading of long runs is written by whoever ran them, and kept.
 """
 
-import ast
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
+from tests.architecture.marks import ROOT, find_marks, write_places
 from tests.conformance.peers import PEERS
 from tests.conformance.requirements import REQUIREMENTS, Requirement
+from tests.conformance.smart_requirements import REQUIREMENTS as SMART
 
-ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "conformance.md"
 NOT_YET = "not yet"
 OURS = {"tests/unit/subscriptions/test_with_sandbox.py": "our sandbox, by HTTP"}
 HEAD = """# Conformance
 
-What is published about subscribers, and the test that shows that it is kept. Made from
+What is published about subscribers and SMART clients, and the test that shows that it is kept. Made from
 the tests' markers. Identifiers are those of the Inferno test kits (specification,
 version, number); a requirement that they do not number has a name.
 
 ## What Subscriptions R5 Backport asks of a client
 
 "Inferno" is the test of its client suite, where it has one.
+
+| requirement | verb | what it asks | Inferno | verified by |
+|---|---|---|---|---|
+"""
+SMART_HEAD = """
+## What SMART App Launch 2.2 asks of a client
+
+Numbers are those of the Inferno test kit; a row may stand for several that say one
+thing. "Inferno" is the check of its client suite that our tests make as it does, for
+each kind of client: public, with a secret, with a key, backend.
 
 | requirement | verb | what it asks | Inferno | verified by |
 |---|---|---|---|---|
@@ -48,40 +56,15 @@ OTHERS_HEAD = """
 LONG_RUNS = "\n## Long runs\n"
 
 
-def _marks(name: str) -> dict[tuple[str, ...], list[str]]:
-    """Return the tests that bear a mark, by the mark's arguments."""
-    found: dict[tuple[str, ...], list[str]] = {}
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        place = path.relative_to(ROOT).as_posix()
-        for test, arguments in _marked(path, name):
-            found.setdefault(arguments, []).append(f"{place}::{test}")
-    return found
-
-
-def _marked(path: Path, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        for call in node.decorator_list:
-            if not isinstance(call, ast.Call):
-                continue
-            if ast.unparse(call.func) == f"pytest.mark.{name}":
-                yield node.name, tuple(ast.literal_eval(word) for word in call.args)
-
-
-def _list(places: list[str]) -> str:
-    return "<br>".join(f"`{place}`" for place in sorted(places))
-
-
 def _requirement(row: Requirement, places: list[str]) -> str:
-    verified = _list(places) or row.instead or NOT_YET
+    verified = write_places(places) or row.instead or NOT_YET
     return f"| {row.id} | {row.verb} | {row.asks} | {row.inferno} | {verified} |\n"
 
 
 def _peer(server: str, form: str, places: list[str]) -> str:
     results = {_result(place.partition("::")[0]) for place in places}
     shown = ", ".join(sorted(results, reverse=True)) or NOT_YET
-    return f"| {server} | {form} | {shown} | {_list(places)} |\n"
+    return f"| {server} | {form} | {shown} | {write_places(places)} |\n"
 
 
 def _result(path: str) -> str:
@@ -94,17 +77,20 @@ def _order(name: str) -> tuple[str, int, str]:
 
 
 def _page() -> str:
-    verified = {name: places for (name,), places in _marks("requirement").items()}
-    peers = _marks("peer")
+    verified = {name: places for (name,), places in find_marks("requirement").items()}
+    peers = find_marks("peer")
     listed = [_requirement(row, verified.pop(row.id, [])) for row in REQUIREMENTS]
     shown = [
         _peer(server, form, peers.get((server, form), [])) for server, form in PEERS
     ]
+    smart = [_requirement(row, verified.pop(row.id, [])) for row in SMART]
     others = [
-        f"| {name} | {_list(verified[name])} |\n"
+        f"| {name} | {write_places(verified[name])} |\n"
         for name in sorted(verified, key=_order)
     ]
-    return "".join([HEAD, *listed, PEERS_HEAD, *shown, OTHERS_HEAD, *others])
+    return "".join(
+        [HEAD, *listed, SMART_HEAD, *smart, PEERS_HEAD, *shown, OTHERS_HEAD, *others]
+    )
 
 
 def test_conformance_page_is_current() -> None:
@@ -117,9 +103,10 @@ def test_conformance_page_is_current() -> None:
 
 
 def test_every_mark_names_a_row() -> None:
-    specifications = {row.id.partition("@")[0] for row in REQUIREMENTS}
-    known = {row.id for row in REQUIREMENTS}
-    marked = {name for (name,) in _marks("requirement")}
+    rows = (*REQUIREMENTS, *SMART)
+    specifications = {row.id.partition("@")[0] for row in rows}
+    known = {row.id for row in rows}
+    marked = {name for (name,) in find_marks("requirement")}
 
     assert {n for n in marked if n.partition("@")[0] in specifications} <= known
-    assert set(_marks("peer")) <= set(PEERS)
+    assert set(find_marks("peer")) <= set(PEERS)

@@ -35,6 +35,15 @@ class Heard:
         return f"{self.method} {self.path}"
 
 
+@dataclass
+class Grant:
+    """What somebody was let in for: the authorization request and its context."""
+
+    asked: dict[str, str]
+    context: dict[str, Any]
+    scope: str = ""
+
+
 class Quiet(WSGIRequestHandler):
     """Keeps no access log, so that what is logged in a test is ours."""
 

@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 from middleware.ports import Clock
 from tests.conformance.charts import Charts, answer_fhir
 from tests.conformance.heard import (
+    Grant,
     Heard,
     Quiet,
     find_fault,
@@ -33,18 +34,9 @@ from tests.conformance.heard import (
 )
 
 CLIENT = "carecue-app"
-REDIRECT = "http://localhost:8080/smart/callback"
+REDIRECT = "https://localhost:8443/smart/callback"
 KEY = RSAKey.generate_key(2048, {"kid": "as-1", "alg": "RS256", "use": "sig"})
 View = Callable[[], Any]
-
-
-@dataclass
-class Grant:
-    """What somebody was let in for: the authorization request and its context."""
-
-    asked: dict[str, str]
-    context: dict[str, Any]
-    scope: str = ""
 
 
 @dataclass
@@ -52,6 +44,7 @@ class Habits:
     """How the server behaves; a test sets what it needs."""
 
     instead: dict[str, View] = field(default_factory=dict)
+    below: dict[str, View] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
     answer: dict[str, Any] = field(default_factory=dict)
     refreshed: dict[str, Any] = field(default_factory=dict)
@@ -164,6 +157,9 @@ class HostileEhr:
         @app.before_request
         def bend() -> Any:
             view = self.habits.instead.get(request.path)
+            for path, answer in self.habits.below.items():
+                if view is None and request.path.startswith(path):
+                    view = answer
             return view() if view is not None else None
 
         @app.after_request

@@ -25,6 +25,8 @@ def refused(clinic: Clinic, query: str, *, browser: object = None) -> str:
     return code_of(answer)
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@2-4")
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@60-61")
 @pytest.mark.attack(14)
 def test_a_state_that_is_not_ours_asks_for_no_token(clinic: Clinic) -> None:
     path = clinic.agree(clinic.begin())
@@ -165,6 +167,7 @@ def test_a_launch_that_names_two_ehrs_is_not_followed(
     assert clinic.ehr.heard == elsewhere.heard == []
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@5-7")
 @pytest.mark.attack(21)
 def test_nobody_says_where_to_go_after_signing_in(clinic: Clinic) -> None:
     there = "https://evil.example/"

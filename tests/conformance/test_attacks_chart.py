@@ -10,35 +10,12 @@ import pytest
 from flask import Response
 
 from middleware.desk.completeness import PLAIN
-from tests.conformance.charts import JAMES, ROSA, write_fhir, write_outcome
+from tests.conformance.charts import JAMES, ROSA, write_fhir
 from tests.conformance.clinic import Clinic
 from tests.conformance.hostile import HostileEhr
+from tests.conformance.reading import condition, names_as_missing, show
 
 Bundle = dict[str, Any]
-
-
-def condition(number: int, patient: str = "rosa", **more: Any) -> dict[str, Any]:
-    """Return a problem in somebody's chart."""
-    return {
-        "resourceType": "Condition",
-        "id": f"c{number}",
-        "subject": {"reference": f"Patient/{patient}"},
-        "code": {"text": f"Problem {number}"},
-        **more,
-    }
-
-
-def show(clinic: Clinic) -> str:
-    """Open the page and return its text."""
-    page = clinic.browser.get(clinic.open())
-    assert page.status_code == 200
-    assert "Delgado" in page.text
-    return page.text
-
-
-def names_as_missing(page: str, kind: str = "Condition") -> bool:
-    """Tell whether a page says that a part of the chart is not all there."""
-    return bool(re.search(f"did not give[^.]*{PLAIN[kind]}", page))
 
 
 @pytest.mark.attack(50)
@@ -232,84 +209,3 @@ def test_what_is_another_patients_is_left_out_and_said(
     (warning,) = [one.msg for one in caplog.records if one.name.endswith("desk.views")]
     assert (warning["endpoint_id"], warning["count"]) == ("northside", 4)
     assert "james" not in caplog.text
-
-
-@pytest.mark.attack(56)
-def test_one_bad_entry_of_a_hundred_is_said_and_no_other_is_lost(
-    clinic: Clinic,
-) -> None:
-    bad: tuple[Any, ...] = (None, 7, "x", [], {}, {"resource": None}, {"resource": {}})
-    worse = ({"resource": {"resourceType": 7}}, {"resource": {"resourceType": "Goal"}})
-    good = [
-        {
-            "resourceType": "Goal",
-            "id": f"g{number}",
-            "lifecycleStatus": "active",
-            "subject": {"reference": "Patient/rosa"},
-            "expressedBy": {"reference": "Patient/rosa"},
-            "description": {"text": f"Walk my dog {number}"},
-            "startDate": f"2026-11-{number % 15 + 1:02}",
-        }
-        for number in range(99)
-    ]
-    for entry in (*bad, *worse):
-
-        def bend(kind: str, bundle: Bundle, entry: Any = entry) -> Bundle:
-            if kind != "Goal":
-                return bundle
-            whole = [{"resource": one} for one in good]
-            return {**bundle, "entry": [*whole[:50], entry, *whole[50:]]}
-
-        clinic.ehr.charts.bend = bend
-        page = show(clinic)
-        assert "Walk my dog" in page, entry
-        assert names_as_missing(page, "Goal"), entry
-
-
-@pytest.mark.attack(57)
-@pytest.mark.parametrize(
-    ("severity", "code"),
-    [
-        ("fatal", "59133"),
-        ("error", "4130"),
-        ("error", "4113"),
-        ("warning", "4119"),
-        ("warning", "4131"),
-    ],
-)
-def test_an_outcome_among_the_answers_is_said(
-    clinic: Clinic, severity: str, code: str
-) -> None:
-    def bend(kind: str, bundle: Bundle) -> Bundle:
-        if kind != "Condition":
-            return bundle
-        told = write_outcome("suppressed", severity, code)
-        entry = {"resource": told, "search": {"mode": "outcome"}}
-        return {**bundle, "entry": [*bundle["entry"], entry]}
-
-    clinic.ehr.charts.put(condition(1))
-    clinic.ehr.charts.bend = bend
-    page = show(clinic)
-    if severity == "warning":
-        assert f"may be more than it gave this app of: {PLAIN['Condition']}" in page
-    else:
-        assert names_as_missing(page)
-
-
-@pytest.mark.attack(57)
-def test_an_outcome_that_only_informs_is_no_alarm(clinic: Clinic) -> None:
-    def bend(kind: str, bundle: Bundle) -> Bundle:
-        told = write_outcome("informational", "information", "4101")
-        entry = {"resource": told, "search": {"mode": "outcome"}}
-        return {**bundle, "entry": [*bundle["entry"], entry]}
-
-    clinic.ehr.charts.bend = bend
-    assert "did not give" not in show(clinic)
-
-
-@pytest.mark.attack(57)
-def test_an_outcome_instead_of_an_answer_is_said(clinic: Clinic) -> None:
-    clinic.ehr.habits.instead["/fhir/Condition"] = lambda: write_fhir(
-        write_outcome("too-costly", "error")
-    )
-    assert names_as_missing(show(clinic))

@@ -10,6 +10,7 @@ from tests.conformance.clinic import Clinic, assert_stranger, code_of
 from tests.conformance.hostile import CLIENT, HostileEhr
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@196-218")
 @pytest.mark.attack(36)
 def test_another_issuer_proves_nothing(clinic: Clinic, elsewhere: HostileEhr) -> None:
     others = (
@@ -40,6 +41,7 @@ def test_a_document_that_names_no_issuer_lets_nobody_be_it(clinic: Clinic) -> No
     assert clinic.launch().status_code == 303
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@196-218")
 @pytest.mark.attack(38)
 @pytest.mark.attack(39)
 @pytest.mark.attack(40)

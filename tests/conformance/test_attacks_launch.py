@@ -15,7 +15,7 @@ from flask import Response
 from middleware.ports import RandomIds
 from tests.conformance.charts import JAMES
 from tests.conformance.clinic import Clinic, asked_of, code_of
-from tests.conformance.hostile import HostileEhr, View
+from tests.conformance.hostile import REDIRECT, HostileEhr, View
 
 CONFIGURATION = "/fhir/.well-known/smart-configuration"
 
@@ -36,7 +36,6 @@ STRANGE_BASES: tuple[Callable[[str], str], ...] = (
     lambda base: "file:///etc/passwd",
     lambda base: "gopher://127.0.0.1:6379/_INFO",
     lambda base: base.replace("127.0.0.1", "localhost"),
-    lambda base: base.replace("127.0.0.1", "127.1"),
     lambda base: base.replace("127.0.0.1", "0x7f000001"),
     lambda base: base.replace("127.0.0.1", "[::ffff:127.0.0.1]"),
     lambda base: base.replace("127.0.0.1", "１２７.0.0.1"),
@@ -51,14 +50,11 @@ STRANGE_BASES: tuple[Callable[[str], str], ...] = (
     lambda base: base.replace("/fhir", "/./fhir"),
     lambda base: base.replace("/fhir", "/x/../fhir"),
     lambda base: base.replace("/fhir", "//fhir"),
-    lambda base: re.sub(r":\d+/", ":80/", base),
     lambda base: re.sub(r":(\d+)/", r":0\1/", base),
     lambda base: f"{base}/",
     lambda base: f"{base}?",
     lambda base: f"{base}#",
-    lambda base: f"{base} ",
     lambda base: f"{base}\x00",
-    lambda base: f"{base};x",
     lambda base: "",
 )
 
@@ -189,6 +185,7 @@ def test_a_launch_that_is_none_is_refused_and_not_repeated(clinic: Clinic) -> No
     assert clinic.ehr.heard == []
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@35-36")
 @pytest.mark.attack(6)
 def test_a_launch_of_odd_letters_goes_to_the_ehr_alone(clinic: Clinic) -> None:
     odd = "<script>\"&=+%2e/?#'"
@@ -232,6 +229,7 @@ def test_a_launch_that_another_site_began_shows_its_own_patient(
     assert before != forced
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@41")
 @pytest.mark.attack(9)
 @pytest.mark.parametrize("path", ["/fhir/r4/ec2458f2", "/fhir/%7Ea;b=c/R4"])
 def test_aud_is_the_base_byte_for_byte(clinic: Clinic, path: str) -> None:
@@ -245,6 +243,7 @@ def test_aud_is_the_base_byte_for_byte(clinic: Clinic, path: str) -> None:
     assert asked_of(answer)["aud"] == base
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@2-4")
 @pytest.mark.attack(10)
 def test_state_cannot_be_guessed(clinic: Clinic) -> None:
     states = [asked_of(clinic.begin())["state"] for _ in range(3)]
@@ -274,6 +273,7 @@ def test_the_code_is_always_bound_to_a_verifier(clinic: Clinic, says: object) ->
     assert "code_verifier" not in asked
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@35-36")
 @pytest.mark.attack(12)
 def test_without_an_ehr_launch_no_launch_is_sent(clinic: Clinic) -> None:
     answer = clinic.browser.get(
@@ -297,4 +297,4 @@ def test_nothing_of_the_request_but_iss_and_launch_is_passed_on(
         asked = asked_of(begun)
         assert not {"prompt", "max_age", "auth_time"} & set(asked)
         assert "user/*.*" not in asked["scope"].split()
-        assert asked["redirect_uri"] == "http://localhost:8080/smart/callback"
+        assert asked["redirect_uri"] == REDIRECT

@@ -12,6 +12,7 @@ import pytest
 from tests.conformance.clinic import Clinic, code_of, near_the_end, renewing
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@105-117")
 @pytest.mark.attack(27)
 @pytest.mark.parametrize(
     ("refreshed", "claims"),
@@ -73,6 +74,7 @@ def test_twenty_at_once_renew_once(clinic: Clinic) -> None:
     assert len(clinic.ehr.forms("refresh_token")) == 1
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@105-117")
 @pytest.mark.attack(29)
 def test_a_new_refresh_token_takes_the_place_of_the_old(clinic: Clinic) -> None:
     opened = renewing(clinic)

@@ -121,7 +121,7 @@ def test_a_form_of_another_site_is_refused(clinic: Clinic) -> None:
         {"Origin": "https://evil.example"},
         {"Origin": FRAME},
         {"Origin": f"{PUBLIC}.evil.example"},
-        {"Origin": PUBLIC.replace("http:", "https:")},
+        {"Origin": PUBLIC.replace("https:", "http:")},
         {"Origin": PUBLIC, "Sec-Fetch-Site": "cross-site"},
         {"Origin": PUBLIC, "Sec-Fetch-Site": "same-site"},
         {"Origin": "null", "Sec-Fetch-Site": "none"},

@@ -123,6 +123,7 @@ def test_the_patient_is_named_unless_it_is_clear_that_the_ehr_does(
     assert "4471-0926" in page
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@191")
 @pytest.mark.attack(26)
 def test_a_launch_without_a_patient_is_refused(clinic: Clinic) -> None:
     for patient in (None, "", "../Patient/james", "a/b", 7, ["rosa"], "x" * 65, "é"):
@@ -144,6 +145,7 @@ def secrets_of(clinic: Clinic, ehr: HostileEhr) -> list[str]:
     return found
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@5-7")
 @pytest.mark.attack(31)
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_basic"])

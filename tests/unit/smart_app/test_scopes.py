@@ -31,6 +31,7 @@ def test_every_scope_that_is_asked_belongs_to_a_feature() -> None:
     assert len(words) == len(set(words))
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@120-146")
 def test_no_wildcard_and_no_write_is_ever_asked() -> None:
     for word in list_scopes({feature.type for feature in FEATURES}).split():
         scope = read_scope(word)
@@ -71,6 +72,7 @@ def test_granular_parts_beside_the_whole_are_not_asked() -> None:
     assert "patient/Observation.rs" in words
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@215-216")
 @pytest.mark.parametrize(
     ("offered", "word"),
     [

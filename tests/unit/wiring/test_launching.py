@@ -59,6 +59,7 @@ def launch(runtime: Runtime, ehr: Ehr, profile: dict[str, Any]) -> tuple[int, st
     return answer.status_code, answer.location or answer.text
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@1-318")
 def test_everything_that_a_launch_asks_trusts_the_sites_own_authority(
     runtime: Runtime, ehr: Ehr, authority: Issued, tmp_path: Path
 ) -> None:
@@ -73,6 +74,7 @@ def test_everything_that_a_launch_asks_trusts_the_sites_own_authority(
     } <= set(ehr.log)
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@1-318")
 def test_an_authority_that_nobody_named_is_not_trusted(
     runtime: Runtime, ehr: Ehr
 ) -> None:
