@@ -56,12 +56,17 @@ def decide_event(
 
     A focus that is not in the chart gives CANCEL (gone) or HOLD (unread).
     """
+    plans = [
+        plan
+        for plan in match_plans(library, event.kind)
+        if not (only_on and is_switched_off(plan, endpoint, now))
+    ]
+    if not plans:
+        return ()
     case = open_case(chart, own, library, endpoint, now)
     review = event.kind is EventKind.PATIENT_REVIEW
     found: list[Candidate] = []
-    for plan in match_plans(library, event.kind):
-        if only_on and is_switched_off(plan, endpoint, now):
-            continue
+    for plan in plans:
         for action in plan.actions:
             steps = _steps(_blank(case, plan, action, event), review=review)
             found.extend(_candidate(event, step) for step in steps)
