@@ -98,18 +98,20 @@ def _members(name: str) -> frozenset[tuple[str, str]]:
 
 def coded(inputs: Iterable[Any], name: str) -> list[Any]:
     """Keep the resources whose code, or type, is in a value set."""
-    members = _members(name)
-    return [item for item in inputs if has_member(members, _codes(item))]
+    members, known = _members(name), current.get().codes
+    return [item for item in inputs if has_member(members, _codes(item, known))]
 
 
-def _codes(resource: Any) -> tuple[Coding, ...]:
+def _codes(
+    resource: Any, known: dict[int, tuple[Any, tuple[Coding, ...]]]
+) -> tuple[Coding, ...]:
     if not isinstance(resource, dict):
         return ()
-    known = current.get().codes
-    if id(resource) not in known:
+    found = known.get(id(resource))
+    if found is None:
         # What is remembered keeps the resource, so that nothing else gets its id.
-        known[id(resource)] = (resource, _read_codes(resource))
-    return known[id(resource)][1]
+        found = known[id(resource)] = (resource, _read_codes(resource))
+    return found[1]
 
 
 def _read_codes(resource: Resource) -> tuple[Coding, ...]:

@@ -260,7 +260,8 @@ def _first(*verdicts: Verdict | None) -> Verdict | None:
 
 def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
     case = step.case
-    route = choose_route(case.profile, case.own, case.endpoint, wanted_way(step))
+    parts = (case.profile, case.own, case.endpoint, wanted_way(step))
+    route = case.once(("route", parts[-1]), lambda: choose_route(*parts))
     if route.verdict is not None or route.channel is None:
         return route, None, route.verdict
     if route.language is None:
