@@ -88,8 +88,8 @@ def read_refusal(
     told = clean_text(description)
     good = uri is not None and uri.startswith("https://") and is_allowed(endpoint, uri)
     return LaunchError(
-        f"The EHR did not let this app in ({word}). Nothing was opened. "
-        "Open this app again from the chart.",
+        "The EHR did not let this app in. Nothing was opened. Open this app again "
+        "from the chart.",
         code="C4",
         status=403,
         said=": ".join(part for part in (word, told) if part),

@@ -22,9 +22,21 @@ from smart_app.scopes import allows_scope
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 MAY_ENTER = ("Practitioner", "PractitionerRole")
 REFUSED = {
-    "Patient": "as a patient",
-    "RelatedPerson": "as somebody related to a patient",
-    "Person": "as a person without a role",
+    "Patient": mark(
+        "Only a practitioner of this EHR can open CareCue. You are signed in as a "
+        "patient (Patient), so nothing was opened. Staff: ask the person who runs the "
+        "EHR to link your account to a Practitioner."
+    ),
+    "RelatedPerson": mark(
+        "Only a practitioner of this EHR can open CareCue. You are signed in as "
+        "somebody beside a patient (RelatedPerson), so nothing was opened. Staff: ask "
+        "the person who runs the EHR to link your account to a Practitioner."
+    ),
+    "Person": mark(
+        "Only a practitioner of this EHR can open CareCue. You are signed in as a "
+        "person without a role (Person), so nothing was opened. Staff: ask the person "
+        "who runs the EHR to link your account to a Practitioner."
+    ),
 }
 NO_EDIT = mark(
     "You can see everything here and change nothing: your role at this site is "
@@ -63,13 +75,7 @@ def read_user(claims: dict[str, Any], endpoint: Endpoint) -> User:
     if kind in MAY_ENTER and FHIR_ID.match(identifier):
         return User(issuer, subject, reference)
     if kind in REFUSED:
-        raise LaunchError(
-            "Only a practitioner of this EHR can open CareCue. You are signed in "
-            f"{REFUSED[kind]} ({kind}), so nothing was opened. Staff: ask the person "
-            "who runs the EHR to link your account to a Practitioner.",
-            code="U2",
-            status=403,
-        )
+        raise LaunchError(REFUSED[kind], code="U2", status=403)
     if endpoint.app.unknown_users:
         return User(issuer, subject, None)
     raise LaunchError(

@@ -152,7 +152,7 @@ def test_features_that_are_off_do_not_close_the_page(rig) -> None:
 
 def test_site_wide_read_only_refuses_every_save(rig) -> None:
     page = rig.open()
-    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    form = rig.form(page, until="open", why="asked", version="0")
     rig.app(read_only=("*",))
     answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
     assert answer.status_code == 403
@@ -162,7 +162,7 @@ def test_site_wide_read_only_refuses_every_save(rig) -> None:
 
 def test_every_form_of_a_launch_is_refused_to_who_may_only_look(rig) -> None:
     page = rig.open()
-    form = rig.form(f"{page}pause")
+    form = rig.form(page)
     rig.app(read_only=("Practitioner/osei",))
     lid = page.split("/")[2]
     forms = [
@@ -201,7 +201,7 @@ def test_a_role_decides_who_may_only_look(rig, listed, code, status) -> None:
         "code": [{"coding": [{"system": "http://roles.example.org", "code": code}]}],
     }
     page = rig.open()
-    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    form = rig.form(page, until="open", why="asked", version="0")
     answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
     assert answer.status_code == status
 
@@ -210,7 +210,7 @@ def test_roles_that_cannot_be_read_change_nothing(rig) -> None:
     rig.app(read_only=("nurse",))
     rig.ehr.broken.add("PractitionerRole")
     page = rig.open()
-    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    form = rig.form(page, until="open", why="asked", version="0")
     answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
     assert answer.status_code == 403
 
@@ -218,7 +218,7 @@ def test_roles_that_cannot_be_read_change_nothing(rig) -> None:
 def test_a_site_may_ask_for_a_scope_before_anything_is_changed(rig) -> None:
     rig.app(edit_scope="patient/Consent.u")
     page = rig.open()
-    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    form = rig.form(page, until="open", why="asked", version="0")
     answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
     assert answer.status_code == 403
     assert "did not give this app the scope" in answer.text
@@ -240,7 +240,7 @@ def test_a_user_known_by_sub_alone_may_look_where_the_site_says_so(rig, user) ->
     rig.app(unknown_users=True)
     rig.ehr.claims = {"fhirUser": user}
     page = rig.open()
-    form = rig.form(f"{page}pause", until="open", why="asked", version="0")
+    form = rig.form(page, until="open", why="asked", version="0")
     answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
     assert answer.status_code == 403
     assert "did not say who you are" in answer.text
