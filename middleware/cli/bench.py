@@ -15,6 +15,7 @@ from mappings.errors import CareCueError
 from middleware.cli.bench_decide import decide
 from middleware.cli.bench_deliver import deliver
 from middleware.cli.bench_figures import Figures, cheapest
+from middleware.cli.bench_launch import far, launch
 from middleware.cli.bench_options import as_json, real, whole
 from middleware.cli.bench_pipeline import ehr, pipeline
 from middleware.cli.bench_rig import HOOK, Rig, open_rig
@@ -170,3 +171,5 @@ bench.add_command(pipeline)
 bench.add_command(decide)
 bench.add_command(deliver)
 bench.add_command(ehr)
+bench.add_command(launch)
+bench.add_command(far)

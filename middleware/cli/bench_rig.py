@@ -175,7 +175,7 @@ def open_rig(home: Path, connections: int, *, ehr: bool = False) -> Iterator[Rig
         stack.callback(children.stop)
         environment = {**clean_environment(), **environment_of(settings)}
         children.start("serve", ["serve", "--floors"], environment)
-        wait_until("The web process", lambda: _ready(ports.public), children)
+        wait_until("The web process", lambda: is_ready(ports.public), children)
         yield Rig(
             runtime=runtime,
             server=server,
@@ -249,7 +249,8 @@ def _register(runtime: Runtime, secret: str, base: str) -> benching.Server:
         return benching.read_server(tx)
 
 
-def _ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Tell whether the web process on this port answers."""
     try:
         url = f"http://127.0.0.1:{port}/health/ready"
         with urllib.request.urlopen(url, timeout=2) as answer:

@@ -16,6 +16,7 @@ from middleware.desk.desk import Desk
 from middleware.desk.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
 from middleware.fhir import discovery
+from middleware.fhir.abilities import Abilities
 from middleware.fhir.auth import bound_token_session
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
@@ -110,12 +111,16 @@ def _person_clients(
     """Return what makes clients of signed-in people.
 
     Connections to one EHR are shared: they keep no cookie, and each request brings its
-    own token. A client is kept for each bearer, for it learns what the server cannot do.
+    own token. What one learns that the server cannot do, all of its clients know.
     """
 
     @functools.lru_cache(maxsize=64)
     def connect(base: str, reach: Reach, ca_file: str | None) -> Any:  # noqa: ARG001 -- one for each EHR
         return make_session(reach, ca_file=ca_file, pool=32)
+
+    @functools.lru_cache(maxsize=64)
+    def learn(base: str) -> Abilities:  # noqa: ARG001 -- one for each EHR
+        return Abilities()
 
     @functools.lru_cache(maxsize=256)
     def make(base: str, bearer: Bearing) -> FhirApi:
@@ -128,6 +133,7 @@ def _person_clients(
             clock=runtime.clock,
             session=connect(base, reach, ca_file),
             forget=bearer.forget,
+            abilities=learn(base),
         )
 
     return make

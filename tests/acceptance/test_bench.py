@@ -232,3 +232,32 @@ def test_made_charts_are_the_same_each_time_and_have_two_hundred_resources() -> 
         assert chart.find(turn.event.focus) is not None
         assert turn == Maker(library, "bench", now).make(number)
     assert kinds == set(MIX)
+
+
+@pytest.mark.demo
+def test_a_launch_is_measured_beside_a_plain_client(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    arguments = ["--json", "--launches=2", "--plain=1", "--latency=100"]
+    done = subprocess.run(
+        [sys.executable, "-m", "middleware.cli", "bench", "launch", *arguments],
+        env={
+            **os.environ,
+            "CARECUE_DATABASE_URL": postgres_url,
+            "CARECUE_HOME": str(tmp_path),
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+    for name, plainly in (("batches", 10), ("no_batches", 6)):
+        part = told[name]
+        # The first piece left while the chart was still on its way.
+        assert part["shell"]["p50_ms"] + 90 < part["whole"]["p50_ms"]
+        assert part["requests"] <= 6 <= part["plain"]["requests"]
+        assert part["plain"]["requests"] >= plainly
+        assert part["verdict_in_shell"] == 2
+        assert part["plain_to_whole"] > 1
