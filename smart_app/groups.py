@@ -17,10 +17,12 @@ from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.drafts import drop_draft
 from smart_app.entering import actor_of, enter, go_back, is_partial
+from smart_app.pages import list_parts
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import Session
 
+WHOLE = {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerMorph"}
 CHANGED = mark(
     "Not saved: somebody changed this while the form was open. Save again to put your "
     "answer in its place, or cancel to keep what stands."
@@ -110,11 +112,23 @@ class GroupEdits:
         if not is_partial(request):
             return go_back(self._ports, session, saved, f"g-{name}")
         drop_draft(self._ports, session)
-        return self._shown(session, self._ports.desk.refresh_view(view), name)
+        fresh = self._ports.desk.refresh_view(view)
+        # All of the page follows from what was saved: the answer, what is coming.
+        answer = self._pages.show(
+            "smart/page.html",
+            session,
+            piece="",
+            page=self._ports.desk.write_page(fresh),
+            saved=None,
+            **list_parts(self._ports, session, fresh),
+        )
+        answer.headers.update(WHOLE)
+        return answer
 
     def _shown(self, session: Session, view: View, name: str) -> Response:
         group = self._ports.desk.write_group(view, name, actor_of(session))
-        return self._pages.show("smart/group.html", session, group=group)
+        page = self._ports.desk.write_page(view)
+        return self._pages.show("smart/group.html", session, group=group, page=page)
 
     def _form(
         self,

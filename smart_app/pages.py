@@ -6,10 +6,13 @@ Everything that is shown comes from the desk; what is saved goes by
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Request, Response, abort
 
 from middleware.desk.charting import READS_BEFORE, Within
 from middleware.desk.viewer import LANGUAGES, mark
+from middleware.desk.views import View
 from smart_app.drafts import find_draft
 from smart_app.entering import actor_of, enter, withheld_types
 from smart_app.ports import SmartPorts
@@ -29,6 +32,15 @@ SAVED = {
     "undo": mark("Undone. What stood before holds again."),
     "answer": mark("Saved. The answer takes effect at once."),
 }
+
+
+def list_parts(ports: SmartPorts, session: Session, view: View) -> dict[str, Any]:
+    """Return what the patient's page shows beside the page: what can be changed."""
+    return {
+        "groups": ports.desk.write_groups(view, actor_of(session)),
+        "people": ports.desk.list_people(view),
+        "draft": find_draft(ports, session),
+    }
 
 
 class PatientPages:
@@ -61,9 +73,7 @@ class PatientPages:
                 piece=piece,
                 page=page,
                 saved=saved,
-                groups=desk.write_groups(view, actor_of(session)),
-                people=desk.list_people(view),
-                draft=find_draft(self._ports, session),
+                **list_parts(self._ports, session, view),
             )
 
         if request.headers.get("HX-Request") == "true":

@@ -172,9 +172,20 @@ def refresh_view(context: StageContext, view: View) -> View:
     now = context.clock.now()
     with context.database.tx() as tx:
         own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
+        waiting = nudges.list_open_nudges(tx, view.endpoint.id, view.patient)
         written = list_written(tx, view.endpoint.id, view.patient)
-    profile = compile_profile(view.chart, own, view.endpoint, now)
-    return replace(view, own=own, profile=profile, now=now, written=written)
+    parts = (view.chart, own, view.library, view.endpoint, now)
+    looked = [(one, _look(one, *parts)) for one in waiting]
+    looked.sort(key=lambda pair: pair[1].due_at)
+    return replace(
+        view,
+        own=own,
+        profile=compile_profile(view.chart, own, view.endpoint, now),
+        planned=tuple(pair for pair in looked if not pair[0].is_task),
+        steps=tuple(pair for pair in looked if pair[0].is_task),
+        now=now,
+        written=written,
+    )
 
 
 def _tell_of_strangers(chart: Chart, endpoint: Endpoint) -> None:

@@ -45,6 +45,11 @@
     }
   });
 
+  // What was saved in place took its button along: the way back from it comes next.
+  document.addEventListener('htmx:after:swap', () => {
+    if (document.activeElement === body) document.querySelector('.undo button')?.focus();
+  });
+
   document.addEventListener('htmx:after:swap', (e) => {
     const { ctx } = e.detail;
     const box = dialog();

@@ -118,7 +118,9 @@ def test_a_group_is_swapped_in_place_where_the_page_asks(rig, path, name):
     assert f'id="g-{name}"' in form
     answer = save(rig, path, name, headers=PARTIAL)
     assert answer.status_code == 200
-    assert "<html" not in answer.text
+    # The whole of the page is swapped: the answer follows from what was saved.
+    assert answer.headers["HX-Retarget"] == "#main"
+    assert answer.headers["HX-Reselect"] == "#main"
     assert SHOWN[name] in words(answer.text)
     assert "Undo" in answer.text
     shown = rig.http.get(f"{path}preferences/{name}?shown=1", headers=PARTIAL)
@@ -308,6 +310,13 @@ def test_the_page_says_where_an_answer_is_kept(rig, path, end, text):
         row = tx.execute("SELECT id FROM outbox").fetchone()["id"]
         end(tx, row, rig.clock.now())
     assert text in words(rig.http.get(path).text)
+
+
+def test_the_answer_follows_at_once_from_what_was_saved(rig, path):
+    plan(rig)
+    text = words(save(rig, path, "hours", headers=PARTIAL).text)
+    assert "Text Rosa in Spanish, 10 AM to 5:30 PM." in text
+    assert "Wed, Nov 18 10:00 AM" in text
 
 
 def test_there_is_no_other_group(rig, path):
