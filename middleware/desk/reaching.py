@@ -88,7 +88,8 @@ def write_source(
     """Write who said it, how, who recorded it and when."""
     if who is Who.SITE:
         what = view.say(how.removeprefix(SITES))
-        return view.say("%(site)s’s %(what)s", site=view.endpoint.site.name, what=what)
+        said = view.say("%(site)s’s %(what)s", site=view.endpoint.site.name, what=what)
+        return f"{said[:1].upper()}{said[1:]}"
     names = {
         Who.PATIENT: view.given,
         Who.STAFF: view.say("Staff"),

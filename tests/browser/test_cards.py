@@ -20,7 +20,7 @@ def test_chart_shows_the_card_and_opens_the_app(browser, site, tmp_path):
     assert "Next message: " in card.inner_text()
     card.get_by_role("link", name="Open CareCue").click()
     frame = page.frame_locator("iframe.app")
-    frame.locator("h1").wait_for(timeout=20_000)
+    frame.locator("#h-answer").wait_for(timeout=20_000)
     with site.runtime.database.tx() as tx:
         shown = [row for row in list_audit(tx) if row.action == "cds-card"]
     assert [row.patient for row in shown] == ["Patient/rosa"]

@@ -11,7 +11,7 @@ def launch(page, site, who="rosa"):
     page.goto(f"{site.ehr}/ehr/patient/{who}")
     page.get_by_role("link", name="Launch CareCue").click()
     frame = page.frame_locator("iframe.app")
-    frame.locator("h1").wait_for(timeout=20_000)
+    frame.locator("#h-answer").wait_for(timeout=20_000)
     return frame, next(one for one in page.frames if one.url.startswith(site.app))
 
 
@@ -66,12 +66,12 @@ def test_page_that_was_left_shows_nothing_until_it_is_read_again(browser, site):
     page = browser.new_page()
     _, inner = launch(page, site)
     inner.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
-    assert not inner.locator("h1").is_visible()
+    assert not inner.locator("#h-answer").is_visible()
     with page.expect_request(lambda one: one.url == inner.url):
         inner.evaluate(
             "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
         )
-    inner.locator("h1").wait_for()
+    inner.locator("#h-answer").wait_for()
 
 
 def test_lost_connection_is_said_and_nothing_is_shown_as_saved(browser, site):

@@ -14,7 +14,7 @@ def launch(page, site):
     page.goto(f"{site.ehr}/ehr/patient/rosa")
     page.get_by_role("link", name="Launch CareCue").click()
     frame = page.frame_locator("iframe.app")
-    frame.locator("h1").wait_for(timeout=20_000)
+    frame.locator("#h-answer").wait_for(timeout=20_000)
     return frame
 
 
@@ -24,9 +24,9 @@ def test_app_paints_in_the_ehrs_frame_and_a_pause_is_saved(browser, site, tmp_pa
     site.watch(page)
     frame = launch(page, site)
     body = frame.locator("main").inner_text()
-    assert frame.locator("h1").inner_text() == "Text Rosa in Spanish, 9 AM to 8 PM.", (
-        body
-    )
+    assert (
+        frame.locator("#h-answer").inner_text() == "Text Rosa in Spanish, 9 AM to 8 PM."
+    ), body
     page.screenshot(path=tmp_path / "app.png")
     frame.get_by_role("link", name="Preview next message").click()
     frame.locator("dialog .bubble").wait_for()
@@ -37,7 +37,7 @@ def test_app_paints_in_the_ehrs_frame_and_a_pause_is_saved(browser, site, tmp_pa
     page.screenshot(path=tmp_path / "pause.png")
     frame.get_by_role("button", name=re.compile("^Pause until ")).click()
     frame.get_by_text("Saved. Messages are paused from now on.").wait_for()
-    assert "are paused until" in frame.locator("h1").inner_text()
+    assert "are paused until" in frame.locator("#h-answer").inner_text()
     page.screenshot(path=tmp_path / "paused.png")
     frame.get_by_role("button", name="Turn messages back on").click()
     frame.get_by_text("Saved. Messages are on again.").wait_for()
@@ -55,7 +55,7 @@ def test_order_is_changed_with_the_keyboard(browser, site):
     frame.get_by_role("button", name="Move Email up").press("Enter")
     frame.get_by_role("button", name="Save this order").press("Enter")
     frame.get_by_text("Saved. The new order counts").wait_for()
-    assert frame.locator("h1").inner_text().startswith("Email Rosa in Spanish")
+    assert frame.locator("#h-answer").inner_text().startswith("Email Rosa in Spanish")
     assert site.complaints == []
 
 
@@ -77,7 +77,7 @@ def test_two_charts_side_by_side_never_mix(browser, site):
     second.goto(f"{site.ehr}/ehr/patient/james")
     second.get_by_role("link", name="Launch CareCue").click()
     two = second.frame_locator("iframe.app")
-    two.locator("h1").wait_for()
+    two.locator("#h-answer").wait_for()
     for page, frame, name in ((first, one, "Rosa"), (second, two, "James")) * 3:
         inner = next(each for each in page.frames if each.url.startswith(site.app))
         inner.goto(inner.url)
@@ -97,4 +97,4 @@ def test_nothing_scrolls_sideways(browser, site, width):
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert wide == 0
-    assert frame.locator("h1").is_visible()
+    assert frame.locator("#h-answer").is_visible()

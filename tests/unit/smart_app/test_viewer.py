@@ -11,7 +11,7 @@ def test_page_is_said_in_the_language_that_the_browser_asks_for(rig):
     html = rig.http.get(rig.open(), headers=SPANISH).text
     assert '<html lang="es-MX" dir="ltr">' in html
     text = words(html)
-    assert "Escriba un SMS a Rosa en español, de 9 a.m. a 8 p.m." in text
+    assert "Escriba un SMS a Rosa en español, de 9 a.m. a 8 p.m. " in text
     assert "Nacimiento: 3 feb 1968" in text
     assert "58 años, mujer" in text
     assert "Próximos mensajes" in text
