@@ -32,7 +32,8 @@ SMART_HEAD = """
 
 Numbers are those of the Inferno test kit; a row may stand for several that say one
 thing. "Inferno" is the check of its client suite that our tests make as it does, for
-each kind of client: public, with a secret, with a key, backend.
+each kind of client: public, with a secret, with a key, backend. What is tried against
+the client is in [attacks.md](attacks.md).
 
 | requirement | verb | what it asks | Inferno | verified by |
 |---|---|---|---|---|

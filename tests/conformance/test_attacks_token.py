@@ -106,6 +106,19 @@ def test_a_scope_gives_no_more_than_it_says(clinic: Clinic) -> None:
     assert people <= {"Patient/rosa"}
 
 
+@pytest.mark.attack(24)
+def test_what_was_not_granted_is_off_by_name(clinic: Clinic) -> None:
+    clinic.ehr.habits.scope = "launch openid fhirUser patient/Patient.rs patient/Goal.r"
+    narrow = clinic.browser.get(clinic.open()).text
+    clinic.ehr.habits.scope = None
+    whole = clinic.browser.get(clinic.open()).text
+
+    for name in ("Condition", "Appointment", "Goal"):
+        assert f"<code>patient/{name}.rs</code>" in narrow
+        assert f"<code>patient/{name}.rs</code>" not in whole
+    assert "<code>patient/Patient.rs</code>" not in narrow
+
+
 @pytest.mark.attack(25)
 def test_the_patient_is_named_unless_it_is_clear_that_the_ehr_does(
     clinic: Clinic,
