@@ -439,14 +439,19 @@ def test_a_stay_put_under_another_patient_is_nobody_elses_news(due: World) -> No
     assert due.state() == "cancelled: event-undone"
 
 
-def test_a_visit_of_two_patients_is_still_that_of_the_second(world: World) -> None:
+def test_a_visit_that_becomes_another_patients_too_waits_for_a_person(
+    world: World,
+) -> None:
+    """It is still the second's, but nobody has read how the first one is."""
     other = {"actor": {"reference": "Patient/other"}, "status": "accepted"}
     rosa = {"actor": {"reference": ROSA}, "status": "accepted"}
     name = world.book(START + timedelta(days=5), participant=[rosa])
     world.run()
     world.fhir.change(name, participant=[other, rosa])
     world.go(world.nudge("three-days")["due_at"])
-    assert [item.address for item in world.sms.sent] == [NUMBER]
+    assert world.sms.sent == []
+    nudge = world.nudge("three-days")
+    assert f"{nudge['state']}: {nudge['reason']}" == "held: several-patients"
 
 
 def check_in_of(world: World) -> Nudge:
