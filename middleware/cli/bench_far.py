@@ -50,6 +50,10 @@ class Far:
             return [b""]
         return self._inner(environ, start)
 
+    def set(self, *, seconds: float, batches: bool) -> None:
+        """Say how long each answer takes, and whether batches are taken."""
+        self._seconds, self._batches = seconds, batches
+
     def _steer(self, path: str, environ: dict[str, Any], start: Start) -> list[bytes]:
         told: dict[str, Any] = {}
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -59,7 +63,7 @@ class Far:
             )
         if path == "/bench/set":
             wanted = orjson.loads(environ["wsgi.input"].read(length))
-            self._seconds, self._batches = wanted["seconds"], wanted["batches"]
+            self.set(seconds=wanted["seconds"], batches=wanted["batches"])
         with self._lock:
             told["asked"], self._asked = self._asked, 0
         body = orjson.dumps(told)
