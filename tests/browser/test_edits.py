@@ -37,7 +37,7 @@ def test_a_language_is_changed_in_place_and_undone(browser, site, tmp_path):
     group.get_by_role("button", name="Save").click()
     group.get_by_text("Vietnamese", exact=True).wait_for()
     group.get_by_text(re.compile("Saved ")).wait_for()
-    assert frame.locator("h1").inner_text().startswith("Text Rosa in Vietnamese")
+    assert frame.locator("#h-answer").inner_text().startswith("Text Rosa in Vietnamese")
     page.screenshot(path=tmp_path / "saved.png")
     undo = group.get_by_role("button", name="Undo")
     assert undo.evaluate("one => one === document.activeElement")
