@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from werkzeug.test import TestResponse
+
 from middleware.desk.completeness import PLAIN
 from tests.conformance.clinic import Clinic
 
@@ -21,8 +23,8 @@ def condition(number: int, patient: str = "rosa", **more: Any) -> dict[str, Any]
 
 
 def show(clinic: Clinic) -> str:
-    """Open the page and return its text."""
-    page = clinic.browser.get(clinic.open())
+    """Open the page, with the whole chart behind it, and return its text."""
+    page = clinic.browser.get(f"{clinic.open()}?whole=1")
     assert page.status_code == 200
     assert "Delgado" in page.text
     return page.text
@@ -31,3 +33,8 @@ def show(clinic: Clinic) -> str:
 def names_as_missing(page: str, kind: str = "Condition") -> bool:
     """Tell whether a page says that a part of the chart is not all there."""
     return bool(re.search(f"did not give[^.]*{PLAIN[kind]}", page))
+
+
+def is_stopped(answer: TestResponse) -> bool:
+    """Tell whether a page says that the chart could not be read, or is none."""
+    return answer.status_code == 502 or "could not be read" in answer.text
