@@ -162,7 +162,7 @@ class Renewal:
                 return launch
             if not value.get("refresh") or not _may_ask(value, now):
                 return None
-            if book.claim_renewal(launch_id, now):
+            if book.claim_renewal(launch, now):
                 return self._ask(replace(launch, renewing_at=now), value, now)
             if launch.renewing_at and now - launch.renewing_at >= LOST_AFTER:
                 return None

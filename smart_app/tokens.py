@@ -8,7 +8,7 @@ the id_token, then who the user is and whose chart it is. Sources: OpenID Connec
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,14 +51,14 @@ Keys = Callable[[bool], dict[str, Any]]
 class Access:
     """What a checked token response gives: references are ``Type/id``."""
 
-    token: str
+    token: str = field(repr=False)
     expires_at: datetime
     patient: str | None
     encounter: str | None
-    id_token: str
+    id_token: str = field(repr=False)
     scope: str
     need_patient_banner: bool
-    refresh_token: str | None = None
+    refresh_token: str | None = field(repr=False, default=None)
 
 
 def read_access(
@@ -94,7 +94,7 @@ def read_access(
 class Renewed:
     """An access token that took another's place."""
 
-    token: str
+    token: str = field(repr=False)
     expires_at: datetime
 
 

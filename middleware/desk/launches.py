@@ -98,10 +98,10 @@ class LaunchBook:
         with self._database.tx() as tx:
             launches.update_launch(tx, launch.id, steps=launch.steps)
 
-    def claim_renewal(self, launch_id: str, now: datetime) -> bool:
-        """Say that this process renews the token; False when another does."""
+    def claim_renewal(self, launch: Launch, now: datetime) -> bool:
+        """Say that this process renews the token; False when another does or did."""
         with self._database.tx() as tx:
-            return launches.claim_renewal(tx, launch_id, now)
+            return launches.claim_renewal(tx, launch, now)
 
     def settle_renewal(self, launch: Launch) -> None:
         """Keep what came of a renewal, and let the next one begin."""

@@ -102,12 +102,16 @@ def update_launch(tx: Tx, launch_id: str, **changes: Any) -> bool:
     )
 
 
-def claim_renewal(tx: Tx, launch_id: str, now: datetime) -> bool:
-    """Say that this process asks for a new token; False when another does already."""
+def claim_renewal(tx: Tx, row: LaunchRow, now: datetime) -> bool:
+    """Say that this process asks for a new token; False when another does already.
+
+    False too where the launch went on since ``row`` was read: what is sealed in it was
+    renewed or handed over, and must not be used again.
+    """
     claimed = tx.execute(
         "UPDATE launch SET renewing_at = %s WHERE id = %s AND stage = 'open' "
-        "AND renewing_at IS NULL",
-        (now, launch_id),
+        "AND renewing_at IS NULL AND jsonb_array_length(steps) = %s",
+        (now, row.id, len(row.steps)),
     )
     return claimed.rowcount == 1
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from middleware.desk.launches import LaunchBook
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import get_launch
 from smart_app.app import create_blueprint
@@ -302,3 +303,27 @@ def test_a_row_that_was_read_before_brings_no_spent_token_back(renewing):
     bearer.see(before)
     assert bearer.token() == "at-2"
     assert renewing.ehr.renewals == ["rt-1"]
+
+
+class Overtaken(LaunchBook):
+    """A book that is asked for a renewal just after another process has made one."""
+
+    def __init__(self, database, renew_first):
+        super().__init__(database)
+        self._renew_first = renew_first
+
+    def claim_renewal(self, *asked):
+        self._renew_first()
+        return super().claim_renewal(*asked)
+
+
+def test_who_comes_just_after_a_renewal_does_not_spend_the_old_token_again(renewing):
+    page = renewing.open()
+    first = another_process(renewing)
+    book = Overtaken(renewing.database, lambda: first.get(page))
+    renewing.ports = replace(renewing.ports, launches=book)
+    second = another_process(renewing)
+    later(renewing, seconds=601)
+    assert second.get(page).status_code == 200
+    assert renewing.ehr.renewals == ["rt-1"]
+    assert row(renewing, page).stage == "open"
