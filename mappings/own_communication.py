@@ -56,7 +56,7 @@ def read_own_communication(resource: Resource) -> OwnCommunication | None:
         text=str(payload.get("contentString") or ""),
         language=str(extension_value(payload, LANGUAGE) or ""),
         sent_at=find_instant(resource.get("sent")),
-        gone=resource.get("status") in GONE,
+        gone=str(resource.get("status")) in GONE,
     )
 
 

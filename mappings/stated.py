@@ -74,7 +74,7 @@ def read_needs(
         for item in observations
         for code in sorted(_codes(item) & set(NEEDS))
         if {word for _, word in codings_of(item.get("valueCodeableConcept"))} & YES
-        and item.get("status") not in VOID
+        and str(item.get("status")) not in VOID
     )
 
 
@@ -90,7 +90,7 @@ def read_goals(goals: Iterable[Resource], patient: str) -> tuple[Sourced[str], .
         )
         for goal in goals
         if read_reference(goal.get("expressedBy")) == patient
-        and goal.get("lifecycleStatus") not in ENDED_GOALS
+        and str(goal.get("lifecycleStatus")) not in ENDED_GOALS
         for text in [str(dict_of(goal.get("description")).get("text") or "")]
         if text
     ]
@@ -100,9 +100,10 @@ def read_goals(goals: Iterable[Resource], patient: str) -> tuple[Sourced[str], .
 def _is_said(observation: Resource) -> bool:
     """Tell whether it stands, and is not what we wrote ourselves and know."""
     systems = {
-        dict_of(item).get("system") for item in list_of(observation.get("identifier"))
+        str(dict_of(item).get("system"))
+        for item in list_of(observation.get("identifier"))
     }
-    return observation.get("status") not in VOID and OWN not in systems
+    return str(observation.get("status")) not in VOID and OWN not in systems
 
 
 def _codes(observation: Resource) -> set[str]:

@@ -163,6 +163,10 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     def broken(_: CareCueError) -> Response:
         return show(LaunchError(BROKEN, code="X1", status=500))
 
+    @blueprint.errorhandler(500)
+    def failed(_: Exception) -> Response:
+        return show(LaunchError(BROKEN, code="X1", status=500))
+
     @blueprint.errorhandler(404)
     def missing(_: Exception) -> Response:
         return show(LaunchError(NO_PAGE, code="N1", status=404))

@@ -7,6 +7,7 @@ nobody else; it is gone once something is saved, discarded, or after its time.
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +28,10 @@ KEPT = mark(
     "chart: what you filled in is kept for 10 minutes, for you and this patient only."
 )
 LARGEST = 16_384  # bytes of all that was filled in
+# What is filled in; a button alone (undo, resume, discard) has nothing to go on with.
+FORMS = re.compile(
+    r"(preferences/[^/]+|answers|pause|channels|messages/[^/]+/(move|skip))\Z"
+)
 NOT_KEPT = ("csrf", "patient", "version", "save", "move", "back")
 
 
@@ -41,6 +46,9 @@ class Draft:
 
 def keep_draft(ports: SmartPorts, request: Request, lid: str) -> bool:
     """Keep what a form of an ended session says; False where it is not its own form."""
+    path = request.path.removeprefix(f"/l/{lid}/")
+    if not FORMS.match(path):
+        return False
     try:
         launch = find_launch(ports, request, lid)
     except LaunchError:
@@ -52,7 +60,6 @@ def keep_draft(ports: SmartPorts, request: Request, lid: str) -> bool:
         for name, values in request.form.to_dict(flat=False).items()
         if name not in NOT_KEPT
     }
-    path = request.path.removeprefix(f"/l/{lid}/")
     clear = orjson.dumps({**_whose(launch), "path": path, "fields": fields})
     if len(clear) > LARGEST:
         return False

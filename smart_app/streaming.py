@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from flask import Response, copy_current_request_context
+from flask import Response, copy_current_request_context, current_app
 
-from mappings.errors import CareCueError
+from mappings.errors import CareCueError, LaunchError
 from middleware.desk.last import Last
-from smart_app.failures import name_step, name_title, settle_fault
+from smart_app.failures import BROKEN, name_step, name_title, settle_fault
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import Session
@@ -46,6 +46,10 @@ def stream_page(
             return write(REST)
         except CareCueError as error:
             return _write_fault(ports, pages, session, error)
+        except Exception:  # or the first piece would stay alone
+            current_app.logger.exception("a page broke off")
+            fault = LaunchError(BROKEN, code="X1", status=500)
+            return _write_fault(ports, pages, session, fault)
 
     def pieces() -> Iterator[str]:
         yield shell

@@ -31,7 +31,7 @@ DONE_PATHS = (
 
 def is_done(resource: Any) -> bool:
     """Tell whether a resource says that something was done at all."""
-    return isinstance(resource, dict) and resource.get("status") not in NOT_DONE
+    return isinstance(resource, dict) and str(resource.get("status")) not in NOT_DONE
 
 
 def done_within(inputs: Iterable[Any], days: float, now: datetime) -> list[Any]:

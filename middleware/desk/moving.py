@@ -85,9 +85,9 @@ def read_moment(view: View, day: str, time: str) -> datetime:
     """Return the instant at which the patient's clock shows this; BadInputError else."""
     try:
         local = datetime.strptime(f"{day} {time}", "%Y-%m-%d %H:%M")  # noqa: DTZ007 -- made aware below
-    except ValueError:
+        moment = local.replace(tzinfo=view.zone).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInputError(view.say("Choose a day and a time.")) from None
-    moment = local.replace(tzinfo=view.zone).astimezone(UTC)
     if moment.astimezone(view.zone).replace(tzinfo=None) != local:
         raise BadInputError(
             view.say("The clock is set forward then: that time does not come.")

@@ -102,7 +102,7 @@ def visit_fact(view: View) -> Fact:
 def _is_own(view: View, goal: Resource) -> bool:
     text = (goal.get("description") or {}).get("text")
     mine = read_reference(goal.get("expressedBy")) == view.patient
-    return bool(text) and mine and goal.get("lifecycleStatus") not in ENDED_GOALS
+    return bool(text) and mine and str(goal.get("lifecycleStatus")) not in ENDED_GOALS
 
 
 def _value(observation: Resource) -> str:
@@ -124,7 +124,7 @@ def _next_visit(view: View) -> Fact:
     booked: list[tuple[datetime, Resource]] = []
     for visit in view.chart.of("Appointment"):
         start = find_instant(visit.get("start"))
-        known = visit.get("status") in COMING_VISITS
+        known = str(visit.get("status")) in COMING_VISITS
         if start is not None and known and start > view.now:
             booked.append((start, visit))
     label = view.say("Next visit")

@@ -181,7 +181,8 @@ def _coming(view: View) -> tuple[tuple[str, str], ...]:
     visits: list[tuple[datetime, str]] = []
     for visit in view.chart.of("Appointment"):
         start = find_instant(visit.get("start"))
-        if start and start > view.now and visit.get("status") in COMING_VISITS:
+        known = str(visit.get("status")) in COMING_VISITS
+        if start and start > view.now and known:
             visits.append((start, view.say("Your visit")))
     messages = [
         (candidate.due_at, view.say(ABOUT.get(nudge.topic, ANY)))

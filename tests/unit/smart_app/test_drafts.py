@@ -172,3 +172,24 @@ def test_a_chart_that_cannot_be_read_keeps_the_input_in_the_same_session(rig, pa
     assert "Not saved: the chart could not be read" in words(answer.text)
     rig.ehr.resources["Patient/rosa"] = patient
     assert WORDS in rig.http.get(path + "draft").text
+
+
+@pytest.mark.parametrize("part", ["resume", "preferences/interpreter/undo"])
+def test_a_button_alone_leaves_nothing_to_go_on_with(rig, path, part):
+    data = rig.form(path + "pause", version="0")
+    rig.clock.instant += timedelta(minutes=31)
+    answer = rig.http.post(path + part, data=data, headers=OURS)
+    assert answer.status_code == 401
+    assert "is kept for 10 minutes" not in words(answer.text)
+    assert count(rig) == 0
+
+
+def test_a_discard_that_comes_too_late_does_not_take_the_drafts_place(rig, path):
+    end_then_save(rig, path)
+    again = rig.open()
+    data = rig.form(again)
+    rig.ehr.accepted = "Bearer another"
+    answer = rig.http.post(again + "draft/discard", data=data, headers=OURS)
+    assert answer.status_code == 401
+    rig.ehr.accepted = "Bearer at-1"
+    assert WORDS in rig.http.get(rig.open() + "draft").text

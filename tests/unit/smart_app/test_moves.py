@@ -113,3 +113,10 @@ def test_a_pause_holds_a_moved_message_and_leaves_its_time(rig, path):
     assert (nudge.state, nudge.reason) == (NudgeState.HELD, "paused")
     assert nudge.due_at == nudge.moved_to
     assert rig.clock.now() < nudge.due_at - timedelta(days=2)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_time_is_refused(rig, path, day):
+    answer = move(rig, path, day=day, time="23:59")
+    assert answer.status_code == 422
+    assert stored(rig).moved_to is None

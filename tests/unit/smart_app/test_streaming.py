@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
+from middleware.desk.desk import Desk
+from smart_app.app import create_blueprint
 from tests.unit.smart_app.acts import agree, plan, words
 
 SAID = "Text Rosa in Spanish, 9 AM to 8 PM."
@@ -152,3 +156,38 @@ def test_without_batches_what_was_not_asked_is_named_and_never_none(rig):
     assert "Follow-up with Dr. Osei" not in text
     text = words(rig.http.get(f"{path}?whole=1").text)
     assert "Not asked this time: " not in text
+
+
+class Broken(Desk):
+    """A desk with a fault that nobody foresaw."""
+
+    def write_page(self, view):
+        raise KeyError(view.patient)
+
+
+def test_fault_that_nobody_foresaw_takes_the_place_of_what_was_said(rig):
+    agree(rig)
+    rig.http.get(rig.open())
+    path = rig.open()
+    rig.ports = replace(rig.ports, desk=Broken(rig.ports.desk._context))
+    app = Flask("broken")
+    app.register_blueprint(create_blueprint(rig.ports))
+    rig.http.application = app
+    first, rest = pieces(rig, path)
+    assert SAID in words(first)
+    assert "Something of CareCue is not working. Nothing was sent" in words(rest)
+    assert "rosa" not in words(rest)
+    assert "</html>" in rest
+    answer = rig.http.get(f"{path}pause")
+    assert answer.status_code == 500
+    assert "Something of CareCue is not working. Nothing was sent" in words(answer.text)
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_visit_whose_status_is_no_word_is_left_out(rig):
+    agree(rig)
+    plan(rig)
+    rig.ehr.resources["Appointment/a1"]["status"] = [{"booked": True}]
+    path = rig.open()
+    assert SAID in words(rig.http.get(path).text)
+    assert rig.http.get(f"{path}summary").status_code == 200
