@@ -117,7 +117,7 @@ class Walk:
 
     def ask(self, tab) -> None:
         """Open a form of the page."""
-        self.frame(tab).locator("a[href$='/pause'], h1").first.click()
+        self.frame(tab).locator("a[href$='/pause']:visible, h1:visible").first.click()
 
     def duplicate(self, tab) -> None:
         """Open what stands in a tab in another one as well."""
@@ -165,7 +165,9 @@ class Walk:
 
     def wait(self, tab) -> None:
         """Wait until the app stands in its frame."""
-        tab.frame_locator("iframe.app").locator("h1").first.wait_for(timeout=WAIT_MS)
+        tab.frame_locator("iframe.app").locator("h1:visible").first.wait_for(
+            timeout=WAIT_MS
+        )
 
     def frame(self, tab) -> object:
         """Return the app's frame of a tab, once the app stands in it."""
