@@ -50,13 +50,17 @@ def read_bounds(text: str, zone: tzinfo = UTC) -> tuple[datetime, datetime]:
 
 
 def find_instant(text: object, zone: tzinfo = UTC) -> datetime | None:
-    """Read an instant like :func:`read_instant`; None when it is none."""
+    """Read an instant like :func:`read_instant`; None when it is none.
+
+    Some systems write the year 1 where they know nothing: that is none either.
+    """
     if not isinstance(text, str):
         return None
     try:
-        return read_instant(text, zone)
+        found = read_instant(text, zone)
     except (ValueError, OverflowError):
         return None
+    return found if found.year > 1 else None
 
 
 def is_date_only(text: object) -> bool:

@@ -77,8 +77,8 @@ class Closing:
 
     def _revoke(self, session: Session) -> None:
         fresh = self._ports.launches.get(session.launch.id) or session.launch
-        value = unseal(self._ports, fresh)
         try:
+            value = unseal(self._ports, fresh)
             server = self._discovery.find_server(session.endpoint)
         except CareCueError:
             return

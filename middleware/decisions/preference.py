@@ -149,14 +149,18 @@ def _identity(patient: Resource, now: datetime) -> dict[str, Any]:
         "patient": reference_of(patient),
         "name": name,
         "given": given,
-        "birth_date": patient.get("birthDate"),
-        "gender": patient.get("gender"),
+        "birth_date": _text(patient.get("birthDate")),
+        "gender": _text(patient.get("gender")),
         "mrn": _mrn(patient),
         "deceased": is_deceased(patient, now),
         "active": patient.get("active") is not False,
         "test_patient": _is_test(patient),
         "merged_into": merged_into(patient),
     }
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _own_words(chart: Chart, own: OwnRecord) -> dict[str, Any]:

@@ -193,6 +193,12 @@ def insert_failure(tx: Tx, failure_id: str, code: str, now: datetime) -> None:
     )
 
 
+def empty_expired_launches(tx: Tx, now: datetime) -> int:
+    """Forget the tokens of launches whose time is over; return how many."""
+    emptied = "UPDATE launch SET sealed = '' WHERE sealed <> '' AND expires_at < %s"
+    return tx.execute(emptied, (now,)).rowcount
+
+
 def delete_expired_launches(tx: Tx, before: datetime) -> int:
     """Remove launches that expired before an instant; return how many."""
     tx.execute("DELETE FROM launch_failure WHERE at < %s", (before,))

@@ -13,7 +13,10 @@ from middleware.storage import cds
 from middleware.storage.connecting import Tx
 from middleware.storage.drafts import delete_expired_drafts
 from middleware.storage.last_answers import delete_old_answers
-from middleware.storage.launches import delete_expired_launches
+from middleware.storage.launches import (
+    delete_expired_launches,
+    empty_expired_launches,
+)
 from middleware.storage.login_links import delete_expired_logins
 
 BATCH = 5000
@@ -126,6 +129,7 @@ def purge(
         for name, statement in statements.items():
             counts[name] = tx.execute(statement, values).rowcount
     before = now - timedelta(days=days)
+    counts["launch_tokens"] = empty_expired_launches(tx, now)
     counts["launches"] = delete_expired_launches(tx, before)
     counts["drafts"] = delete_expired_drafts(tx, now)
     counts["cards"] = cds.delete_old(tx, now, before)

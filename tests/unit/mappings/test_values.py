@@ -50,7 +50,10 @@ def test_local_time_is_read_in_the_zone_given() -> None:
     assert found == datetime(2026, 11, 20, 15, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2026-13", "2026-02-30", None, 7, {}])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "2026-13", "2026-02-30", "0001-01-01", "0001-01-01T00:00:00Z", 7, {}],
+)
 def test_what_is_no_date_is_none(text: object) -> None:
     assert find_instant(text) is None
 

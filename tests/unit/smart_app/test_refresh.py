@@ -11,6 +11,7 @@ from flask import Flask
 from middleware.desk.launches import LaunchBook
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import get_launch
+from middleware.storage.retention import purge
 from smart_app.app import create_blueprint
 from smart_app.discovery import Discovery
 from smart_app.refresh import Bearers
@@ -327,3 +328,14 @@ def test_who_comes_just_after_a_renewal_does_not_spend_the_old_token_again(renew
     assert second.get(page).status_code == 200
     assert renewing.ehr.renewals == ["rt-1"]
     assert row(renewing, page).stage == "open"
+
+
+def test_tokens_are_forgotten_once_the_launchs_time_is_over(renewing):
+    page = renewing.open()
+    with renewing.database.tx() as tx:
+        assert purge(tx, renewing.clock.now())["launch_tokens"] == 0
+    later(renewing, hours=9)
+    with renewing.database.tx() as tx:
+        assert purge(tx, renewing.clock.now())["launch_tokens"] == 1
+    assert bytes(row(renewing, page).sealed) == b""
+    assert renewing.http.get(page).status_code == 401

@@ -191,3 +191,22 @@ def test_visit_whose_status_is_no_word_is_left_out(rig):
     path = rig.open()
     assert SAID in words(rig.http.get(path).text)
     assert rig.http.get(f"{path}summary").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("Patient/rosa", {"gender": [["female"]]}),
+        ("Patient/rosa", {"birthDate": [{}]}),
+        ("Appointment/a1", {"start": "0001-01-01"}),
+    ],
+)
+def test_what_a_chart_says_in_an_odd_way_does_not_break_the_page(rig, name, changes):
+    agree(rig)
+    plan(rig)
+    rig.ehr.resources[name] |= changes
+    path = rig.open()
+    text = words(rig.http.get(path).text)
+    assert "Coming up" in text
+    assert "Something of CareCue is not working" not in text
+    assert rig.http.get(f"{path}preferences/words").status_code == 200
