@@ -78,7 +78,8 @@ def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
     ).fetchone()
     if row is not None:
         return False
-    for table in ("inbox", "poll_cursor", "focus_state", "review", "review_pace"):
+    held = ("inbox", "poll_cursor", "focus_state", "review", "review_pace")
+    for table in (*held, "draft", "launch", "last_answer"):
         tx.execute(f"DELETE FROM {table} WHERE endpoint_id = %s", (endpoint_id,))  # noqa: S608 -- constants
     for table in ("tally", "notification"):
         tx.execute(

@@ -9,6 +9,7 @@ import pytest
 
 from mappings.errors import StorageError
 from middleware.storage.audit import insert_audit, list_audit
+from middleware.storage.drafts import DraftRow, insert_draft
 from middleware.storage.endpoints import (
     delete_endpoint,
     get_endpoint,
@@ -16,6 +17,7 @@ from middleware.storage.endpoints import (
     list_endpoints,
     update_endpoint,
 )
+from middleware.storage.last_answers import put_last_answer
 from middleware.storage.launches import (
     LaunchRow,
     delete_expired_launches,
@@ -82,6 +84,18 @@ def test_an_endpoint_is_changed_and_removed(database):
         assert list_endpoints(tx) == [changed]
         assert delete_endpoint(tx, "e1")
         assert not delete_endpoint(tx, "e1")
+
+
+def test_drafts_and_launches_go_with_their_endpoint(database):
+    draft = DraftRow("d1", "e1", "u", "Patient/p1", b"x", NOW, NOW)
+    with database.tx() as tx:
+        insert_endpoint(tx, ENDPOINT, NOW)
+        insert_draft(tx, draft)
+        insert_launch(tx, LAUNCH)
+        put_last_answer(tx, "e1", "Patient/p1", "en", {}, standing=0, at=NOW)
+        assert delete_endpoint(tx, "e1")
+        for table in ("draft", "launch", "last_answer"):
+            assert tx.execute(f"SELECT FROM {table}").fetchone() is None
 
 
 def test_two_endpoints_cannot_share_a_base(database):
