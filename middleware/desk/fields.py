@@ -5,6 +5,7 @@ Pure; what is offered depends on the patient.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from middleware.desk.values import Choice
 from middleware.desk.views import View
 
 Fields = Mapping[str, Sequence[str]]
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 LONGEST_TEXT = 500
 
 
@@ -62,8 +64,11 @@ def read_some(view: View, field: Field, given: Fields) -> list[str]:
 
 
 def read_text(view: View, name: str, given: Fields) -> str:
-    """Return a text without the blanks around it; BadInputError when it is too long."""
-    text = " ".join(" ".join(given.get(name, ())).split())
+    """Return a text without the blanks around it; BadInputError when it is too long.
+
+    What no keyboard writes is left out: no database takes a NUL.
+    """
+    text = " ".join(CONTROL.sub(" ", " ".join(given.get(name, ()))).split())
     if len(text) > LONGEST_TEXT:
         raise BadInputError(
             view.say("Write it in %(number)s characters.", number=LONGEST_TEXT)

@@ -354,3 +354,11 @@ def test_what_is_saved_as_it_is_changed_waits_for_both_value_and_voice(rig, path
     assert "Saved 7:00 AM" in words(answer.text)
     pressed = save(rig, path, "visits", headers=PARTIAL, who="", save="1")
     assert pressed.status_code == 422
+
+
+def test_control_characters_are_left_out_of_what_is_filled_in(rig, path):
+    answer = save(
+        rig, path, "words", text="My\x00 grand\x07 kids\x9b.\n", language="en"
+    )
+    assert answer.status_code == 303, words(answer.text)
+    assert recorded(rig)["matters"].value["text"] == "My grand kids ."
