@@ -5,7 +5,7 @@ are those of each step in it. A step with ``relatedAction`` is due that long aft
 before) the step that it names. The conventions beside R4 itself are a handful of
 extensions under our namespace: anchor, window, other-channel, asked, why and stops-if
 on an action; occasion, interval, priority, counts, bundle, default-on and sensitive on
-the plan; and the condition kind ``stop``.
+the plan; and the condition kind ``stop``. Titles and sentences may be translated.
 """
 
 from __future__ import annotations
@@ -19,13 +19,8 @@ from mappings.event import EventKind
 from mappings.instants import find_instant
 from mappings.nudge import REASONS
 from mappings.plan import NS, Condition, Plan, PlanAction, Timing
-from mappings.resource import (
-    Resource,
-    codings_of,
-    dict_of,
-    extension_value,
-    list_of,
-)
+from mappings.resource import Resource, codings_of, dict_of, extension_value, list_of
+from mappings.translated import read_step_words, read_text, read_translations
 
 SD = f"{NS}/StructureDefinition/"
 ANCHORS = ("event", "change", "focus-start", "activity-due", "business-day")
@@ -84,6 +79,8 @@ def read_plan(
         default_on=extension_value(resource, f"{SD}default-on") is not False,
         sensitive=_word(name, resource, "sensitive", SENSITIVE),
         about=context_codes(resource),
+        language=str(resource.get("language") or "en"),
+        titles=read_translations(resource, "title"),
         resource=resource,
     )
 
@@ -177,13 +174,14 @@ def _action(
         conditions=_conditions(where, conditions, "applicability"),
         stops=_conditions(where, conditions, "stop"),
         definition=url,
-        why=str(extension_value(action, f"{SD}why") or ""),
-        stops_if=str(extension_value(action, f"{SD}stops-if") or ""),
+        why=read_text(action, f"{SD}why"),
+        stops_if=read_text(action, f"{SD}stops-if"),
         priority=str(definition.get("priority") or "routine"),
         text=str(definition.get("description") or ""),
         owner=_owner(definition),
         other_channel=extension_value(action, f"{SD}other-channel") is True,
         asked=_word(where, action, "asked", ASKED),
+        translated=read_step_words(action, f"{SD}why", f"{SD}stops-if"),
     )
 
 

@@ -47,6 +47,20 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class StepWords:
+    """What people read of a step, in one language: its title and two sentences."""
+
+    title: str
+    why: str
+    stops_if: str
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether nothing is missing; a step is never said in two languages."""
+        return bool(self.title and self.why and self.stops_if)
+
+
+@dataclass(frozen=True)
 class PlanAction:
     """One step of a plan. ``kind`` message or task (a staff Task).
 
@@ -54,7 +68,8 @@ class PlanAction:
     A task's ``priority`` is a FHIR request priority, ``text`` what staff are asked and
     ``owner`` the role that is asked (ActivityDefinition.participant.role). It is
     ``asked`` at-once, to be done by when it is due, or when-due, if by then it still
-    holds, to be done by the next close of business.
+    holds, to be done by the next close of business. ``translated`` are its title and
+    sentences in other languages, by language tag in lower case.
     """
 
     id: str
@@ -71,6 +86,7 @@ class PlanAction:
     owner: str = ""
     other_channel: bool = False
     asked: str = "at-once"
+    translated: Mapping[str, StepWords] = field(default_factory=dict)
 
     @property
     def waits(self) -> bool:
@@ -98,7 +114,8 @@ class Plan:
     ``default_on`` False leaves the plan off until the site switches it on. ``sensitive``
     says what a sensitive matter turns a message into: staff (a person decides) or
     generic (the wording that reveals nothing). ``about`` are the codes of what it is
-    about (useContext of the kind focus), such as a pregnancy.
+    about (useContext of the kind focus), such as a pregnancy. ``language`` is that of
+    its title and sentences; ``titles`` are the title in others.
     """
 
     url: str
@@ -120,6 +137,8 @@ class Plan:
     default_on: bool = True
     sensitive: str = "staff"
     about: tuple[Coding, ...] = ()
+    language: str = "en"
+    titles: Mapping[str, str] = field(default_factory=dict)
     resource: dict[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from jinja2 import TemplateError
 
 from mappings.asking import NEEDS_PERSON
 from mappings.codes import disposition_codings
-from mappings.instants import find_instant
 from mappings.nudge import Fact, Nudge, Outcome, Verdict
 from mappings.plan import Plan, PlanAction, Timing
 from middleware.decisions.circumstance import Step
 from middleware.decisions.focus import died_of_appointment
 from middleware.decisions.routing import Route
+from middleware.decisions.sentences import (
+    ENGLISH,
+    Places,
+    places_of,
+    sentence,
+    spell_places,
+)
 from middleware.decisions.timing import next_close
-from middleware.decisions.wording import Words, fill, plain_name, short_day, time_words
+from middleware.decisions.wording import Words
 
 PER_PATIENT = frozenset(
     {
@@ -65,6 +68,7 @@ class Candidate:
 
     ``due_at`` already lies in permitted hours; for a task it is the deadline. ``task``
     is set when a person is to be asked now. ``text`` is finished words, or empty.
+    ``places`` are what the variables of its sentences stand for.
     """
 
     key: str
@@ -87,6 +91,7 @@ class Candidate:
     kind: str = "message"
     task: StaffTask | None = None
     reviewer: str = ""
+    places: Places | None = None
 
     @property
     def is_planned(self) -> bool:
@@ -111,7 +116,8 @@ def describe(
 ) -> Candidate:
     """Put a candidate together, with the sentences that people read while it waits."""
     lasting = verdict.outcome in (Outcome.SEND, Outcome.HOLD)
-    why, stops = _sentences(step) if lasting else ("", "")
+    places = places_of(step)
+    why, stops = _sentences(step.action, places) if lasting else ("", "")
     language = route.language if route else step.case.profile.language
     return Candidate(
         key=step.key,
@@ -135,37 +141,13 @@ def describe(
         kind=step.action.kind,
         task=_task(step, verdict, due),
         reviewer=words.reviewer if words else "",
+        places=places,
     )
 
 
-def _sentences(step: Step) -> tuple[str, str]:
-    values, action = _sentence_values(step), step.action
+def _sentences(action: PlanAction, places: Places) -> tuple[str, str]:
+    values = spell_places(places, ENGLISH)
     return sentence(action.why, values), sentence(action.stops_if, values)
-
-
-def sentence(template: str, values: dict[str, str]) -> str:
-    """Fill in a sentence for staff; what cannot be filled in is left out."""
-    try:
-        return fill(template, values)
-    except TemplateError:
-        return ""
-
-
-def _sentence_values(step: Step) -> dict[str, str]:
-    info = ZoneInfo(step.case.zone)
-    start = find_instant((step.focus or {}).get("start"))
-    values = {
-        "given": plain_name(step.case.profile.given) or "the patient",
-        "event_day": short_day(step.event.astimezone(info).date()),
-        "visit_day": "",
-        "visit_time": "",
-        "activity_day": short_day(step.activity.day) if step.activity else "",
-    }
-    if start is not None:
-        local = start.astimezone(info)
-        values["visit_day"] = short_day(local.date())
-        values["visit_time"] = time_words(local, "en")
-    return values
 
 
 def _task(step: Step, verdict: Verdict, due: datetime) -> StaffTask | None:

@@ -17,6 +17,11 @@ from middleware.decisions.environment import VARIABLES
 from middleware.decisions.examples import list_unclear
 from middleware.decisions.fatigue import is_discretionary
 from middleware.decisions.reading import reading_fault
+from middleware.decisions.translating import (
+    SENTENCE_VALUES,
+    title_faults,
+    translation_faults,
+)
 from middleware.decisions.wording import check_wording, fill, variables
 
 BUILT_IN = frozenset({"context", "ucum", "sct", "loinc"})
@@ -28,13 +33,6 @@ ASKING = frozenset({"chronic-care"})
 _ASKS = re.compile(r"[?？؟]|(?<![\d/])[12](?![\d/])")
 ANSWERED = frozenset({"sms", "email"})
 EMERGENCY = "911"
-SENTENCE_VALUES = {
-    "given": "Maximiliana",
-    "event_day": "Nov 20",
-    "visit_day": "Nov 24",
-    "visit_time": "10:30 AM",
-    "activity_day": "Nov 24",
-}
 SAMPLE_GOAL = "walk to the lake with my grandchildren again"
 _SET = re.compile(r"\.(?:coded|memberOf)\('([^'|]*)(?:\|[^']*)?'\)")
 _SAMPLE_SITE = Site(
@@ -68,11 +66,13 @@ def _plan_faults(plan: Plan, library: Library) -> Iterator[str]:
     for condition in plan.trigger_conditions.values():
         yield from _condition_faults(f"{plan.id}, trigger", condition, library)
     yield from list_unclear(plan, library)
+    yield from title_faults(plan)
     for action in plan.actions:
         where = f"{plan.id}, {action.id}"
         for condition in (*action.conditions, *action.stops):
             yield from _condition_faults(where, condition, library)
         yield from _sentence_faults(where, action)
+        yield from translation_faults(where, action)
         if action.kind == "message" and not any(
             item.definition == action.definition and item.language == "en"
             for item in library.wordings

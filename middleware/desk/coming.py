@@ -7,6 +7,7 @@ from datetime import datetime
 from mappings.nudge import REASONS, Nudge, Outcome
 from middleware.decisions.deciding import Candidate
 from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.steps import say_step
 from middleware.desk.values import Coming, Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -36,15 +37,17 @@ HELD = {
 
 def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
     """Return one coming message with its reason and what a fresh look says of it."""
+    said = say_step(view, candidate, nudge)
     return Coming(
         id=nudge.id,
         when=write_instant(view.viewer, candidate.due_at, view.zone),
-        title=coming_title(view, nudge, candidate),
-        why=view.say(candidate.why or nudge.why),
-        stops=view.say(candidate.stops or nudge.stops),
+        title=said.title,
+        why=said.why,
+        stops=said.stops,
         tag=coming_tag(view, nudge, candidate),
         moved=write_moved(view, nudge),
         staff=nudge.is_task,
+        language=said.language,
     )
 
 
@@ -60,11 +63,6 @@ def write_moved(view: View, nudge: Nudge) -> str:
         day=was.day,
         time=was.time,
     )
-
-
-def coming_title(view: View, nudge: Nudge, candidate: Candidate) -> str:
-    """Return what the message is about."""
-    return view.say(candidate.title or nudge.title)
 
 
 def coming_tag(view: View, nudge: Nudge, candidate: Candidate) -> Tag:

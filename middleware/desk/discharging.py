@@ -16,8 +16,9 @@ from mappings.nudge import REASONS, Outcome
 from mappings.reference import of_another
 from mappings.resource import Resource, dict_of
 from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
-from middleware.desk.coming import coming_tag, coming_title
+from middleware.desk.coming import coming_tag
 from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.steps import say_step
 from middleware.desk.views import View
 from middleware.ports import FhirApi
 
@@ -97,7 +98,7 @@ def foresee(view: View, reference: str, *, home: bool = False) -> tuple[FollowUp
             item,
             replace(
                 _follow_up(ended, item),
-                title=coming_title(ended, nudge, item),
+                title=say_step(ended, item, nudge).title,
                 how=coming_tag(ended, nudge, item).text,
             ),
         )
@@ -143,11 +144,12 @@ def _follow_up(view: View, item: Candidate) -> FollowUp:
     names = [view.say(CHANNELS[item.channel])] if item.channel else []
     names += [language_name(view.viewer, item.language)] if item.language else []
     goes = state in ("planned", "staff")
+    said = say_step(view, item)
     return FollowUp(
         state=state,
         reason=verdict.reason,
-        title=view.say(item.title),
+        title=said.title,
         when=f"{when.day}, {when.time}" if goes else "",
         how=view.say("by a person") if item.kind == "task" else ", ".join(names),
-        why=view.say(item.why) if goes else view.say(REASONS[verdict.reason].sentence),
+        why=said.why if goes else view.say(REASONS[verdict.reason].sentence),
     )

@@ -17,6 +17,7 @@ from middleware.desk.formats import (
     write_month,
     write_span,
 )
+from middleware.desk.steps import say_sent_title
 from middleware.desk.values import Dot, History, Sent, Tag, Tally
 from middleware.desk.viewer import mark
 from middleware.desk.views import HISTORY, WEEKS, View
@@ -186,12 +187,14 @@ def _row(view: View, row: SentRow) -> Sent:
     day = row.at.astimezone(view.zone).date()
     language = language_name(view.viewer, row.language)
     tag, result = _result(view, row)
+    title, spoken = say_sent_title(view, row)
     return Sent(
         day=write_day(view.viewer, day, view.today),
         iso=day.isoformat(),
-        title=view.say(row.title),
+        title=title,
         tag=tag,
         note=f"{view.say(CHANNELS[row.channel])}, {language}{result}",
+        language=spoken,
     )
 
 

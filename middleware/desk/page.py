@@ -9,7 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from mappings.nudge import Outcome
-from middleware.desk.coming import coming_title, write_coming
+from middleware.desk.coming import write_coming
 from middleware.desk.completeness import (
     know_coming,
     know_history,
@@ -36,6 +36,7 @@ from middleware.desk.preferring import (
     write_weekly,
 )
 from middleware.desk.sentences import choose_answer, is_paused
+from middleware.desk.steps import say_step
 from middleware.desk.values import (
     Coming,
     Fact,
@@ -104,7 +105,9 @@ def write_pause_effect(view: View) -> str:
             "No message to %(name)s is planned right now. New ones wait.",
             name=view.given,
         )
-    titles = dict.fromkeys(coming_title(view, *pair) for pair in view.planned)
+    titles = dict.fromkeys(
+        say_step(view, item, one).title for one, item in view.planned
+    )
     holds = view.say_many(
         "Holds %(number)s message: %(names)s.",
         "Holds %(number)s messages: %(names)s.",

@@ -91,7 +91,10 @@ class Instant:
 
 @dataclass(frozen=True)
 class Coming:
-    """One message or step of staff that is planned or held, and what stops it."""
+    """One message or step of staff that is planned or held, and what stops it.
+
+    ``language`` is that of the title and sentences where the viewer reads another.
+    """
 
     id: str
     when: Instant
@@ -101,6 +104,7 @@ class Coming:
     tag: Tag
     moved: str = ""
     staff: bool = False
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,13 +156,14 @@ class Dot:
 
 @dataclass(frozen=True)
 class Sent:
-    """One row of the history."""
+    """One row of the history; ``language`` is the title's where the viewer's is another."""
 
     day: str
     iso: str
     title: str
     tag: Tag
     note: str
+    language: str = ""
 
 
 @dataclass(frozen=True)

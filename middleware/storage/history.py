@@ -13,7 +13,7 @@ from middleware.storage.connecting import Tx
 
 @dataclass(frozen=True)
 class SentRow:
-    """One delivery with the title of its nudge; ``reason`` says why one failed."""
+    """One delivery with the title and step of its nudge; ``reason`` says why one failed."""
 
     delivery_id: str
     title: str
@@ -24,6 +24,8 @@ class SentRow:
     delivered_at: datetime | None
     answered_at: datetime | None
     reason: str | None
+    plan: str = ""
+    action: str = ""
 
 
 def list_sent_rows(
@@ -33,7 +35,7 @@ def list_sent_rows(
     rows = tx.execute(
         "SELECT d.id AS delivery_id, n.title, d.channel, d.language, d.state, "
         "coalesce(d.sent_at, d.sending_at) AS at, d.delivered_at, d.answered_at, "
-        "d.reason FROM delivery AS d JOIN nudge AS n ON n.id = d.nudge_id "
+        "d.reason, n.plan, n.action FROM delivery AS d JOIN nudge AS n ON n.id = d.nudge_id "
         "WHERE d.endpoint_id = %s AND d.patient = %s AND d.sending_at >= %s "
         "ORDER BY at DESC, d.id",
         (endpoint_id, patient, since),

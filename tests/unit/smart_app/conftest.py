@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from mappings.nudge import Nudge, NudgeState
-from mappings.plan import Library, Plan, PlanAction, Timing, Wording
+from mappings.plan import Library, Plan, PlanAction, StepWords, Timing, Wording
 from middleware.clock import FixedClock
 from middleware.desk.desk import Desk
 from middleware.desk.drafts import DraftBook
@@ -179,6 +179,14 @@ LIBRARY = Library(
                     definition="reminder-three-days",
                     why="A visit is booked.",
                     stops_if="Stops if the visit is cancelled.",
+                    translated={
+                        "es": StepWords(
+                            "Su cita",
+                            "{{ given }} tiene cita el {{ visit_day }}, "
+                            "{{ visit_time }}: se le recuerda.",
+                            "Se detiene si la cita se cancela.",
+                        )
+                    },
                 ),
             ),
             data=("Appointment?patient={patient}",),

@@ -57,3 +57,29 @@ def test_forms_are_said_in_the_viewers_language(rig):
     ):
         assert said in words(rig.http.get(f"{path}{part}").text)
         assert said not in words(rig.http.get(f"{path}{part}", headers=SPANISH).text)
+
+
+def test_step_is_said_in_the_viewers_language(rig):
+    agree(rig)
+    nudge = plan(rig)
+    path = rig.open()
+    html = rig.http.get(path, headers=SPANISH).text
+    assert "Rosa tiene cita el 21 nov, 7:00 a.m.: se le recuerda. Se detiene" in words(
+        html
+    )
+    assert "<h3 hx-ignore>Su cita</h3>" in html
+    assert "Your visit" not in html
+    for part in (f"messages/{nudge.id}", f"messages/{nudge.id}/skip"):
+        said = rig.http.get(f"{path}{part}", headers=SPANISH).text
+        assert "A visit is booked" not in said
+        assert "Your visit" not in said
+    english = rig.http.get(path, headers={"Accept-Language": "en"}).text
+    assert "A visit is booked. Stops if the visit is cancelled." in words(english)
+
+
+def test_step_without_translation_is_marked_as_english(rig):
+    agree(rig)
+    plan(rig, plan="https://site.example.org/fhir/PlanDefinition/own")
+    html = rig.http.get(rig.open(), headers=SPANISH).text
+    assert '<h3 hx-ignore lang="en">Your visit</h3>' in html
+    assert '<span lang="en">A visit is booked. Stops if' in html
