@@ -14,7 +14,9 @@ from flask import Request, Response, make_response, render_template
 
 from mappings.endpoint import Endpoint
 from mappings.errors import BadInputError, LaunchError
+from middleware.desk.formats import write_born
 from middleware.desk.launches import LOCKED, PICKING, Launch, note_step
+from middleware.desk.page import SEXES
 from middleware.desk.patients import FHIR_ID, Found, PatientRow
 from middleware.desk.viewer import Viewer, mark, viewer_of
 from middleware.ports import FhirApi
@@ -52,6 +54,12 @@ class Choosing:
     csrf: str
     secret: str
     viewer: Viewer
+
+    def describe(self, row: PatientRow) -> str:
+        """Write birth date and sex in the words of the page that follows."""
+        sex = SEXES.get(row.sex, "")
+        born = write_born(self.viewer, row.birth_date)
+        return ", ".join(filter(None, (born, sex and self.viewer.translate(sex))))
 
     def mark(self, row: PatientRow) -> str:
         """Return what proves that a row was shown to this browser as it is."""

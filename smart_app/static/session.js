@@ -4,13 +4,22 @@
   'use strict';
   const warning = document.getElementById('idle');
   if (!warning) return;
+  const ended = document.getElementById('ended');
   const where = warning.dataset.session;
-  const chart = document.body.dataset.chart;
+  const { body } = document;
+  const { chart } = body.dataset;
   let used = Date.now();
 
   // A form that is being filled in stays: the server keeps it when it is sent.
-  const filling = () => document.getElementById('dlg')?.open
-    || document.activeElement?.form?.method === 'post';
+  const box = () => document.getElementById('dlg');
+  const filling = () => box()?.open || document.activeElement?.form?.method === 'post';
+
+  // Behind an open dialog nobody could see it, nor press its button.
+  function tell(notice, on) {
+    const home = box()?.open ? box() : body;
+    if (on && notice.parentNode !== home) home.append(notice);
+    notice.hidden = !on;
+  }
 
   async function ask(keep) {
     let answer;
@@ -20,14 +29,15 @@
       return;
     }
     if (answer.status === 401 || answer.status === 403) {
-      if (filling()) document.getElementById('ended').hidden = false;
+      tell(warning, false);
+      if (filling()) tell(ended, true);
       else location.reload();
       return;
     }
     if (!answer.ok) return;
     const told = await answer.json();
     if (told.chart !== chart) location.reload();
-    else warning.hidden = told.locks_in > 120;
+    else tell(warning, told.locks_in <= 120);
   }
 
   function use() {

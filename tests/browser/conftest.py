@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,17 @@ from middleware.desk.desk import Desk
 from middleware.sandbox.app import Options
 from middleware.sandbox.server import Running
 from middleware.settings import Settings
+from middleware.storage.clock import move_clock, read_offset
 from middleware.storage.database import Database
 from middleware.wiring.apps import make_public_app
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, open_runtime, signing_keys
 from middleware.wiring.sandbox_control import SandboxControl
-from smart_app.scopes import list_scopes
+from smart_app.scopes import Asking, list_scopes, write_scope
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVERYONE = Asking(level="user", refresh="online_access")
 HOW = "no chromium on PATH: apt-get install chromium (or set PATH to one)"
 
 
@@ -62,6 +65,13 @@ class Site:
     sandbox: Running
     complaints: list[str] = field(default_factory=list)
 
+    def move(self, span: timedelta) -> None:
+        """Let time pass, here and at the EHR."""
+        ehr = self.sandbox.app.extensions["clock"]
+        with self.runtime.database.tx() as tx:
+            move_clock(tx, read_offset(tx) + span)
+        ehr.advance(span)
+
     def watch(self, page) -> None:
         """Note whatever a page complains about, and every request to elsewhere."""
 
@@ -91,6 +101,7 @@ def site(database: Database, database_url: str, tmp_path: Path) -> Iterator[Site
             sms_from_number="+14155550199",
             # The machine may be busy; what comes too late has its own test.
             cds_seconds=10,
+            movable_clock=True,
         )
         server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
         public = f"http://localhost:{server.server_port}"
@@ -112,10 +123,18 @@ def site(database: Database, database_url: str, tmp_path: Path) -> Iterator[Site
                 server.server_close()
 
 
-def register_app(control: SandboxControl, runtime: Runtime, endpoint: Endpoint) -> None:
+def register_app(
+    control: SandboxControl,
+    runtime: Runtime,
+    endpoint: Endpoint,
+    *,
+    picks: bool = False,
+) -> None:
     """Register the app with exactly the scopes that it asks for."""
     types = Desk(stage_context(runtime)).resource_types(endpoint)
     scopes = list_scopes(types).split()
+    if picks:
+        scopes = write_scope(types, standalone=True, asking=EVERYONE).split()
     public = runtime.settings.public_url
     control.call(
         "PUT",
@@ -123,7 +142,7 @@ def register_app(control: SandboxControl, runtime: Runtime, endpoint: Endpoint) 
         {
             "client_id": "carecue-app",
             "client_name": "CareCue",
-            "grant_types": ["authorization_code"],
+            "grant_types": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_method": "private_key_jwt",
             "jwks": signing_keys(runtime).public_jwks(),
             "redirect_uris": [f"{public}/smart/callback"],
