@@ -106,12 +106,12 @@ class Desk:
         return replace(write_page(view), history=write_history(view, None))
 
     def read_last(
-        self, endpoint: Endpoint, patient: str, viewer: Viewer
+        self, endpoint: Endpoint, patient: str, viewer: Viewer, reader: str
     ) -> Last | None:
-        """Return what the page last said of a patient; asks no EHR."""
+        """Return what the page last said of a patient to a reader; asks no EHR."""
         now = self._context.clock.now()
         with self._context.database.tx() as tx:
-            return read_last(tx, endpoint, patient, viewer, now)
+            return read_last(tx, endpoint, patient, viewer, reader=reader, now=now)
 
     def identify(
         self, person: Resource, endpoint: Endpoint, patient: str, viewer: Viewer
@@ -119,10 +119,10 @@ class Desk:
         """Return who a Patient is, as the page says it."""
         return identify(person, endpoint, patient, viewer, self._context.clock.now())
 
-    def keep_last(self, view: View, page: Page) -> None:
-        """Keep what the page says, for the next time it is opened."""
+    def keep_last(self, view: View, page: Page, reader: str) -> None:
+        """Keep what the page says, for the next time the reader opens it."""
         with self._context.database.tx() as tx:
-            keep_last(tx, view, page)
+            keep_last(tx, view, page, reader)
 
     def write_preview(self, view: View, nudge_id: str) -> Preview | None:
         """Return the text of one open message; None when there is no such one."""

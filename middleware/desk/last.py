@@ -1,7 +1,8 @@
 """What is known of a patient before the chart is read: who it is, what was last said.
 
-What was said is always shown with its time and as something that is being checked. It
-is kept for a month, and not shown where our own record changed since.
+What was said is always shown with its time and as something that is being checked, and
+only to whom it was said: an EHR may withhold from one what it shows another. It is kept
+for a month, and not shown where our own record or a switch changed since.
 """
 
 from __future__ import annotations
@@ -40,12 +41,17 @@ class Last:
 
 
 def read_last(
-    tx: Tx, endpoint: Endpoint, patient: str, viewer: Viewer, now: datetime
+    tx: Tx,
+    endpoint: Endpoint,
+    patient: str,
+    viewer: Viewer,
+    *,
+    reader: str,
+    now: datetime,
 ) -> Last | None:
-    """Return what the page last said in the viewer's language."""
-    row = last_answers.read_last_answer(
-        tx, endpoint.id, patient, viewer.tag, now - KEPT
-    )
+    """Return what the page last said to a reader in the viewer's language."""
+    about = last_answers.About(endpoint.id, patient, reader, viewer.tag)
+    row = last_answers.read_last_answer(tx, about, now - KEPT)
     if row is None:
         return None
     try:
@@ -59,17 +65,15 @@ def read_last(
     return Last(answer, at.time if today else f"{at.day}, {at.time}")
 
 
-def keep_last(tx: Tx, view: View, page: Page) -> None:
-    """Keep what the page says, where what it rests on was read."""
+def keep_last(tx: Tx, view: View, page: Page, reader: str) -> None:
+    """Keep what the page says to a reader, where what it rests on was read."""
     if not RESTS_ON & set(view.chart.incomplete):
+        about = last_answers.About(
+            view.endpoint.id, view.patient, reader, view.viewer.tag
+        )
+        said = asdict(page.answer)
         last_answers.put_last_answer(
-            tx,
-            view.endpoint.id,
-            view.patient,
-            view.viewer.tag,
-            asdict(page.answer),
-            standing=view.standing,
-            at=view.now,
+            tx, about, said, standing=view.standing, at=view.now
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from middleware.desk.desk import Desk
+from middleware.storage.switches import set_switch
 from smart_app.app import create_blueprint
 from tests.unit.smart_app.acts import agree, plan, words
 
@@ -72,6 +73,35 @@ def test_nothing_that_was_said_before_a_new_answer_is_shown(rig):
     rig.clock.instant += timedelta(minutes=1)
     first, _ = pieces(rig, rig.open())
     assert SAID not in words(first)
+
+
+def test_what_was_said_to_one_reader_is_not_shown_to_another(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    rig.ehr.claims = {"fhirUser": "Practitioner/lind"}
+    first, rest = pieces(rig, rig.open())
+    assert SAID not in words(first)
+    assert SAID in words(rest)
+
+
+def test_nothing_that_was_said_before_a_switch_was_set_is_shown(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    with rig.database.tx() as tx:
+        set_switch(
+            tx,
+            id="s1",
+            scope="all",
+            target="*",
+            reason="drill",
+            set_by="op",
+            now=rig.clock.instant,
+        )
+    first, rest = pieces(rig, rig.open())
+    assert SAID not in words(first)
+    assert "on hold" in words(rest)
 
 
 def test_what_was_said_is_not_shown_after_a_month_or_in_another_language(rig):

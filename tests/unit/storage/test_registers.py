@@ -17,7 +17,7 @@ from middleware.storage.endpoints import (
     list_endpoints,
     update_endpoint,
 )
-from middleware.storage.last_answers import put_last_answer
+from middleware.storage.last_answers import About, put_last_answer
 from middleware.storage.launches import (
     LaunchRow,
     delete_expired_launches,
@@ -92,7 +92,8 @@ def test_drafts_and_launches_go_with_their_endpoint(database):
         insert_endpoint(tx, ENDPOINT, NOW)
         insert_draft(tx, draft)
         insert_launch(tx, LAUNCH)
-        put_last_answer(tx, "e1", "Patient/p1", "en", {}, standing=0, at=NOW)
+        about = About("e1", "Patient/p1", "Practitioner/u", "en")
+        put_last_answer(tx, about, {}, standing=0, at=NOW)
         assert delete_endpoint(tx, "e1")
         for table in ("draft", "launch", "last_answer"):
             assert tx.execute(f"SELECT FROM {table}").fetchone() is None
