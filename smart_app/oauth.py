@@ -24,6 +24,8 @@ TIMEOUT_SECONDS = (3.05, 15)
 LONGEST_TEXT = 200
 # Whatever the transport raises is an OSError: refused, timed out, cut off.
 FAULTS = (AuthlibBaseError, OSError, ValueError, TypeError, AttributeError)
+# RFC 6749 4.1.2.1: what a server says that cannot answer now, and may later.
+PASSING = frozenset({"server_error", "temporarily_unavailable"})
 
 
 class SmartAssertion(PrivateKeyJWT):  # type: ignore[misc]
@@ -139,10 +141,12 @@ class TokenClient:
                     )
                 )
         except FAULTS as error:
-            refused = isinstance(error, OAuthError)
-            answered = getattr(error, "response", None) is not None
+            told = isinstance(error, OAuthError)
+            answered = told or getattr(error, "response", None) is not None
             raise NotRenewedError(
-                _told(error), refused=refused, spent=not (refused or answered)
+                _told(error),
+                refused=isinstance(error, OAuthError) and error.error not in PASSING,
+                spent=not answered,
             ) from error
 
     def end(

@@ -62,6 +62,7 @@ class Ehr:
         self.renewals: list[str] = []
         self.renewal: dict = {}
         self.renewal_status = 200
+        self.renewal_error: str | None = None
         self.renewal_claims: dict | None = None
         self.slow = threading.Event()
         self.slow.set()
@@ -223,6 +224,8 @@ class Ehr:
         self.renewals.append(form["refresh_token"])
         if self.renewal_status >= 500:
             return Response("<html>down</html>", self.renewal_status)
+        if self.renewal_error is not None:
+            return {"error": self.renewal_error}, 400
         if form["refresh_token"] != self.refresh or self.renewal_status != 200:
             return {"error": "invalid_grant"}, 400
         number = len(self.renewals) + 1

@@ -182,6 +182,18 @@ def test_a_server_that_is_down_is_asked_again_a_minute_later(renewing):
     assert len(renewing.ehr.renewals) == 2
 
 
+@pytest.mark.parametrize("word", ["server_error", "temporarily_unavailable"])
+def test_a_server_that_cannot_renew_now_ends_nothing(renewing, word):
+    page = renewing.open()
+    renewing.ehr.renewal_error = word
+    later(renewing, seconds=520)
+    assert renewing.http.get(page).status_code == 200
+    renewing.ehr.renewal_error = None
+    later(renewing, seconds=61)
+    assert renewing.http.get(page).status_code == 200
+    assert renewing.ehr.renewals == ["rt-1", "rt-1"]
+
+
 @pytest.mark.parametrize(
     ("renewal", "claims", "code"),
     [
