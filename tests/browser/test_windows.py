@@ -23,6 +23,7 @@ OPENS = re.compile("^Open this chart.*Rosa Delgado$")
 LEAVES_PICKING = "context-standalone-patient"
 
 
+BROUGHT_BACK = "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
 SEEN = """document.getElementById('idle').getBoundingClientRect().bottom
     <= innerHeight"""
 
@@ -146,6 +147,14 @@ def test_a_window_of_its_own_opens_once_on_the_same_patient(browser, site, axe, 
         one.locator("#h-answer").wait_for(timeout=20_000)
         assert one.locator("body").get_attribute("data-patient") == "Patient/rosa"
     assert site.complaints == []
+    # A browser that brings back what it kept of a page shows nothing of it either.
+    site.move(timedelta(minutes=31))
+    for one in (frame, window):
+        one.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+        assert not one.locator("#h-answer").is_visible()
+        one.evaluate(BROUGHT_BACK)
+        one.get_by_role("heading", name="Your chart session ended").wait_for()
+        assert "Rosa" not in one.content()
 
 
 def lose_cookie(page, site) -> None:
