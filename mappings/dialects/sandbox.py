@@ -1,6 +1,5 @@
 """The sandbox EHR: every form, with handshakes, heartbeats, $status and $events."""
 
-from mappings.dialects.app_ways import AppWays
 from mappings.dialects.dialect import Dialect, TopicRule
 
 _TOPICS = "http://sandbox.example.org/SubscriptionTopic"
@@ -9,9 +8,6 @@ DIALECT = Dialect(
     name="sandbox",
     title="Sandbox EHR",
     software=("sandbox ehr",),
-    app=AppWays(
-        notes=("every answer names its issuer (RFC 9207): one without is refused",)
-    ),
     rules=(
         TopicRule(f"{_TOPICS}/encounter-change", ("Encounter",)),
         TopicRule(f"{_TOPICS}/appointment-change", ("Appointment",)),

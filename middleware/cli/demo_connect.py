@@ -78,7 +78,7 @@ def sandbox_endpoint(base_url: str, zone: str) -> Endpoint:
             review_days=0,
         ),
         allow_list=("*",),
-        profile={"vendor": "sandbox"},
+        profile={"server": "sandbox"},
     )
 
 

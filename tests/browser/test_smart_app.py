@@ -23,7 +23,7 @@ def test_app_paints_in_the_ehrs_frame_and_a_pause_is_saved(browser, site, tmp_pa
     page = browser.new_page(viewport={"width": 1120, "height": 1500})
     site.watch(page)
     frame = launch(page, site)
-    body = frame.locator("main").inner_text()
+    body = frame.locator("#main").inner_text()
     assert (
         frame.locator("#h-answer").inner_text() == "Text Rosa in Spanish, 9 AM to 8 PM."
     ), body
@@ -81,7 +81,7 @@ def test_two_charts_side_by_side_never_mix(browser, site):
     for page, frame, name in ((first, one, "Rosa"), (second, two, "James")) * 3:
         inner = next(each for each in page.frames if each.url.startswith(site.app))
         inner.goto(inner.url)
-        assert name in frame.locator(".banner strong").inner_text()
+        assert name in frame.locator(".banner strong").last.inner_text()
     with site.runtime.database.tx() as tx:
         patients = tx.execute("SELECT DISTINCT patient FROM launch").fetchall()
     assert len(patients) == 2

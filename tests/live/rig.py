@@ -191,7 +191,7 @@ class Rig:
             name="HAPI FHIR",
             backend=BackendClient(token_url=None),
             app=AppClient(),
-            profile={"vendor": "hapi"},
+            profile={"server": "hapi"},
         )
         with self.runtime.database.tx() as tx:
             endpoints.insert_endpoint(tx, endpoint, self.runtime.clock.now())
