@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,27 +34,42 @@ FIGURES = (
 )
 
 
-ARGUMENTS = ("--json", "--seconds=0.2", "--rounds=1", "--burst=60", "--connections=4")
+Bench = Callable[..., dict[str, Any]]
+ARGUMENTS = ("--seconds=0.2", "--rounds=1", "--burst=60", "--connections=4")
 
 
 @pytest.fixture
-def outcome(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+def bench(postgres_url: str, tmp_path: Path) -> Bench:
+    """Run a benchmark by its name and options; return what it prints as JSON."""
+
+    def run(name: str, *arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [
+                sys.executable,
+                *("-m", "middleware.cli", "bench", name, "--json"),
+                *arguments,
+            ],
+            env={
+                **os.environ,
+                "CARECUE_DATABASE_URL": postgres_url,
+                "CARECUE_HOME": str(tmp_path),
+            },
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+        told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+        return told
+
+    return run
+
+
+@pytest.fixture
+def outcome(bench: Bench) -> dict[str, Any]:
     """What a run of one round of a fifth of a second prints as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "middleware.cli", "bench", "ingest", *ARGUMENTS],
-        env={
-            **os.environ,
-            "CARECUE_DATABASE_URL": postgres_url,
-            "CARECUE_HOME": str(tmp_path),
-        },
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
-    return told
+    return bench("ingest", *ARGUMENTS)
 
 
 @pytest.mark.demo
@@ -94,24 +110,10 @@ def test_the_bodies_are_what_servers_send_and_each_is_new(
 
 
 @pytest.fixture
-def passage(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+def passage(bench: Bench) -> dict[str, Any]:
     """What a short run of the whole line prints as JSON."""
-    arguments = ("--json", "--rate=20", "--seconds=2", "--burst=40", "--workers=1")
-    done = subprocess.run(
-        [sys.executable, "-m", "middleware.cli", "bench", "pipeline", *arguments],
-        env={
-            **os.environ,
-            "CARECUE_DATABASE_URL": postgres_url,
-            "CARECUE_HOME": str(tmp_path),
-        },
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
-    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
-    return told
+    arguments = ("--rate=20", "--seconds=2", "--burst=40", "--workers=1")
+    return bench("pipeline", *arguments)
 
 
 @pytest.mark.demo
@@ -132,24 +134,10 @@ def test_a_passage_plans_every_message_once_and_says_what_it_cost(
 
 
 @pytest.fixture
-def handed(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+def handed(bench: Bench) -> dict[str, Any]:
     """What sending a few messages over SMTP and HTTP prints as JSON."""
-    arguments = ("--json", "--messages=6", "--workers=1")
-    done = subprocess.run(
-        [sys.executable, "-m", "middleware.cli", "bench", "deliver", *arguments],
-        env={
-            **os.environ,
-            "CARECUE_DATABASE_URL": postgres_url,
-            "CARECUE_HOME": str(tmp_path),
-        },
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
-    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
-    return told
+    arguments = ("--messages=6", "--workers=1")
+    return bench("deliver", *arguments)
 
 
 @pytest.mark.demo
@@ -168,32 +156,10 @@ def test_the_time_in_which_a_denial_comes_too_late_is_measured(
 
 
 @pytest.fixture
-def decided(postgres_url: str, tmp_path: Path) -> dict[str, Any]:
+def decided(bench: Bench) -> dict[str, Any]:
     """What a short run of decisions prints as JSON."""
     arguments = ("--events=20", "--sample=10", "--patients=2000", "--waiting=2000")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "middleware.cli",
-            "bench",
-            "decide",
-            "--json",
-            *arguments,
-        ],
-        env={
-            **os.environ,
-            "CARECUE_DATABASE_URL": postgres_url,
-            "CARECUE_HOME": str(tmp_path),
-        },
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
-    return told
+    return bench("decide", *arguments)
 
 
 @pytest.mark.demo
@@ -235,24 +201,8 @@ def test_made_charts_are_the_same_each_time_and_have_two_hundred_resources() -> 
 
 
 @pytest.mark.demo
-def test_a_launch_is_measured_beside_a_plain_client(
-    postgres_url: str, tmp_path: Path
-) -> None:
-    arguments = ["--json", "--launches=2", "--plain=1", "--latency=100"]
-    done = subprocess.run(
-        [sys.executable, "-m", "middleware.cli", "bench", "launch", *arguments],
-        env={
-            **os.environ,
-            "CARECUE_DATABASE_URL": postgres_url,
-            "CARECUE_HOME": str(tmp_path),
-        },
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+def test_a_launch_is_measured_beside_a_plain_client(bench: Bench) -> None:
+    told = bench("launch", "--launches=2", "--plain=1", "--latency=100")
     for name, plainly in (("batches", 10), ("no_batches", 6)):
         part = told[name]
         # The first piece left while the chart was still on its way.
