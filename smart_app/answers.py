@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
-from middleware.desk.fields import Fields, refill
-from middleware.desk.questions import Asked
-from middleware.desk.saving import ChangedElsewhereError, RefusedError
+from middleware.desk.editing.fields import Fields, refill
+from middleware.desk.editing.questions import Asked
+from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.entering import actor_of, enter, go_back

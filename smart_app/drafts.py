@@ -15,8 +15,8 @@ import orjson
 from flask import Request
 
 from mappings.errors import LaunchError, StorageError
-from middleware.desk.drafts import LIFE, DraftRow
-from middleware.desk.fields import Fields
+from middleware.desk.editing.drafts import LIFE, DraftRow
+from middleware.desk.editing.fields import Fields
 from middleware.desk.launches import LOCKED, OPEN, Launch
 from middleware.desk.viewer import mark
 from smart_app.cookies import cookie_name, csrf_token

@@ -9,10 +9,10 @@ from __future__ import annotations
 from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
-from middleware.desk.fields import Fields
-from middleware.desk.group_views import Clash, GroupForm
-from middleware.desk.groups import GROUPS
-from middleware.desk.saving import ChangedElsewhereError, RefusedError
+from middleware.desk.editing.fields import Fields
+from middleware.desk.editing.group_views import Clash, GroupForm
+from middleware.desk.editing.groups import GROUPS
+from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.drafts import drop_draft

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Request, Response
 
 from mappings.errors import BadInputError, LaunchError
-from middleware.desk.fields import Fields
-from middleware.desk.moving import ClosedError
-from middleware.desk.saving import ChangedElsewhereError, RefusedError
+from middleware.desk.editing.fields import Fields
+from middleware.desk.editing.moving import ClosedError
+from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.entering import actor_of, enter, go_back

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
-from middleware.desk.drafts import DraftBook
+from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import Launch, LaunchBook
 from middleware.ports import Clock, FhirApi, Ids
 

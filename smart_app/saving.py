@@ -11,8 +11,8 @@ from dataclasses import replace
 from flask import Request, Response
 
 from mappings.errors import BadInputError, LaunchError
-from middleware.desk.fields import Fields
-from middleware.desk.saving import ChangedElsewhereError
+from middleware.desk.editing.fields import Fields
+from middleware.desk.editing.saving import ChangedElsewhereError
 from middleware.desk.values import Choice, Page
 from middleware.desk.viewer import mark, viewer_of
 from middleware.desk.views import View

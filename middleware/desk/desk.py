@@ -12,11 +12,11 @@ from datetime import date, datetime
 from mappings.endpoint import Endpoint
 from mappings.resource import Resource
 from middleware.decisions.prefetch import data_queries
-from middleware.desk import edits
-from middleware.desk.answering import save_answer
 from middleware.desk.charting import Within, personal_queries
-from middleware.desk.fields import Fields
-from middleware.desk.group_views import (
+from middleware.desk.editing import edits
+from middleware.desk.editing.answering import save_answer
+from middleware.desk.editing.fields import Fields
+from middleware.desk.editing.group_views import (
     Clash,
     GroupForm,
     GroupView,
@@ -26,22 +26,15 @@ from middleware.desk.group_views import (
     write_group,
     write_group_form,
 )
-from middleware.desk.groups import GROUPS
-from middleware.desk.histories import write_history
-from middleware.desk.last import Last, identify, keep_last, read_last
-from middleware.desk.launches import Launch
-from middleware.desk.moving import MoveForm, read_moment, save_move, write_move_form
-from middleware.desk.page import write_page, write_pause_effect
-from middleware.desk.patients import (
-    Found,
-    PatientRow,
-    find_patients,
-    read_patient_row,
+from middleware.desk.editing.groups import GROUPS
+from middleware.desk.editing.moving import (
+    MoveForm,
+    read_moment,
+    save_move,
+    write_move_form,
 )
-from middleware.desk.preferences import save_group, undo_group
-from middleware.desk.preferring import write_hours
-from middleware.desk.previews import write_preview
-from middleware.desk.questions import (
+from middleware.desk.editing.preferences import save_group, undo_group
+from middleware.desk.editing.questions import (
     Answer,
     AnswerForm,
     Asked,
@@ -51,6 +44,18 @@ from middleware.desk.questions import (
     read_answer,
     write_answer_form,
 )
+from middleware.desk.histories import write_history
+from middleware.desk.last import Last, identify, keep_last, read_last
+from middleware.desk.launches import Launch
+from middleware.desk.page import write_page, write_pause_effect
+from middleware.desk.patients import (
+    Found,
+    PatientRow,
+    find_patients,
+    read_patient_row,
+)
+from middleware.desk.preferring import write_hours
+from middleware.desk.previews import write_preview
 from middleware.desk.summary import Summary, write_summary
 from middleware.desk.users import read_user_name
 from middleware.desk.values import Actor, Identity, Page, Preview
@@ -198,7 +203,7 @@ class Desk:
         who: str,
         version: str,
     ) -> None:
-        """Record a group. Raises as :func:`middleware.desk.preferences.save_group`."""
+        """Record a group. Raises as :func:`middleware.desk.editing.preferences.save_group`."""
         save_group(
             self._context, view, actor, name, given=given, who=who, version=version
         )
@@ -229,7 +234,7 @@ class Desk:
         why: str,
         version: str,
     ) -> None:
-        """Move a message. Raises as :func:`middleware.desk.moving.save_move`."""
+        """Move a message. Raises as :func:`middleware.desk.editing.moving.save_move`."""
         save_move(
             self._context, view, actor, nudge_id, moment, why=why, version=version
         )
@@ -253,7 +258,7 @@ class Desk:
     def save_answer(
         self, view: View, actor: Actor, answer: Answer, version: str
     ) -> None:
-        """Record an answer. Raises as :func:`middleware.desk.answering.save_answer`."""
+        """Record an answer. Raises as :func:`middleware.desk.editing.answering.save_answer`."""
         save_answer(self._context, view, actor, answer, version)
 
     def note_launch(self, launch: Launch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
-from middleware.desk.drafts import DraftBook
+from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
 from middleware.fhir import discovery
 from middleware.fhir.abilities import Abilities

@@ -13,7 +13,7 @@ from mappings.nudge import Nudge, NudgeState
 from mappings.plan import Library, Plan, PlanAction, StepWords, Timing, Wording
 from middleware.clock import FixedClock
 from middleware.desk.desk import Desk
-from middleware.desk.drafts import DraftBook
+from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
 from middleware.fhir.client import FhirClient
 from middleware.ports import RandomIds

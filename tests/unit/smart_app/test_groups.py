@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from mappings.preference import Who
-from middleware.desk.groups import GROUPS
+from middleware.desk.editing.groups import GROUPS
 from middleware.storage import outbox, preferences
 from middleware.storage.audit import list_audit
 from tests.unit.smart_app.acts import OURS, agree, own, plan, words

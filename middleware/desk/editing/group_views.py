@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from mappings.errors import BadInputError
 from mappings.preference import Conflict, PreferenceRecord, Sourced
-from middleware.desk.fields import Field, Fields, refill
+from middleware.desk.editing.fields import Field, Fields, refill
+from middleware.desk.editing.groups import GROUPS, Group
+from middleware.desk.editing.kept import write_kept
 from middleware.desk.formats import write_time
-from middleware.desk.groups import GROUPS, Group
-from middleware.desk.kept import write_kept
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_topic, write_value
 from middleware.desk.values import Actor, Choice

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from mappings.errors import BadInputError
 from mappings.preference import ConsentRecord, Contact
 from middleware.decisions.consent import FREE_CHANNELS
-from middleware.desk.fields import Field, Fields, read_one, read_text
+from middleware.desk.editing.fields import Field, Fields, read_one, read_text
+from middleware.desk.editing.kept import write_kept
 from middleware.desk.formats import write_address
-from middleware.desk.kept import write_kept
 from middleware.desk.reaching import topics_of, write_source
 from middleware.desk.stating import write_person, write_topic
 from middleware.desk.values import Choice

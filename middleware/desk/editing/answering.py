@@ -13,9 +13,8 @@ from mappings.preference import ConsentRecord, Who
 from mappings.related import GUARDIAN, PARENT, PROXY
 from middleware.decisions.consent import Asked as Weighed
 from middleware.decisions.consent import choose_permission
-from middleware.desk.questions import AT_ALL, Answer
-from middleware.desk.reaching import write_source
-from middleware.desk.saving import (
+from middleware.desk.editing.questions import AT_ALL, Answer
+from middleware.desk.editing.saving import (
     ChangedElsewhereError,
     RefusedError,
     author_of,
@@ -23,6 +22,7 @@ from middleware.desk.saving import (
     wake,
     write_audit,
 )
+from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_person
 from middleware.desk.values import Actor
 from middleware.desk.versions import consent_version

@@ -12,13 +12,13 @@ from mappings.errors import BadInputError
 from mappings.nudge import OPEN_STATES, REASONS, Nudge, NudgeState, Outcome
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.desk.coming import write_moved
-from middleware.desk.formats import write_instant
-from middleware.desk.saving import (
+from middleware.desk.editing.saving import (
     ChangedElsewhereError,
     RefusedError,
     wake,
     write_audit,
 )
+from middleware.desk.formats import write_instant
 from middleware.desk.values import Actor
 from middleware.desk.views import View
 from middleware.stages.context import StageContext

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 
 from mappings.nudge import OPEN_STATES, NudgeState, Outcome, Verdict
 from mappings.preference import Who
-from middleware.desk.saving import Said, save_said, write_audit
+from middleware.desk.editing.saving import Said, save_said, write_audit
 from middleware.desk.values import Actor
 from middleware.desk.views import View
 from middleware.stages.context import StageContext

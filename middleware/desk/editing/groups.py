@@ -1,6 +1,6 @@
 """The groups of preferences that are edited together: one group is one small form.
 
-Pure; saving is :mod:`middleware.desk.preferences`.
+Pure; saving is :mod:`middleware.desk.editing.preferences`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from middleware.desk import offering, offering_ways
-from middleware.desk.fields import Field, Fields, read_one
+from middleware.desk.editing import offering, offering_ways
+from middleware.desk.editing.fields import Field, Fields, read_one
 from middleware.desk.reaching import topics_of
 from middleware.desk.viewer import mark
 from middleware.desk.views import View

@@ -10,15 +10,15 @@ from typing import Any
 
 from mappings.errors import BadInputError
 from mappings.preference import PreferenceRecord, Who
-from middleware.desk.fields import Fields
-from middleware.desk.group_views import (
+from middleware.desk.editing.fields import Fields
+from middleware.desk.editing.group_views import (
     group_version,
     is_fresh,
     list_voices,
     newest_record,
 )
-from middleware.desk.groups import GROUPS
-from middleware.desk.saving import (
+from middleware.desk.editing.groups import GROUPS
+from middleware.desk.editing.saving import (
     ChangedElsewhereError,
     RefusedError,
     Said,

@@ -7,7 +7,7 @@ from typing import Any
 from babel.dates import get_timezone_location
 
 from mappings.errors import BadInputError
-from middleware.desk.fields import Field, Fields, read_one, read_some
+from middleware.desk.editing.fields import Field, Fields, read_one, read_some
 from middleware.desk.formats import (
     language_name,
     write_hour,

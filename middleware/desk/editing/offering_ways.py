@@ -6,7 +6,7 @@ from typing import Any
 
 from mappings.errors import BadInputError
 from mappings.recipient import read_address_value
-from middleware.desk.fields import Field, Fields, read_one, read_text
+from middleware.desk.editing.fields import Field, Fields, read_one, read_text
 from middleware.desk.formats import language_name
 from middleware.desk.reaching import topics_of
 from middleware.desk.stating import ORDERS, write_person, write_topic, write_value
