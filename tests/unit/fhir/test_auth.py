@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import logging
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -9,13 +12,13 @@ from urllib.parse import parse_qs
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from mappings.errors import AuthorizationError, ConfigurationError
 from middleware.clock import FixedClock
 from middleware.fhir.auth import BackendTokens
-from middleware.fhir.keys import SigningKeys
+from middleware.fhir.keys import ALGORITHMS, SigningKeys
 from middleware.ports import transaction_scope
 from tests.unit.fhir.scripted import NOW, Reply, Script
 
@@ -242,6 +245,26 @@ def test_public_jwks_have_no_private_members(keys: SigningKeys) -> None:
 def test_keys_survive_dump_and_load(keys: SigningKeys) -> None:
     again = SigningKeys.load(keys.dump())
     assert again.public_jwks() == keys.public_jwks()
+    assert again.dump() == keys.dump()
+    public = KeySet.import_key_set(keys.public_jwks())
+    for name in ALGORITHMS:
+        key = again.signing_key(name)
+        signed = jwt.encode({"alg": name, "kid": key.kid}, {}, key, [name])
+        assert jwt.decode(signed, public, algorithms=[name]).claims == {}
+
+
+def test_load_of_keys_proves_no_primes_again(keys: SigningKeys) -> None:
+    """Every process reads them each minute, and proving costs as much as making."""
+    jwks = keys.dump()
+
+    def seconds(act: Callable[[], object]) -> float:
+        began = time.thread_time()
+        act()
+        return time.thread_time() - began
+
+    rsa = json.loads(jwks)["keys"][0]
+    proving = min(seconds(lambda: RSAKey.import_key(rsa)) for _ in range(3))
+    assert min(seconds(lambda: SigningKeys.load(jwks)) for _ in range(3)) < proving / 3
 
 
 def test_kid_is_the_thumbprint(keys: SigningKeys) -> None:
