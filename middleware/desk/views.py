@@ -25,11 +25,11 @@ from middleware.desk.versions import preference_version
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
-from middleware.stages.people import own_record
+from middleware.stages.people import list_places, own_record
 from middleware.storage import nudges
 from middleware.storage.decision_log import read_last_checked
 from middleware.storage.history import SentRow, list_sent_rows
-from middleware.storage.last_answers import read_standing
+from middleware.storage.last_answers import Standing, read_standing
 from middleware.storage.written import Written, list_written
 
 _log = structlog.get_logger(__name__)
@@ -66,7 +66,7 @@ class View:
     written: Mapping[str, Written] = field(default_factory=dict)
     unasked: frozenset[str] = frozenset()
     checked_at: datetime | None = None
-    standing: int = 0
+    standing: Standing = field(default_factory=Standing)
 
     def say(self, sentence: str, **values: object) -> str:
         """Return a sentence in the viewer's language, with its values put in."""
@@ -159,7 +159,9 @@ def _read_ours(
     with context.database.tx() as tx:
         waiting = nudges.list_open_nudges(tx, endpoint.id, patient)
         return waiting, {
-            "standing": read_standing(tx, endpoint.id, patient),
+            "standing": read_standing(
+                tx, endpoint.id, patient, list_places(tx, endpoint.id, patient, chart)
+            ),
             "own": own_record(tx, endpoint.id, patient, chart, now),
             "sent": list_sent_rows(tx, endpoint.id, patient, now - HISTORY),
             "written": list_written(tx, endpoint.id, patient),

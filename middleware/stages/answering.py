@@ -216,7 +216,7 @@ def _ask_pharmacist(
 
 def endpoints_of(tx: Tx, channel: str, address: str) -> list[str]:
     """Every endpoint whose charts bear this number; all of them when none does."""
-    people = preferences.list_patients_at(tx, channel, address)
+    people = preferences.list_patients_at(tx, channel, address, on_charts=True)
     named = {endpoint_id for endpoint_id, _ in people}
     return sorted(named) or [item.id for item in endpoints.list_endpoints(tx)]
 

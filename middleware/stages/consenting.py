@@ -39,6 +39,6 @@ def record_answer(
         recorded_at=recorded_at,
     )
     preferences.insert_consent(tx, answer)
-    for where, patient in preferences.list_patients_at(tx, *point):
+    for where, patient in preferences.list_patients_at(tx, *point, on_charts=True):
         if where == endpoint_id and not permit:
             queue_consent(context, tx, answer, patient, recorded_at)

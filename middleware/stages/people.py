@@ -27,6 +27,22 @@ def own_records(
     tx: Tx, endpoint_id: str, charts: Mapping[str, Chart], now: datetime
 ) -> dict[str, OwnRecord]:
     """Read the same of several patients, whose charts are given."""
+    points, beside = _places(tx, endpoint_id, charts)
+    return records.read_owns(tx, endpoint_id, points, now - MEMORY, beside)
+
+
+def list_places(
+    tx: Tx, endpoint_id: str, patient: str, chart: Chart
+) -> list[tuple[str, str]]:
+    """List every (system, value) that a decision about one patient rests on."""
+    points, beside = _places(tx, endpoint_id, {patient: chart})
+    return [*points[patient], *beside[patient]]
+
+
+def _places(
+    tx: Tx, endpoint_id: str, charts: Mapping[str, Chart]
+) -> tuple[dict[str, list[tuple[str, str]]], dict[str, list[tuple[str, str]]]]:
+    """Return the places of each patient, and those of whoever stands beside."""
     designated = records.list_designated(tx, endpoint_id, list(charts))
     points: dict[str, list[tuple[str, str]]] = {}
     beside: dict[str, list[tuple[str, str]]] = {}
@@ -34,7 +50,7 @@ def own_records(
         asked = [read_address_value(*place) for place in designated.get(name, ())]
         points[name] = [*contact_points(chart.patient), *filter(None, asked)]
         beside[name] = contact_points(*chart.of("RelatedPerson"))
-    return records.read_owns(tx, endpoint_id, points, now - MEMORY, beside)
+    return points, beside
 
 
 def note_bearers(tx: Tx, endpoint_id: str, charts: Mapping[str, Chart]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from mappings.endpoint import Endpoint
 from middleware.channels.listing import ProviderText
 from middleware.decisions.replies import HOLDING, Intent, Reply, classify_reply
-from middleware.stages.answering import whom_to_ask
+from middleware.stages.answering import endpoints_of, whom_to_ask
 from middleware.stages.consenting import record_answer
 from middleware.stages.context import StageContext
 from middleware.stages.staff import ask_person
@@ -44,7 +44,7 @@ def recall_reply(
     if not fresh:
         return None
     restoring.finish_inbound_by_key(tx, key, ",".join(sorted(reply.intents)), now)
-    _change_consent(context, tx, known, people, text, reply)
+    _change_consent(context, tx, text, reply)
     if Intent.WRONG_NUMBER in reply.intents:
         preferences.mark_bad_address(tx, "sms", text.address, "wrong-number", now)
     if reply.needs_person:
@@ -55,8 +55,6 @@ def recall_reply(
 def _change_consent(
     context: StageContext,
     tx: Tx,
-    known: Mapping[str, Endpoint],
-    people: list[tuple[str, str]],
     text: ProviderText,
     reply: Reply,
 ) -> None:
@@ -64,7 +62,7 @@ def _change_consent(
     if not stop and not start:
         return
     word = "STOP" if stop else "START"
-    for endpoint_id in sorted({name for name, _ in people}) or sorted(known):
+    for endpoint_id in endpoints_of(tx, "sms", text.address):
         record_answer(
             context,
             tx,

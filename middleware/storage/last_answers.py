@@ -5,6 +5,7 @@ It is kept by reader: an EHR may show one person what it withholds from another.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,31 +13,56 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from middleware.storage.connecting import Tx
+from middleware.storage.marks import RESTORE_UNCHECKED
+from middleware.storage.tasks import HOLDING_REASON
 
-# It grows with every record and every switch that may change what is said.
+_WORDS = {"holding": HOLDING_REASON, "unchecked": RESTORE_UNCHECKED}
+
+# It changes with every record, hold and place that may change what is said.
 _STANDING = """
-SELECT coalesce((SELECT max(seq) FROM preference AS p
-                  WHERE p.endpoint_id = %(endpoint)s AND p.patient = %(patient)s), 0)
-     + coalesce((SELECT max(seq) FROM consent AS c
-                  WHERE c.endpoint_id = %(endpoint)s AND c.patient = %(patient)s), 0)
-     + coalesce((SELECT max(c.seq) FROM bearer AS b
-                   JOIN consent AS c ON c.system = b.system AND c.value = b.value
-                  WHERE b.endpoint_id = %(endpoint)s AND b.patient = %(patient)s), 0)
-     + (SELECT count(*) + count(released_at) FROM switch)
-       AS standing
+SELECT hashtextextended(concat_ws('|',
+    (SELECT max(p.seq) FROM preference AS p
+      WHERE p.endpoint_id = %(endpoint)s AND p.patient = ANY(r.records)),
+    '#', (SELECT max(c.seq) FROM consent AS c
+      WHERE c.endpoint_id = %(endpoint)s AND c.patient = ANY(r.records)),
+    '#', (SELECT max(c.seq) FROM consent AS c JOIN at ON at.s = c.system AND at.v = c.value),
+    '#', (SELECT string_agg(concat_ws(' ', b.system, b.value, b.bad_reason,
+                                      extract(epoch FROM b.bad_at)), ','
+                            ORDER BY b.system, b.value)
+            FROM contact_point AS b JOIN at ON at.s = b.system AND at.v = b.value
+           WHERE b.bad_reason IS NOT NULL),
+    '#', (SELECT string_agg(t.id, ',' ORDER BY t.id) FROM staff_task AS t
+           WHERE t.state = 'requested' AND t.reason = %(holding)s
+             AND ((t.endpoint_id = %(endpoint)s AND t.patient = ANY(r.records))
+                  OR EXISTS (SELECT FROM inbound AS i JOIN at ON at.s = i.channel
+                                AND at.v = i.address
+                              WHERE split_part(t.id, '|', 1) = 'task-reply'
+                                AND i.id::text = split_part(t.id, '|', 2)))),
+    '#', r.merged, array_to_string(r.records, ','),
+    '#', (SELECT concat(count(*), '+', count(released_at)) FROM switch),
+    '#', (SELECT count(*) FROM mark WHERE name = %(unchecked)s)), 0) AS standing
+  FROM (SELECT array_append(array_agg(o.patient ORDER BY o.patient), %(patient)s::text)
+               AS records,
+               (SELECT l.merged_into FROM patient_lock AS l WHERE
+                 l.endpoint_id = %(endpoint)s AND l.patient = %(patient)s) AS merged
+          FROM patient_lock AS o
+         WHERE o.endpoint_id = %(endpoint)s AND o.merged_into = %(patient)s) AS r
 """
+_AT = "WITH at AS (SELECT e ->> 0 AS s, e ->> 1 AS v FROM jsonb_array_elements({points}) AS e)"
+_NOW = _AT.format(points="%(points)s::jsonb") + _STANDING
 _READ = f"""
 SELECT answer, written_at FROM last_answer
  WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s AND reader = %(reader)s
-   AND language = %(language)s AND written_at >= %(since)s AND standing = ({_STANDING})
+   AND language = %(language)s AND written_at >= %(since)s
+   AND standing = ({_AT.format(points="last_answer.points")}{_STANDING})
 """  # noqa: S608 -- constants
 _PUT = """
-INSERT INTO last_answer
-       (endpoint_id, patient, reader, language, answer, standing, written_at)
+INSERT INTO last_answer (endpoint_id, patient, reader, language, answer, standing, points,
+                         written_at)
 VALUES (%(endpoint)s, %(patient)s, %(reader)s, %(language)s, %(answer)s, %(standing)s,
-        %(at)s)
+        %(points)s, %(at)s)
     ON CONFLICT (endpoint_id, patient, reader, language) DO UPDATE
-   SET answer = excluded.answer, standing = excluded.standing,
+   SET answer = excluded.answer, standing = excluded.standing, points = excluded.points,
        written_at = excluded.written_at
  WHERE last_answer.written_at <= excluded.written_at
 """
@@ -70,24 +96,44 @@ class LastAnswer:
     written_at: datetime
 
 
-def read_standing(tx: Tx, endpoint_id: str, patient: str) -> int:
-    """Return a number that changes with our own record of a patient."""
-    values = {"endpoint": endpoint_id, "patient": patient}
-    row = tx.execute(_STANDING, values).fetchone()
-    return int(row["standing"]) if row else 0
+@dataclass(frozen=True)
+class Standing:
+    """How our record stands; ``points`` are the places that what is said rests on."""
+
+    mark: int = 0
+    points: tuple[tuple[str, str], ...] = ()
+
+
+def read_standing(
+    tx: Tx, endpoint_id: str, patient: str, points: Collection[tuple[str, str]]
+) -> Standing:
+    """Return a mark that changes with our own record of a patient and these places.
+
+    ``points`` are (system, value) of the patient and of whoever stands beside.
+    """
+    known = tuple(sorted(set(points)))
+    values = {**_WORDS, "endpoint": endpoint_id, "patient": patient}
+    row = tx.execute(_NOW, {**values, "points": Jsonb(known)}).fetchone()
+    return Standing(int(row["standing"]), known) if row else Standing()
 
 
 def read_last_answer(tx: Tx, about: About, since: datetime) -> LastAnswer | None:
     """Return what was last said, unless it is older or our record changed."""
-    row = tx.execute(_READ, {**about.values, "since": since}).fetchone()
+    values = {**_WORDS, **about.values, "since": since}
+    row = tx.execute(_READ, values).fetchone()
     return LastAnswer(row["answer"], row["written_at"]) if row else None
 
 
 def put_last_answer(
-    tx: Tx, about: About, answer: dict[str, Any], *, standing: int, at: datetime
+    tx: Tx, about: About, answer: dict[str, Any], *, standing: Standing, at: datetime
 ) -> None:
     """Keep what the page says now, of the record as it stood."""
-    said = {"answer": Jsonb(answer), "standing": standing, "at": at}
+    said = {
+        "answer": Jsonb(answer),
+        "standing": standing.mark,
+        "points": Jsonb(standing.points),
+        "at": at,
+    }
     tx.execute(_PUT, {**about.values, **said})
 
 

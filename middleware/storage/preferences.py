@@ -108,19 +108,27 @@ def _insert_consent(tx: Tx, consent: ConsentRecord) -> None:
     )
 
 
-def list_patients_at(tx: Tx, system: str, value: str) -> list[tuple[str, str]]:
+def list_patients_at(
+    tx: Tx, system: str, value: str, *, on_charts: bool = False
+) -> list[tuple[str, str]]:
     """List (endpoint id, ``Patient/id``) of all whom we know at this contact point.
 
     Also those to whom nothing went yet: a planned or held message names its address.
+    With ``on_charts`` those as well whose chart has it, and to whom nothing is planned.
+    Of records that were merged the one that lives on is named.
     """
     rows = tx.execute(
-        "SELECT endpoint_id, patient FROM consent "
+        "SELECT DISTINCT k.endpoint_id, coalesce(l.merged_into, k.patient) AS patient "
+        "FROM (SELECT endpoint_id, patient FROM consent "
         "WHERE system = %(system)s AND value = %(value)s AND patient IS NOT NULL "
         "UNION SELECT endpoint_id, patient FROM delivery "
         "WHERE channel = %(system)s AND address = %(value)s AND patient <> '' "
         "UNION SELECT endpoint_id, patient FROM nudge "
-        "WHERE channel = %(system)s AND address = %(value)s ORDER BY 1, 2",
-        {"system": system, "value": value},
+        "WHERE channel = %(system)s AND address = %(value)s "
+        "UNION SELECT endpoint_id, patient FROM bearer "
+        "WHERE %(charts)s AND system = %(system)s AND value = %(value)s) AS k "
+        "LEFT JOIN patient_lock AS l USING (endpoint_id, patient) ORDER BY 1, 2",
+        {"system": system, "value": value, "charts": on_charts},
     )
     return [(row["endpoint_id"], row["patient"]) for row in rows]
 

@@ -11,6 +11,8 @@ import pytest
 from mappings.endpoint import Endpoint, EndpointKind
 from mappings.errors import ChannelError
 from middleware.storage import endpoints
+from middleware.storage.bearers import note_bearers
+from middleware.storage.merging import merge_patients
 from middleware.storage.restoring import RestoreMark, put_restore_mark
 from tests.stages.world import (
     CHECK_IN,
@@ -22,6 +24,7 @@ from tests.stages.world import (
     patient,
 )
 
+TWIN = "Patient/twin"
 AWAY = ChannelError("503", reason="channel-down")
 UNSURE = ChannelError("no answer", reason="delivery-unknown", maybe_sent=True)
 
@@ -74,6 +77,21 @@ def test_a_stop_silences_everybody_at_that_number(told: World) -> None:
         "AND action = 'check-in'"
     )
     assert states == [{"state": "held", "reason": "opted-out"}]
+
+
+def test_a_stop_is_told_to_every_chart_that_bears_the_number(told: World) -> None:
+    """Nothing was ever planned for the twin, and the old record lives on in another."""
+    with told.database.tx() as tx:
+        charts = {name: ([("sms", NUMBER)], None) for name in (TWIN, "Patient/old")}
+        note_bearers(tx, ENDPOINT.id, charts)
+        merge_patients(tx, ENDPOINT.id, "Patient/old", ROSA, told.clock.now())
+    told.reply("STOP")
+    told.run()
+    consents = told.fhir.list_created("Consent")
+    assert [item["patient"]["reference"] for item in consents] == [ROSA, TWIN]
+    assert {item["provision"]["type"] for item in consents} == {"deny"}
+    # Whom it silences is nobody's business at the number: staff are asked of none.
+    assert told.tasks() == []
 
 
 def test_start_after_stop_permits_again(told: World) -> None:

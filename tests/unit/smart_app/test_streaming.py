@@ -8,8 +8,13 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from mappings.preference import ConsentRecord, Who
 from middleware.desk.desk import Desk
+from middleware.storage import preferences
+from middleware.storage.marks import RESTORE_UNCHECKED, put_mark
+from middleware.storage.merging import merge_patients
 from middleware.storage.switches import set_switch
+from middleware.storage.tasks import insert_task
 from smart_app.app import create_blueprint
 from tests.unit.smart_app.acts import agree, plan, words
 
@@ -102,6 +107,119 @@ def test_nothing_that_was_said_before_a_switch_was_set_is_shown(rig):
     first, rest = pieces(rig, rig.open())
     assert SAID not in words(first)
     assert "on hold" in words(rest)
+
+
+def bounce(rig):
+    with rig.database.tx() as tx:
+        preferences.mark_bad_address(
+            tx, "sms", "+14155550142", "address-unreachable", rig.clock.now()
+        )
+
+
+def stop(rig, system="sms", value="+14155550142"):
+    """Somebody at a number says no; no chart was ever read for a message there."""
+    with rig.database.tx() as tx:
+        preferences.insert_consent(
+            tx,
+            ConsentRecord(
+                id="stop",
+                endpoint_id="southside",
+                patient=None,
+                system=system,
+                value=value,
+                topic="*",
+                permit=False,
+                who=Who.PATIENT,
+                how="reply STOP",
+                recorded_at=rig.clock.now(),
+            ),
+        )
+
+
+def stop_at_mothers(rig):
+    stop(rig, value="+14155550155")
+
+
+def deny_on_the_old_record(rig):
+    """The record was merged into this one before; a no to it comes only now."""
+    with rig.database.tx() as tx:
+        tx.execute(
+            "INSERT INTO consent (id, endpoint_id, patient, system, value, topic, "
+            "permit, who, how, recorded_at) VALUES ('old', 'northside', "
+            "'Patient/rosa-old', 'email', 'x@example.org', '*', false, 'patient', "
+            "'by phone', %s)",
+            (rig.clock.now(),),
+        )
+
+
+def merge_away(rig):
+    with rig.database.tx() as tx:
+        merge_patients(tx, "northside", "Patient/rosa", "Patient/new", rig.clock.now())
+
+
+def ask_for_a_person(rig):
+    with rig.database.tx() as tx:
+        insert_task(
+            tx,
+            id="t1",
+            endpoint_id="northside",
+            patient="Patient/rosa",
+            nudge_id=None,
+            priority="stat",
+            reason="reply-needs-person",
+            text="pain",
+            now=rig.clock.now(),
+        )
+
+
+def restore(rig):
+    with rig.database.tx() as tx:
+        put_mark(tx, RESTORE_UNCHECKED, "2026-11-16")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        bounce,
+        stop,
+        stop_at_mothers,
+        deny_on_the_old_record,
+        merge_away,
+        ask_for_a_person,
+        restore,
+    ],
+)
+def test_nothing_is_shown_once_a_place_a_merge_or_a_task_may_say_otherwise(rig, change):
+    rig.ehr.resources["RelatedPerson/ana"] = {
+        "resourceType": "RelatedPerson",
+        "id": "ana",
+        "active": True,
+        "patient": {"reference": "Patient/rosa"},
+        "telecom": [{"system": "sms", "value": "+14155550155"}],
+    }
+    agree(rig)
+    with rig.database.tx() as tx:
+        merge_patients(
+            tx, "northside", "Patient/rosa-old", "Patient/rosa", rig.clock.now()
+        )
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    first, _ = pieces(rig, rig.open())
+    assert SAID in words(first)
+    rig.clock.instant += timedelta(minutes=1)
+    change(rig)
+    first, _ = pieces(rig, rig.open())
+    assert SAID not in words(first)
+    assert "The chart is being read" in words(first)
+
+
+def test_what_is_learnt_of_somebody_elses_number_hides_nothing(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    stop(rig, value="+14155550999")
+    first, _ = pieces(rig, rig.open())
+    assert SAID in words(first)
 
 
 def test_what_was_said_is_not_shown_after_a_month_or_in_another_language(rig):

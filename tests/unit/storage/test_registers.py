@@ -17,7 +17,7 @@ from middleware.storage.endpoints import (
     list_endpoints,
     update_endpoint,
 )
-from middleware.storage.last_answers import About, put_last_answer
+from middleware.storage.last_answers import About, Standing, put_last_answer
 from middleware.storage.launches import (
     LaunchRow,
     delete_expired_launches,
@@ -93,7 +93,7 @@ def test_drafts_and_launches_go_with_their_endpoint(database):
         insert_draft(tx, draft)
         insert_launch(tx, LAUNCH)
         about = About("e1", "Patient/p1", "Practitioner/u", "en")
-        put_last_answer(tx, about, {}, standing=0, at=NOW)
+        put_last_answer(tx, about, {}, standing=Standing(), at=NOW)
         assert delete_endpoint(tx, "e1")
         for table in ("draft", "launch", "last_answer"):
             assert tx.execute(f"SELECT FROM {table}").fetchone() is None
