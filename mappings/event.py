@@ -118,3 +118,30 @@ class Event:
     occurred_at: datetime
     received_at: datetime
     attempts: int = 0
+
+
+def suppose_event(
+    kind: EventKind,
+    patient: str,
+    endpoint_id: str,
+    at: datetime,
+    *,
+    focus: str = "",
+    version: str = "",
+) -> Event:
+    """Return an event that nobody told: what would follow, had it happened at ``at``.
+
+    It has no id and is never stored; without a ``focus`` it is about the patient.
+    """
+    return Event(
+        id="",
+        key="",
+        endpoint_id=endpoint_id,
+        kind=kind,
+        patient=patient,
+        shard=0,
+        focus=focus or patient,
+        focus_version=version,
+        occurred_at=at,
+        received_at=at,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from mappings.chart import Chart
 from mappings.chart_bundle import read_bundle_chart
 from mappings.content import load_shipped
 from mappings.errors import CareCueError
-from mappings.event import FOCUS_TYPES, Event, EventKind
+from mappings.event import FOCUS_TYPES, Event, EventKind, suppose_event
 from mappings.nudge import REASONS, Outcome
 from mappings.reference import reference_of, version_of
 from middleware.cli.decide_files import (
@@ -109,33 +110,15 @@ def _events(chart: Chart, focus: str, now: datetime) -> Iterator[Event]:
     patient = reference_of(chart.patient)
     if focus.partition("/")[0] not in FOCUS_TYPES:
         version = str(version_of(chart.patient) or "")
-        yield _event(EventKind.PATIENT_REVIEW, patient, patient, version, now, now)
+        yield suppose_event(
+            EventKind.PATIENT_REVIEW, patient, "file", now, version=version
+        )
         return
     transitions, _ = match_transitions(None, [resource])
     for found in transitions:
-        yield _event(found.kind, patient, focus, found.version, found.occurred_at, now)
-
-
-def _event(
-    kind: EventKind,
-    patient: str,
-    focus: str,
-    version: str,
-    occurred_at: datetime,
-    now: datetime,
-) -> Event:
-    return Event(
-        id="file",
-        key="file",
-        endpoint_id="file",
-        kind=kind,
-        patient=patient,
-        shard=0,
-        focus=focus,
-        focus_version=version,
-        occurred_at=occurred_at,
-        received_at=now,
-    )
+        told = (found.kind, patient, "file", found.occurred_at)
+        event = suppose_event(*told, focus=focus, version=found.version)
+        yield replace(event, received_at=now)
 
 
 def _outcome(item: Candidate) -> str:

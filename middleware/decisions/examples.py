@@ -16,7 +16,7 @@ from typing import Any
 
 from mappings.chart import Chart
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
-from mappings.event import Event, EventKind
+from mappings.event import EventKind, suppose_event
 from mappings.plan import Condition, Library, Plan, PlanAction, Timing
 from mappings.preference import OwnRecord, SentMessage
 from mappings.reference import reference_of
@@ -173,17 +173,9 @@ def _conditions(plan: Plan) -> Iterator[tuple[str, PlanAction, Condition, bool]]
 
 
 def _decide(kind: str, chart: Chart, library: Library) -> tuple[Candidate, ...]:
-    event = Event(
-        id="example",
-        key="example",
-        endpoint_id=_ENDPOINT.id,
-        kind=EventKind(kind),
-        patient=PATIENT,
-        shard=0,
-        focus=reference_of(_happened(chart, kind)),
-        focus_version="1",
-        occurred_at=NOW,
-        received_at=NOW,
+    focus = reference_of(_happened(chart, kind))
+    event = suppose_event(
+        EventKind(kind), PATIENT, _ENDPOINT.id, NOW, focus=focus, version="1"
     )
     topic = library.plans[0].topic
     sent = SentMessage(NOW - timedelta(days=30), topic, "sms")

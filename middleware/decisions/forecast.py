@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.event import Event, EventKind
+from mappings.event import Event, EventKind, suppose_event
 from mappings.nudge import WAITING, Nudge, NudgeState, Outcome, Verdict
 from mappings.plan import Library
 from mappings.preference import ComingMessage, OwnRecord
@@ -150,16 +150,6 @@ def _announce(line: _Line, nudge: Nudge, at: datetime) -> None:
 
 
 def _event(world: World, kind: EventKind, at: datetime, *, focus: str = "") -> Event:
-    patient = reference_of(world.chart.patient)
-    return Event(
-        id="forecast",
-        key="forecast",
-        endpoint_id=world.endpoint.id,
-        kind=kind,
-        patient=patient,
-        shard=0,
-        focus=focus or patient,
-        focus_version="",
-        occurred_at=at,
-        received_at=at,
+    return suppose_event(
+        kind, reference_of(world.chart.patient), world.endpoint.id, at, focus=focus
     )

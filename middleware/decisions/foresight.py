@@ -11,7 +11,7 @@ from datetime import datetime
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.event import Event, EventKind
+from mappings.event import EventKind, suppose_event
 from mappings.nudge import Nudge, Outcome
 from mappings.plan import Library
 from mappings.preference import ComingMessage, OwnRecord, SentMessage
@@ -78,16 +78,11 @@ def _goes(item: Candidate) -> bool:
 
 
 def _nudge(item: Candidate, endpoint: Endpoint) -> Nudge:
-    event = Event(
-        id="",
-        key="",
-        endpoint_id=endpoint.id,
-        kind=EventKind.PATIENT_REVIEW,
-        patient=item.recipient,
-        shard=0,
+    event = suppose_event(
+        EventKind.PATIENT_REVIEW,
+        item.recipient,
+        endpoint.id,
+        item.due_at,
         focus=item.focus,
-        focus_version="",
-        occurred_at=item.due_at,
-        received_at=item.due_at,
     )
     return nudge_of(item.key, event, item, item.due_at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mappings.chart import Chart
 from mappings.codes import DISCHARGED, disposition_codings, focus_status
 from mappings.errors import CdsError
-from mappings.event import Event, EventKind
+from mappings.event import EventKind, suppose_event
 from mappings.nudge import REASONS, Outcome
 from mappings.reference import of_another
 from mappings.resource import Resource, dict_of
@@ -78,17 +78,12 @@ def foresee(view: View, reference: str, *, home: bool = False) -> tuple[FollowUp
     are left out.
     """
     ended = _end(view, reference, home=home)
-    event = Event(
-        id="",
-        key="",
-        endpoint_id=view.endpoint.id,
-        kind=EventKind.ENCOUNTER_DISCHARGED,
-        patient=view.patient,
-        shard=0,
+    event = suppose_event(
+        EventKind.ENCOUNTER_DISCHARGED,
+        view.patient,
+        view.endpoint.id,
+        view.now,
         focus=reference,
-        focus_version="",
-        occurred_at=view.now,
-        received_at=view.now,
     )
     parts = (ended.chart, view.own, view.library, view.endpoint, view.now)
     fresh = [(item, _follow_up(ended, item)) for item in decide_event(event, *parts)]
