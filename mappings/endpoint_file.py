@@ -20,6 +20,7 @@ from mappings.endpoint import (
 from mappings.errors import BadInputError
 
 T = TypeVar("T", BackendClient, AppClient, CdsCaller, Site)
+FLAGS = ("private_network", "authorize_post", "authorize_in_window", "audit_events")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TOP = frozenset(
     {"id", "name", "kind", "fhir_base", "allow_list", "profile", "backend", "app"}
@@ -76,7 +77,7 @@ def _profile(raw: dict[str, Any]) -> dict[str, Any]:
         usable = isinstance(bases, list) and all(isinstance(b, str) for b in bases)
         if not usable or not all(map(read_base_key, bases)):
             raise BadInputError(f"[profile] {name} must be a list of http(s) bases.")
-    for name in ("private_network", "authorize_post", "authorize_in_window"):
+    for name in FLAGS:
         if not isinstance(raw.get(name, False), bool):
             raise BadInputError(f"[profile] {name} must be true or false.")
     if raw.get("scope_style", "v2") not in ("v1", "v2"):

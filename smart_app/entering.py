@@ -43,7 +43,7 @@ def enter(
             check_form(ports, request, session)
         if edit:
             _check_role(session)
-        return session, _read(ports, session)
+        return session, _read(ports, session, name_view(request))
     except LaunchError as error:
         if form and error.status == 401 and keep_draft(ports, request, lid):
             raise LaunchError(KEPT, code=error.code, status=401) from error
@@ -57,19 +57,27 @@ def enter(
         raise LaunchError(UNREAD, code="E1", status=502) from error
 
 
+def name_view(request: Request) -> str:
+    """Return what the audit calls a view: the name of its route."""
+    return (request.endpoint or "").rpartition(".")[2]
+
+
 def _check_role(session: Session) -> None:
     if not session.may_edit:
         raise LaunchError(session.read_only, code="F5", status=403)
 
 
-def _read(ports: SmartPorts, session: Session) -> View:
-    return ports.desk.read_view(
+def _read(ports: SmartPorts, session: Session, name: str) -> View:
+    """Read the chart; that it is seen is audited before anything of it is shown."""
+    view = ports.desk.read_view(
         session.endpoint,
         session.api,
         session.patient,
         session.viewer,
         withheld_types(session),
     )
+    ports.desk.note_view(view, session.launch, name)
+    return view
 
 
 def withheld_types(session: Session) -> frozenset[str]:

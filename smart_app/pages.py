@@ -66,7 +66,7 @@ class PatientPages:
                 None if whole else _within(session),
             )
             page = desk.write_page(view)
-            desk.keep_last(view, page, session.launch.who)
+            desk.note_page(view, page, session.launch)
             return self._pages.render(
                 "smart/page.html",
                 session,
@@ -79,7 +79,10 @@ class PatientPages:
         if request.headers.get("HX-Request") == "true":
             return self._pages.address(Response(write(""), content_type=HTML), session)
         last = desk.read_last(
-            session.endpoint, session.patient, session.viewer, session.launch.who
+            session.endpoint,
+            session.viewer,
+            session.launch,
+            named=session.person is not None,
         )
         return stream_page(self._ports, self._pages, session, last, write)
 

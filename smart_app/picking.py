@@ -35,6 +35,7 @@ from smart_app.session import (
     idle_until,
 )
 
+ASKED = ("name", "birth_date", "mrn")
 NOT_OPEN = mark(
     "The patient of this window was chosen already, or nothing is to be chosen. "
     "Nothing was changed. Open this app again."
@@ -87,11 +88,9 @@ class Picking:
         if "pick" in form:
             return self._bind(choosing, form["pick"], form.get("mark", ""))
         try:
+            fields = {name: form.get(name, "") for name in ASKED}
             found = self._ports.desk.find_patients(
-                choosing.api,
-                name=form.get("name", ""),
-                birth_date=form.get("birth_date", ""),
-                mrn=form.get("mrn", ""),
+                choosing.api, choosing.launch, fields
             )
         except BadInputError as error:
             return self._show(choosing, request, error=error.message, status=422)
@@ -151,7 +150,7 @@ class Picking:
             choosing=choosing,
             found=found,
             error=error,
-            typed={name: typed.get(name, "") for name in ("name", "birth_date", "mrn")},
+            typed={name: typed.get(name, "") for name in ASKED},
         )
         policy = write_policy(choosing.endpoint.app.frame_origins)
         return protect(make_response(html, status), policy)

@@ -11,7 +11,8 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from mappings.asking import NEEDS_PERSON
 from middleware.desk.coming import write_coming
@@ -38,13 +39,17 @@ QUOTES = str.maketrans({"<": "‹", ">": "›"})
 
 @dataclass(frozen=True)
 class Card:
-    """What a card says; ``verdict`` is a digest that changes when its meaning does."""
+    """What a card says; ``verdict`` is a digest that changes when its meaning does.
+
+    ``read`` is how many resources of each type it was made from.
+    """
 
     summary: str
     detail: str
     indicator: str
     asks: bool
     verdict: str
+    read: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_patient_card(view: View) -> Card | None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from mappings.endpoint import Endpoint
 from mappings.event import EventKind
+from middleware.desk.auditing import count_read
 from middleware.desk.cards import Card, write_discharge_card, write_patient_card
 from middleware.desk.discharging import fetch_stay
 from middleware.desk.viewer import Viewer
@@ -67,9 +68,13 @@ class CdsDesk:
         context = self._narrow(seen, discharge=stay is not None)
         view = read_view(context, seen.endpoint, api, seen.patient, viewer)
         if stay is not None:
-            return write_discharge_card(fetch_stay(view, api, stay), stay)
-        card = write_patient_card(view)
-        return card if card is not None and self._is_due(seen, card) else None
+            view = fetch_stay(view, api, stay)
+            card = write_discharge_card(view, stay)
+            return replace(card, read=count_read(view.chart))
+        found = write_patient_card(view)
+        if found is None or not self._is_due(seen, found):
+            return None
+        return replace(found, read=count_read(view.chart))
 
     def note_shown(self, seen: Seen, card: Card, card_id: str) -> None:
         """Remember a card that went out, and audit it: who was told of whom."""
@@ -93,7 +98,11 @@ class CdsDesk:
                 endpoint_id=seen.endpoint.id,
                 patient=seen.patient,
                 subject=card_id,
-                detail={"service": seen.service, "indicator": card.indicator},
+                detail={
+                    "service": seen.service,
+                    "indicator": card.indicator,
+                    "read": dict(card.read),
+                },
             )
 
     def note_feedback(

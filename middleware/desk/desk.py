@@ -5,13 +5,14 @@ It composes; reading, wording and saving live beside it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
 from mappings.endpoint import Endpoint
 from mappings.resource import Resource
 from middleware.decisions.prefetch import data_queries
+from middleware.desk import auditing
 from middleware.desk.charting import Within, personal_queries
 from middleware.desk.editing import edits
 from middleware.desk.editing.answering import save_answer
@@ -63,7 +64,7 @@ from middleware.desk.viewer import Viewer
 from middleware.desk.views import View, read_view, refresh_view
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
-from middleware.storage import audit
+from middleware.storage.audit import Viewing, insert_viewing
 
 
 class Desk:
@@ -111,23 +112,32 @@ class Desk:
         return replace(write_page(view), history=write_history(view, None))
 
     def read_last(
-        self, endpoint: Endpoint, patient: str, viewer: Viewer, reader: str
+        self, endpoint: Endpoint, viewer: Viewer, launch: Launch, *, named: bool
     ) -> Last | None:
-        """Return what the page last said of a patient to a reader; asks no EHR."""
-        now = self._context.clock.now()
+        """Return what the page last said to who looks; asks no EHR.
+
+        That they look is audited; ``named`` says whether they see who it is.
+        """
+        viewing = auditing.view_name(launch, endpoint, self._now(), named=named)
         with self._context.database.tx() as tx:
-            return read_last(tx, endpoint, patient, viewer, reader=reader, now=now)
+            return read_last(tx, endpoint, viewer, viewing)
 
     def identify(
         self, person: Resource, endpoint: Endpoint, patient: str, viewer: Viewer
     ) -> Identity:
         """Return who a Patient is, as the page says it."""
-        return identify(person, endpoint, patient, viewer, self._context.clock.now())
+        return identify(person, endpoint, patient, viewer, self._now())
 
-    def keep_last(self, view: View, page: Page, reader: str) -> None:
-        """Keep what the page says, for the next time the reader opens it."""
+    def note_page(self, view: View, page: Page, launch: Launch) -> None:
+        """Audit that the page is seen; keep what it says for its reader's next time."""
         with self._context.database.tx() as tx:
-            keep_last(tx, view, page, reader)
+            insert_viewing(tx, self._viewing(view, launch, "page"))
+            keep_last(tx, view, page, launch.who)
+
+    def note_view(self, view: View, launch: Launch, name: str) -> None:
+        """Audit that a view of a patient is seen, and what was read for it."""
+        with self._context.database.tx() as tx:
+            insert_viewing(tx, self._viewing(view, launch, name))
 
     def write_preview(self, view: View, nudge_id: str) -> Preview | None:
         """Return the text of one open message; None when there is no such one."""
@@ -262,30 +272,18 @@ class Desk:
         save_answer(self._context, view, actor, answer, version)
 
     def note_launch(self, launch: Launch) -> None:
-        """Put an opened launch into the audit: who looked at whose chart, and when."""
-        now = self._context.clock.now()
+        """Put an opened launch into the audit: who came to whose chart, and when."""
         with self._context.database.tx() as tx:
-            audit.insert_audit(
-                tx,
-                launch.who,
-                "launch-opened",
-                now,
-                endpoint_id=launch.endpoint_id,
-                patient=launch.patient,
-                subject=launch.id,
-                detail={
-                    "scope": launch.scope,
-                    "encounter": launch.encounter,
-                    "intent": launch.context.get("intent"),
-                    "subject": launch.context.get("sub"),
-                },
-            )
+            auditing.note_launch(tx, launch, self._now())
 
     def find_patients(
-        self, api: FhirApi, *, name: str, birth_date: str, mrn: str
+        self, api: FhirApi, launch: Launch, fields: Mapping[str, str]
     ) -> Found:
-        """Search for patients to choose from. Raises BadInputError or FhirError."""
-        return find_patients(api, name, birth_date, mrn)
+        """Search for patients to choose from, audited. Raises BadInputError or FhirError."""
+        found = find_patients(api, **fields)
+        with self._context.database.tx() as tx:
+            auditing.note_search(tx, launch, fields, found, self._now())
+        return found
 
     def read_patient(self, api: FhirApi, reference: str) -> PatientRow | None:
         """Return one patient as the search shows them; None for a closed record."""
@@ -294,3 +292,9 @@ class Desk:
     def read_user_name(self, api: FhirApi, reference: str) -> str | None:
         """Return the practitioner's name, where the EHR lets this token read it."""
         return read_user_name(api, reference)
+
+    def _now(self) -> datetime:
+        return self._context.clock.now()
+
+    def _viewing(self, view: View, launch: Launch, name: str) -> Viewing:
+        return auditing.view_chart(launch, view, name, self._now())

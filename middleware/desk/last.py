@@ -25,6 +25,7 @@ from middleware.desk.values import Answer, Identity, Page, Tag
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View
 from middleware.storage import last_answers
+from middleware.storage.audit import Viewing
 from middleware.storage.connecting import Tx
 
 KEPT = timedelta(days=30)
@@ -43,15 +44,16 @@ class Last:
 def read_last(
     tx: Tx,
     endpoint: Endpoint,
-    patient: str,
     viewer: Viewer,
-    *,
-    reader: str,
-    now: datetime,
+    viewing: Viewing,
 ) -> Last | None:
-    """Return what the page last said to a reader in the viewer's language."""
-    about = last_answers.About(endpoint.id, patient, reader, viewer.tag)
-    row = last_answers.read_last_answer(tx, about, now - KEPT)
+    """Return what the page last said to who looks now, in the viewer's language.
+
+    That they look is audited with it.
+    """
+    now = viewing.at
+    about = last_answers.About(endpoint.id, viewing.patient, viewing.who, viewer.tag)
+    row = last_answers.read_last_answer(tx, about, now - KEPT, viewing)
     if row is None:
         return None
     try:

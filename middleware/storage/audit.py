@@ -1,28 +1,82 @@
-"""The audit trail: who did what, when and to whom. Rows are added and never changed."""
+"""The audit trail: who saw and did what, when and to whom. Rows are only ever added.
+
+A look at a chart is added by one statement that other statements can begin with, so
+that what is shown and that it was shown are one transaction.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from mappings.audited import SEARCHED, VIEWED, Audited
 from middleware.storage.connecting import Tx
+from middleware.storage.ids import shard_of
+
+# A page that is read again so soon, with nothing else in it, is the same look.
+SAME_LOOK = timedelta(minutes=1)
+_COLUMNS = "id, at, who, action, endpoint_id, patient, subject, detail"
+# A search that brought the patient up concerns them too.
+_CONCERNS = (
+    "(patient = %(patient)s OR (action = '" + SEARCHED + "' "
+    "AND detail -> 'patients' ? %(patient)s))"
+)
+VIEWED_WITH = f"""
+WITH seen AS (
+  INSERT INTO audit (at, who, action, endpoint_id, patient, subject, detail)
+  SELECT %(seen_at)s, %(seen_who)s, '{VIEWED}', %(seen_endpoint)s, %(seen_patient)s,
+         %(seen_launch)s, %(seen_detail)s::jsonb
+   WHERE NOT EXISTS (
+         SELECT FROM audit WHERE action = '{VIEWED}' AND subject = %(seen_launch)s
+            AND at > %(seen_since)s AND detail = %(seen_detail)s::jsonb)
+  RETURNING id),
+told AS (
+  INSERT INTO outbox (id, key, endpoint_id, patient, shard, resource, due_at)
+  SELECT 'audit-' || id, %(seen_endpoint)s || '|audit|' || id, %(seen_endpoint)s,
+         %(seen_patient)s, %(seen_shard)s,
+         jsonb_build_object('resourceType', 'AuditEvent', 'id', id::text), %(seen_at)s
+    FROM seen WHERE %(seen_tell)s)
+"""  # noqa: S608 -- constants
 
 
 @dataclass(frozen=True)
-class AuditRow:
-    """A row of ``audit``."""
+class Viewing:
+    """A look at one patient's chart, as the audit keeps it.
 
-    id: int
+    ``detail`` says which view, what was read for it and why. With ``tell`` the EHR is
+    told as well.
+    """
+
     at: datetime
     who: str
-    action: str
-    endpoint_id: str | None
-    patient: str | None
-    subject: str | None
+    endpoint_id: str
+    patient: str
+    launch_id: str
     detail: dict[str, Any]
+    tell: bool = False
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the parameters of a statement that begins with ``VIEWED_WITH``."""
+        return {
+            "seen_at": self.at,
+            "seen_since": self.at - SAME_LOOK,
+            "seen_who": self.who,
+            "seen_endpoint": self.endpoint_id,
+            "seen_patient": self.patient,
+            "seen_launch": self.launch_id,
+            "seen_detail": Jsonb(self.detail),
+            "seen_shard": shard_of(self.endpoint_id, self.patient),
+            "seen_tell": self.tell,
+        }
+
+
+def insert_viewing(tx: Tx, viewing: Viewing) -> None:
+    """Add a look, unless the same was added within the last minute."""
+    tx.execute(f"{VIEWED_WITH} SELECT FROM seen", viewing.values)
 
 
 def insert_audit(
@@ -44,19 +98,28 @@ def insert_audit(
     )
 
 
+def get_audit(tx: Tx, audit_id: int) -> Audited | None:
+    """Return one entry."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM audit WHERE id = %s",  # noqa: S608 -- constants
+        (audit_id,),
+    ).fetchone()
+    return Audited(**row) if row else None
+
+
 def list_audit(
     tx: Tx,
     *,
     endpoint_id: str | None = None,
     patient: str | None = None,
     limit: int = 200,
-) -> list[AuditRow]:
+) -> list[Audited]:
     """List the newest entries first, of one patient or of all."""
     rows = tx.execute(
-        "SELECT id, at, who, action, endpoint_id, patient, subject, detail FROM audit "
+        f"SELECT {_COLUMNS} FROM audit "  # noqa: S608 -- constants
         "WHERE (%(endpoint)s::text IS NULL OR endpoint_id = %(endpoint)s) "
-        "AND (%(patient)s::text IS NULL OR patient = %(patient)s) "
+        f"AND (%(patient)s::text IS NULL OR {_CONCERNS}) "
         "ORDER BY id DESC LIMIT %(limit)s",
         {"endpoint": endpoint_id, "patient": patient, "limit": limit},
     )
-    return [AuditRow(**row) for row in rows]
+    return [Audited(**row) for row in rows]

@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from middleware.storage.audit import VIEWED_WITH, Viewing
 from middleware.storage.connecting import Tx
 from middleware.storage.marks import RESTORE_UNCHECKED
 from middleware.storage.tasks import HOLDING_REASON
@@ -50,7 +51,7 @@ SELECT hashtextextended(concat_ws('|',
 """
 _AT = "WITH at AS (SELECT e ->> 0 AS s, e ->> 1 AS v FROM jsonb_array_elements({points}) AS e)"
 _NOW = _AT.format(points="%(points)s::jsonb") + _STANDING
-_READ = f"""
+_READ = f"""{VIEWED_WITH}
 SELECT answer, written_at FROM last_answer
  WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s AND reader = %(reader)s
    AND language = %(language)s AND written_at >= %(since)s
@@ -117,9 +118,14 @@ def read_standing(
     return Standing(int(row["standing"]), known) if row else Standing()
 
 
-def read_last_answer(tx: Tx, about: About, since: datetime) -> LastAnswer | None:
-    """Return what was last said, unless it is older or our record changed."""
-    values = {**_WORDS, **about.values, "since": since}
+def read_last_answer(
+    tx: Tx, about: About, since: datetime, viewing: Viewing
+) -> LastAnswer | None:
+    """Return what was last said, unless it is older or our record changed.
+
+    That it is shown is audited by the same statement.
+    """
+    values = {**_WORDS, **about.values, **viewing.values, "since": since}
     row = tx.execute(_READ, values).fetchone()
     return LastAnswer(row["answer"], row["written_at"]) if row else None
 

@@ -3,14 +3,21 @@
 import re
 from datetime import timedelta
 
+from mappings.audited import VIEWED
 from mappings.chart import Chart
 from mappings.event import Event, EventKind
 from mappings.preference import ConsentRecord, Who
 from middleware.storage import events, nudges, preferences
+from middleware.storage.audit import list_audit
 from middleware.storage.records import read_own
 from tests.unit.smart_app.conftest import make_nudge
 
 OURS = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+
+
+def acts(tx):
+    """List what was done, newest first, without what was only looked at."""
+    return [row for row in list_audit(tx) if row.action != VIEWED]
 
 
 def agree(rig, topic="*", permit=True):
@@ -74,3 +81,13 @@ def own(rig):
 
 def words(html):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def field(html, name):
+    return html.split(f'name="{name}" value="')[1].split('"')[0]
+
+
+def search(rig, path, **values):
+    csrf = field(rig.http.get(path).text, "csrf")
+    form = {"csrf": csrf, "name": "Del", "birth_date": "1968-02-03", **values}
+    return rig.http.post(path, data=form, headers=OURS)

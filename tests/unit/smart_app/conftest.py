@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -34,6 +35,7 @@ from tests.unit.smart_app.ehr import CLIENT, OURS, Ehr
 PUBLIC = "http://localhost:8080"
 OURS_HEADERS = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
 FRAME = "http://127.0.0.1:8090"
+PICKS = {"capabilities": ["launch-ehr", "launch-standalone", "permission-v2"]}
 SITE = Site(
     name="Northside Clinic",
     phone="+14155550100",
@@ -157,6 +159,21 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
     app.register_blueprint(create_blueprint(ports))
     client = app.test_client()
     return Rig(client, ehr, database, clock, registered, woken, ports)
+
+
+@pytest.fixture
+def picker(rig) -> str:
+    """A standalone launch at an EHR that does not choose the patient: the path."""
+    rig.ehr.configuration = PICKS
+    first = rig.http.get("/smart/standalone", query_string={"iss": rig.ehr.base})
+    scopes = parse_qs(urlsplit(first.location).query)["scope"][0].split()
+    assert "user/Patient.rs" in scopes
+    assert not [word for word in scopes if word.startswith(("patient/", "launch"))]
+    code = rig.ehr.approve(first.location, patient=None)
+    state = rig.ehr.state(first.location)
+    answer = rig.http.get(f"/smart/callback?code={code}&state={state}")
+    assert answer.status_code == 303
+    return answer.location
 
 
 LIBRARY = Library(

@@ -8,8 +8,7 @@ import pytest
 from mappings.nudge import NudgeState
 from mappings.preference import Who
 from middleware.storage import nudges
-from middleware.storage.audit import list_audit
-from tests.unit.smart_app.acts import OURS, agree, own, plan, words
+from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
 
 NUMBER = "sms:+14155550142"
 QUESTION = "May we text you about visits?"
@@ -66,7 +65,7 @@ def test_an_answer_is_recorded_with_what_was_asked_and_by_whom(rig, path):
     assert f"Yes , Text to (415) 555-0142: “ {QUESTION} ”" in text
     assert "Rosa, in person, recorded by Dr. Abena Osei, Nov 16" in text
     with rig.database.tx() as tx:
-        row = list_audit(tx)[0]
+        row = acts(tx)[0]
     assert (row.action, row.subject) == ("consent-recorded", found.id)
     assert (row.detail["asked"], row.detail["permit"]) == (QUESTION, True)
 

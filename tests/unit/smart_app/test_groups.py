@@ -8,8 +8,7 @@ import pytest
 from mappings.preference import Who
 from middleware.desk.editing.groups import GROUPS
 from middleware.storage import outbox, preferences
-from middleware.storage.audit import list_audit
-from tests.unit.smart_app.acts import OURS, agree, own, plan, words
+from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
 
 PARTIAL = {**OURS, "HX-Request": "true"}
 ANSWERS = {
@@ -106,7 +105,7 @@ def test_a_group_is_recorded_and_shown_with_who_said_it(rig, path, name):
     assert "Saved 7:00 AM" in text
     assert "Waiting to be written to the chart" in text
     with rig.database.tx() as tx:
-        found = [row for row in list_audit(tx) if row.action == "preference-saved"]
+        found = [row for row in acts(tx) if row.action == "preference-saved"]
     assert {row.subject: row.detail["value"] for row in found} == RECORDED[name]
 
 
@@ -234,7 +233,7 @@ def test_undo_records_again_what_stood_before(rig, path):
     record = recorded(rig)["max_per_week"]
     assert (record.value, record.how) == (1, "for the patient")
     with rig.database.tx() as tx:
-        newest = list_audit(tx)[0]
+        newest = acts(tx)[0]
         count = tx.execute("SELECT count(*) AS n FROM preference").fetchone()["n"]
     assert newest.action == "preference-undone"
     assert (newest.detail["before"], newest.detail["value"]) == (2, 1)

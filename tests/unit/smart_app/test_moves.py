@@ -7,8 +7,7 @@ import pytest
 
 from mappings.nudge import NudgeState
 from middleware.storage import nudges
-from middleware.storage.audit import list_audit
-from tests.unit.smart_app.acts import OURS, agree, plan, words
+from tests.unit.smart_app.acts import OURS, acts, agree, plan, words
 
 # The rig's clock stands at 7:00 on Monday, Nov 16, in Los Angeles; the message is due
 # on Wednesday at 9:00 at the earliest, and of no use from Thursday at 7:00 on.
@@ -47,7 +46,7 @@ def test_a_move_is_kept_shown_and_audited(rig, path):
     assert "Moved by Dr. Abena Osei from Wed, Nov 18, 7:00 AM." in text
     assert "3:30 PM" in text
     with rig.database.tx() as tx:
-        newest = list_audit(tx)[0]
+        newest = acts(tx)[0]
     assert (newest.action, newest.subject) == ("nudge-moved", "nudge-1")
     assert newest.detail == {
         "from": before.isoformat(),

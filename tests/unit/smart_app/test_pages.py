@@ -10,8 +10,7 @@ from mappings.nudge import NudgeState
 from mappings.preference import Who
 from middleware.desk.launches import LaunchBook
 from middleware.storage import nudges, preferences
-from middleware.storage.audit import list_audit
-from tests.unit.smart_app.acts import OURS, agree, own, plan, words
+from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
 from tests.unit.smart_app.conftest import FRAME, PUBLIC
 
 
@@ -210,7 +209,7 @@ def test_pause_is_saved_and_shown_and_audited(rig):
     assert record.value == {"until": "2026-11-24T00:00:00-08:00", "why": "Rosa asked"}
     assert record.recorded_by == "Dr. Abena Osei"
     with rig.database.tx() as tx:
-        newest = list_audit(tx)[0]
+        newest = acts(tx)[0]
         nudge = nudges.get_nudge(tx, "nudge-1")
     assert (newest.who, newest.action) == ("Practitioner/osei", "preference-saved")
     assert (newest.patient, newest.subject) == ("Patient/rosa", "pause")
@@ -376,7 +375,7 @@ def test_skip_ends_the_message_with_a_reason(rig):
     assert rig.http.post(where, data=data, headers=OURS).status_code == 303
     with rig.database.tx() as tx:
         nudge = nudges.get_nudge(tx, "nudge-1")
-        newest = list_audit(tx)[0]
+        newest = acts(tx)[0]
     assert (nudge.state, nudge.reason) == (NudgeState.SKIPPED, "skipped-by-staff")
     assert newest.detail == {"why": "It is already done"}
     again = rig.http.post(where, data=data, headers=OURS)

@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 
 from middleware.desk.launches import LaunchBook
-from middleware.storage.audit import list_audit
 from middleware.storage.launches import get_launch
 from middleware.storage.retention import purge
 from smart_app.app import create_blueprint
 from smart_app.discovery import Discovery
 from smart_app.refresh import Bearers
+from tests.unit.smart_app.acts import acts
 from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS
 
 
@@ -158,7 +158,7 @@ def test_logout_in_the_ehr_locks_the_page_for_good(renewing):
     assert renewing.http.get(page).status_code == 401
     assert len(renewing.ehr.renewals) == 1
     with renewing.database.tx() as tx:
-        assert list_audit(tx)[0].action == "launch-ended"
+        assert acts(tx)[0].action == "launch-ended"
 
 
 def test_a_session_without_refresh_ends_with_its_token(rig):

@@ -2,15 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from middleware.storage.audit import list_audit
 from middleware.storage.launches import get_launch
-from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS
-
-PICKS = {"capabilities": ["launch-ehr", "launch-standalone", "permission-v2"]}
+from tests.unit.smart_app.acts import acts, field, search
+from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS, PICKS
 
 
 def row(rig, page):
@@ -18,31 +15,6 @@ def row(rig, page):
         found = get_launch(tx, page.split("/")[2])
     assert found is not None
     return found
-
-
-def field(html, name):
-    return html.split(f'name="{name}" value="')[1].split('"')[0]
-
-
-@pytest.fixture
-def picker(rig) -> str:
-    """A standalone launch at an EHR that does not choose the patient: the path."""
-    rig.ehr.configuration = PICKS
-    first = rig.http.get("/smart/standalone", query_string={"iss": rig.ehr.base})
-    scopes = parse_qs(urlsplit(first.location).query)["scope"][0].split()
-    assert "user/Patient.rs" in scopes
-    assert not [word for word in scopes if word.startswith(("patient/", "launch"))]
-    code = rig.ehr.approve(first.location, patient=None)
-    state = rig.ehr.state(first.location)
-    answer = rig.http.get(f"/smart/callback?code={code}&state={state}")
-    assert answer.status_code == 303
-    return answer.location
-
-
-def search(rig, path, **values):
-    csrf = field(rig.http.get(path).text, "csrf")
-    form = {"csrf": csrf, "name": "Del", "birth_date": "1968-02-03", **values}
-    return rig.http.post(path, data=form, headers=OURS_HEADERS)
 
 
 def pick(rig, path, html, **changes):
@@ -71,7 +43,7 @@ def test_the_patient_is_searched_and_bound_to_the_launch(rig, picker):
     assert (launch.patient, launch.stage) == ("Patient/rosa", "open")
     assert launch.need_patient_banner is True
     with rig.database.tx() as tx:
-        assert list_audit(tx)[0].patient == "Patient/rosa"
+        assert acts(tx)[0].patient == "Patient/rosa"
 
 
 def test_a_patient_is_chosen_once(rig, picker):

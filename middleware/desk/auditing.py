@@ -1,0 +1,110 @@
+"""What people at a desk saw of whom, and why, as the audit keeps it.
+
+Ids, codes and counts, nothing of what a chart says. It is kept in the transaction that
+comes before the answer leaves: what cannot be kept is not shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from mappings.audited import SEARCHED
+from mappings.chart import Chart
+from mappings.endpoint import Endpoint
+from middleware.desk.launches import Launch
+from middleware.desk.patients import Found
+from middleware.desk.views import View
+from middleware.storage import audit
+from middleware.storage.connecting import Tx
+
+WHY = ("iss", "sub", "intent", "fhir_context")
+
+
+def count_read(chart: Chart) -> dict[str, int]:
+    """Return how many resources a page had of each type, the patient among them."""
+    types = Counter(str(item.get("resourceType")) for item in chart.resources)
+    return {"Patient": 1, **dict(sorted(types.items()))}
+
+
+def make_viewing(
+    launch: Launch,
+    endpoint: Endpoint,
+    view: str,
+    read: Mapping[str, int],
+    now: datetime,
+) -> audit.Viewing:
+    """Return a look at the launch's patient: which view, what was read for it, why."""
+    return audit.Viewing(
+        at=now,
+        who=launch.who,
+        endpoint_id=launch.endpoint_id,
+        patient=launch.patient or "",
+        launch_id=launch.id,
+        detail={"view": view, "read": dict(read), **_why(launch)},
+        tell=tells_ehr(endpoint),
+    )
+
+
+def view_name(
+    launch: Launch, endpoint: Endpoint, now: datetime, *, named: bool
+) -> audit.Viewing:
+    """Return a look at what is known before the chart is read: who it is, if at all."""
+    read = {"Patient": 1} if named else {}
+    return make_viewing(launch, endpoint, "opening", read, now)
+
+
+def view_chart(launch: Launch, view: View, name: str, now: datetime) -> audit.Viewing:
+    """Return a look at what was read of a patient."""
+    return make_viewing(launch, view.endpoint, name, count_read(view.chart), now)
+
+
+def tells_ehr(endpoint: Endpoint) -> bool:
+    """Tell whether the site wants its EHR to hear who looked at whom."""
+    return endpoint.profile.get("audit_events") is True
+
+
+def note_launch(tx: Tx, launch: Launch, now: datetime) -> None:
+    """Put an opened launch into the audit: who came to whose chart, and when."""
+    audit.insert_audit(
+        tx,
+        launch.who,
+        "launch-opened",
+        now,
+        endpoint_id=launch.endpoint_id,
+        patient=launch.patient,
+        subject=launch.id,
+        detail={"scope": launch.scope, **_why(launch)},
+    )
+
+
+def note_search(
+    tx: Tx, launch: Launch, fields: Mapping[str, str], found: Found, now: datetime
+) -> None:
+    """Put a search for patients into the audit: by what, how many, and who was shown.
+
+    What was searched for is not kept: it names a person who may not be a patient.
+    """
+    audit.insert_audit(
+        tx,
+        launch.who,
+        SEARCHED,
+        now,
+        endpoint_id=launch.endpoint_id,
+        subject=launch.id,
+        detail={
+            "by": sorted(name for name, text in fields.items() if text.strip()),
+            "count": len(found.rows),
+            "whole": found.whole,
+            "patients": [f"Patient/{row.id}" for row in found.rows],
+            **_why(launch),
+        },
+    )
+
+
+def _why(launch: Launch) -> dict[str, Any]:
+    told = {name: launch.context.get(name) for name in WHY}
+    told |= {"fhir_user": launch.user_reference, "encounter": launch.encounter}
+    return {name: value for name, value in told.items() if value}
