@@ -159,6 +159,5 @@ def open_product(database_url: str, home: Path) -> Iterator[Product]:
             listener.serve(make_receiver(Intake(ports), runtime.clock))
             yield Product(runtime, listener.url)
             listener.stop()
-            ports.database.close()
     finally:
         listener.stop()

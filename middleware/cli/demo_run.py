@@ -91,8 +91,7 @@ class Demo:
     ) -> None:
         self.children.stop()
         if self.runtime is not None:
-            self.runtime.wakes.close()
-            self.runtime.database.close()
+            self.runtime.close()
         self._embedded.stop()
 
     def _start(self) -> None:

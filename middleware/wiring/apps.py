@@ -60,12 +60,11 @@ def _receive_ports(runtime: Runtime) -> ReceivePorts:
     def open_secrets(sealed: bytes) -> tuple[str, ...]:
         return tuple(runtime.sealer.open(sealed).decode().split("\n"))
 
-    return ReceivePorts(
-        IntakeDatabase(runtime.database.url),
-        runtime.clock,
-        GatheredWakes(runtime.wakes.wake_all).wake,
-        open_secrets,
-    )
+    intake = IntakeDatabase(runtime.database.url)
+    runtime.opened.callback(intake.close)
+    wakes = GatheredWakes(runtime.wakes.wake_all)
+    runtime.opened.callback(wakes.close)
+    return ReceivePorts(intake, runtime.clock, wakes.wake, open_secrets)
 
 
 def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -44,6 +44,14 @@ class Runtime:
     clock: Clock
     ids: Ids
     sealer: Sealer
+    # What was opened for an application of this process; it is closed first.
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """Close every connection; nothing of it is usable afterwards."""
+        self.opened.close()
+        self.wakes.close()
+        self.database.close()
 
 
 @contextmanager
@@ -57,8 +65,7 @@ def open_runtime(settings: Settings, *, checked: bool = True) -> Iterator[Runtim
     try:
         yield runtime
     finally:
-        runtime.wakes.close()
-        runtime.database.close()
+        runtime.close()
 
 
 def make_runtime(settings: Settings, *, checked: bool = True) -> Runtime:

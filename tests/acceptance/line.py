@@ -185,8 +185,7 @@ class Line:
             worker.kill()
             worker.wait()
         self.ehr.close()
-        self.runtime.wakes.close()
-        self.runtime.database.close()
+        self.runtime.close()
         self.running.stop()
 
     def reply(self, text: str) -> None:

@@ -90,8 +90,7 @@ class Storm:
             sms_from_number=SMS_FROM,
         )
         self.runtime = make_runtime(self.settings)
-        self._closing.callback(self.runtime.database.close)
-        self._closing.callback(self.runtime.wakes.close)
+        self._closing.callback(self.runtime.close)
         self.relay.start()
         self._closing.callback(self.relay.stop)
         self._run("ehr")

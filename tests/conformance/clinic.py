@@ -188,5 +188,4 @@ def open_clinic(
     try:
         yield clinic
     finally:
-        runtime.wakes.close()
-        runtime.database.close()
+        runtime.close()

@@ -75,8 +75,7 @@ class Site:
         self.thread.join()
         self.server.server_close()
         self.ehr.close()
-        self.runtime.wakes.close()
-        self.runtime.database.close()
+        self.runtime.close()
 
     def held(self) -> list[dict[str, Any]]:
         return list(self.ehr.fetch_search("Subscription").resources)

@@ -117,8 +117,7 @@ def site(
     server.shutdown()
     thread.join()
     server.server_close()
-    runtime.wakes.close()
-    runtime.database.close()
+    runtime.close()
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pytest
 
 from middleware.cli.demo_connect import SMS_FROM, SMS_SID, connect_sandbox
@@ -36,7 +34,6 @@ from middleware.wiring.restoring import (
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.sandbox_control import SandboxControl
 from middleware.wiring.story import read_story, send_step
-from tests.databases import with_name
 
 STORY = read_story("thirty-days")
 STEPS_BY_ID = {step.id: step for step in STORY.steps}
@@ -127,14 +124,6 @@ class Clinic:
         return Counter([*texts, *mails])
 
 
-def copy(url: str, name: str) -> str:
-    """Copy a database that nobody is connected to, as a backup restored would be."""
-    with psycopg.connect(with_name(url, "postgres"), autocommit=True) as connection:
-        source = urlsplit(url).path.lstrip("/")
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
-    return with_name(url, name)
-
-
 @pytest.fixture
 def clinic(database_url, tmp_path) -> Iterator[Clinic]:
     zone = ZoneInfo("America/Los_Angeles")
@@ -151,14 +140,11 @@ def clinic(database_url, tmp_path) -> Iterator[Clinic]:
 
 
 @pytest.fixture
-def restored_url(clinic, database_url) -> Iterator[str]:
+def restored_url(clinic, database_url, databases) -> Iterator[str]:
     """The backup, taken before anything was sent."""
-    name = f"{urlsplit(database_url).path.lstrip('/')}_copy"
-    yield copy(database_url, name)
-    with psycopg.connect(
-        with_name(database_url, "postgres"), autocommit=True
-    ) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    url = databases.copy(database_url)
+    yield url
+    databases.give_back(url)
 
 
 def forgotten(clinic: Clinic, url: str, *, without: str = "") -> Counter:

@@ -86,8 +86,7 @@ def test_database_that_is_gone_is_found_at_once(database_url, tmp_path):
         runtime.database.url = f"{database_url.partition('?')[0]}?host={tmp_path}"
         fault = database_fault(runtime)
     finally:
-        runtime.wakes.close()
-        runtime.database.close()
+        runtime.close()
 
     assert fault is not None
     assert fault.startswith("the database cannot be reached")

@@ -20,13 +20,13 @@ def runtime(
 ) -> Iterator[Runtime]:
     path = tmp_path / "secret.key"
     create_key_file(path)
-    wakes = Wakes(database_url)
-    yield Runtime(
+    opened = Runtime(
         settings=Settings(home=tmp_path, database_url=database_url),
         database=database,
-        wakes=wakes,
+        wakes=Wakes(database_url),
         clock=clock,
         ids=RandomIds(),
         sealer=Sealer(read_keys(path)),
     )
-    wakes.close()
+    yield opened
+    opened.close()
