@@ -23,6 +23,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
+from middleware.fhir.deadlines import Deadline, Deadlines
 from middleware.fhir.reach import Reach
 from middleware.fhir.resolving import list_addresses
 
@@ -30,6 +31,7 @@ LARGEST_ANSWER = 20 * 1024 * 1024
 LONGEST_ANSWER = 30.0
 _PIECE = 64 * 1024
 _exchange = threading.local()
+_deadlines = Deadlines()
 
 
 class TooLargeError(requests.RequestException):
@@ -53,9 +55,9 @@ class _Watch:
 
     def __init__(self, seconds: float) -> None:
         self.fired = False
+        self._seconds = seconds
         self._cut: Callable[[], None] | None = None
-        self._timer = threading.Timer(seconds, self._fire)
-        self._timer.daemon = True
+        self._deadline: Deadline | None = None
 
     def attach(self, cut: Callable[[], None]) -> None:
         """Say how the connection in use is cut."""
@@ -68,12 +70,13 @@ class _Watch:
 
     def __enter__(self) -> Self:
         _exchange.watch = self
-        self._timer.start()
+        self._deadline = _deadlines.begin(self._seconds, self._fire)
         return self
 
     def __exit__(self, *_: object) -> None:
         _exchange.watch = None
-        self._timer.cancel()
+        if self._deadline is not None:
+            _deadlines.end(self._deadline)
 
 
 def _attach(connection: HTTPConnection) -> None:
