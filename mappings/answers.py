@@ -64,7 +64,7 @@ def write_consent(record: ConsentRecord, patient: str) -> Resource:
         "policyRule": _concept(ACT_CODE, policy),
         "provision": provision,
     }
-    performer = _performer(record, patient)
+    performer = find_speaker(record, patient)
     if performer:
         resource["performer"] = [{"reference": performer}]
     if record.asked:
@@ -77,7 +77,7 @@ def write_consent(record: ConsentRecord, patient: str) -> Resource:
     return resource
 
 
-def _performer(record: ConsentRecord, patient: str) -> str | None:
+def find_speaker(record: ConsentRecord, patient: str) -> str | None:
     """Return who gave the answer; None where it is staff's or not known."""
     if record.said_by:
         return record.said_by

@@ -34,3 +34,8 @@ def find_declared(statement: Mapping[str, Any] | None, name: str) -> Resource | 
 def read_interactions(declared: Mapping[str, Any]) -> set[str]:
     """Return the interactions that are declared for a type."""
     return {str(code) for code in values_at(declared, "interaction.code")}
+
+
+def choose_release(statement: Mapping[str, Any]) -> str:
+    """Return the release whose spelling a server takes: R4 (also for R4B) or R5."""
+    return "R5" if str(statement.get("fhirVersion", "")).startswith("5.") else "R4"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 import orjson
 
 from mappings.errors import BadInputError, CareCueError
+from middleware.cli.accounting import account
+from middleware.cli.instants import read_since
 from middleware.cli.output import fail
 from middleware.cli.recording import record
 from middleware.settings import read_settings
@@ -41,7 +41,7 @@ def mark(since: str | None, by: str, as_json: bool) -> None:
       carecue restore mark --since 2026-11-16T02:00:00Z
     """
     try:
-        start = _instant(since) if since else None
+        start = read_since(since) if since else None
         with open_runtime(read_settings()) as runtime:
             marked = mark_restore(runtime, by, since=start)
     except CareCueError as error:
@@ -54,19 +54,6 @@ def mark(since: str | None, by: str, as_json: bool) -> None:
         f"All messages are held. What happened since {marked.since:%Y-%m-%d %H:%M} UTC "
         "will be read again: start a worker, then run `carecue restore check`."
     )
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant: datetime | None = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise BadInputError(
-            f"--since {text} is not an instant like 2026-11-16T02:00:00Z. Nothing was "
-            "changed."
-        )
-    return instant.astimezone(UTC)
 
 
 @restore.command()
@@ -97,6 +84,7 @@ def patient() -> None:
 
 
 patient.add_command(record)
+patient.add_command(account)
 
 
 @patient.command("export")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from mappings.endpoint import Endpoint
 from mappings.event import EventKind
-from middleware.desk.auditing import count_read
+from middleware.desk.auditing import count_read, tells_ehr
 from middleware.desk.cards import Card, write_discharge_card, write_patient_card
 from middleware.desk.discharging import fetch_stay
 from middleware.desk.viewer import Viewer
@@ -103,6 +103,7 @@ class CdsDesk:
                     "indicator": card.indicator,
                     "read": dict(card.read),
                 },
+                tell=tells_ehr(seen.endpoint),
             )
 
     def note_feedback(

@@ -14,14 +14,16 @@ from typing import Any
 
 from mappings.amending import amend_patient, mark_elements
 from mappings.answers import list_forms, read_preference, takes
-from mappings.capabilities import find_declared, read_interactions
+from mappings.capabilities import choose_release, find_declared, read_interactions
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
+from mappings.provenance import aim_provenance
 from mappings.resource import dict_of, list_of
 from middleware.decisions.retries import next_attempt
 from middleware.ports import FhirApi
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
+from middleware.stages.telling import send_audit_event
 from middleware.stages.writing_back import answer_key
 from middleware.storage import endpoints, outbox
 from middleware.storage.shards import Held, check_epochs
@@ -60,10 +62,15 @@ def amendment_key(key: str, word: str) -> str:
 def _write(context: StageContext, endpoint: Endpoint, row: outbox.OutboxItem) -> str:
     """Write the resource and return its ``Type/id`` at the EHR; "" where none is needed."""
     api = context.fhir(endpoint)
-    if row.resource["resourceType"] == "Provenance":
-        stored = _send_provenance(context, api, context.capabilities(endpoint), row)
-        if stored is None:
+    kind = row.resource["resourceType"]
+    if kind == "AuditEvent":
+        statement = context.capabilities(endpoint)
+        stored = send_audit_event(context, api, endpoint, statement, row)
+    elif kind == "Provenance":
+        found = _send_provenance(context, api, context.capabilities(endpoint), row)
+        if found is None:
             return ""
+        stored = found
     elif row.key == answer_key(endpoint.id, _identifier_of(row.resource)["value"]):
         statement = context.capabilities(endpoint)
         stored = _amend(api, statement, row.resource) or _send_answer(
@@ -138,10 +145,10 @@ def _send_provenance(
         return None
     if base.server_reference is None:
         raise FhirError("the answer is not in the EHR yet", status=None)
-    ready = {name: part for name, part in row.resource.items() if name != "identifier"}
-    ready["target"] = [{"reference": base.server_reference}]
-    if statement is None or not takes(statement, ready):
+    if statement is None or not takes(statement, row.resource):
         return None
+    release = choose_release(statement)
+    ready = aim_provenance(row.resource, base.server_reference, release)
     try:
         return api.send_create(ready)
     except FhirError as error:

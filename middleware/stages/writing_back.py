@@ -10,12 +10,13 @@ from datetime import datetime
 from mappings.amending import mark_elements
 from mappings.answers import (
     answer_identifier,
+    find_speaker,
     write_consent,
     write_preference,
 )
 from mappings.endpoint import Endpoint
-from mappings.preference import ConsentRecord, PreferenceRecord
-from mappings.provenance import write_provenance
+from mappings.preference import ConsentRecord, PreferenceRecord, Who
+from mappings.provenance import Recording, write_provenance
 from mappings.resource import Resource
 from middleware.stages.context import StageContext
 from middleware.storage import outbox, preferences
@@ -60,7 +61,9 @@ def save_preference(
     about = (endpoint.id, patient, answer_identifier(identifier, patient))
     _queue(context, tx, about, resource, said.recorded_at)
     if author is not None:
-        _queue_provenance(context, tx, about, author, said.recorded_at)
+        informant = patient if said.who is Who.PATIENT else None
+        recording = Recording(author, informant, endpoint.site.organization)
+        _queue_provenance(context, tx, about, recording, said.recorded_at)
 
 
 def queue_consent(
@@ -71,13 +74,18 @@ def queue_consent(
     now: datetime,
     *,
     author: str | None = None,
+    organization: str | None = None,
 ) -> None:
-    """Queue an answer for the chart of one patient whom it concerns."""
+    """Queue an answer for the chart of one patient whom it concerns.
+
+    ``author`` recorded it on behalf of ``organization``.
+    """
     resource = write_consent(answer, patient)
     about = (answer.endpoint_id, patient, answer_identifier(answer.id, patient))
     _queue(context, tx, about, resource, now)
     if author is not None:
-        _queue_provenance(context, tx, about, author, now)
+        recording = Recording(author, find_speaker(answer, patient), organization)
+        _queue_provenance(context, tx, about, recording, now)
 
 
 def provenance_key(key: str) -> str:
@@ -89,7 +97,7 @@ def _queue_provenance(
     context: StageContext,
     tx: Tx,
     about: tuple[str, str, str],
-    author: str,
+    recording: Recording,
     now: datetime,
 ) -> None:
     """Queue who recorded an answer; it goes once the answer is in the chart."""
@@ -101,7 +109,7 @@ def _queue_provenance(
         endpoint_id=endpoint_id,
         patient=patient,
         shard=shard_of(endpoint_id, patient),
-        resource=write_provenance(author, identifier, now),
+        resource=write_provenance(recording, identifier, now),
         due_at=now,
     )
 

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from mappings.audited import SEARCHED, VIEWED, Audited
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
+from middleware.storage.outbox import insert_outbox
 
 # A page that is read again so soon, with nothing else in it, is the same look.
 SAME_LOOK = timedelta(minutes=1)
@@ -24,6 +25,16 @@ _CONCERNS = (
     "(patient = %(patient)s OR (action = '" + SEARCHED + "' "
     "AND detail -> 'patients' ? %(patient)s))"
 )
+_ACCOUNTING = f"""
+WITH mine AS (
+  SELECT array_append(array_agg(patient), %(patient)s::text) AS records
+    FROM patient_lock WHERE endpoint_id = %(endpoint)s AND merged_into = %(patient)s)
+SELECT {_COLUMNS} FROM audit, mine
+ WHERE endpoint_id = %(endpoint)s AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+   AND (patient = ANY(records)
+        OR (action = '{SEARCHED}' AND detail -> 'patients' ?| records))
+ ORDER BY id
+"""  # noqa: S608 -- constants
 VIEWED_WITH = f"""
 WITH seen AS (
   INSERT INTO audit (at, who, action, endpoint_id, patient, subject, detail)
@@ -89,13 +100,28 @@ def insert_audit(
     patient: str | None = None,
     subject: str | None = None,
     detail: dict[str, Any] | None = None,
+    tell: bool = False,
 ) -> None:
-    """Add an entry, in the transaction of the act itself."""
-    tx.execute(
+    """Add an entry, in the transaction of the act itself.
+
+    With ``tell`` the EHR of the endpoint hears of it as well.
+    """
+    row = tx.execute(
         "INSERT INTO audit (at, who, action, endpoint_id, patient, subject, detail) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
         (now, who, action, endpoint_id, patient, subject, Jsonb(detail or {})),
-    )
+    ).fetchone()
+    if tell and row and endpoint_id and patient:
+        insert_outbox(
+            tx,
+            id=f"audit-{row['id']}",
+            key=f"{endpoint_id}|audit|{row['id']}",
+            endpoint_id=endpoint_id,
+            patient=patient,
+            shard=shard_of(endpoint_id, patient),
+            resource={"resourceType": "AuditEvent", "id": str(row["id"])},
+            due_at=now,
+        )
 
 
 def get_audit(tx: Tx, audit_id: int) -> Audited | None:
@@ -121,5 +147,18 @@ def list_audit(
         f"AND (%(patient)s::text IS NULL OR {_CONCERNS}) "
         "ORDER BY id DESC LIMIT %(limit)s",
         {"endpoint": endpoint_id, "patient": patient, "limit": limit},
+    )
+    return [Audited(**row) for row in rows]
+
+
+def list_concerning(
+    tx: Tx, endpoint_id: str, patient: str, since: datetime | None
+) -> list[Audited]:
+    """List every entry that concerns a patient, the oldest first.
+
+    Those of records that were merged into the patient's are among them.
+    """
+    rows = tx.execute(
+        _ACCOUNTING, {"endpoint": endpoint_id, "patient": patient, "since": since}
     )
     return [Audited(**row) for row in rows]

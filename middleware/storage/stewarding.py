@@ -42,7 +42,10 @@ _EXPORTED = {
     f"FROM focus_state WHERE {_MINE} ORDER BY reference",
     "reviews": "SELECT known_at, added_at, reviewed_at, state, due_at "
     f"FROM review WHERE {_MINE}",
-    "audit": f"SELECT * FROM audit WHERE {_MINE} ORDER BY id",
+    # Of a search it says that the patient was found, not who else was.
+    "audit": "SELECT id, at, who, action, endpoint_id, patient, subject, detail - 'patients' "
+    f"AS detail FROM audit WHERE ({_MINE}) OR (endpoint_id = %(endpoint)s "
+    "AND action = 'patients-searched' AND detail -> 'patients' ? %(patient)s) ORDER BY id",
 }
 _EVENTS = f"""
 SELECT id, kind, focus, focus_version, occurred_at, received_at, source, state, error,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mappings.endpoint import Endpoint
 from mappings.errors import BadInputError, ConfigurationError
 from middleware.sealing import KEY_BYTES, Sealer, read_keys
 from middleware.storage import audit, endpoints, retention, sealed, stewarding
@@ -85,7 +86,7 @@ def export_patient(
     """Return everything stored of one patient as one JSON object; BadInputError."""
     now = runtime.clock.now()
     with runtime.database.tx() as tx:
-        _require(tx, endpoint_id, patient)
+        require_patient(tx, endpoint_id, patient)
         audit.insert_audit(
             tx, by, "patient-export", now, endpoint_id=endpoint_id, patient=patient
         )
@@ -104,7 +105,7 @@ def erase_patient(
     """Erase what is stored of one patient; BadInputError while one is being sent."""
     now = runtime.clock.now()
     with runtime.database.tx() as tx:
-        _require(tx, endpoint_id, patient)
+        require_patient(tx, endpoint_id, patient)
         if stewarding.is_sending(tx, endpoint_id, patient):
             raise BadInputError(
                 "A message to this patient is under way right now. Nothing was erased; "
@@ -217,13 +218,16 @@ def _write_keys(path: Path, keys: tuple[bytes, ...]) -> None:
     fresh.replace(path)
 
 
-def _require(tx: Tx, endpoint_id: str, patient: str) -> None:
+def require_patient(tx: Tx, endpoint_id: str, patient: str) -> Endpoint:
+    """Return the endpoint of a patient's reference; BadInputError for what is none."""
     if not _PATIENT.fullmatch(patient):
         raise BadInputError(
             "--patient must be a reference like Patient/123. Nothing was changed."
         )
-    if endpoints.get_endpoint(tx, endpoint_id) is None:
+    endpoint = endpoints.get_endpoint(tx, endpoint_id)
+    if endpoint is None:
         raise BadInputError(
             f"There is no endpoint {endpoint_id!r}. `carecue endpoint list` names them. "
             "Nothing was changed."
         )
+    return endpoint

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fhir.resources import get_fhir_model_class as r5_class
 from fhir.resources.R4B import get_fhir_model_class
 
 from mappings.amending import amend_patient
@@ -15,6 +16,7 @@ from mappings.consent import read_consents
 from mappings.content import shipped_resources
 from mappings.errors import FhirError
 from mappings.preference import ConsentRecord, PreferenceRecord, Who
+from mappings.provenance import Recording, aim_provenance, write_provenance
 from mappings.speech import INTERPRETER_BASE, read_interpreter
 from mappings.stated import read_modalities
 from middleware.stages.writing_back import save_preference
@@ -278,7 +280,22 @@ def test_who_recorded_an_answer_is_told_where_the_ehr_takes_it(
         assert provenance["target"] == [{"reference": target}]
         assert provenance["agent"][0]["who"] == {"reference": AUTHOR}
         assert "identifier" not in provenance
+        assert provenance["agent"][1]["who"] == {"reference": ROSA}
+        assert provenance["reason"][0]["coding"][0]["code"] == "PATRQT"
+        assert provenance["activity"]["coding"][0]["code"] == "CREATE"
         get_fhir_model_class("Provenance").model_validate(provenance)
+
+
+def test_a_provenance_says_on_whose_behalf_and_word_in_both_releases() -> None:
+    recording = Recording(AUTHOR, None, "Organization/north")
+    written = write_provenance(recording, "a1", START)
+    r4 = aim_provenance(written, "Consent/9", "R4")
+    r5 = aim_provenance(written, ROSA, "R5")
+    assert r4["agent"][0]["onBehalfOf"] == {"reference": "Organization/north"}
+    assert r4["reason"][0]["coding"][0]["code"] == "COC"
+    assert r5["activity"]["coding"][0]["code"] == "UPDATE"
+    get_fhir_model_class("Provenance").model_validate(r4)
+    r5_class("Provenance").model_validate(r5)
 
 
 def test_nobody_is_told_of_an_answer_that_is_not_in_the_chart(world: World) -> None:

@@ -63,7 +63,13 @@ def save_answer(
         for record in records:
             preferences.insert_consent(tx, record)
             queue_consent(
-                context, tx, record, view.patient, now, author=author_of(actor)
+                context,
+                tx,
+                record,
+                view.patient,
+                now,
+                author=author_of(actor),
+                organization=view.endpoint.site.organization,
             )
             _note(tx, view, actor, record, now)
         shards = look_again(context, tx, view, now)

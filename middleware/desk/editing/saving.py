@@ -15,6 +15,7 @@ from mappings.errors import CareCueError
 from mappings.nudge import Outcome
 from mappings.preference import PreferenceRecord, Who
 from middleware.decisions.deciding import decide_nudge
+from middleware.desk.auditing import tells_ehr
 from middleware.desk.values import Actor
 from middleware.desk.versions import preference_version
 from middleware.desk.views import View
@@ -161,4 +162,5 @@ def write_audit(
         patient=view.patient,
         subject=subject,
         detail=detail,
+        tell=tells_ehr(view.endpoint),
     )
