@@ -6,6 +6,7 @@ batch/transaction.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,11 @@ class Batches:
         """Tell whether the next batch would be sent."""
         return self._abilities.batches
 
+    @property
+    def entries(self) -> int:
+        """Return how many entries the next batch may have."""
+        return self._abilities.entries
+
     def fetch_parts(self, queries: Sequence[str]) -> tuple[Part, ...] | None:
         """Return one part per query; None when they must be asked one by one.
 
@@ -56,9 +62,9 @@ class Batches:
         """
         if not self.taken:
             return None
+        began = time.monotonic()
         try:
-            wanted = [read_query(self._base, query) for query in queries]
-            body = write_batch(wanted)
+            body = write_batch([read_query(self._base, query) for query in queries])
             what = "a batch of reads"
             answer = self._transport.exchange(
                 Request("POST", self._base, what, body=body, repeatable=True)
@@ -69,15 +75,16 @@ class Batches:
             if error.status in _NO_BATCH:
                 self._abilities.note_refused()
             elif error.status in _NOT_THIS_BATCH or error.permanent:
-                self._abilities.note_odd()
+                self._abilities.note_odd(len(queries))
             else:
+                self._abilities.note_silent()
                 raise
             return None
-        parts = read_batch(answer.body, len(wanted))
+        parts = read_batch(answer.body, len(queries))
         if parts is None:
-            self._abilities.note_odd()
+            self._abilities.note_odd(len(queries))
         else:
-            self._abilities.note_taken()
+            self._abilities.note_taken(len(queries), time.monotonic() - began)
         return parts
 
 

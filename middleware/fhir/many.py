@@ -32,9 +32,13 @@ class Many:
     def fetch_all(self, queries: Sequence[str]) -> tuple[SearchResult, ...]:
         """Answer every query, with as many requests as it takes."""
         results: list[SearchResult] = []
-        for start in range(0, len(queries), self._limits.batch):
-            some = queries[start : start + self._limits.batch]
+        while len(results) < len(queries):
+            size = self._batches.entries
+            some = queries[len(results) : len(results) + size]
             found = self._fetch_batch(some) if len(some) > 1 else None
+            if found is None and len(some) > self._batches.entries:
+                # That was too much for it at once; smaller batches may go.
+                continue
             results += self._fetch_each(some) if found is None else found
         return tuple(results)
 
@@ -49,7 +53,7 @@ class Many:
         while most > 0 and len(results) < len(queries):
             rest = queries[len(results) :]
             tried = self._batches.taken
-            found = self._fetch_batch(rest[: self._limits.batch])
+            found = self._fetch_batch(rest[: self._batches.entries])
             most -= tried
             if found is None:
                 found = self._fetch_each(rest[:most])

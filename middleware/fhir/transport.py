@@ -28,13 +28,12 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Limits:
-    """How patient we are: seconds, attempts, pages, and entries per batch."""
+    """How patient we are: seconds, attempts, pages; and how many reads go side by side."""
 
     retry_seconds: float = 20.0
     attempts: int = 4
     first_pause: float = 0.25
     pages: int = 50
-    batch: int = 40
     workers: int = 8
 
 

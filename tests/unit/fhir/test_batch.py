@@ -184,21 +184,3 @@ def test_fetch_many_does_not_take_another_resource(
     first, second = client.fetch_many(["Encounter/e1", "Encounter/e2"])
     assert (first.resources, first.complete) == ((), False)
     assert second == SearchResult((encounter("e2"),))
-
-
-def test_fetch_many_splits_long_lists(script: Script, client: FhirClient) -> None:
-    def answer(asked: Asked) -> Reply:
-        entries = asked.json["entry"]
-        parts = [
-            ("200", encounter(entry["request"]["url"].split("/")[1]))
-            for entry in entries
-        ]
-        return Reply(200, answers(*parts))
-
-    script.answer = answer
-    queries = [f"Encounter/e{number}" for number in range(90)]
-    results = client.fetch_many(queries)
-    assert [result.resources[0]["id"] for result in results] == [
-        f"e{number}" for number in range(90)
-    ]
-    assert len(script.asked) == 3

@@ -11,7 +11,7 @@ import pytest
 
 from mappings.errors import FhirError
 from middleware.clock import FixedClock
-from middleware.fhir.abilities import Abilities
+from middleware.fhir.abilities import FEW, MOST, SLOW_SECONDS, Abilities
 from middleware.fhir.client import FhirClient
 from tests.unit.fhir.scripted import NOW, QUICK, Asked, Reply, Script, bundle, encounter
 
@@ -158,3 +158,74 @@ def test_further_pages_are_followed(script: Script) -> None:
     client.close()
     assert found[0] is not None
     assert [item["id"] for item in found[0].resources] == ["e1", "e2"]
+
+
+LONG = tuple(f"Encounter/e{number}" for number in range(200))
+
+
+def sizes(script: Script) -> list[int]:
+    return [len(asked.json["entry"]) for asked in script.asked if asked.json]
+
+
+def test_long_lists_are_split_and_batches_grow_where_the_server_is_quick(
+    script: Script,
+) -> None:
+    script.answer = batch
+    client = open_client(script, Abilities(quick=float("inf")))
+    assert names(client.fetch_many(LONG)) == [f"e{number}" for number in range(200)]
+    client.close()
+    assert sizes(script) == [FEW, 2 * FEW, 80]
+
+
+def test_batches_stay_small_where_the_server_takes_its_time(script: Script) -> None:
+    script.answer = batch
+    client = open_client(script, Abilities(quick=-1.0))
+    assert names(client.fetch_many(LONG)) == [f"e{number}" for number in range(200)]
+    client.close()
+    assert sizes(script) == [FEW] * 5
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+def test_a_batch_that_is_too_large_is_followed_by_smaller_ones(
+    script: Script, status: int
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        return batch(asked) if len(asked.json["entry"]) <= FEW else Reply(status)
+
+    script.answer = answer
+    client = open_client(script, Abilities(quick=float("inf")))
+    assert names(client.fetch_many(LONG)) == [f"e{number}" for number in range(200)]
+    client.close()
+    assert sizes(script) == [FEW, 2 * FEW, FEW, FEW, FEW, FEW]
+
+
+def test_a_batch_grows_so_far_and_shrinks_once_it_is_slow() -> None:
+    known = Abilities()
+    for _ in range(5):
+        known.note_taken(known.entries, 0.0)
+    assert known.entries == MOST
+    known.note_taken(3, SLOW_SECONDS + 1)
+    assert known.entries == FEW
+    # A batch that was not full says nothing about a larger one.
+    known.note_taken(3, 0.0)
+    assert known.entries == FEW
+
+
+def test_a_server_that_does_not_answer_is_asked_for_less(script: Script) -> None:
+    known = Abilities(quick=float("inf"))
+    known.note_taken(FEW, 0.0)
+    script.answer = lambda _: Reply(503)
+    client = open_client(script, known)
+    with pytest.raises(FhirError):
+        client.fetch_many(LONG)
+    client.close()
+    assert known.entries == FEW
+
+
+def test_a_large_batch_is_tried_again_after_a_while() -> None:
+    known = Abilities(again=0.0)
+    known.note_taken(FEW, 0.0)
+    known.note_odd(2 * FEW)
+    assert (known.batches, known.entries) == (True, FEW)
+    known.note_taken(FEW, 0.0)
+    assert known.entries == 2 * FEW
