@@ -67,7 +67,6 @@ class Handoff:
         )
         if opened is None:
             raise LaunchError(USED, code="H1", status=403)
-        self._ports.desk.note_launch(opened)
         response = Response(status=303, headers={"Location": f"/l/{opened.id}/"})
         set_cookie(response, opened, secret)
         return response

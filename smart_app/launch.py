@@ -35,7 +35,7 @@ from smart_app.opening import CALLBACK, Opening
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.scopes import Asking, choose_asking, write_scope
-from smart_app.session import ENDED, START_LIFE, find_endpoint, seal
+from smart_app.session import ENDED, START_LIFE, find_endpoint, known, seal
 from smart_app.users import wants_roles
 
 LAUNCH = re.compile(r"[\x21-\x7e]{1,2048}\Z")
@@ -97,19 +97,18 @@ class Launching:
 
     def finish(self, request: Request) -> Response:
         """Answer ``/smart/callback``: exchange, check, open, and go to a clean URL."""
-        launch = self._started(request)
+        launch, endpoint = self._started(request)
         try:
-            opened = self._open(request, launch)
+            opened = self._open(request, launch, known(endpoint))
         except CareCueError as error:
             raise self._fail(launch, as_failure(error)) from error
-        self._ports.launches.update(opened)
         if opened.stage == PICKING:
+            self._ports.launches.update(opened)
             return _see_other(f"/l/{launch.id}/patient")
-        self._ports.desk.note_launch(opened)
+        self._ports.launches.open(opened, self._ports.clock.now())
         return _see_other(f"/l/{launch.id}/")
 
-    def _open(self, request: Request, launch: Launch) -> Launch:
-        endpoint = find_endpoint(self._ports, launch.endpoint_id)
+    def _open(self, request: Request, launch: Launch, endpoint: Endpoint) -> Launch:
         server = self._discovery.find_server(endpoint)
         _check_issuer(_once(request, "iss"), server)
         code = _once(request, "code")
@@ -120,7 +119,7 @@ class Launching:
                 _once(request, "error_description"),
                 _once(request, "error_uri"),
             )
-        if self._ports.launches.take(launch.state_hash or "") is None:
+        if not self._ports.launches.take(launch.state_hash or ""):
             raise _not_ours()
         note_step(launch, self._ports.clock.now(), "returned")
         return self._opening.open(launch, endpoint, server, code)
@@ -160,11 +159,12 @@ class Launching:
             status=403,
         )
 
-    def _started(self, request: Request) -> Launch:
+    def _started(self, request: Request) -> tuple[Launch, Endpoint | None]:
         state = _once(request, "state") or ""
-        launch = self._ports.launches.find(digest(state)) if state else None
-        if launch is None or launch.stage != STARTED:
+        entry = self._ports.launches.find(digest(state)) if state else None
+        if entry is None or entry.launch.stage != STARTED:
             raise _not_ours()
+        launch = entry.launch
         now = self._ports.clock.now()
         if now >= launch.expires_at:
             raise self._fail(launch, LaunchError(ENDED, code="C2"))
@@ -176,7 +176,7 @@ class Launching:
             lost.launch_id = launch.id
             lost.alone = write_standalone(self._ports, launch)
             raise lost
-        return launch
+        return launch, entry.endpoint
 
     def _fail(self, launch: Launch, error: LaunchError) -> LaunchError:
         """Keep why a launch failed and nothing else of it; return the error."""

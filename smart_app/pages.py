@@ -11,13 +11,13 @@ from typing import Any
 from flask import Request, Response, abort
 
 from middleware.desk.charting import READS_BEFORE, Within
-from middleware.desk.viewer import LANGUAGES, mark
+from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from smart_app.drafts import find_draft
-from smart_app.entering import actor_of, enter, withheld_types
+from smart_app.entering import actor_of, enter, is_partial, withheld_types
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
-from smart_app.session import Session, check_origin, open_session
+from smart_app.session import Session, check_origin, note_use, open_session
 from smart_app.streaming import HTML, stream_page
 from smart_app.users import wants_roles
 
@@ -52,10 +52,13 @@ class PatientPages:
 
     def show(self, request: Request, lid: str) -> Response:
         """Answer the patient's page, in pieces; to htmx, which waits for all, whole."""
-        session = open_session(self._ports, request, lid)
+        part = is_partial(request)
+        session = open_session(self._ports, request, lid, quiet=True, looks=not part)
         desk, saved = self._ports.desk, SAVED.get(request.args.get("saved", ""))
 
         def write(piece: str) -> str:
+            # Not before the first piece: it waits for one statement only.
+            note_use(self._ports, session)
             whole = request.args.get("whole") == "1"
             view = desk.read_view(
                 session.endpoint,
@@ -76,15 +79,9 @@ class PatientPages:
                 **list_parts(self._ports, session, view),
             )
 
-        if request.headers.get("HX-Request") == "true":
+        if part:
             return self._pages.address(Response(write(""), content_type=HTML), session)
-        last = desk.read_last(
-            session.endpoint,
-            session.viewer,
-            session.launch,
-            named=session.person is not None,
-        )
-        return stream_page(self._ports, self._pages, session, last, write)
+        return stream_page(self._ports, self._pages, session, write)
 
     def history(self, request: Request, lid: str) -> Response:
         """Answer every message of the last weeks."""
@@ -109,7 +106,7 @@ class PatientPages:
         check_origin(self._ports, request, session)
         chosen = request.form.get("language", "")
         if chosen in LANGUAGES:
-            self._ports.launches.set_language(lid, chosen)
+            self._ports.launches.set_language(lid, viewer_of(chosen).tag)
         return Response(status=303, headers={"Location": f"/l/{lid}/"})
 
 

@@ -109,7 +109,7 @@ class Picking:
         return Choosing(
             launch=launch,
             endpoint=endpoint,
-            api=ports.fhir(endpoint.fhir_base, bearer_of(ports, launch)),
+            api=ports.fhir(endpoint, bearer_of(ports, launch)),
             csrf=csrf_token(launch, secret),
             secret=secret,
             viewer=viewer_of(launch.language or asked_language(request)),
@@ -129,7 +129,6 @@ class Picking:
         bound = self._ports.launches.bind_patient(launch, patient, now)
         if bound is None:
             raise LaunchError(NOT_OPEN, code="P1", status=409)
-        self._ports.desk.note_launch(bound)
         return Response(status=303, headers={"Location": f"/l/{launch.id}/"})
 
     def _show(

@@ -66,10 +66,6 @@ class Bearing(Protocol):
     ``token`` raises ``AuthorizationError`` where there is none any more.
     """
 
-    def __hash__(self) -> int:
-        """Return what a client may be kept by."""
-        ...
-
     def token(self) -> str:
         """Return a token to send."""
         ...
@@ -95,8 +91,8 @@ class Sealer(Protocol):
 class SmartPorts:
     """Everything outside the app's own room.
 
-    ``endpoints`` lists the registered EHRs. ``fhir`` makes a client from a FHIR base
-    and what gives a token. ``discover`` fetches an endpoint's SMART configuration and
+    ``endpoints`` lists the registered EHRs. ``fhir`` makes a client of an endpoint
+    from what gives a token. ``discover`` fetches an endpoint's SMART configuration and
     ``fetch_keys`` the JWKS at a URL of its authorization server, ``fetch_style`` its
     SMART style: all bounded in time and size, following no redirects, trusting the site's own authority. ``bound``
     gives the session that exchanges a code at such a URL the same bounds.
@@ -111,7 +107,7 @@ class SmartPorts:
     clock: Clock
     ids: Ids
     sealer: Sealer
-    fhir: Callable[[str, Bearing], FhirApi]
+    fhir: Callable[[Endpoint, Bearing], FhirApi]
     discover: Callable[[Endpoint], SmartConfiguration]
     fetch_keys: Callable[[Endpoint, str], dict[str, Any]]
     fetch_style: Callable[[Endpoint, str], dict[str, Any]]

@@ -8,8 +8,10 @@ for another. Nothing here asks the EHR.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,13 +21,13 @@ from flask import Request
 from mappings.endpoint import Endpoint
 from mappings.errors import AuthorizationError, LaunchError
 from mappings.scopes import read_grant
-from middleware.desk.launches import LOCKED, OPEN, Launch, note_step
+from middleware.desk.launches import LOCKED, OPEN, Coming, LastAnswer, Launch, note_step
 from middleware.desk.viewer import Viewer, choose_tag, mark, viewer_of
 from middleware.ports import FhirApi
 from smart_app.cookies import cookie_name, csrf_token, digest, holds_cookie
 from smart_app.discovery import is_allowed
 from smart_app.ports import Bearing, SmartPorts
-from smart_app.scopes import Asking, Withheld, examine
+from smart_app.scopes import Asking, Examined, Withheld, examine
 from smart_app.users import find_read_only
 
 START_LIFE = timedelta(minutes=10)
@@ -42,10 +44,10 @@ class Session:
     """An open launch with its endpoint, its way to the chart, its anti-forgery mark.
 
     ``api`` reads with the launch's own token and renews it where that is needed.
-    ``features`` are on under the granted scopes, ``withheld`` are not and name the
-    scope to add. ``read_only`` says why this user may change nothing, if so.
-    ``person`` is the Patient as this launch's token read it, ``just_read`` the same
-    where that was a moment ago.
+    ``types`` tells what a page reads, so that it is found out what the granted scopes
+    give. ``read_only`` says why this user may change nothing, if so. ``person`` is the
+    Patient as this launch's token read it, ``just_read`` the same where that was a
+    moment ago; ``last`` is what the page last said to this user.
     """
 
     launch: Launch
@@ -54,11 +56,27 @@ class Session:
     csrf: str
     authorize_origin: str
     viewer: Viewer
-    features: frozenset[str] = frozenset()
-    withheld: tuple[Withheld, ...] = ()
+    types: Callable[[], tuple[str, ...]]
     read_only: str = ""
     person: dict[str, Any] | None = None
     just_read: dict[str, Any] | None = None
+    last: LastAnswer | None = None
+
+    @cached_property
+    def _examined(self) -> Examined:
+        # Not when it is opened: the first piece of a page shows nothing of it.
+        launch = self.launch
+        return examine(launch.scope or "", self.types(), _asking(launch))
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Return what is on under the granted scopes."""
+        return self._examined.features
+
+    @property
+    def withheld(self) -> tuple[Withheld, ...]:
+        """Return what is not, each with the scope to add."""
+        return self._examined.withheld
 
     @property
     def patient(self) -> str:
@@ -108,9 +126,14 @@ def unseal(ports: SmartPorts, launch: Launch) -> dict[str, Any]:
 
 def find_endpoint(ports: SmartPorts, endpoint_id: str) -> Endpoint:
     """Return the endpoint of a launch; LaunchError S4 when it was removed."""
-    for endpoint in ports.endpoints():
-        if endpoint.id == endpoint_id:
-            return endpoint
+    found = (one for one in ports.endpoints() if one.id == endpoint_id)
+    return known(next(found, None))
+
+
+def known(endpoint: Endpoint | None) -> Endpoint:
+    """Return the endpoint of a launch; LaunchError S4 when it was removed."""
+    if endpoint is not None:
+        return endpoint
     raise LaunchError(
         "This EHR is no longer connected to CareCue. Nothing can be shown.",
         code="S4",
@@ -119,43 +142,55 @@ def find_endpoint(ports: SmartPorts, endpoint_id: str) -> Endpoint:
 
 
 def open_session(
-    ports: SmartPorts, request: Request, launch_id: str, *, quiet: bool = False
+    ports: SmartPorts,
+    request: Request,
+    launch_id: str,
+    *,
+    quiet: bool = False,
+    looks: bool = False,
 ) -> Session:
     """Return the session behind ``/l/<launch_id>/``, and remember its use.
 
-    A ``quiet`` look does not count as use. LaunchError S1 (403) for a browser that
+    A ``quiet`` request does not count as use; one that ``looks`` shows who the patient
+    is, which is audited. LaunchError S1 (403) for a browser that
     does not hold the launch's cookie, S2 (401) when its time or its token's time has
     passed.
     """
-    launch = find_launch(ports, request, launch_id)
-    now = ports.clock.now()
-    endpoint = find_endpoint(ports, launch.endpoint_id)
-    if launch.stage != OPEN or launch.patient is None:
+    now, asked = ports.clock.now(), asked_language(request)
+    secret = request.cookies.get(cookie_name(launch_id), "")
+    coming = Coming(digest(secret), asked, now, looks)
+    entry = ports.launches.enter(launch_id, coming)
+    launch = check_cookie(request, entry.launch if entry else None)
+    endpoint = known(entry.endpoint if entry else None)
+    if launch.stage != OPEN or launch.patient is None or launch.look is None:
         raise LaunchError(ENDED, code="S2", status=401)
     if now >= min(launch.expires_at, idle_until(launch, endpoint)):
         end_session(ports, launch, LOCKED, "S2")
         raise LaunchError(ENDED, code="S2", status=401)
     sealed = unseal(ports, launch)
-    bearer = bearer_of(ports, launch)
-    if not quiet and now - (launch.seen_at or launch.created_at) >= TOUCH_AFTER:
-        ports.launches.touch(launch.id, now)
-    secret = request.cookies[cookie_name(launch.id)]
-    examined = examine(
-        launch.scope or "", ports.desk.resource_types(endpoint), _asking(launch)
-    )
-    return Session(
+    session = Session(
         launch=launch,
         endpoint=endpoint,
-        api=ports.fhir(endpoint.fhir_base, bearer),
+        api=ports.fhir(endpoint, bearer_of(ports, launch)),
         csrf=csrf_token(launch, secret),
         authorize_origin=sealed["authorize_origin"],
-        viewer=viewer_of(launch.language or asked_language(request)),
-        features=examined.features,
-        withheld=examined.withheld,
+        viewer=viewer_of(launch.language or asked),
+        types=lambda: ports.desk.resource_types(endpoint),
         read_only=_read_only(launch, endpoint),
         person=sealed.get("person"),
         just_read=_just_read(sealed, now),
+        last=entry.last if entry else None,
     )
+    if not quiet:
+        note_use(ports, session)
+    return session
+
+
+def note_use(ports: SmartPorts, session: Session) -> None:
+    """Remember that the launch is used; every minute is enough."""
+    launch, now = session.launch, ports.clock.now()
+    if now - (launch.seen_at or launch.created_at) >= TOUCH_AFTER:
+        ports.launches.touch(launch.id, now)
 
 
 def _just_read(sealed: dict[str, Any], now: datetime) -> dict[str, Any] | None:
@@ -167,7 +202,11 @@ def _just_read(sealed: dict[str, Any], now: datetime) -> dict[str, Any] | None:
 
 def find_launch(ports: SmartPorts, request: Request, launch_id: str) -> Launch:
     """Return the launch whose cookie the browser brought; LaunchError S1."""
-    launch = ports.launches.get(launch_id)
+    return check_cookie(request, ports.launches.get(launch_id))
+
+
+def check_cookie(request: Request, launch: Launch | None) -> Launch:
+    """Return a launch whose cookie the browser brought; LaunchError S1 for any other."""
     if launch is None or not holds_cookie(request, launch):
         raise LaunchError(
             "This page belongs to another window or browser. Nothing was shown or "

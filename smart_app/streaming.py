@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from flask import Response, copy_current_request_context, current_app
 
 from mappings.errors import CareCueError, LaunchError
-from middleware.desk.last import Last
 from smart_app.failures import BROKEN, name_step, name_title, settle_fault
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -26,7 +25,6 @@ def stream_page(
     ports: SmartPorts,
     pages: Pages,
     session: Session,
-    last: Last | None,
     write: Callable[[str], str],
 ) -> Response:
     """Answer the shell at once, then what ``write`` makes of the chart.
@@ -35,6 +33,9 @@ def stream_page(
     """
     identity = session.person and ports.desk.identify(
         session.person, session.endpoint, session.patient, session.viewer
+    )
+    last = session.last and ports.desk.write_last(
+        session.last, session.endpoint, session.viewer
     )
     shell = pages.render(
         "smart/shell.html", session, piece=SHELL, identity=identity, last=last

@@ -14,11 +14,12 @@ from typing import Any
 from mappings.audited import SEARCHED
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from middleware.desk.launches import Launch
 from middleware.desk.patients import Found
 from middleware.desk.views import View
 from middleware.storage import audit
 from middleware.storage.connecting import Tx
+from middleware.storage.ids import shard_of
+from middleware.storage.launches import LaunchRow as Launch
 
 WHY = ("iss", "sub", "intent", "fhir_context")
 
@@ -43,17 +44,21 @@ def make_viewing(
         endpoint_id=launch.endpoint_id,
         patient=launch.patient or "",
         launch_id=launch.id,
-        detail={"view": view, "read": dict(read), **_why(launch)},
+        detail=_detail(launch, view, read),
         tell=tells_ehr(endpoint),
     )
 
 
-def view_name(
-    launch: Launch, endpoint: Endpoint, now: datetime, *, named: bool
-) -> audit.Viewing:
-    """Return a look at what is known before the chart is read: who it is, if at all."""
-    read = {"Patient": 1} if named else {}
-    return make_viewing(launch, endpoint, "opening", read, now)
+def describe_opening(launch: Launch, *, named: bool) -> dict[str, Any]:
+    """Return the look that the first piece of a launch's page is, to be kept with it.
+
+    It shows what is known before the chart is read: who it is, where ``named``.
+    """
+    return {
+        "who": launch.who,
+        "shard": shard_of(launch.endpoint_id, launch.patient or ""),
+        "detail": _detail(launch, "opening", {"Patient": 1} if named else {}),
+    }
 
 
 def view_chart(launch: Launch, view: View, name: str, now: datetime) -> audit.Viewing:
@@ -102,6 +107,10 @@ def note_search(
             **_why(launch),
         },
     )
+
+
+def _detail(launch: Launch, view: str, read: Mapping[str, int]) -> dict[str, Any]:
+    return {"view": view, "read": dict(read), **_why(launch)}
 
 
 def _why(launch: Launch) -> dict[str, Any]:

@@ -46,8 +46,8 @@ from middleware.desk.editing.questions import (
     write_answer_form,
 )
 from middleware.desk.histories import write_history
-from middleware.desk.last import Last, identify, keep_last, read_last
-from middleware.desk.launches import Launch
+from middleware.desk.last import Last, identify, keep_last, write_last
+from middleware.desk.launches import LastAnswer, Launch
 from middleware.desk.page import write_page, write_pause_effect
 from middleware.desk.patients import (
     Found,
@@ -111,16 +111,11 @@ class Desk:
         """Return the page with every message of the window in its history."""
         return replace(write_page(view), history=write_history(view, None))
 
-    def read_last(
-        self, endpoint: Endpoint, viewer: Viewer, launch: Launch, *, named: bool
+    def write_last(
+        self, row: LastAnswer, endpoint: Endpoint, viewer: Viewer
     ) -> Last | None:
-        """Return what the page last said to who looks; asks no EHR.
-
-        That they look is audited; ``named`` says whether they see who it is.
-        """
-        viewing = auditing.view_name(launch, endpoint, self._now(), named=named)
-        with self._context.database.tx() as tx:
-            return read_last(tx, endpoint, viewer, viewing)
+        """Return what the page last said of a patient; asks nobody."""
+        return write_last(row, endpoint, viewer, self._now())
 
     def identify(
         self, person: Resource, endpoint: Endpoint, patient: str, viewer: Viewer
@@ -270,11 +265,6 @@ class Desk:
     ) -> None:
         """Record an answer. Raises as :func:`middleware.desk.editing.answering.save_answer`."""
         save_answer(self._context, view, actor, answer, version)
-
-    def note_launch(self, launch: Launch) -> None:
-        """Put an opened launch into the audit: who came to whose chart, and when."""
-        with self._context.database.tx() as tx:
-            auditing.note_launch(tx, launch, self._now())
 
     def find_patients(
         self, api: FhirApi, launch: Launch, fields: Mapping[str, str]

@@ -25,8 +25,8 @@ from middleware.desk.values import Answer, Identity, Page, Tag
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View
 from middleware.storage import last_answers
-from middleware.storage.audit import Viewing
 from middleware.storage.connecting import Tx
+from middleware.storage.last_answers import LastAnswer
 
 KEPT = timedelta(days=30)
 # What the answer rests on: where one of these was not read it is not kept.
@@ -41,21 +41,10 @@ class Last:
     at: str
 
 
-def read_last(
-    tx: Tx,
-    endpoint: Endpoint,
-    viewer: Viewer,
-    viewing: Viewing,
+def write_last(
+    row: LastAnswer, endpoint: Endpoint, viewer: Viewer, now: datetime
 ) -> Last | None:
-    """Return what the page last said to who looks now, in the viewer's language.
-
-    That they look is audited with it.
-    """
-    now = viewing.at
-    about = last_answers.About(endpoint.id, viewing.patient, viewing.who, viewer.tag)
-    row = last_answers.read_last_answer(tx, about, now - KEPT, viewing)
-    if row is None:
-        return None
+    """Return what the page last said, in the words of now; None for an odd one."""
     try:
         answer = _read_answer(row.answer)
     except (KeyError, TypeError):

@@ -11,7 +11,9 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from middleware.storage import audit, launches
+from middleware.desk import auditing
+from middleware.desk.last import KEPT
+from middleware.storage import audit, entering, last_answers, launches
 from middleware.storage.database import Database
 
 STARTED = "started"
@@ -22,6 +24,9 @@ LOCKED = "locked"
 CLOSED = "closed"
 
 Launch = launches.LaunchRow
+Entry = entering.Entry
+Coming = entering.Coming
+LastAnswer = last_answers.LastAnswer
 
 
 def new_launch(
@@ -74,17 +79,25 @@ class LaunchBook:
 
     def get(self, launch_id: str) -> Launch | None:
         """Return the launch with this id."""
-        with self._database.tx() as tx:
+        with self._database.single() as tx:
             return launches.get_launch(tx, launch_id)
 
-    def find(self, state_hash: str) -> Launch | None:
-        """Return the launch whose ``state``, unused as yet, has this hash."""
-        with self._database.tx() as tx:
-            return launches.find_launch(tx, state_hash)
+    def enter(self, launch_id: str, coming: Coming) -> Entry | None:
+        """Return the launch and what its page begins with, in one round trip.
 
-    def take(self, state_hash: str) -> Launch | None:
-        """Use up the ``state``: a second call with it returns None."""
-        with self._database.tx() as tx:
+        Where whoever comes looks at the first piece, that is audited with it.
+        """
+        with self._database.single() as tx:
+            return entering.read_entry(tx, launch_id, coming, KEPT)
+
+    def find(self, state_hash: str) -> Entry | None:
+        """Return the launch whose ``state``, unused as yet, has this hash."""
+        with self._database.single() as tx:
+            return entering.find_begun(tx, state_hash)
+
+    def take(self, state_hash: str) -> bool:
+        """Use up the ``state``: a second call with it returns False."""
+        with self._database.single() as tx:
             return launches.take_launch_state(tx, state_hash)
 
     def update(self, launch: Launch) -> None:
@@ -92,6 +105,14 @@ class LaunchBook:
         values = asdict(launch)
         with self._database.tx() as tx:
             launches.update_launch(tx, values.pop("id"), **values)
+
+    def open(self, launch: Launch, now: datetime) -> None:
+        """Write a launch that was opened with its Patient read; audited."""
+        look = auditing.describe_opening(launch, named=True)
+        values = {**asdict(launch), "look": look}
+        with self._database.tx() as tx:
+            launches.update_launch(tx, values.pop("id"), **values)
+            auditing.note_launch(tx, launch, now)
 
     def update_steps(self, launch: Launch) -> None:
         """Write how far the launch came, and nothing else of it."""
@@ -145,8 +166,12 @@ class LaunchBook:
             seen_at=now,
             need_patient_banner=True,
         )
+        bound = replace(bound, look=auditing.describe_opening(bound, named=False))
         with self._database.tx() as tx:
-            return bound if launches.bind_patient(tx, bound) else None
+            if not launches.bind_patient(tx, bound):
+                return None
+            auditing.note_launch(tx, bound, now)
+        return bound
 
     def offer_handoff(self, launch_id: str, code_hash: str, until: datetime) -> None:
         """Let a window of its own take the launch over, with a code, until then."""
@@ -179,9 +204,10 @@ class LaunchBook:
                 handoff_until=None,
             )
             launches.insert_launch(tx, new)
+            auditing.note_launch(tx, new, now)
         return new
 
     def set_language(self, launch_id: str, language: str) -> None:
-        """Remember in which language this launch is read."""
+        """Remember the tag of the language in which this launch is read."""
         with self._database.tx() as tx:
             launches.update_launch(tx, launch_id, language=language)

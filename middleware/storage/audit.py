@@ -35,21 +35,31 @@ SELECT {_COLUMNS} FROM audit, mine
         OR (action = '{SEARCHED}' AND detail -> 'patients' ?| records))
  ORDER BY id
 """  # noqa: S608 -- constants
-VIEWED_WITH = f"""
-WITH seen AS (
+# What stands in ``looked`` is added: once a minute, and the EHR is told where it wants it.
+LOOKED = f"""
+seen AS (
   INSERT INTO audit (at, who, action, endpoint_id, patient, subject, detail)
-  SELECT %(seen_at)s, %(seen_who)s, '{VIEWED}', %(seen_endpoint)s, %(seen_patient)s,
-         %(seen_launch)s, %(seen_detail)s::jsonb
+  SELECT k.at, k.who, '{VIEWED}', k.endpoint_id, k.patient, k.launch_id, k.detail
+    FROM looked AS k
    WHERE NOT EXISTS (
-         SELECT FROM audit WHERE action = '{VIEWED}' AND subject = %(seen_launch)s
-            AND at > %(seen_since)s AND detail = %(seen_detail)s::jsonb)
+         SELECT FROM audit AS a WHERE a.action = '{VIEWED}' AND a.subject = k.launch_id
+            AND a.at > k.since AND a.detail = k.detail)
   RETURNING id),
 told AS (
   INSERT INTO outbox (id, key, endpoint_id, patient, shard, resource, due_at)
-  SELECT 'audit-' || id, %(seen_endpoint)s || '|audit|' || id, %(seen_endpoint)s,
-         %(seen_patient)s, %(seen_shard)s,
-         jsonb_build_object('resourceType', 'AuditEvent', 'id', id::text), %(seen_at)s
-    FROM seen WHERE %(seen_tell)s)
+  SELECT 'audit-' || seen.id, k.endpoint_id || '|audit|' || seen.id, k.endpoint_id,
+         k.patient, k.shard,
+         jsonb_build_object('resourceType', 'AuditEvent', 'id', seen.id::text), k.at
+    FROM seen, looked AS k WHERE k.tell)
+"""  # noqa: S608 -- constants
+_VIEW = f"""
+WITH looked AS (
+  SELECT %(at)s::timestamptz AS at, %(since)s::timestamptz AS since, %(who)s::text AS who,
+         %(endpoint)s::text AS endpoint_id, %(patient)s::text AS patient,
+         %(launch)s::text AS launch_id, %(detail)s::jsonb AS detail,
+         %(shard)s::int AS shard, %(tell)s::boolean AS tell),
+{LOOKED}
+SELECT FROM seen
 """  # noqa: S608 -- constants
 
 
@@ -69,25 +79,21 @@ class Viewing:
     detail: dict[str, Any]
     tell: bool = False
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """Return the parameters of a statement that begins with ``VIEWED_WITH``."""
-        return {
-            "seen_at": self.at,
-            "seen_since": self.at - SAME_LOOK,
-            "seen_who": self.who,
-            "seen_endpoint": self.endpoint_id,
-            "seen_patient": self.patient,
-            "seen_launch": self.launch_id,
-            "seen_detail": Jsonb(self.detail),
-            "seen_shard": shard_of(self.endpoint_id, self.patient),
-            "seen_tell": self.tell,
-        }
-
 
 def insert_viewing(tx: Tx, viewing: Viewing) -> None:
     """Add a look, unless the same was added within the last minute."""
-    tx.execute(f"{VIEWED_WITH} SELECT FROM seen", viewing.values)
+    values = {
+        "at": viewing.at,
+        "since": viewing.at - SAME_LOOK,
+        "who": viewing.who,
+        "endpoint": viewing.endpoint_id,
+        "patient": viewing.patient,
+        "launch": viewing.launch_id,
+        "detail": Jsonb(viewing.detail),
+        "shard": shard_of(viewing.endpoint_id, viewing.patient),
+        "tell": viewing.tell,
+    }
+    tx.execute(_VIEW, values)
 
 
 def insert_audit(

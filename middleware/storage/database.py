@@ -64,10 +64,26 @@ class Database:
             with self._pool.connection() as connection, transaction_scope():
                 yield connection
         except PoolTimeout:
-            raise StorageError(
-                f"no database connection became free within {WAIT_SECONDS:.0f} s; "
-                "nothing was changed; check the server, or run fewer workers"
-            ) from None
+            raise _no_connection() from None
+        except psycopg.Error as error:
+            raise storage_error(error) from None
+
+    @contextlib.contextmanager
+    def single(self) -> Iterator[Tx]:
+        """Lend a connection for one statement, a transaction by itself: one round trip.
+
+        What ``tx()`` says of the network and of errors holds here too.
+        """
+        try:
+            with self._pool.connection() as connection, transaction_scope():
+                connection.autocommit = True
+                try:
+                    yield connection
+                finally:
+                    if not connection.closed:
+                        connection.autocommit = False
+        except PoolTimeout:
+            raise _no_connection() from None
         except psycopg.Error as error:
             raise storage_error(error) from None
 
@@ -123,6 +139,13 @@ class Database:
         for connection in connections:
             connection.close()
         self._pool.close()
+
+
+def _no_connection() -> StorageError:
+    return StorageError(
+        f"no database connection became free within {WAIT_SECONDS:.0f} s; "
+        "nothing was changed; check the server, or run fewer workers"
+    )
 
 
 def _is_alive(connection: Tx) -> bool:

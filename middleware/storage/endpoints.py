@@ -23,12 +23,12 @@ from middleware.storage.connecting import Row, Tx
 from middleware.storage.reviews import turn_on
 
 # A plan that is off or paused is on for none.
-_SELECT = """
-SELECT e.record, (SELECT coalesce(jsonb_object_agg(r.plan,
+ROLLOUT = """
+(SELECT coalesce(jsonb_object_agg(r.plan,
            CASE r.state WHEN 'on' THEN r.percent ELSE 0 END), '{}')
-      FROM plan_rollout AS r WHERE r.endpoint_id = e.id) AS rollout
-  FROM endpoint AS e
+      FROM plan_rollout AS r WHERE r.endpoint_id = e.id)
 """
+_SELECT = f"SELECT e.record, {ROLLOUT} AS rollout FROM endpoint AS e"  # noqa: S608 -- constants
 _OWN_TABLES = ("rollout", "governed")
 _APP_TUPLES = ("issuers", "frame_origins", "read_only")
 _CDS_TUPLES = ("issuers", "key_urls", "tenants", "origins")
@@ -59,13 +59,13 @@ def update_endpoint(tx: Tx, endpoint: Endpoint) -> bool:
 def get_endpoint(tx: Tx, endpoint_id: str) -> Endpoint | None:
     """Return one endpoint."""
     row = tx.execute(f"{_SELECT} WHERE e.id = %s", (endpoint_id,)).fetchone()
-    return _read(row) if row else None
+    return read_endpoint(row) if row else None
 
 
 def list_endpoints(tx: Tx) -> list[Endpoint]:
     """List all endpoints, oldest first."""
     rows = tx.execute(f"{_SELECT} ORDER BY e.created_at, e.id")
-    return [_read(row) for row in rows]
+    return [read_endpoint(row) for row in rows]
 
 
 def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
@@ -92,19 +92,8 @@ def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
     return deleted.rowcount == 1
 
 
-def _values(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "id": endpoint.id,
-        "name": endpoint.name,
-        "kind": endpoint.kind.value,
-        "fhir_base": endpoint.fhir_base,
-        "record": Jsonb(
-            {k: v for k, v in asdict(endpoint).items() if k not in _OWN_TABLES}
-        ),
-    }
-
-
-def _read(row: Row) -> Endpoint:
+def read_endpoint(row: Row) -> Endpoint:
+    """Return the endpoint of a row with its ``record`` and its ``rollout``."""
     record = row["record"]
     site = record["site"]
     app = record["app"]
@@ -123,6 +112,18 @@ def _read(row: Row) -> Endpoint:
         rollout=row["rollout"],
         governed=record["kind"] != EndpointKind.SANDBOX.value,
     )
+
+
+def _values(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "name": endpoint.name,
+        "kind": endpoint.kind.value,
+        "fhir_base": endpoint.fhir_base,
+        "record": Jsonb(
+            {k: v for k, v in asdict(endpoint).items() if k not in _OWN_TABLES}
+        ),
+    }
 
 
 def _tuples(record: dict[str, Any], *names: str) -> dict[str, Any]:

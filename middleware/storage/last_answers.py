@@ -12,20 +12,19 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from middleware.storage.audit import VIEWED_WITH, Viewing
 from middleware.storage.connecting import Tx
 from middleware.storage.marks import RESTORE_UNCHECKED
 from middleware.storage.tasks import HOLDING_REASON
 
-_WORDS = {"holding": HOLDING_REASON, "unchecked": RESTORE_UNCHECKED}
+WORDS = {"holding": HOLDING_REASON, "unchecked": RESTORE_UNCHECKED}
 
-# It changes with every record, hold and place that may change what is said.
 _STANDING = """
+WITH at AS (SELECT e ->> 0 AS s, e ->> 1 AS v FROM jsonb_array_elements({points}) AS e)
 SELECT hashtextextended(concat_ws('|',
     (SELECT max(p.seq) FROM preference AS p
-      WHERE p.endpoint_id = %(endpoint)s AND p.patient = ANY(r.records)),
+      WHERE p.endpoint_id = {endpoint} AND p.patient = ANY(r.records)),
     '#', (SELECT max(c.seq) FROM consent AS c
-      WHERE c.endpoint_id = %(endpoint)s AND c.patient = ANY(r.records)),
+      WHERE c.endpoint_id = {endpoint} AND c.patient = ANY(r.records)),
     '#', (SELECT max(c.seq) FROM consent AS c JOIN at ON at.s = c.system AND at.v = c.value),
     '#', (SELECT string_agg(concat_ws(' ', b.system, b.value, b.bad_reason,
                                       extract(epoch FROM b.bad_at)), ','
@@ -34,7 +33,7 @@ SELECT hashtextextended(concat_ws('|',
            WHERE b.bad_reason IS NOT NULL),
     '#', (SELECT string_agg(t.id, ',' ORDER BY t.id) FROM staff_task AS t
            WHERE t.state = 'requested' AND t.reason = %(holding)s
-             AND ((t.endpoint_id = %(endpoint)s AND t.patient = ANY(r.records))
+             AND ((t.endpoint_id = {endpoint} AND t.patient = ANY(r.records))
                   OR EXISTS (SELECT FROM inbound AS i JOIN at ON at.s = i.channel
                                 AND at.v = i.address
                               WHERE split_part(t.id, '|', 1) = 'task-reply'
@@ -42,21 +41,26 @@ SELECT hashtextextended(concat_ws('|',
     '#', r.merged, array_to_string(r.records, ','),
     '#', (SELECT concat(count(*), '+', count(released_at)) FROM switch),
     '#', (SELECT count(*) FROM mark WHERE name = %(unchecked)s)), 0) AS standing
-  FROM (SELECT array_append(array_agg(o.patient ORDER BY o.patient), %(patient)s::text)
+  FROM (SELECT array_append(array_agg(o.patient ORDER BY o.patient), {patient}::text)
                AS records,
                (SELECT l.merged_into FROM patient_lock AS l WHERE
-                 l.endpoint_id = %(endpoint)s AND l.patient = %(patient)s) AS merged
+                 l.endpoint_id = {endpoint} AND l.patient = {patient}) AS merged
           FROM patient_lock AS o
-         WHERE o.endpoint_id = %(endpoint)s AND o.merged_into = %(patient)s) AS r
+         WHERE o.endpoint_id = {endpoint} AND o.merged_into = {patient}) AS r
 """
-_AT = "WITH at AS (SELECT e ->> 0 AS s, e ->> 1 AS v FROM jsonb_array_elements({points}) AS e)"
-_NOW = _AT.format(points="%(points)s::jsonb") + _STANDING
-_READ = f"""{VIEWED_WITH}
-SELECT answer, written_at FROM last_answer
- WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s AND reader = %(reader)s
-   AND language = %(language)s AND written_at >= %(since)s
-   AND standing = ({_AT.format(points="last_answer.points")}{_STANDING})
-"""  # noqa: S608 -- constants
+
+
+def write_standing(endpoint: str, patient: str, points: str) -> str:
+    """Return the statement that says how our own record of a patient stands.
+
+    It changes with every record, hold and place that may change what is said. The
+    arguments are columns or places of a statement, never values; ``WORDS`` are its
+    own.
+    """
+    return _STANDING.format(endpoint=endpoint, patient=patient, points=points)
+
+
+_NOW = write_standing("%(endpoint)s", "%(patient)s", "%(points)s::jsonb")
 _PUT = """
 INSERT INTO last_answer (endpoint_id, patient, reader, language, answer, standing, points,
                          written_at)
@@ -113,21 +117,9 @@ def read_standing(
     ``points`` are (system, value) of the patient and of whoever stands beside.
     """
     known = tuple(sorted(set(points)))
-    values = {**_WORDS, "endpoint": endpoint_id, "patient": patient}
+    values = {**WORDS, "endpoint": endpoint_id, "patient": patient}
     row = tx.execute(_NOW, {**values, "points": Jsonb(known)}).fetchone()
     return Standing(int(row["standing"]), known) if row else Standing()
-
-
-def read_last_answer(
-    tx: Tx, about: About, since: datetime, viewing: Viewing
-) -> LastAnswer | None:
-    """Return what was last said, unless it is older or our record changed.
-
-    That it is shown is audited by the same statement.
-    """
-    values = {**_WORDS, **about.values, **viewing.values, "since": since}
-    row = tx.execute(_READ, values).fetchone()
-    return LastAnswer(row["answer"], row["written_at"]) if row else None
 
 
 def put_last_answer(

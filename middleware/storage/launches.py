@@ -18,13 +18,13 @@ _COLUMNS = (
     "id, endpoint_id, state_hash, cookie_hash, sealed, patient, encounter, "
     "user_reference, user_name, scope, need_patient_banner, stage, created_at, "
     "expires_at, seen_at, error, language, context, steps, renewing_at, "
-    "handoff_hash, handoff_until"
+    "handoff_hash, handoff_until, look"
 )
+NAMES = tuple(_COLUMNS.split(", "))
 MOST_FAILURES = 2000
-_VALUES = ", ".join(f"%({name.strip()})s" for name in _COLUMNS.split(","))
-_CHANGEABLE = frozenset(
-    name.strip() for name in _COLUMNS.split(",") if name.strip() != "id"
-)
+_JSON = ("context", "steps", "look")
+_VALUES = ", ".join(f"%({name})s" for name in NAMES)
+_CHANGEABLE = frozenset(NAMES) - {"id"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class LaunchRow:
 
     ``context`` is what the launch was told beside patient and encounter; ``steps`` is
     the way it went, ids and codes only. ``renewing_at`` is set while one process asks
-    for a new token, ``handoff_hash`` while a window of its own may take over.
+    for a new token, ``handoff_hash`` while a window of its own may take over. ``look``
+    is what the audit says of the first piece of its page: who, which shard, detail.
     """
 
     id: str
@@ -58,6 +59,7 @@ class LaunchRow:
     renewing_at: datetime | None = None
     handoff_hash: str | None = None
     handoff_until: datetime | None = None
+    look: dict[str, Any] | None = None
 
     @property
     def who(self) -> str:
@@ -77,11 +79,6 @@ def insert_launch(tx: Tx, row: LaunchRow) -> None:
 def get_launch(tx: Tx, launch_id: str) -> LaunchRow | None:
     """Return one launch."""
     return _first(tx, "id", launch_id)
-
-
-def find_launch(tx: Tx, state_hash: str) -> LaunchRow | None:
-    """Return the launch that an authorization response belongs to."""
-    return _first(tx, "state_hash", state_hash)
 
 
 def update_launch(tx: Tx, launch_id: str, **changes: Any) -> bool:
@@ -130,7 +127,7 @@ def bind_patient(tx: Tx, row: LaunchRow) -> bool:
     """Give a launch that waits for it its patient; False for any other."""
     bound = tx.execute(
         "UPDATE launch SET patient = %s, stage = %s, seen_at = %s, steps = %s, "
-        "need_patient_banner = %s "
+        "need_patient_banner = %s, look = %s "
         "WHERE id = %s AND stage = 'picking' AND patient IS NULL",
         (
             row.patient,
@@ -138,6 +135,7 @@ def bind_patient(tx: Tx, row: LaunchRow) -> bool:
             row.seen_at,
             Jsonb(row.steps),
             row.need_patient_banner,
+            Jsonb(row.look),
             row.id,
         ),
     )
@@ -165,16 +163,12 @@ def end_launch(tx: Tx, row: LaunchRow) -> bool:
     return ended.rowcount == 1
 
 
-def take_launch_state(tx: Tx, state_hash: str) -> LaunchRow | None:
+def take_launch_state(tx: Tx, state_hash: str) -> bool:
     """Use up the ``state`` of a launch: a second response with it finds nothing."""
-    row = _first(tx, "state_hash", state_hash)
-    if row is None:
-        return None
     used = tx.execute(
-        "UPDATE launch SET state_hash = NULL WHERE id = %s AND state_hash = %s",
-        (row.id, state_hash),
+        "UPDATE launch SET state_hash = NULL WHERE state_hash = %s", (state_hash,)
     )
-    return row if used.rowcount == 1 else None
+    return used.rowcount == 1
 
 
 def insert_failure(tx: Tx, failure_id: str, code: str, now: datetime) -> None:
@@ -255,6 +249,6 @@ def _first(tx: Tx, column: str, value: str) -> LaunchRow | None:
 
 def _values(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: Jsonb(value) if name in ("context", "steps") else value
+        name: Jsonb(value) if name in _JSON and value is not None else value
         for name, value in values.items()
     }

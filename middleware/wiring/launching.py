@@ -21,7 +21,7 @@ from middleware.fhir.auth import bound_token_session
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
-from middleware.fhir.reach import Reach, endpoint_reach, read_reach
+from middleware.fhir.reach import Reach, endpoint_reach
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
@@ -53,7 +53,7 @@ def make_smart_ports(
         clock=runtime.clock,
         ids=runtime.ids,
         sealer=runtime.sealer,
-        fhir=_person_clients(runtime, known),
+        fhir=_person_clients(runtime),
         discover=discover,
         fetch_keys=fetch_keys,
         fetch_style=fetch_style,
@@ -105,9 +105,7 @@ def bound_exchange(session: Any, endpoint: Endpoint, url: str) -> None:
     )
 
 
-def _person_clients(
-    runtime: Runtime, known: Callable[[], list[Endpoint]]
-) -> Callable[[str, Bearing], FhirApi]:
+def _person_clients(runtime: Runtime) -> Callable[[Endpoint, Bearing], FhirApi]:
     """Return what makes clients of signed-in people.
 
     Connections to one EHR are shared: they keep no cookie, and each request brings its
@@ -122,16 +120,13 @@ def _person_clients(
     def learn(base: str) -> Abilities:  # noqa: ARG001 -- one for each EHR
         return Abilities()
 
-    @functools.lru_cache(maxsize=256)
-    def make(base: str, bearer: Bearing) -> FhirApi:
-        found = next((each for each in known() if each.fhir_base == base), None)
-        reach = endpoint_reach(found) if found else read_reach(base)
-        ca_file = found.profile.get("ca_file") if found else None
+    def make(endpoint: Endpoint, bearer: Bearing) -> FhirApi:
+        base, ca_file = endpoint.fhir_base, endpoint.profile.get("ca_file")
         return FhirClient(
             base,
             bearer.token,
             clock=runtime.clock,
-            session=connect(base, reach, ca_file),
+            session=connect(base, endpoint_reach(endpoint), ca_file),
             forget=bearer.forget,
             abilities=learn(base),
         )

@@ -79,6 +79,24 @@ class Browser(FlaskClient):
         return super().open(*args, buffered=buffered, **options)
 
 
+class Registered(list[Endpoint]):
+    """The endpoints as the database has them, too."""
+
+    def __init__(self, database: Database, clock: FixedClock) -> None:
+        super().__init__()
+        self._database, self._clock = database, clock
+
+    def append(self, endpoint: Endpoint) -> None:
+        with self._database.tx() as tx:
+            endpoints.insert_endpoint(tx, endpoint, self._clock.now())
+        super().append(endpoint)
+
+    def __setitem__(self, index, endpoint) -> None:
+        with self._database.tx() as tx:
+            endpoints.update_endpoint(tx, endpoint)
+        super().__setitem__(index, endpoint)
+
+
 @dataclass
 class Rig:
     """The app, its browser and what it stands on; ``endpoints`` may be replaced."""
@@ -120,9 +138,8 @@ class Rig:
 
 @pytest.fixture
 def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
-    registered = [make_endpoint(ehr)]
-    with database.tx() as tx:
-        endpoints.insert_endpoint(tx, registered[0], clock.now())
+    registered = Registered(database, clock)
+    registered.append(make_endpoint(ehr))
     woken: list[tuple[str, int]] = []
     ids = RandomIds()
     context = StageContext(
@@ -141,8 +158,8 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         clock=clock,
         ids=ids,
         sealer=Sealer([b"k" * 32]),
-        fhir=lambda base, bearer: FhirClient(
-            base, bearer.token, clock=clock, forget=bearer.forget
+        fhir=lambda endpoint, bearer: FhirClient(
+            endpoint.fhir_base, bearer.token, clock=clock, forget=bearer.forget
         ),
         discover=discover,
         fetch_keys=fetch_keys,

@@ -82,13 +82,13 @@ def strict(rig) -> Iterator[Strict]:
             app=AppClient(client_id="carecue-app"),
             profile={"server": "sandbox"},
         )
+        rig.endpoints[0] = endpoint
         ports = replace(
             rig.ports,
             bearer=None,
-            endpoints=lambda: [endpoint],
             clock=time,
-            fhir=lambda base, bearer: FhirClient(
-                base, bearer.token, clock=time, forget=bearer.forget
+            fhir=lambda endpoint, bearer: FhirClient(
+                endpoint.fhir_base, bearer.token, clock=time, forget=bearer.forget
             ),
         )
         registration = {

@@ -17,11 +17,11 @@ from middleware.storage.endpoints import (
     list_endpoints,
     update_endpoint,
 )
+from middleware.storage.entering import Entry, find_begun
 from middleware.storage.last_answers import About, Standing, put_last_answer
 from middleware.storage.launches import (
     LaunchRow,
     delete_expired_launches,
-    find_launch,
     get_launch,
     insert_launch,
     take_launch_state,
@@ -135,9 +135,10 @@ def test_a_subscription_is_found_by_its_hook_and_changed(database):
 def test_a_launch_state_is_used_up_by_the_first_response(database):
     with database.tx() as tx:
         insert_launch(tx, LAUNCH)
-        assert find_launch(tx, "s") == LAUNCH
-        assert take_launch_state(tx, "s") == LAUNCH
-        assert take_launch_state(tx, "s") is None
+        assert find_begun(tx, "s") == Entry(LAUNCH, None)
+        assert take_launch_state(tx, "s")
+        assert not take_launch_state(tx, "s")
+        assert find_begun(tx, "s") is None
         assert get_launch(tx, "l1") == replace(LAUNCH, state_hash=None)
 
 
