@@ -20,8 +20,9 @@ from middleware.desk.editing.fields import Fields
 from middleware.desk.launches import LOCKED, OPEN, Launch
 from middleware.desk.viewer import mark
 from smart_app.cookies import cookie_name, csrf_token
+from smart_app.own_forms import is_own
 from smart_app.ports import SmartPorts
-from smart_app.session import Session, find_launch, is_own
+from smart_app.session import Session, find_launch
 
 KEPT = mark(
     "Your chart session ended before this was saved. Open this app again from the "

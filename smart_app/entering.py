@@ -14,8 +14,9 @@ from middleware.desk.values import Actor
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.drafts import KEPT, drop_draft, keep_draft
+from smart_app.own_forms import check_form
 from smart_app.ports import SmartPorts
-from smart_app.session import Session, check_form, end_session, open_session
+from smart_app.session import Session, end_session, open_session
 
 UNREAD = mark(
     "Not saved: the chart could not be read just now. What you filled in is kept for "

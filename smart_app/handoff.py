@@ -17,9 +17,10 @@ from middleware.desk.launches import Launch, note_step
 from middleware.desk.viewer import mark
 from smart_app.cookies import digest, set_cookie
 from smart_app.headers import protect, write_policy
+from smart_app.own_forms import check_origin, is_own
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
-from smart_app.session import check_origin, is_own, open_session, seal, unseal
+from smart_app.session import open_session, seal, unseal
 
 CODE_LIFE = timedelta(seconds=30)
 USED = mark(

@@ -15,9 +15,10 @@ from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from smart_app.drafts import find_draft
 from smart_app.entering import actor_of, enter, is_partial, withheld_types
+from smart_app.own_forms import check_origin
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
-from smart_app.session import Session, check_origin, note_use, open_session
+from smart_app.session import Session, note_use, open_session
 from smart_app.streaming import HTML, stream_page
 from smart_app.users import wants_roles
 

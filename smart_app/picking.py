@@ -22,13 +22,13 @@ from middleware.desk.viewer import Viewer, mark, viewer_of
 from middleware.ports import FhirApi
 from smart_app.cookies import cookie_name, csrf_token
 from smart_app.headers import protect, write_policy
+from smart_app.own_forms import check_source
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import (
     ENDED,
     asked_language,
     bearer_of,
-    check_source,
     end_session,
     find_endpoint,
     find_launch,

@@ -7,13 +7,11 @@ for another. Nothing here asks the EHR.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from flask import Request
@@ -162,11 +160,7 @@ def open_session(
     entry = ports.launches.enter(launch_id, coming)
     launch = check_cookie(request, entry.launch if entry else None)
     endpoint = known(entry.endpoint if entry else None)
-    if launch.stage != OPEN or launch.patient is None or launch.look is None:
-        raise LaunchError(ENDED, code="S2", status=401)
-    if now >= min(launch.expires_at, idle_until(launch, endpoint)):
-        end_session(ports, launch, LOCKED, "S2")
-        raise LaunchError(ENDED, code="S2", status=401)
+    _check_lives(ports, launch, endpoint, now)
     sealed = unseal(ports, launch)
     session = Session(
         launch=launch,
@@ -184,6 +178,16 @@ def open_session(
     if not quiet:
         note_use(ports, session)
     return session
+
+
+def _check_lives(
+    ports: SmartPorts, launch: Launch, endpoint: Endpoint, now: datetime
+) -> None:
+    if launch.stage != OPEN or launch.patient is None or launch.look is None:
+        raise LaunchError(ENDED, code="S2", status=401)
+    if now >= min(launch.expires_at, idle_until(launch, endpoint)):
+        end_session(ports, launch, LOCKED, "S2")
+        raise LaunchError(ENDED, code="S2", status=401)
 
 
 def note_use(ports: SmartPorts, session: Session) -> None:
@@ -247,35 +251,6 @@ def asked_language(request: Request) -> str:
     return choose_tag(request.accept_languages.values())
 
 
-def check_form(ports: SmartPorts, request: Request, session: Session) -> None:
-    """Let a form through that changes something: ours, and of who may change it.
-
-    Raises as ``check_origin`` does, and LaunchError F5 (403) for a read-only user.
-    """
-    check_origin(ports, request, session)
-    if not session.may_edit:
-        raise LaunchError(
-            f"Save refused: nothing was changed. {session.read_only}",
-            code="F5",
-            status=403,
-        )
-
-
-def check_origin(ports: SmartPorts, request: Request, session: Session) -> None:
-    """Let a form through only when our own page of this launch and patient sent it.
-
-    Raises LaunchError F1 (foreign), F2 (other patient), both 403.
-    """
-    check_source(ports, request, session.csrf)
-    if request.form.get("patient") != session.patient:
-        raise LaunchError(
-            "Save refused: this window is for another patient than the form. "
-            "Nothing was changed. Open this app again from the chart.",
-            code="F2",
-            status=403,
-        )
-
-
 def _read_only(launch: Launch, endpoint: Endpoint) -> str:
     roles, granted = launch.context.get("roles"), read_grant(launch.scope or "")
     return find_read_only(endpoint.app, launch.user_reference, roles, granted)
@@ -284,33 +259,3 @@ def _read_only(launch: Launch, endpoint: Endpoint) -> str:
 def _asking(launch: Launch) -> Asking:
     style, level = launch.context.get("style"), launch.context.get("level")
     return Asking(style=style or "v2", level=level or "patient")
-
-
-def check_source(ports: SmartPorts, request: Request, csrf: str) -> None:
-    """Let a form through only when our own page with this mark sent it.
-
-    The browser says where it comes from by ``Origin``, which is ``null`` under our
-    no-referrer policy; then ``Sec-Fetch-Site`` must say same-origin. LaunchError F1.
-    """
-    brought = request.form.get("csrf", "")
-    if not is_own(ports, request) or not hmac.compare_digest(
-        brought.encode(), csrf.encode()
-    ):
-        raise LaunchError(
-            "Save refused: the form did not come from this window. Nothing was "
-            "changed. Open this app again from the chart.",
-            code="F1",
-            status=403,
-        )
-
-
-def is_own(ports: SmartPorts, request: Request) -> bool:
-    """Tell whether a page of ours sent the request."""
-    origin = request.headers.get("Origin")
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None and site != "same-origin":
-        return False
-    if origin in (None, "null"):
-        return site == "same-origin"
-    parts = urlsplit(ports.public_url)
-    return origin == f"{parts.scheme}://{parts.netloc}"
