@@ -177,6 +177,19 @@ class Library:
         return {kind: tuple(plans) for kind, plans in found.items()}
 
     @functools.cached_property
+    def timings(self) -> Mapping[str, frozenset[Timing]]:
+        """Return when steps are due, by the event's kind; under "" those of all plans."""
+        return {
+            kind: frozenset(action.timing for plan in plans for action in plan.actions)
+            for kind, plans in (("", self.plans), *self.triggered.items())
+        }
+
+    @functools.cached_property
+    def needed(self) -> tuple[str, ...]:
+        """Return the searches that the plans need, each once, in the plans' order."""
+        return tuple(dict.fromkeys(item for plan in self.plans for item in plan.data))
+
+    @functools.cached_property
     def steps(self) -> Mapping[tuple[str, str], tuple[Plan, PlanAction]]:
         """Return the steps by (url or id of the plan, id of the action)."""
         return {

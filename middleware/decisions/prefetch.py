@@ -36,7 +36,7 @@ def data_queries(
     ``now`` tells from which day on messages count.
     """
     since = (now or EPOCH) - MEMORY
-    kept = _joined((*ALWAYS, *(query for plan in library.plans for query in plan.data)))
+    kept = _joined((*ALWAYS, *library.needed))
     sent = SENT.replace("{since}", since.date().isoformat())
     return (
         patient,

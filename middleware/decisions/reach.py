@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from mappings.codes import encounter_period
 from mappings.event import DECIDED_AS, EventKind, Transition
 from mappings.instants import find_instant, read_bounds
-from mappings.plan import Library, Plan, PlanAction
+from mappings.plan import Library, Timing
 from mappings.resource import Resource, dict_of, list_of
 from middleware.decisions.versions import EPOCH
 
@@ -64,17 +64,11 @@ def reach(library: Library, kind: EventKind) -> timedelta:
     What starts no plan itself reaches as far as any plan: it may end what is planned.
     """
     kind = DECIDED_AS.get(kind, kind)
-    started = library.triggered.get(kind.value)
-    spans = list(_spans(started or library.plans))
-    return max(spans, default=timedelta(0)) + SLACK
+    timings = library.timings.get(kind.value) or library.timings[""]
+    return max(map(_span, timings), default=timedelta(0)) + SLACK
 
 
-def _spans(plans: Iterable[Plan]) -> Iterator[timedelta]:
-    return (_span(action) for plan in plans for action in plan.actions)
-
-
-def _span(action: PlanAction) -> timedelta:
-    timing = action.timing
+def _span(timing: Timing) -> timedelta:
     whole = timedelta(hours=timing.offset_hours + timing.window_hours)
     return whole + (HOLIDAYS if timing.anchor == "business-day" else timedelta(0))
 
