@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -21,6 +22,8 @@ from mappings.resource import Resource, extensions_of, list_of
 
 WORDING = f"{NS}/StructureDefinition/wording"
 CHANNELS = ("sms", "email", "screen")
+# The reviewer of wordings that come along: a site may send them, and adopts them.
+SHIPPED = "CareCue content, site adoption required"
 
 
 def read_library(
@@ -96,17 +99,27 @@ def _wordings(definition: Resource, reviewers: Mapping[str, str]) -> Iterable[Wo
                 f"{url}: a wording lacks its channel, language or text; add them"
             )
         base = language.split("-", maxsplit=1)[0]
-        reviewer = (
-            parts.get("reviewer") or reviewers.get(language) or reviewers.get(base)
-        )
+        review = parts.get("reviewer") or reviewers.get(language) or reviewers.get(base)
+        reviewer, reviewed = split_review(str(review or ""))
         yield Wording(
             definition=url,
             channel=channel,
             language=language,
             subject=str(parts.get("subject") or ""),
             text=text,
-            reviewer=str(reviewer) if reviewer else None,
+            reviewer=reviewer or None,
+            reviewed=reviewed,
         )
+
+
+def split_review(text: str) -> tuple[str, str]:
+    """Split ``Dr. Ferrer, 2026-08-20`` into who approved and when; the day may lack."""
+    name, _, day = text.rpartition(", ")
+    try:
+        written = date.fromisoformat(day).isoformat() == day
+    except ValueError:
+        return text, ""
+    return (name, day) if name and written else (text, "")
 
 
 def _value_sets(

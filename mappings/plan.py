@@ -144,7 +144,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Wording:
-    """The text of one message on one channel in one language, with who approved it."""
+    """The text of one message on one channel in one language, with who approved it.
+
+    ``reviewed`` is the day of that as YYYY-MM-DD, empty where it was not recorded.
+    """
 
     definition: str
     channel: str
@@ -152,6 +155,7 @@ class Wording:
     subject: str
     text: str
     reviewer: str | None
+    reviewed: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,7 @@ WHY_MOVE = (
     Choice("staff", mark("Staff talk to the patient first")),
     Choice("other", mark("Other")),
 )
-WHO = (
-    Choice("patient", mark("The patient, today")),
-    Choice("staff", mark("Staff, for the patient")),
-)
+WHO_ORDERS = ("patient", "staff")
 LONGEST_PAUSE = timedelta(days=366)
 
 
@@ -82,6 +79,15 @@ def pause_reasons(view: View) -> tuple[Choice, ...]:
     return tuple(map(Choice, WHY_PAUSE, words))
 
 
+def order_speakers(view: View) -> tuple[Choice, ...]:
+    """Return who may have said which way comes first."""
+    words = (
+        view.say("%(given)s, today", given=view.given),
+        view.say("Staff, for %(given)s", given=view.given),
+    )
+    return tuple(map(Choice, WHO_ORDERS, words))
+
+
 def read_pause(request: Request, today: date) -> PauseForm:
     """Read the pause form; BadInputError says what to choose."""
     form = request.form
@@ -121,7 +127,7 @@ def read_order(request: Request, known: tuple[str, ...]) -> OrderForm:
         to = min(max(at + (-1 if direction == "up" else 1), 0), len(order) - 1)
         order.insert(to, order.pop(at))
     who = request.form.get("who", "")
-    if who not in {choice.value for choice in WHO}:
+    if who not in WHO_ORDERS:
         raise BadInputError(mark("Choose who said so."))
     return OrderForm(tuple(order), who, request.form.get("version", ""))
 

@@ -18,10 +18,10 @@ from middleware.desk.viewer import mark, viewer_of
 from middleware.desk.views import View
 from smart_app.entering import actor_of, enter, go_back
 from smart_app.forms import (
-    WHO,
     WHY_SKIP,
     OrderForm,
     PauseForm,
+    order_speakers,
     pause_days,
     pause_reasons,
     read_order,
@@ -209,7 +209,7 @@ class PatientEdits:
             form=form,
             error=error,
             order=tuple(Choice(name, words[name]) for name in form.order),
-            whos=WHO,
+            whos=order_speakers(view),
             effect=ORDER_EFFECT,
         )
 

@@ -28,6 +28,7 @@ FONT_SIZE, RADIUS = (13.0, 18.0), (0.0, 10.0)
 # Body text is .875 of the root's size.
 BODY = 0.875
 TEXT, CONTROL = 4.5, 3.0
+LIGHTEST = 1.3
 # The light tokens of look.css: where the EHR gives colours, all go together.
 LIGHT = {
     "paper": "#f4f5f2",
@@ -140,7 +141,9 @@ def _changes(
         return None
     tried = dict(chosen)
     if name == "color_background":
-        tried |= {"sheet": colour, "paper": colour}
+        # Cards stay white on a light ground: what belongs together is seen.
+        light = contrast("#ffffff", colour) <= LIGHTEST
+        tried |= {"paper": colour, "sheet": "#ffffff" if light else colour}
     elif name == "color_text":
         tried["ink"] = colour
     elif name == "color_highlight":

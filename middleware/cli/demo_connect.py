@@ -72,7 +72,7 @@ def sandbox_endpoint(base_url: str, zone: str) -> Endpoint:
             phone="(415) 555-0100",
             booking_url="northside.example.org/book",
             zone=zone,
-            reviewers={"es": "Lucía Ferrer (synthetic reviewer)"},
+            reviewers={"es": "Lucía Ferrer (synthetic reviewer), 2026-11-02"},
             organization="Organization/northside",
             # The story tells what follows from what happens, and counts it exactly.
             review_days=0,

@@ -91,6 +91,7 @@ class Candidate:
     kind: str = "message"
     task: StaffTask | None = None
     reviewer: str = ""
+    reviewed: str = ""
     places: Places | None = None
 
     @property
@@ -141,6 +142,7 @@ def describe(
         kind=step.action.kind,
         task=_task(step, verdict, due),
         reviewer=words.reviewer if words else "",
+        reviewed=words.reviewed if words else "",
         places=places,
     )
 

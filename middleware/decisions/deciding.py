@@ -189,7 +189,7 @@ def decide_nudge(
     """
     case = open_case(chart, own, library, endpoint, now)
     found = find_action(library, nudge.plan, nudge.action)
-    step = _step_of(nudge, case, found or stand_in(nudge))
+    step = step_of(nudge, case, found or stand_in(nudge))
     if found is None:
         verdict = Verdict(Outcome.CANCEL, "plan-off")
         return describe(step, verdict, nudge.due_at, nudge.expires_at)
@@ -202,7 +202,8 @@ def decide_nudge(
     return judge(step, nudge.due_at, nudge.expires_at, early=None, at_send=at_send)
 
 
-def _step_of(nudge: Nudge, case: Case, found: tuple[Plan, PlanAction]) -> Step:
+def step_of(nudge: Nudge, case: Case, found: tuple[Plan, PlanAction]) -> Step:
+    """Return the step that a message was planned by, as its focus stands now."""
     plan, action = found
     focus = case.chart.find(nudge.focus)
     activity = None

@@ -38,6 +38,9 @@ ORDER = (
 )
 RANKS = {topic: rank for rank, line in enumerate(ORDER) for topic in line}
 UNRANKED = RANKS["education"]
+# Details that say something else than their reason does.
+COMING = "a more urgent message is planned"
+TODAY = "this was told about today"
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,7 @@ def next_allowed(
         return Wait(until, "same-topic", max(alike), coming=False, detail=detail)
     if reserved and _has_room(_room(counted, (), budget, now, channel), now):
         first = min(item.due_at for item in reserved)
-        detail = "a more urgent message is planned"
-        return Wait(until, "limit-reached", first, coming=True, detail=detail)
+        return Wait(until, "limit-reached", first, coming=True, detail=COMING)
     return _spent(counted, until, now)
 
 
@@ -153,8 +155,7 @@ def _said_today(
     if topic == "safety" or not said:
         return None
     until = start_of_next_day(now, zone)
-    detail = "this was told about today"
-    return Wait(until, "limit-reached", max(said), coming=False, detail=detail)
+    return Wait(until, "limit-reached", max(said), coming=False, detail=TODAY)
 
 
 def _plan(name: str) -> str:

@@ -68,10 +68,10 @@ def judge(
     """
     verdict = _stopped(step, early) or _held(step, due, at_send=at_send)
     if step.action.kind == "task":
-        return _finish(step, verdict or READY, due, expires)
+        return finish(step, verdict or READY, due, expires)
     if verdict is not None:
-        return _finish(step, verdict, planned_time(step, due), expires)
-    route, words, verdict = _prepared(step)
+        return finish(step, verdict, planned_time(step, due), expires)
+    route, words, verdict = prepare(step)
     step = addressed(step, route)
     if verdict is None:
         due, verdict = choose_time(
@@ -79,10 +79,10 @@ def judge(
         )
     else:
         due = planned_time(step, due)
-    return _finish(step, verdict, due, expires, route=route, words=words)
+    return finish(step, verdict, due, expires, route=route, words=words)
 
 
-def _finish(
+def finish(
     step: Step,
     verdict: Verdict,
     due: datetime,
@@ -91,6 +91,7 @@ def _finish(
     route: Route | None = None,
     words: Words | None = None,
 ) -> Candidate:
+    """Put together what was found of a step."""
     facts = merge_facts(verdict.facts, _base_facts(step), route.facts if route else ())
     if verdict.outcome is Outcome.SEND:
         if step.action.kind == "message":
@@ -258,7 +259,8 @@ def _first(*verdicts: Verdict | None) -> Verdict | None:
 # --- whom, how, in which words --------------------------------------------------
 
 
-def _prepared(step: Step) -> tuple[Route, Words | None, Verdict | None]:
+def prepare(step: Step) -> tuple[Route, Words | None, Verdict | None]:
+    """Return whom it reaches and how, in which words, and what that lacks."""
     case = step.case
     parts = (case.profile, case.own, case.endpoint, wanted_way(step))
     route = case.once(("route", parts[-1]), lambda: choose_route(*parts))

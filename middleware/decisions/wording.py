@@ -61,6 +61,7 @@ class Words:
     text: str = ""
     language: str = ""
     reviewer: str = ""
+    reviewed: str = ""
     reason: str = ""
     faults: tuple[str, ...] = ()
 
@@ -150,6 +151,7 @@ def _fill(wording: Wording, values: Mapping[str, str], channel: str) -> Words:
         text=text,
         language=wording.language,
         reviewer=wording.reviewer or "",
+        reviewed=wording.reviewed,
         reason="wording-refused" if faults else "",
         faults=faults,
     )

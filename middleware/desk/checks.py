@@ -12,6 +12,7 @@ from middleware.decisions.linting import is_revealing
 from middleware.decisions.safety import check_replies
 from middleware.desk.formats import topic_name, write_hour, write_instant, write_time
 from middleware.desk.reaching import permissions, write_source
+from middleware.desk.reasons import write_reason
 from middleware.desk.values import Check
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -45,7 +46,7 @@ def write_checks(view: View, nudge: Nudge, candidate: Candidate) -> tuple[Check,
         "replies": _replies(view),
     }
     verdict = candidate.verdict
-    why = view.say(REASONS[verdict.reason].sentence)
+    why = write_reason(view, verdict)
     for name, reasons in FAILING.items():
         if verdict.reason in reasons and verdict.outcome is not Outcome.SEND:
             found[name] = (False, why)
@@ -101,7 +102,7 @@ def _limit(view: View, nudge: Nudge) -> tuple[bool, str]:
 def _due(view: View, candidate: Candidate) -> tuple[bool, str]:
     verdict = candidate.verdict
     if verdict.outcome not in (Outcome.SEND, Outcome.HOLD):
-        return False, view.say(REASONS[verdict.reason].sentence)
+        return False, write_reason(view, verdict)
     read = write_time(view.viewer, view.chart.read_at.astimezone(view.zone))
     return True, view.say(
         "Nothing in the chart ends it, as read at %(time)s.", time=read

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mappings.nudge import REASONS, Nudge, Outcome
+from mappings.nudge import Nudge, Outcome
 from middleware.decisions.deciding import Candidate
 from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.reasons import write_held, write_reason
 from middleware.desk.steps import say_step
 from middleware.desk.values import Coming, Tag
-from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
 ICONS = {"sms": "text", "email": "mail", "screen": "text"}
-HELD = {
-    "paused": mark("messages are paused"),
-    "limit-reached": mark("this week is full"),
-    "same-topic": mark("heard about it this week"),
-    "hours-never-meet": mark("no hour suits every time zone"),
-    "outside-hours": mark("waits for allowed hours"),
-    "no-consent": mark("no permission recorded"),
-    "opted-out": mark("the answer was no"),
-    "no-address": mark("no number or address"),
-    "language-missing": mark("language not recorded"),
-    "zone-missing": mark("time zone not known"),
-    "reply-needs-person": mark("a reply waits"),
-    "switched-off": mark("on hold by a person"),
-    "data-missing": mark("the chart lacks something"),
-    "sensitive": mark("a person decides"),
-    "minor": mark("a person decides"),
-    "confidential": mark("asked to be reached one way only"),
-    "several-patients": mark("a person decides"),
-    "in-hospital": mark("in hospital now"),
-}
 
 
 def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
@@ -68,13 +48,13 @@ def write_moved(view: View, nudge: Nudge) -> str:
 def coming_tag(view: View, nudge: Nudge, candidate: Candidate) -> Tag:
     """Return how it goes out, or what holds or ends it."""
     verdict = candidate.verdict
-    sentence = view.say(REASONS[verdict.reason].sentence)
     if verdict.outcome is Outcome.HOLD:
-        words = HELD.get(verdict.reason)
-        text = view.say("Held, %(why)s", why=view.say(words)) if words else sentence
-        return Tag("info", "hold", text)
+        words = write_held(view, verdict)
+        held = view.say("Held, %(why)s", why=words) if words else ""
+        return Tag("info", "hold", held or write_reason(view, verdict))
     if verdict.outcome is not Outcome.SEND:
-        return Tag("off", "off", view.say("Ends: %(why)s", why=sentence))
+        why = write_reason(view, verdict)
+        return Tag("off", "off", view.say("Ends: %(why)s", why=why))
     if nudge.is_task:
         return Tag("quiet", "person", view.say("Staff do this"))
     channel = candidate.channel or nudge.channel or "screen"

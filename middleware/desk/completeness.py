@@ -123,7 +123,7 @@ def write_gaps(view: View) -> tuple[str, ...]:
             view.say(
                 "The EHR did not give this app: %(names)s. What rests on it is missing "
                 "here or held.",
-                names=_names(view, missing),
+                names=name_kinds(view, missing),
             )
         )
     if chart.limited:
@@ -131,7 +131,7 @@ def write_gaps(view: View) -> tuple[str, ...]:
             view.say(
                 "The EHR says that there may be more than it gave this app of: "
                 "%(names)s.",
-                names=_names(view, chart.limited),
+                names=name_kinds(view, chart.limited),
             )
         )
     if chart.strangers:
@@ -142,7 +142,9 @@ def write_gaps(view: View) -> tuple[str, ...]:
                 "The EHR sent %(number)s entries of other patients along: %(names)s. "
                 "They were left out. Tell the person who runs CareCue.",
                 len(chart.strangers),
-                names=_names(view, [one.partition("/")[0] for one in chart.strangers]),
+                names=name_kinds(
+                    view, [one.partition("/")[0] for one in chart.strangers]
+                ),
             )
         )
     return tuple(sentences)
@@ -152,7 +154,7 @@ def write_unasked(view: View) -> str:
     """Return what the EHR was not asked for this time, and what stands instead."""
     if not view.unasked:
         return ""
-    names = _names(view, sorted(view.unasked))
+    names = name_kinds(view, sorted(view.unasked))
     asked = view.say("Not asked this time: %(names)s.", names=names)
     if not view.planned or view.checked_at is None:
         return asked
@@ -167,7 +169,8 @@ def write_unasked(view: View) -> str:
     return f"{asked} {checked}"
 
 
-def _names(view: View, kinds: Iterable[str]) -> str:
+def name_kinds(view: View, kinds: Iterable[str]) -> str:
+    """Return FHIR types as people call them, joined; one without words as it is."""
     plain = dict.fromkeys(kinds)
     names = [view.say(PLAIN[kind]) if kind in PLAIN else kind for kind in plain]
     return view.viewer.join(names)

@@ -12,12 +12,13 @@ from mappings.chart import Chart
 from mappings.codes import DISCHARGED, disposition_codings, focus_status
 from mappings.errors import CdsError
 from mappings.event import EventKind, suppose_event
-from mappings.nudge import REASONS, Outcome
+from mappings.nudge import Outcome
 from mappings.reference import of_another
 from mappings.resource import Resource, dict_of
 from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
 from middleware.desk.coming import coming_tag
 from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.reasons import write_reason
 from middleware.desk.steps import say_step
 from middleware.desk.views import View
 from middleware.ports import FhirApi
@@ -146,5 +147,5 @@ def _follow_up(view: View, item: Candidate) -> FollowUp:
         title=said.title,
         when=f"{when.day}, {when.time}" if goes else "",
         how=view.say("by a person") if item.kind == "task" else ", ".join(names),
-        why=said.why if goes else view.say(REASONS[verdict.reason].sentence),
+        why=said.why if goes else write_reason(view, verdict),
     )

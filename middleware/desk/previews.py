@@ -1,18 +1,25 @@
-"""The preview of one coming message: its exact text, and what it rests on. Pure."""
+"""The preview of one coming message: its exact text, and what it rests on. Pure.
+
+A held message is shown as it would go once released, and says that it is held.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
-from mappings.nudge import REASONS, Nudge, Outcome, Verdict
+from mappings.content import SHIPPED
+from mappings.nudge import Nudge, Outcome
 from mappings.preference import PreferenceRecord, Who
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.linting import count_segments
 from middleware.decisions.reading import reading_level
+from middleware.decisions.releasing import LIFTED, word_released
 from middleware.desk.checks import write_checks
 from middleware.desk.coming import coming_tag, write_coming
 from middleware.desk.evidence import write_facts
-from middleware.desk.formats import language_name, write_address
+from middleware.desk.formats import language_name, write_address, write_date
+from middleware.desk.reasons import write_reason
 from middleware.desk.values import Preview, Reading, Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -35,8 +42,9 @@ def write_preview(view: View, nudge_id: str) -> Preview | None:
 
 def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
     verdict = candidate.verdict
-    channel = candidate.channel or nudge.channel or "screen"
-    language = candidate.language or nudge.language or ""
+    shown = _released(view, nudge, candidate)
+    channel = shown.channel or nudge.channel or "screen"
+    language = shown.language or nudge.language or ""
     send = verdict.outcome is Outcome.SEND
     planned = Tag("ok", "okc", view.say("Planned"))
     return Preview(
@@ -44,23 +52,31 @@ def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
         language=language,
         language_name=language_name(view.viewer, language) if language else "",
         channel=view.say(KINDS[channel]),
-        address=write_address(candidate.address or nudge.address or ""),
-        subject="" if channel == "sms" else candidate.subject,
-        text=candidate.text,
-        segments=_segments(view, candidate.text) if channel == "sms" else "",
-        reviewer=_reviewer(view, language),
+        address=write_address(shown.address or nudge.address or ""),
+        subject="" if channel == "sms" else shown.subject,
+        text=shown.text,
+        segments=_segments(view, shown.text) if channel == "sms" else "",
+        reviewer=_reviewer(view, shown, language),
         verdict=planned if send else coming_tag(view, nudge, candidate),
-        sentence=view.say(PASSED) if send else _refusal(view, verdict),
+        sentence=view.say(PASSED) if send else write_reason(view, verdict),
         facts=write_facts(view, verdict.facts),
-        level=_level(view, candidate.text, language),
-        reading=read_aloud(view, nudge, candidate),
-        checks=write_checks(view, nudge, candidate),
+        level=_level(view, shown.text, language),
+        reading=read_aloud(view, nudge, shown),
+        checks=write_checks(view, nudge, shown),
+        held=not send,
     )
 
 
-def _refusal(view: View, verdict: Verdict) -> str:
-    sentence = view.say(REASONS[verdict.reason].sentence)
-    return f"{sentence} ({verdict.detail})" if verdict.detail else sentence
+def _released(view: View, nudge: Nudge, candidate: Candidate) -> Candidate:
+    """Return the message with the words that it would have if nothing held it."""
+    verdict = candidate.verdict
+    if candidate.text or verdict.reason not in LIFTED:
+        return candidate
+    parts = (view.chart, view.own, view.library, view.endpoint, view.now)
+    found = word_released(nudge, *parts)
+    if found is None:
+        return candidate
+    return replace(found, verdict=verdict, due_at=candidate.due_at)
 
 
 def read_aloud(view: View, nudge: Nudge, candidate: Candidate) -> Reading | None:
@@ -77,7 +93,8 @@ def read_aloud(view: View, nudge: Nudge, candidate: Candidate) -> Reading | None
         for item in view.library.wordings
     )
     spoken = PreferenceRecord("language", mine, Who.PATIENT, "reading", view.now)
-    read = decide_nudge(
+    decide = word_released if candidate.verdict.reason in LIFTED else decide_nudge
+    read = decide(
         nudge,
         view.chart,
         replace(view.own, preferences=(*view.own.preferences, spoken)),
@@ -85,7 +102,9 @@ def read_aloud(view: View, nudge: Nudge, candidate: Candidate) -> Reading | None
         view.endpoint,
         view.now,
     )
-    if not read.text or (read.language or "").partition("-")[0] != mine:
+    if read is None or not read.text:
+        return None
+    if (read.language or "").partition("-")[0] != mine:
         return None
     return Reading(mine, read.text)
 
@@ -107,11 +126,22 @@ def _segments(view: View, text: str) -> str:
     return view.say_many("%(number)s text segment.", "%(number)s text segments.", count)
 
 
-def _reviewer(view: View, language: str) -> str:
-    reviewers = view.endpoint.site.reviewers
-    primary = language.partition("-")[0]
-    name = reviewers.get(language) or reviewers.get(primary)
-    if not name:
+def _reviewer(view: View, shown: Candidate, language: str) -> str:
+    """Write who approved the wording, and when."""
+    if not shown.reviewer:
         return ""
     words = language_name(view.viewer, language)
-    return view.say("%(language)s reviewed by %(name)s.", language=words, name=name)
+    if shown.reviewer == SHIPPED:
+        return view.say("%(language)s wording as CareCue brings it.", language=words)
+    if not shown.reviewed:
+        return view.say(
+            "%(language)s reviewed by %(name)s, day not recorded.",
+            language=words,
+            name=shown.reviewer,
+        )
+    return view.say(
+        "%(language)s reviewed by %(name)s, %(day)s.",
+        language=words,
+        name=shown.reviewer,
+        day=write_date(view.viewer, date.fromisoformat(shown.reviewed)),
+    )

@@ -126,7 +126,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Preview:
-    """The exact text of one coming message and what it rests on."""
+    """The exact text of one coming message and what it rests on.
+
+    ``held`` says that it does not go as things are: the text is what would go.
+    """
 
     coming: Coming
     language: str
@@ -143,6 +146,7 @@ class Preview:
     level: str = ""
     reading: Reading | None = None
     checks: tuple[Check, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True)

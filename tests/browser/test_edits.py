@@ -99,7 +99,7 @@ def test_a_message_is_moved(browser, site, tmp_path):
     frame.get_by_role("link", name=re.compile("^Move:")).first.click()
     dialog = frame.locator("dialog")
     dialog.get_by_label("Time", exact=True).fill("13:05")
-    dialog.get_by_label("The patient asked").check()
+    dialog.get_by_label("Rosa asked").check()
     page.screenshot(path=tmp_path / "move.png")
     dialog.get_by_role("button", name="Move this message").click()
     frame.get_by_text("Saved. The message is moved.").wait_for()

@@ -127,6 +127,38 @@ def test_check_that_fails_says_why(world: World) -> None:
     assert failed[0].note == "The patient said no to this way of contact or topic."
 
 
+def test_held_message_shows_what_would_go_and_why_it_does_not(world: World) -> None:
+    world.discharge()
+    world.run()
+    planned = preview(world, "es")
+    assert (planned.held, planned.text != "") == (False, True)
+    world.permit(permit=False, recorded_at=world.clock.now() - timedelta(minutes=1))
+    held = preview(world, "es")
+    assert held.held
+    assert (held.text, held.address) == (planned.text, planned.address)
+    assert (
+        held.sentence
+        == "El paciente dijo que no a esta forma de contacto o a este tema."
+    )
+    assert held.verdict.text == "Retenido: la respuesta fue no"
+    assert [check.passed for check in held.checks].count(False) == 1
+    world.run()
+    assert world.sms.sent == []
+
+
+def test_wording_is_shown_with_who_reviewed_it_and_when(world: World) -> None:
+    wordings = tuple(
+        replace(item, reviewer="L. Ferrer", reviewed="2026-08-20")
+        for item in LIBRARY.wordings
+    )
+    library = replace(LIBRARY, wordings=wordings)
+    world.context = replace(world.context, library=lambda endpoint: library)
+    world.discharge()
+    world.run()
+    shown = preview(world, "en-US").reviewer
+    assert shown.endswith(" reviewed by L. Ferrer, Aug 20, 2026.")
+
+
 def test_waiting_reply_is_the_check_that_fails(world: World) -> None:
     world.discharge()
     world.run()

@@ -6,20 +6,23 @@ from datetime import date, timedelta
 import pytest
 
 from mappings.endpoint import EndpointKind
-from mappings.nudge import Fact
+from mappings.nudge import REASONS, Fact, Verdict
 from mappings.preference import (
     OwnRecord,
     SentMessage,
     Switch,
     Who,
 )
+from middleware.decisions.fatigue import COMING
 from middleware.desk import formats
 from middleware.desk.evidence import write_facts
 from middleware.desk.histories import write_finding, write_history, write_lede
 from middleware.desk.page import write_page
 from middleware.desk.preferring import write_hours, write_topics
+from middleware.desk.reasons import write_reason
 from middleware.desk.sentences import choose_answer
 from middleware.desk.versions import preference_version
+from middleware.desk.viewer import viewer_of
 from middleware.desk.weeks import write_week
 from tests.unit.desk_views import (
     ENDPOINT,
@@ -152,6 +155,47 @@ def test_facts_are_said_in_words():
         "No death is recorded",
         "Agreed to being contacted: on paper",
     )
+
+
+def test_facts_without_words_are_left_to_the_ledger():
+    facts = (
+        Fact("Encounter/e", "1", "class.coding.code", "IMP"),
+        Fact("Patient/rosa", "1", "Patient.telecom", "no usable one"),
+        Fact("RelatedPerson/i", "1", "RelatedPerson.relationship", "carer"),
+        Fact("Nudge/next", None, "dueAt", "2026-11-25T18:00Z"),
+        Fact("Task/t", "1", "status", "requested"),
+    )
+    spanish = replace(view(), viewer=viewer_of("es"))
+    assert write_facts(spanish, facts) == (
+        "En la historia clínica no hay ningún número ni dirección que sirva",
+        "Familiar o cuidador: persona cuidadora",
+        "El próximo mensaje sale el mié, 25 de nov, 10:00 a.m.",
+        "Tarea: estado solicitado",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "said"),
+    [
+        ("opted-out", "", "The patient said no to this way of contact or topic."),
+        ("limit-reached", COMING, "It waits: a more urgent message goes first."),
+        (
+            "switched-off",
+            "email",
+            "A hold set by a person covers this message. It covers this way: Email.",
+        ),
+        (
+            "data-missing",
+            "not read: Encounter, Flag",
+            "The chart lacks what this plan needs to know. "  # noqa: ISC004
+            "Not read: hospital stays and visits and flags.",
+        ),
+        ("plan-unknown", "unknown: x", REASONS["plan-unknown"].sentence),
+    ],
+)
+def test_reason_is_said_whole_and_only_in_words(reason, detail, said):
+    verdict = Verdict(REASONS[reason].outcome, reason, detail=detail)
+    assert write_reason(view(), verdict) == said
 
 
 def test_patients_words_come_from_a_goal_they_expressed_themselves():

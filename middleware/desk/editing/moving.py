@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mappings.errors import BadInputError
-from mappings.nudge import OPEN_STATES, REASONS, Nudge, NudgeState, Outcome
+from mappings.nudge import OPEN_STATES, Nudge, NudgeState, Outcome
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.desk.coming import write_moved
 from middleware.desk.editing.saving import (
@@ -19,6 +19,7 @@ from middleware.desk.editing.saving import (
     write_audit,
 )
 from middleware.desk.formats import write_instant
+from middleware.desk.reasons import write_reason
 from middleware.desk.values import Actor
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
@@ -177,10 +178,10 @@ def _check(
     if found.due_at != moment or reason in HOURS:
         raise RefusedError(_outside(view, found, moment))
     if found.verdict.outcome not in (Outcome.SEND, Outcome.HOLD):
-        raise RefusedError(view.say(REASONS[reason].sentence))
+        raise RefusedError(write_reason(view, found.verdict))
     limit = _look(view, wanted, moment, at_send=True).verdict
     if limit.reason in LIMITS:
-        raise RefusedError(view.say(REASONS[limit.reason].sentence))
+        raise RefusedError(write_reason(view, limit))
     return found
 
 
@@ -215,7 +216,7 @@ def _own_time(view: View, nudge: Nudge, now: datetime) -> Candidate:
     was = datetime.fromisoformat(moved["from"]) if moved else nudge.due_at
     found = _look(view, replace(nudge, due_at=was, detail=rest), now)
     if found.verdict.outcome not in (Outcome.SEND, Outcome.HOLD):
-        raise RefusedError(view.say(REASONS[found.verdict.reason].sentence))
+        raise RefusedError(write_reason(view, found.verdict))
     return found
 
 

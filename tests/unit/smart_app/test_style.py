@@ -104,6 +104,11 @@ def test_every_taken_over_pair_is_readable() -> None:
     assert tokens["accent"] == "#5b2a86"
 
 
+def test_cards_stand_out_from_a_light_ground() -> None:
+    css = write_theme({"color_background": "#edf2f7"}).css
+    assert "--paper:#edf2f7;--sheet:#ffffff" in css
+
+
 def test_a_users_own_contrast_goes_before() -> None:
     css = write_theme({"dim_border_radius": "4px"}).css
     assert css.startswith("@media screen and (forced-colors:none)")
