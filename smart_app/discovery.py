@@ -7,8 +7,6 @@ endpoint's profile under ``authorization_hosts`` (host names).
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +16,7 @@ from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, LaunchError
 from middleware.desk.viewer import mark
-from smart_app.key_sets import CACHE_SECONDS, KeySets
+from smart_app.fetched import Fetched
 from smart_app.ports import SmartConfiguration
 
 FORCED_AFTER_SECONDS = 5.0
@@ -59,19 +57,18 @@ class Discovery:
         discover: Callable[[Endpoint], SmartConfiguration],
         fetch_keys: Callable[[Endpoint, str], dict[str, Any]],
     ) -> None:
-        self._discover = discover
-        self._keys = KeySets(fetch_keys, pause=FORCED_AFTER_SECONDS)
-        self._lock = threading.Lock()
-        self._servers: dict[str, tuple[float, AuthorizationServer]] = {}
+        self._keys = Fetched(fetch_keys, pause=FORCED_AFTER_SECONDS)
+        self._servers = Fetched(
+            lambda endpoint, _: read_server(endpoint, discover(endpoint)),
+            pause=FORCED_AFTER_SECONDS,
+        )
 
     def find_server(self, endpoint: Endpoint) -> AuthorizationServer:
         """Return the endpoint's authorization server; LaunchError D1-D4 when none."""
-        with self._lock:
-            kept = self._servers.get(endpoint.fhir_base)
-        if kept is not None and time.monotonic() - kept[0] < CACHE_SECONDS:
-            return kept[1]
         try:
-            configuration = self._discover(endpoint)
+            return self._servers.find(endpoint, endpoint.fhir_base, fresh=False)
+        except LaunchError:
+            raise
         except CareCueError as error:
             raise LaunchError(
                 "The EHR did not say how to sign in. Nothing was opened. Try again in "
@@ -79,9 +76,15 @@ class Discovery:
                 code="D1",
                 status=502,
             ) from error
-        server = read_server(endpoint, configuration)
-        with self._lock:
-            self._servers[endpoint.fhir_base] = (time.monotonic(), server)
+
+    def begin(self, endpoint: Endpoint) -> AuthorizationServer:
+        """Return the same for a launch, and ask meanwhile for what its callback needs.
+
+        While the person signs in: the callback then waits for the token alone.
+        """
+        server = self.find_server(endpoint)
+        self._servers.prefetch(endpoint, endpoint.fhir_base)
+        self._keys.prefetch(endpoint, server.jwks_uri)
         return server
 
     def find_keys(

@@ -71,7 +71,7 @@ class Launching:
         ways = app_ways(endpoint.profile)
         if not ways.framed and is_framed(request):
             return self._leaving.ask_window(request, endpoint)
-        server = self._discovery.find_server(endpoint)
+        server = self._discovery.begin(endpoint)
         ports = self._ports
         state, verifier, nonce, secret = (ports.ids.secret() for _ in range(4))
         asking = _choose_asking(endpoint, server, standalone=standalone)

@@ -22,6 +22,7 @@ from middleware.wiring.launching import make_smart_ports
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, database_fault, make_runtime
 from middleware.wiring.signing import KeyRing
+from middleware.wiring.warming import warm_beside
 from smart_app.app import create_blueprint
 from smart_app.cds.blueprint import create_cds
 from subscriptions.receiver import make_receiver
@@ -29,7 +30,11 @@ from subscriptions.receiver import make_receiver
 
 def public_app() -> Flask:
     """Make the public listener from this process's settings."""
-    return make_public_app(make_runtime(read_settings()))
+    runtime = make_runtime(read_settings())
+    context, keys = stage_context(runtime), KeyRing(runtime)
+    app = _compose(runtime, context, keys)
+    warm_beside(app, context, keys)
+    return app
 
 
 def console_app() -> Flask:
@@ -40,8 +45,10 @@ def console_app() -> Flask:
 
 def make_public_app(runtime: Runtime) -> Flask:
     """Compose receiver, callbacks, SMART app, CDS services, keys and health."""
-    context = stage_context(runtime)
-    keys = KeyRing(runtime)
+    return _compose(runtime, stage_context(runtime), KeyRing(runtime))
+
+
+def _compose(runtime: Runtime, context: StageContext, keys: KeyRing) -> Flask:
     return create_public_app(
         PublicPorts(
             hooks=make_receiver(Intake(_receive_ports(runtime)), runtime.clock),

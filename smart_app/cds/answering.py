@@ -20,7 +20,7 @@ from middleware.desk.viewer import viewer_of
 from smart_app.cds.calls import Call, read_body, read_call, read_feedback
 from smart_app.cds.ports import CdsPorts
 from smart_app.cds.proof import Proof, check_call
-from smart_app.key_sets import KeySets
+from smart_app.fetched import Fetched
 
 WORKERS = 8
 FORCED_AFTER_SECONDS = 30.0
@@ -74,7 +74,7 @@ class CdsHooks:
 
     def __init__(self, ports: CdsPorts) -> None:
         self._ports = ports
-        self._keys = KeySets(ports.fetch_keys, pause=FORCED_AFTER_SECONDS)
+        self._keys = Fetched(ports.fetch_keys, pause=FORCED_AFTER_SECONDS)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="cds")
         self._places = threading.BoundedSemaphore(WORKERS)
 

@@ -1,0 +1,87 @@
+"""What EHRs were asked for before anybody waits: documents and key sets, kept a while.
+
+Only URLs that the site wrote down or reviewed come here. What is kept is asked for anew
+when it is old or does not fit, but not again at once, so that no stranger's JWT and no
+stranger's launch makes us ask on and on. Of those who want the same, one asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from mappings.endpoint import Endpoint
+from mappings.errors import CareCueError
+
+CACHE_SECONDS = 300.0
+# What is older when a launch begins is asked for anew beside it.
+AHEAD_SECONDS = CACHE_SECONDS / 2
+
+Answer = TypeVar("Answer")
+
+
+class Fetched(Generic[Answer]):
+    """Answers by URL. Raises what ``fetch`` raises.
+
+    ``pause`` is for how many seconds a URL is not asked anew another time.
+    """
+
+    def __init__(
+        self, fetch: Callable[[Endpoint, str], Answer], *, pause: float
+    ) -> None:
+        self._fetch = fetch
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[float, Answer]] = {}
+        self._forced: dict[str, float] = {}
+        self._ahead: dict[str, float] = {}
+        self._asking: dict[str, threading.Lock] = {}
+
+    def find(self, endpoint: Endpoint, url: str, *, fresh: bool) -> Answer:
+        """Return the answer at a URL; ``fresh`` asks for it anew where it may."""
+        now = time.monotonic()
+        with self._lock:
+            kept = self._kept.get(url)
+            since = now - self._forced.get(url, now - self._pause)
+            again = fresh and since >= self._pause
+            if again:
+                self._forced[url] = now
+        if kept is not None and not again and now - kept[0] < CACHE_SECONDS:
+            return kept[1]
+        return self._ask(endpoint, url, now if again else now - CACHE_SECONDS)
+
+    def prefetch(self, endpoint: Endpoint, url: str) -> None:
+        """Ask in the background for what somebody will want soon; returns at once."""
+        now = time.monotonic()
+        with self._lock:
+            kept = self._kept.get(url)
+            young = kept is not None and now - kept[0] < AHEAD_SECONDS
+            if young or now - self._ahead.get(url, now - self._pause) < self._pause:
+                return
+            self._ahead[url] = now
+        threading.Thread(
+            target=self._ask_quietly, args=(endpoint, url, now), daemon=True
+        ).start()
+
+    def _ask_quietly(self, endpoint: Endpoint, url: str, since: float) -> None:
+        # Whoever needs it asks again, and is told what is wrong.
+        with contextlib.suppress(CareCueError):
+            self._ask(endpoint, url, since)
+
+    def _ask(self, endpoint: Endpoint, url: str, since: float) -> Answer:
+        """Return what was asked for after ``since``: by us, or by who came before."""
+        with self._lock:
+            asking = self._asking.setdefault(url, threading.Lock())
+        with asking:
+            with self._lock:
+                kept = self._kept.get(url)
+            if kept is not None and kept[0] >= since:
+                return kept[1]
+            began = time.monotonic()
+            answer = self._fetch(endpoint, url)
+            with self._lock:
+                self._kept[url] = (began, answer)
+            return answer
