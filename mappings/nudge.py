@@ -216,7 +216,8 @@ class Nudge:
     """One intended message to one person about one thing (a row of ``nudge``).
 
     A staff step that waits for its time is one as well (``detail["kind"]`` task).
-    ``detail["moved"]`` {"to", "by", "at", "why"} is set where a person moved it.
+    ``detail["moved"]`` {"to", "from", "by", "user", "form", "at", "why"} is set where a
+    person moved it, ``detail["skipped"]`` the same without the times.
     """
 
     id: str

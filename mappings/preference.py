@@ -144,6 +144,8 @@ class PreferenceRecord:
     ``RelatedPerson/id`` in order; ``confidential`` {"system", "value", "note"} or null
     when taken back; ``pregnancy-loss`` true when a reply told of one; ``confirmed``
     list of names that the patient said still hold ("*" for all).
+    ``saved_by`` is who saved it on a page (``issuer|subject|reference``), in which
+    ``form``, changed ``turn`` times by then.
     """
 
     name: str
@@ -152,14 +154,14 @@ class PreferenceRecord:
     how: str
     recorded_at: datetime
     recorded_by: str | None = None
+    saved_by: str = ""
+    form: str = ""
+    turn: int = 0
 
 
 @dataclass(frozen=True)
 class SentMessage:
-    """A message that counts against the limits: ours, or a Communication in the EHR.
-
-    ``about`` is the plan, focus and occasion of one of ours.
-    """
+    """A message that counts against the limits; ``about`` ours: plan, focus, occasion."""
 
     sent_at: datetime
     topic: str
@@ -221,10 +223,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class OwnRecord:
-    """What our own store knows of one patient, read in one transaction.
-
-    ``replaced`` are records (``Patient/id``) that were merged into this one.
-    """
+    """What our own store knows of one patient; ``replaced`` were merged into this one."""
 
     preferences: tuple[PreferenceRecord, ...] = ()
     consents: tuple[ConsentRecord, ...] = ()

@@ -8,7 +8,12 @@ from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
 from middleware.desk.editing.fields import Fields, refill
-from middleware.desk.editing.questions import Asked
+from middleware.desk.editing.questions import (
+    Asked,
+    find_asked,
+    read_answer,
+    write_answer_form,
+)
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -42,9 +47,9 @@ class Answers:
         given = request.form.to_dict(flat=False)
         desk = self._ports.desk
         try:
-            answer = desk.read_answer(view, asked, given)
+            answer = read_answer(view, asked, given)
             version = request.form.get("version", "")
-            desk.save_answer(view, actor_of(session), answer, version)
+            desk.editor.save_answer(view, actor_of(session), answer, version)
         except ChangedElsewhereError:
             return self._form(session, view, asked, given, CHANGED, 409)
         except (BadInputError, RefusedError) as error:
@@ -58,7 +63,7 @@ class Answers:
 
     def _asked(self, view: View, given: Mapping[str, str]) -> Asked:
         topic, person = given.get("topic", "*"), given.get("person", "")
-        found = self._ports.desk.find_asked(view, topic, person)
+        found = find_asked(view, topic, person)
         if found is None:
             abort(404)
         return found
@@ -72,7 +77,7 @@ class Answers:
         error: str = "",
         status: int = 200,
     ) -> Response:
-        form = self._ports.desk.write_answer_form(view, asked)
+        form = write_answer_form(view, asked)
         fields = form.fields if given is None else refill(form.fields, given)
         return self._pages.show(
             "smart/answer.html",

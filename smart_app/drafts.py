@@ -30,10 +30,8 @@ KEPT = mark(
 )
 LARGEST = 16_384  # bytes of all that was filled in
 # What is filled in; a button alone (undo, resume, discard) has nothing to go on with.
-FORMS = re.compile(
-    r"(preferences/[^/]+|answers|pause|channels|messages/[^/]+/(move|skip))\Z"
-)
-NOT_KEPT = ("csrf", "patient", "version", "save", "move", "back")
+FORMS = re.compile(r"(preferences/[^/]+|answers|pause|messages/[^/]+/(move|skip))\Z")
+NOT_KEPT = ("csrf", "patient", "version", "form_id", "turn", "seen", "save", "back")
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,9 @@ def drop_draft(ports: SmartPorts, session: Session) -> None:
 
 def _whose(launch: Launch) -> dict[str, str]:
     """Return the EHR, the user by every name that is known, and the patient."""
-    names = (
-        launch.context.get("iss"),
-        launch.context.get("sub"),
-        launch.user_reference,
-    )
     return {
         "endpoint_id": launch.endpoint_id,
-        "user_reference": "|".join(str(name or "") for name in names),
+        "user_reference": launch.user,
         "patient": launch.patient or "",
     }
 

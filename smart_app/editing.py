@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 
 from smart_app.answers import Answers
 from smart_app.groups import GroupEdits
-from smart_app.moving import Moves
+from smart_app.messages import Messages
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.resuming import Drafts
@@ -18,7 +18,7 @@ BOTH = ["GET", "POST"]
 def add_edits(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     """Add the forms to the app."""
     _add_patient(blueprint, PatientEdits(ports, pages))
-    _add_messages(blueprint, PatientEdits(ports, pages), Moves(ports, pages))
+    _add_messages(blueprint, Messages(ports, pages))
     _add_groups(blueprint, GroupEdits(ports, pages))
     _add_answers(blueprint, Answers(ports, pages))
     _add_drafts(blueprint, Drafts(ports, pages))
@@ -34,21 +34,16 @@ def _add_patient(blueprint: Blueprint, edits: PatientEdits) -> None:
     def resume(lid: str) -> Response:
         return edits.resume(request, lid)
 
-    @blueprint.route("/l/<lid>/channels", methods=BOTH)
-    def channels(lid: str) -> Response:
-        view = edits.channels if request.method == "POST" else edits.ask_channels
-        return view(request, lid)
 
-
-def _add_messages(blueprint: Blueprint, edits: PatientEdits, moves: Moves) -> None:
+def _add_messages(blueprint: Blueprint, messages: Messages) -> None:
     @blueprint.route("/l/<lid>/messages/<nudge_id>/skip", methods=BOTH)
     def skip(lid: str, nudge_id: str) -> Response:
-        view = edits.skip if request.method == "POST" else edits.ask_skip
+        view = messages.skip if request.method == "POST" else messages.ask_skip
         return view(request, lid, nudge_id)
 
     @blueprint.route("/l/<lid>/messages/<nudge_id>/move", methods=BOTH)
     def move(lid: str, nudge_id: str) -> Response:
-        view = moves.move if request.method == "POST" else moves.ask
+        view = messages.move if request.method == "POST" else messages.ask_move
         return view(request, lid, nudge_id)
 
 
@@ -61,6 +56,10 @@ def _add_groups(blueprint: Blueprint, groups: GroupEdits) -> None:
     @blueprint.post("/l/<lid>/preferences/<name>/undo")
     def undo(lid: str, name: str) -> Response:
         return groups.undo(request, lid, name)
+
+    @blueprint.post("/l/<lid>/preferences/<name>/take-back")
+    def take_back(lid: str, name: str) -> Response:
+        return groups.take_back(request, lid, name)
 
 
 def _add_answers(blueprint: Blueprint, answers: Answers) -> None:

@@ -5,10 +5,13 @@ A view never takes a patient from the request: the launch says whose chart it is
 
 from __future__ import annotations
 
+import re
+
 from flask import Request, Response
 
 from mappings.errors import FhirError, LaunchError
 from mappings.scopes import read_scope
+from middleware.desk.editing.fields import Form
 from middleware.desk.launches import LOCKED
 from middleware.desk.values import Actor
 from middleware.desk.viewer import mark
@@ -18,6 +21,8 @@ from smart_app.own_forms import check_form
 from smart_app.ports import SmartPorts
 from smart_app.session import Session, end_session, open_session
 
+FORM = re.compile(r"[0-9A-Za-z-]{1,64}")
+TURN = re.compile(r"[0-9]{1,6}")
 UNREAD = mark(
     "Not saved: the chart could not be read just now. What you filled in is kept for "
     "10 minutes: open the page again and go on from there."
@@ -90,7 +95,15 @@ def withheld_types(session: Session) -> frozenset[str]:
 def actor_of(session: Session) -> Actor:
     """Return who is saving."""
     launch = session.launch
-    return Actor(launch.who, launch.user_name or launch.who)
+    return Actor(launch.who, launch.user_name or launch.who, launch.user)
+
+
+def form_of(request: Request) -> Form:
+    """Return which form on a page was sent; what is none of ours counts for none."""
+    name, turn = request.form.get("form_id", ""), request.form.get("turn", "0")
+    if not FORM.fullmatch(name):
+        return Form()
+    return Form(name, int(turn) if TURN.fullmatch(turn) else 0)
 
 
 def is_partial(request: Request) -> bool:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from flask import Request
-
 from mappings.errors import BadInputError
+from middleware.desk.editing.fields import Fields
 from middleware.desk.formats import write_day
 from middleware.desk.values import Choice
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
-WHY_PAUSE = ("asked", "hospital", "crisis", "number", "other")
+PAUSED_AS = {  # in which words the record says why
+    "asked": mark("The patient asked"),
+    "hospital": mark("In hospital"),
+    "crisis": mark("Bereavement or crisis"),
+    "number": mark("Wrong number or address"),
+    "other": mark("Other"),
+}
 WHY_SKIP = (
     Choice("done", mark("It is already done")),
     Choice("not-right", mark("It does not fit this patient")),
@@ -27,36 +32,34 @@ WHY_MOVE = (
     Choice("staff", mark("Staff talk to the patient first")),
     Choice("other", mark("Other")),
 )
-WHO_ORDERS = ("patient", "staff")
 LONGEST_PAUSE = timedelta(days=366)
 
 
 @dataclass(frozen=True)
 class PauseForm:
-    """A pause as chosen: ``last`` is its last day, None until somebody ends it."""
+    """A pause as chosen: ``last`` is its last day, None until somebody ends it.
+
+    ``seen`` is when the form was made.
+    """
 
     until: str
     day: str
     why: str
     version: str
+    seen: str = ""
     last: date | None = None
 
 
 @dataclass(frozen=True)
-class OrderForm:
-    """A channel order as chosen."""
-
-    order: tuple[str, ...]
-    who: str
-    version: str
-
-
-@dataclass(frozen=True)
 class MoveChoice:
-    """Where a message is to go: a day and a time as typed, or ``back`` to its own."""
+    """Where a message is to go: a day and a time as typed, or ``back`` to its own.
+
+    ``which`` of two where the patient's clock shows that time twice.
+    """
 
     day: str
     time: str
+    which: str
     why: str
     back: bool
 
@@ -69,35 +72,21 @@ def pause_days(view: View) -> tuple[Choice, ...]:
 
 def pause_reasons(view: View) -> tuple[Choice, ...]:
     """Return the reasons that the form offers."""
-    words = (
-        view.say("%(name)s asked", name=view.given),
-        view.say("In hospital"),
-        view.say("Bereavement or crisis"),
-        view.say("Wrong number or address"),
-        view.say("Other"),
-    )
-    return tuple(map(Choice, WHY_PAUSE, words))
+    asked = view.say("%(name)s asked", name=view.given)
+    rest = [(code, view.say(text)) for code, text in PAUSED_AS.items()]
+    return tuple(Choice(*pair) for pair in [("asked", asked), *rest[1:]])
 
 
-def order_speakers(view: View) -> tuple[Choice, ...]:
-    """Return who may have said which way comes first."""
-    words = (
-        view.say("%(given)s, today", given=view.given),
-        view.say("Staff, for %(given)s", given=view.given),
-    )
-    return tuple(map(Choice, WHO_ORDERS, words))
+def fill_pause(given: Fields) -> PauseForm:
+    """Return the pause form as it came back, whatever it says."""
+    names = ("until", "date", "why", "version", "seen")
+    until, day, why, version, seen = ("".join(given.get(name, ())) for name in names)
+    return PauseForm(until, day, why, version, seen)
 
 
-def read_pause(request: Request, today: date) -> PauseForm:
-    """Read the pause form; BadInputError says what to choose."""
-    form = request.form
-    raw = PauseForm(
-        until=form.get("until", ""),
-        day=form.get("date", ""),
-        why=form.get("why", ""),
-        version=form.get("version", ""),
-    )
-    if raw.why not in WHY_PAUSE:
+def read_pause(raw: PauseForm, today: date) -> PauseForm:
+    """Return the pause that was chosen; BadInputError says what to choose."""
+    if raw.why not in PAUSED_AS:
         raise BadInputError(mark("Choose why messages are paused."))
     if raw.until == "open":
         return raw
@@ -108,44 +97,30 @@ def read_pause(request: Request, today: date) -> PauseForm:
         raise BadInputError(mark("Choose the last day of the pause.")) from None
     if not today <= last <= today + LONGEST_PAUSE:
         raise BadInputError(mark("Choose a day from today on, within a year."))
-    return PauseForm(raw.until, raw.day, raw.why, raw.version, last)
+    return replace(raw, last=last)
 
 
-def read_order(request: Request, known: tuple[str, ...]) -> OrderForm:
-    """Read the order form, with the row that a button asked to move already moved.
-
-    BadInputError when it does not name each known channel once.
-    """
-    order = list(request.form.getlist("order"))
-    if sorted(order) != sorted(known):
-        raise BadInputError(
-            mark("The order must name each way once. Nothing was changed.")
-        )
-    name, _, direction = request.form.get("move", "").partition(":")
-    if name in order and direction in ("up", "down"):
-        at = order.index(name)
-        to = min(max(at + (-1 if direction == "up" else 1), 0), len(order) - 1)
-        order.insert(to, order.pop(at))
-    who = request.form.get("who", "")
-    if who not in WHO_ORDERS:
-        raise BadInputError(mark("Choose who said so."))
-    return OrderForm(tuple(order), who, request.form.get("version", ""))
+def fill_move(given: Fields) -> MoveChoice:
+    """Return the form that moves a message as it came back, whatever it says."""
+    names = ("day", "time", "which", "why")
+    day, time, which, why = ("".join(given.get(name, ())) for name in names)
+    return MoveChoice(day, time, which, why, back="back" in given)
 
 
-def read_move(request: Request) -> MoveChoice:
-    """Read what was filled in; BadInputError where no reason is given for a move."""
-    form = request.form
-    back = "back" in form
-    why = next((item for item in WHY_MOVE if item.value == form.get("why")), None)
-    if why is None and not back:
-        raise BadInputError(mark("Choose why it is moved."))
-    reason = why.text if why and not back else ""
-    return MoveChoice(form.get("day", ""), form.get("time", ""), reason, back=back)
+def read_move(chosen: MoveChoice) -> str:
+    """Return why a message is moved; BadInputError where a move has no reason."""
+    if chosen.back:
+        return ""
+    return _read_why(WHY_MOVE, chosen.why, mark("Choose why it is moved."))
 
 
-def read_skip(request: Request) -> Choice:
-    """Read why a message is skipped."""
-    for choice in WHY_SKIP:
-        if choice.value == request.form.get("why"):
-            return choice
-    raise BadInputError(mark("Choose why it is skipped."))
+def read_skip(why: str) -> str:
+    """Return why a message is skipped; BadInputError where there is no reason."""
+    return _read_why(WHY_SKIP, why, mark("Choose why it is skipped."))
+
+
+def _read_why(choices: tuple[Choice, ...], given: str, missing: str) -> str:
+    for choice in choices:
+        if choice.value == given:
+            return choice.text
+    raise BadInputError(missing)

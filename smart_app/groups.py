@@ -6,27 +6,34 @@ the same form is a page of its own. What is not taken comes back as it was fille
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
-from middleware.desk.editing.fields import Fields
-from middleware.desk.editing.group_views import Clash, GroupForm
+from middleware.desk.editing.clashes import Clash
+from middleware.desk.editing.fields import Fields, Filled
+from middleware.desk.editing.group_views import (
+    GroupForm,
+    clash_with,
+    is_filled_in,
+    refill_group_form,
+    write_clash,
+    write_group,
+    write_group_form,
+)
 from middleware.desk.editing.groups import GROUPS
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
-from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.drafts import drop_draft
-from smart_app.entering import actor_of, enter, go_back, is_partial
+from smart_app.entering import actor_of, enter, form_of, go_back, is_partial
 from smart_app.pages import list_parts
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
+from smart_app.saving import CHANGED
 from smart_app.session import Session
 
 WHOLE = {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerMorph"}
-CHANGED = mark(
-    "Not saved: somebody changed this while the form was open. Save again to put your "
-    "answer in its place, or cancel to keep what stands."
-)
 
 
 class GroupEdits:
@@ -35,6 +42,7 @@ class GroupEdits:
     def __init__(self, ports: SmartPorts, pages: Pages) -> None:
         self._ports = ports
         self._pages = pages
+        self._editor = ports.desk.editor
 
     def ask(self, request: Request, lid: str, name: str) -> Response:
         """Answer the form of a group; with ``shown`` the group as it stands."""
@@ -42,37 +50,31 @@ class GroupEdits:
         session, view = enter(self._ports, request, lid, edit=True)
         if "shown" in request.args and is_partial(request):
             return self._shown(session, view, name)
-        form = self._ports.desk.write_group_form(view, name)
+        form = write_group_form(view, name)
         return self._form(request, session, view, form)
 
     def save(self, request: Request, lid: str, name: str) -> Response:
         """Record what the form says, or show it again with what stands in the way."""
         _known(name)
         session, view = enter(self._ports, request, lid, form=True)
-        desk = self._ports.desk
         given = request.form.to_dict(flat=False)
-        who = request.form.get("who", "")
+        who, version = (request.form.get(item, "") for item in ("who", "version"))
         chosen = is_partial(request) and "save" not in request.form
-        if chosen and not desk.is_filled_in(view, name, given, who):
-            form = desk.refill_group_form(view, name, given, who)
+        if chosen and not is_filled_in(view, name, given, who):
+            form = refill_group_form(view, name, given, who)
             return self._form(request, session, view, form)
+        filled, editor = Filled(given, who, version, form_of(request)), self._editor
         try:
-            desk.save_group(
-                view,
-                actor_of(session),
-                name,
-                given=given,
-                who=who,
-                version=request.form.get("version", ""),
-            )
+            editor.save_group(view, actor_of(session), name, filled)
         except ChangedElsewhereError:
-            form = desk.refill_group_form(view, name, given, who)
-            clash = desk.write_clash(view, name, given)
+            fresh = editor.refresh_view(view)
+            form = refill_group_form(fresh, name, given, who)
+            clash = write_clash(fresh, name, given)
             return self._form(
-                request, session, view, form, CHANGED, status=409, clash=clash
+                request, session, fresh, form, CHANGED, status=409, clash=clash
             )
         except (BadInputError, RefusedError) as error:
-            form = desk.refill_group_form(view, name, given, who)
+            form = refill_group_form(view, name, given, who)
             return self._form(request, session, view, form, error.message, status=422)
         return self._saved(request, session, view, name)
 
@@ -80,17 +82,36 @@ class GroupEdits:
         """Put back what stood before the last save."""
         _known(name)
         session, view = enter(self._ports, request, lid, form=True)
+        actor, editor = actor_of(session), self._editor
         version = request.form.get("version", "")
-        desk = self._ports.desk
         try:
-            desk.undo_group(view, actor_of(session), name, version)
+            editor.undo_group(view, actor, name, version, form_of(request))
         except ChangedElsewhereError:
-            form = desk.write_group_form(view, name)
-            return self._form(request, session, view, form, CHANGED, status=409)
+            fresh = editor.refresh_view(view)
+            clash = editor.write_undo_clash(fresh, name, actor)
+            return self._choose(request, session, fresh, (name, "undo"), clash)
         except RefusedError as error:
-            form = desk.write_group_form(view, name)
+            form = write_group_form(view, name)
             return self._form(request, session, view, form, error.message, status=422)
         return self._saved(request, session, view, name, "undo")
+
+    def take_back(self, request: Request, lid: str, name: str) -> Response:
+        """Take back what staff said, so that the other voices hold again."""
+        _known(name)
+        session, view = enter(self._ports, request, lid, form=True)
+        actor, editor = actor_of(session), self._editor
+        version = request.form.get("version", "")
+        try:
+            editor.take_back(view, actor, name, version, form_of(request))
+        except ChangedElsewhereError:
+            fresh = editor.refresh_view(view)
+            mine = fresh.say("Take back what staff said")
+            clash = replace(clash_with(fresh, name, {}), mine=mine)
+            return self._choose(request, session, fresh, (name, "take-back"), clash)
+        except RefusedError as error:
+            form = write_group_form(view, name)
+            return self._form(request, session, view, form, error.message, status=422)
+        return self._saved(request, session, view, name, "taken-back")
 
     def fill(
         self, request: Request, session: Session, view: View, name: str, given: Fields
@@ -98,7 +119,7 @@ class GroupEdits:
         """Answer the form of a group, filled in as it was."""
         _known(name)
         who = "".join(given.get("who", ()))
-        form = self._ports.desk.refill_group_form(view, name, given, who)
+        form = refill_group_form(view, name, given, who)
         return self._form(request, session, view, form)
 
     def _saved(
@@ -112,7 +133,7 @@ class GroupEdits:
         if not is_partial(request):
             return go_back(self._ports, session, saved, f"g-{name}")
         drop_draft(self._ports, session)
-        fresh = self._ports.desk.refresh_view(view)
+        fresh = self._editor.refresh_view(view)
         # All of the page follows from what was saved: the answer, what is coming.
         answer = self._pages.show(
             "smart/page.html",
@@ -126,9 +147,32 @@ class GroupEdits:
         return answer
 
     def _shown(self, session: Session, view: View, name: str) -> Response:
-        group = self._ports.desk.write_group(view, name, actor_of(session))
+        group = write_group(view, name, actor_of(session))
         page = self._ports.desk.write_page(view)
         return self._pages.show("smart/group.html", session, group=group, page=page)
+
+    def _choose(
+        self,
+        request: Request,
+        session: Session,
+        view: View,
+        where: tuple[str, str],
+        clash: Clash,
+    ) -> Response:
+        """Answer both values where there is no form to fill in: an undo, a taking back."""
+        name, act = where
+        template = "group_clash" if is_partial(request) else "clash"
+        return self._pages.show(
+            f"smart/{template}.html",
+            session,
+            409,
+            page=self._ports.desk.write_page(view),
+            name=name,
+            title=write_group_form(view, name).title,
+            action=f"preferences/{name}/{act}",
+            error=CHANGED,
+            clash=clash,
+        )
 
     def _form(
         self,

@@ -11,6 +11,8 @@ from typing import Any
 from flask import Request, Response, abort
 
 from middleware.desk.charting import READS_BEFORE, Within
+from middleware.desk.editing.messages import write_time_of
+from middleware.desk.editing.questions import list_people
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from smart_app.drafts import find_draft
@@ -25,11 +27,11 @@ from smart_app.users import wants_roles
 SAVED = {
     "pause": mark("Saved. Messages are paused from now on."),
     "resume": mark("Saved. Messages are on again."),
-    "channels": mark("Saved. The new order counts from the next message on."),
     "skip": mark("Saved. The message is skipped."),
     "move": mark("Saved. The message is moved."),
     "back": mark("Saved. The message is back at its own time."),
     "group": mark("Saved. It takes effect at once."),
+    "taken-back": mark("Taken back. The other answer holds again."),
     "undo": mark("Undone. What stood before holds again."),
     "answer": mark("Saved. The answer takes effect at once."),
 }
@@ -38,8 +40,8 @@ SAVED = {
 def list_parts(ports: SmartPorts, session: Session, view: View) -> dict[str, Any]:
     """Return what the patient's page shows beside the page: what can be changed."""
     return {
-        "groups": ports.desk.write_groups(view, actor_of(session)),
-        "people": ports.desk.list_people(view),
+        "groups": ports.desk.editor.write_groups(view, actor_of(session)),
+        "people": list_people(view),
         "draft": find_draft(ports, session),
     }
 
@@ -55,7 +57,7 @@ class PatientPages:
         """Answer the patient's page, in pieces; to htmx, which waits for all, whole."""
         part = is_partial(request)
         session = open_session(self._ports, request, lid, quiet=True, looks=not part)
-        desk, saved = self._ports.desk, SAVED.get(request.args.get("saved", ""))
+        desk, told = self._ports.desk, request.args.get("saved", "")
 
         def write(piece: str) -> str:
             # Not before the first piece: it waits for one statement only.
@@ -76,7 +78,7 @@ class PatientPages:
                 session,
                 piece=piece,
                 page=page,
-                saved=saved,
+                saved=_say_saved(view, told),
                 **list_parts(self._ports, session, view),
             )
 
@@ -109,6 +111,17 @@ class PatientPages:
         if chosen in LANGUAGES:
             self._ports.launches.set_language(lid, viewer_of(chosen).tag)
         return Response(status=303, headers={"Location": f"/l/{lid}/"})
+
+
+def _say_saved(view: View, told: str) -> str:
+    """Return what was saved; a pause may have come too late for one message."""
+    if told == "pause-late" and view.sent:
+        return view.say(
+            "%(saved)s One had already gone out at %(when)s.",
+            saved=view.say(SAVED["pause"]),
+            when=write_time_of(view, view.sent[0].at),
+        )
+    return SAVED.get(told, "")
 
 
 def _within(session: Session) -> Within:

@@ -9,7 +9,7 @@ from smart_app.answers import Answers
 from smart_app.drafts import Draft, drop_draft, find_draft
 from smart_app.entering import enter
 from smart_app.groups import GroupEdits
-from smart_app.moving import Moves
+from smart_app.messages import Messages
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.saving import PatientEdits
@@ -22,7 +22,7 @@ class Drafts:
     def __init__(self, ports: SmartPorts, pages: Pages) -> None:
         self._ports = ports
         self._edits = PatientEdits(ports, pages)
-        self._moves = Moves(ports, pages)
+        self._messages = Messages(ports, pages)
         self._groups = GroupEdits(ports, pages)
         self._answers = Answers(ports, pages)
 
@@ -51,11 +51,9 @@ class Drafts:
             return self._answers.fill(session, view, given)
         if kind == "pause":
             return self._edits.fill_pause(session, view, given)
-        if kind == "channels":
-            return self._edits.fill_channels(session, view, given)
         nudge_id, _, act = rest.partition("/")
         if kind == "messages" and act == "move":
-            return self._moves.fill(session, view, nudge_id, given)
+            return self._messages.fill_move(session, view, nudge_id, given)
         if kind == "messages" and act == "skip":
-            return self._edits.fill_skip(session, view, nudge_id, given)
+            return self._messages.fill_skip(session, view, nudge_id, given)
         return abort(404)

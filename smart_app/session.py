@@ -45,13 +45,15 @@ class Session:
     ``types`` tells what a page reads, so that it is found out what the granted scopes
     give. ``read_only`` says why this user may change nothing, if so. ``person`` is the
     Patient as this launch's token read it, ``just_read`` the same where that was a
-    moment ago; ``last`` is what the page last said to this user.
+    moment ago; ``last`` is what the page last said to this user. ``form``
+    names the forms of this answer, so that one that is sent twice is known.
     """
 
     launch: Launch
     endpoint: Endpoint
     api: FhirApi
     csrf: str
+    form: str
     authorize_origin: str
     viewer: Viewer
     types: Callable[[], tuple[str, ...]]
@@ -167,6 +169,7 @@ def open_session(
         endpoint=endpoint,
         api=ports.fhir(endpoint, bearer_of(ports, launch)),
         csrf=csrf_token(launch, secret),
+        form=ports.ids.new(),
         authorize_origin=sealed["authorize_origin"],
         viewer=viewer_of(launch.language or asked),
         types=lambda: ports.desk.resource_types(endpoint),

@@ -90,13 +90,16 @@ def write_hour(viewer: Viewer, hour: float) -> str:
 
 
 def write_instant(viewer: Viewer, instant: datetime, zone: tzinfo) -> Instant:
-    """Write an instant as a day and a time in a zone."""
+    """Write an instant as a day and a time in a zone.
+
+    In the hour that comes twice the time says which one it is: ``1:30 AM PDT``.
+    """
     local = instant.astimezone(zone)
-    return Instant(
-        local.isoformat(timespec="minutes"),
-        write_day(viewer, local),
-        write_time(viewer, local),
-    )
+    time = write_time(viewer, local)
+    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+        name = get_timezone_name(local, "short", locale=viewer.locale)
+        time = f"{time} {name}"
+    return Instant(local.isoformat(timespec="minutes"), write_day(viewer, local), time)
 
 
 def language_name(viewer: Viewer, tag: str) -> str:

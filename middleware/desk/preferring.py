@@ -29,15 +29,16 @@ from middleware.desk.views import View
 
 
 def write_channels(view: View) -> tuple[ChannelRow, ...]:
-    """Return the channels in the patient's order, then those with no use."""
+    """Return the channels in the patient's order, then those with no use or not chosen."""
     rows = [_channel(view, name) for name in view.order]
+    known = dict.fromkeys(item.channel for item in view.profile.addresses)
+    unused = view.say("Not chosen")
+    rows += [
+        replace(_channel(view, name), tag=None, off=unused)
+        for name in known
+        if name in CHANNELS and name not in view.order
+    ]
     return tuple(sorted(rows, key=lambda row: bool(row.off)))
-
-
-def write_order_source(view: View) -> str:
-    """Return who said the order."""
-    said = view.profile.channels
-    return write_source(view, said.who, said.how, said.by, said.when)
 
 
 def write_hours(view: View, due: datetime | None) -> Hours:

@@ -257,7 +257,6 @@ class Page:
     coming: tuple[Coming, ...]
     history: History
     channels: tuple[ChannelRow, ...]
-    channels_source: str
     hours: Hours
     language: Setting
     topics: tuple[TopicRow, ...]
@@ -281,7 +280,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who is saving: a reference under the EHR's base, and a name for provenance."""
+    """Who is saving: a reference under the EHR's base, and a name for provenance.
+
+    ``user`` is who it is, by every name that the EHR gave; empty where it gave none.
+    """
 
     reference: str
     name: str
+    user: str = ""

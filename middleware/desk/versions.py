@@ -20,12 +20,15 @@ _TOPIC = "channels:"
 
 
 def preference_version(own: OwnRecord, name: str) -> str:
-    """Return a short digest of the newest record of a preference, ``0`` for none."""
+    """Return a short digest of every voice's last word on a preference, ``0`` for none."""
     records = [item for item in own.preferences if item.name == name]
     if not records:
         return "0"
-    newest = max(records, key=lambda item: item.recorded_at)
-    return _digest([newest.recorded_at, newest.value, newest.recorded_by])
+    words = [
+        [item.recorded_at, item.value, item.who.value, item.recorded_by, item.saved_by]
+        for item in records
+    ]
+    return _digest(sorted(words, key=repr))
 
 
 def standing_version(

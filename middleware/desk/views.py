@@ -17,7 +17,7 @@ from mappings.chart import Chart
 from mappings.endpoint import Endpoint
 from mappings.nudge import REASONS, Nudge, Outcome, Verdict
 from mappings.plan import Library
-from mappings.preference import EngagementProfile, OwnRecord, Who
+from mappings.preference import EngagementProfile, OwnRecord
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
 from middleware.desk.charting import Within, read_chart
@@ -101,11 +101,6 @@ class View:
     def order(self) -> tuple[str, ...]:
         """Return the channels in the patient's order."""
         return self.profile.channels.value
-
-    def may_order(self, who: str) -> bool:
-        """Tell whether an order said by ``who`` would count against what stands."""
-        standing = self.profile.channels.who
-        return standing is not Who.PATIENT or who == Who.PATIENT.value
 
     def version(self, name: str) -> str:
         """Return a mark of the newest record of a preference; it changes with it."""

@@ -55,6 +55,9 @@ def save_preference(
         how=said.how,
         recorded_by=said.recorded_by,
         recorded_at=said.recorded_at,
+        saved_by=said.saved_by,
+        form=said.form,
+        turn=said.turn,
     )
     mark = mark_elements(seen, said.name) if seen is not None else None
     resource = write_preference(said, identifier, patient, author=author, seen=mark)

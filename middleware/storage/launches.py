@@ -67,6 +67,15 @@ class LaunchRow:
         issuer, subject = self.context.get("iss", ""), self.context.get("sub", "")
         return self.user_reference or f"{issuer} {subject}".strip()
 
+    @property
+    def user(self) -> str:
+        """Return the user by every name that is known; empty where none is.
+
+        Two people may have one name, and a reference means nothing without its EHR.
+        """
+        names = (self.context.get("iss"), self.context.get("sub"), self.user_reference)
+        return "|".join(str(name or "") for name in names) if any(names) else ""
+
 
 def insert_launch(tx: Tx, row: LaunchRow) -> None:
     """Add a launch."""

@@ -202,12 +202,12 @@ def set_nudge(
     )
 
 
-def move_nudge(
-    tx: Tx, nudge: Nudge, due_at: datetime, moved: dict[str, str] | None
+def note_nudge(
+    tx: Tx, nudge: Nudge, due_at: datetime, **notes: dict[str, str] | None
 ) -> None:
-    """Give an open nudge another time and say who moved it; None: nobody did."""
-    rest = {name: value for name, value in nudge.detail.items() if name != "moved"}
-    detail = {**rest, "moved": moved} if moved else rest
+    """Give a nudge a time, and say who ``moved`` or ``skipped`` it; None: nobody did."""
+    noted = {**nudge.detail, **notes}
+    detail = {name: value for name, value in noted.items() if value is not None}
     tx.execute(
         "UPDATE nudge SET due_at = %s, detail = %s WHERE id = %s",
         (due_at, Jsonb(detail), nudge.id),

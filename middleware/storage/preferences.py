@@ -40,27 +40,23 @@ def insert_preference(
     how: str,
     recorded_by: str | None,
     recorded_at: datetime,
+    saved_by: str = "",
+    form: str = "",
+    turn: int = 0,
 ) -> None:
-    """Record a preference (names and values: PreferenceRecord).
+    """Record a preference (names, values and the rest: PreferenceRecord).
 
     What is said about a record that was merged counts for the one that lives on.
     """
     patient = lock_patient(tx, endpoint_id, patient) or patient
     note_known(tx, endpoint_id, [patient], recorded_at)
+    said = (id, endpoint_id, patient, name)
+    by = (recorded_by, recorded_at, saved_by, form, turn)
     tx.execute(
         "INSERT INTO preference (id, endpoint_id, patient, name, value, who, how, "
-        "recorded_by, recorded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            id,
-            endpoint_id,
-            patient,
-            name,
-            Jsonb(value),
-            who.value,
-            how,
-            recorded_by,
-            recorded_at,
-        ),
+        "recorded_by, recorded_at, saved_by, form, turn) VALUES "
+        "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (*said, Jsonb(value), who.value, how, *by),
     )
 
 
@@ -146,16 +142,14 @@ def mark_bad_address(
     )
 
 
-def list_last_two(
-    tx: Tx, endpoint_id: str, patient: str, name: str
+def list_told(
+    tx: Tx, endpoint_id: str, patient: str, name: str, limit: int = 20
 ) -> list[PreferenceRecord]:
-    """List the newest record of a preference, and the one of the same voice before it."""
+    """List the last records of a preference, whoever's, the newest first."""
     rows = tx.execute(
-        "SELECT name, value, who, how, recorded_at, recorded_by FROM preference "
-        "WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s "
-        "AND name = %(name)s AND who = (SELECT who FROM preference "
-        "WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s "
-        "AND name = %(name)s ORDER BY seq DESC LIMIT 1) ORDER BY seq DESC LIMIT 2",
-        {"endpoint": endpoint_id, "patient": patient, "name": name},
+        "SELECT name, value, who, how, recorded_at, recorded_by, saved_by, form, turn "
+        "FROM preference WHERE endpoint_id = %s AND patient = %s AND name = %s "
+        "ORDER BY seq DESC LIMIT %s",
+        (endpoint_id, patient, name, limit),
     )
     return [PreferenceRecord(**{**row, "who": Who(row["who"])}) for row in rows]

@@ -250,7 +250,7 @@ _SWITCHES = (
 )
 # The newest of each (name, who), oldest first; who wins is decided later.
 _PREFERENCES = """
-SELECT patient, name, value, who, how, recorded_at, recorded_by FROM (
+SELECT patient, name, value, who, how, recorded_at, recorded_by, saved_by, form, turn FROM (
     SELECT DISTINCT ON (patient, name, who) * FROM preference
      WHERE endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s)
      ORDER BY patient, name, who, seq DESC) AS newest ORDER BY seq

@@ -45,9 +45,23 @@
     }
   });
 
-  // What was saved in place took its button along: the way back from it comes next.
+  // Of two saves on their way the server takes the one that was filled in later.
+  addEventListener('change', ({ target }) => {
+    const turn = target.form?.elements.turn;
+    if (turn) turn.value++;
+  }, true);
+
+  // What else is being filled in stays as it is when the page around it changes.
+  document.addEventListener('htmx:before:swap', ({ detail: { ctx, tasks } }) => {
+    for (const form of document.querySelectorAll('form.edit')) {
+      if (form.contains(ctx.sourceElement)) continue;
+      for (const { fragment } of tasks) fragment?.getElementById?.(form.id)?.setAttribute('hx-preserve', '');
+    }
+  });
+
+  // What was saved in place took its button along: the way on from it comes next.
   document.addEventListener('htmx:after:swap', () => {
-    if (document.activeElement === body) document.querySelector('.undo button')?.focus();
+    if (document.activeElement === body) document.querySelector('.clash .btn, .undo button')?.focus();
   });
 
   document.addEventListener('htmx:after:swap', (e) => {
@@ -62,7 +76,6 @@
   function ready(root) {
     for (const button of root.querySelectorAll('[data-print]')) button.hidden = false;
     for (const form of root.querySelectorAll('[data-pause]')) pause(form);
-    for (const form of root.querySelectorAll('[data-order]')) order(form);
   }
 
   function pause(form) {
@@ -85,27 +98,6 @@
     });
     form.addEventListener('input', words);
     words();
-  }
-
-  function order(form) {
-    const list = form.querySelector('.order');
-    form.addEventListener('click', (e) => {
-      const button = e.target.closest('[data-move]');
-      if (!button) return;
-      e.preventDefault();
-      const row = button.closest('li');
-      const up = button.dataset.move === 'up';
-      const other = up ? row.previousElementSibling : row.nextElementSibling;
-      if (!other) return;
-      if (up) other.before(row); else other.after(row);
-      const rows = [...list.children];
-      rows.forEach((li, n) => {
-        li.querySelector('[data-move=up]').disabled = n === 0;
-        li.querySelector('[data-move=down]').disabled = n === rows.length - 1;
-      });
-      (button.disabled ? row.querySelector('button:enabled') : button)?.focus();
-      byId('live').textContent = `${row.querySelector('.say').textContent}: ${rows.indexOf(row) + 1}`;
-    });
   }
 
   document.addEventListener('click', (e) => {

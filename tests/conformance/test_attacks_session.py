@@ -72,7 +72,14 @@ def test_no_cookie_opens_another_launch(clinic: Clinic) -> None:
     ):
         thief.set_cookie(name, value, domain="localhost", secure=True)
     clinic.ehr.heard.clear()
-    places = ("", "pause", "channels", "messages/x", "messages/x/skip", "session")
+    places = (
+        "",
+        "pause",
+        "preferences/channels",
+        "messages/x",
+        "messages/x/skip",
+        "session",
+    )
     for place in places:
         answer = thief.get(james + place)
         assert answer.status_code in {403, 404}, place
@@ -128,7 +135,14 @@ def test_a_form_of_another_site_is_refused(clinic: Clinic) -> None:
         {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
         {"Referer": f"{PUBLIC}{rosa}"},
     )
-    posts = ("pause", "resume", "channels", "messages/x/skip", "language", "close")
+    posts = (
+        "pause",
+        "resume",
+        "preferences/channels",
+        "messages/x/skip",
+        "language",
+        "close",
+    )
     for headers in foreign:
         for place in posts:
             answer = clinic.browser.post(rosa + place, data=whole, headers=headers)

@@ -149,7 +149,7 @@ def test_text_of_a_chart_stays_text(clinic: Clinic) -> None:
     for text in HOSTILE:
         spoil(clinic, text)
         opened = clinic.open()
-        for place in ("", "pause", "channels"):
+        for place in ("", "pause", "preferences/channels"):
             reader = read(clinic, opened + place)
             assert [tag for tag in reader.tags if not OURS.fullmatch(tag)] == [], text
             assert reader.odd == [], text

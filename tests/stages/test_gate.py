@@ -467,7 +467,7 @@ def test_a_message_that_a_person_moved_waits_and_is_planned_anew_with_its_move(
     moved = {"to": write_instant(later), "from": write_instant(CHECK_IN), "by": "Osei"}
     nudge = check_in_of(due)
     with due.database.tx() as tx:
-        nudges.move_nudge(tx, nudge, later, moved)
+        nudges.note_nudge(tx, nudge, later, moved=moved)
     # The stay changes: its plans are decided on once more.
     name = due.fhir.change(nudge.focus, serviceProvider={"display": "North"})
     due.notify(name)

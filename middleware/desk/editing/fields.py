@@ -19,6 +19,31 @@ LONGEST_TEXT = 500
 
 
 @dataclass(frozen=True)
+class Form:
+    """Which form on a page a save came from, and how often it had been changed by then.
+
+    Two saves of one form are one person's: the one that was filled in later counts.
+    """
+
+    id: str = ""
+    turn: int = 0
+
+    def made(self, saved_by: str, form: str, user: str) -> bool:
+        """Tell whether what was saved by somebody in some form came from this one."""
+        return bool(self.id) and bool(user) and (form, saved_by) == (self.id, user)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A group's form as it came back: its fields, who said so, what it was made from."""
+
+    given: Fields
+    who: str = ""
+    version: str = ""
+    form: Form = Form()
+
+
+@dataclass(frozen=True)
 class Field:
     """One field: ``kind`` one or pick (of the choices), some (of them), text or line."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from mappings.errors import BadInputError
-from mappings.preference import Conflict, PreferenceRecord, Sourced
+from mappings.preference import Conflict, PreferenceRecord, Sourced, Who
+from middleware.desk.editing.clashes import Clash, write_moment, write_recorded
 from middleware.desk.editing.fields import Field, Fields, refill
 from middleware.desk.editing.groups import GROUPS, Group
 from middleware.desk.editing.kept import write_kept
-from middleware.desk.formats import write_time
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_topic, write_value
 from middleware.desk.values import Actor, Choice
@@ -26,7 +26,8 @@ UNDO = timedelta(seconds=10)
 class GroupView:
     """A group as it is shown: its value with where it comes from and where it is kept.
 
-    ``saved`` is when, and ``undo`` the version to undo, while that is offered.
+    ``saved`` is when, and ``undo`` the version to undo, while that is offered;
+    ``take_back`` the one to take back what staff said, where another voice disagrees.
     """
 
     name: str
@@ -37,6 +38,7 @@ class GroupView:
     conflicts: tuple[str, ...]
     saved: str
     undo: str
+    take_back: str
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,6 @@ class GroupForm:
     source: str
 
 
-@dataclass(frozen=True)
-class Clash:
-    """Two values of which one was saved: ``theirs`` stands, ``mine`` does not."""
-
-    theirs: str
-    source: str
-    mine: str
-
-
 def write_group(view: View, name: str, actor: Actor) -> GroupView:
     """Return a group as it is shown."""
     group = GROUPS[name]
@@ -72,11 +65,10 @@ def write_group(view: View, name: str, actor: Actor) -> GroupView:
     fresh = record is not None and is_fresh(record, view, actor, UNDO)
     saved = ""
     if fresh and record is not None:
-        time = _clock(view, record)
-        saved = view.say("Saved %(time)s", time=time)
+        saved = view.say("Saved %(time)s", time=write_moment(view, record.recorded_at))
     return GroupView(
         name=name,
-        title=view.say(group.title),
+        title=view.say(group.title, name=view.given),
         lines=_lines(view, group),
         source=_source(view, said),
         kept=write_kept(view, record.name) if record is not None else "",
@@ -87,6 +79,7 @@ def write_group(view: View, name: str, actor: Actor) -> GroupView:
         ),
         saved=saved,
         undo=group_version(view, group) if fresh else "",
+        take_back=group_version(view, group) if _may_be_taken_back(view, group) else "",
     )
 
 
@@ -95,7 +88,7 @@ def write_group_form(view: View, name: str) -> GroupForm:
     group = GROUPS[name]
     return GroupForm(
         name=name,
-        title=view.say(group.title),
+        title=view.say(group.title, name=view.given),
         hint=view.say(group.hint) if group.hint else "",
         fields=group.offer(view),
         whos=list_voices(view, group),
@@ -133,22 +126,24 @@ def is_filled_in(view: View, name: str, given: Fields, who: str) -> bool:
 def write_clash(view: View, name: str, given: Fields) -> Clash:
     """Return what stands now, who said it and when, beside what was about to be saved."""
     group = GROUPS[name]
-    newest = newest_record(view, group)
-    source = _source(view, _first(view, group))
-    if newest is not None and newest.recorded_by:
-        time = _clock(view, newest)
-        source = view.say(
-            "%(source)s. Recorded by %(name)s at %(time)s",
-            source=source,
-            name=newest.recorded_by,
-            time=time,
-        )
     try:
         values = group.read(view, given)
     except BadInputError:
         values = {}
-    mine = [write_value(view, key, value) for key, value in values.items()]
-    return Clash(". ".join(_lines(view, group)), source, ". ".join(mine))
+    return clash_with(view, name, values)
+
+
+def clash_with(view: View, name: str, values: Mapping[str, Any]) -> Clash:
+    """Return the same where the values are known."""
+    group = GROUPS[name]
+    newest = newest_record(view, group)
+    source = _source(view, _first(view, group))
+    if newest is not None and newest.recorded_by:
+        told = write_recorded(view, newest.recorded_by, newest.recorded_at)
+        source = f"{source}. {told}" if source else told
+    mine = [write_named(view, key, value) for key, value in values.items()]
+    version = group_version(view, group)
+    return Clash(". ".join(_lines(view, group)), source, ". ".join(mine), version)
 
 
 def group_version(view: View, group: Group) -> str:
@@ -180,14 +175,21 @@ def _lines(view: View, group: Group) -> tuple[str, ...]:
             values = [", ".join(write_value(view, name, zone) for zone in values[0])]
             found.append(values[0])
             continue
-        words = [write_value(view, name, value) for value in values]
-        if name.startswith("channels:"):
-            topic = write_topic(view, name.removeprefix("channels:"))
-            words = [f"{topic}: {text}" for text in words]
-        found.extend(words)
+        found.extend(write_named(view, name, value) for value in values)
     if found:
         return tuple(found)
     return (view.say(group.empty),)
+
+
+def write_named(view: View, name: str, value: Any) -> str:
+    """Return a value in words, with its topic where it is about one."""
+    words = write_value(view, name, value)
+    if not name.startswith("channels:"):
+        return words
+    if value is None:
+        words = view.say("Like everything else")
+    topic = write_topic(view, name.removeprefix("channels:"))
+    return f"{topic}: {words}"
 
 
 def _first(view: View, group: Group) -> Sourced[Any] | None:
@@ -207,21 +209,37 @@ def newest_record(view: View, group: Group) -> PreferenceRecord | None:
     """Return the last record of a group, whoever made it."""
     names = group.records(view)
     mine = [item for item in view.own.preferences if item.name in names]
-    return max(mine, key=lambda item: item.recorded_at, default=None)
+    return max(reversed(mine), key=lambda item: item.recorded_at, default=None)
+
+
+def list_staffs(view: View, group: Group) -> list[PreferenceRecord]:
+    """Return what staff said in a group and did not take back."""
+    names = group.records(view)
+    return [
+        item
+        for item in view.own.preferences
+        if item.name in names and item.who is Who.STAFF and item.value is not None
+    ]
+
+
+def _may_be_taken_back(view: View, group: Group) -> bool:
+    """Tell whether an answer of staff stands against another voice."""
+    names = {item.name for item in list_staffs(view, group)}
+    return any(
+        item.name in names and Who.STAFF in (item.first.who, item.second.who)
+        for item in view.profile.conflicts
+    )
 
 
 def is_fresh(
     record: PreferenceRecord, view: View, actor: Actor, age: timedelta
 ) -> bool:
-    """Tell whether this person made a record no longer ago than ``age``."""
-    mine = record.recorded_by == actor.name
+    """Tell whether this person made a record no longer ago than ``age``.
+
+    A name tells nobody apart; whom the EHR did not name made none.
+    """
+    mine = bool(actor.user) and record.saved_by == actor.user
     return mine and view.now - record.recorded_at <= age
-
-
-def _clock(view: View, record: PreferenceRecord) -> str:
-    """Return when something was saved, on the clock of whoever saved it."""
-    zone = ZoneInfo(view.endpoint.site.zone)
-    return write_time(view.viewer, record.recorded_at.astimezone(zone))
 
 
 def _conflict(view: View, item: Conflict) -> str:

@@ -21,7 +21,7 @@ Read = Callable[[View, Fields], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Group:
-    """One group: its path, its heading, the records that it holds.
+    """One group: its path, its heading (``name`` is the patient's), its records.
 
     ``autosave`` where a slip does little harm; ``quoted`` where only the patient or a
     carer can have said it; ``empty`` is said where nobody said anything.
@@ -52,6 +52,10 @@ def _single(name: str, offer: Offer, value: Callable[[str], Any] = str) -> Read:
     return read
 
 
+def _channels(text: str) -> list[str]:
+    return text.split(",")
+
+
 def _topics(view: View) -> tuple[str, ...]:
     return tuple(f"channels:{topic}" for topic in (*topics_of(view), "urgent"))
 
@@ -59,6 +63,13 @@ def _topics(view: View) -> tuple[str, ...]:
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
+        Group(
+            "channels",
+            mark("How to reach %(name)s"),
+            _fixed("channels"),
+            offering_ways.offer_ways,
+            _single("channels", offering_ways.offer_ways, _channels),
+        ),
         Group(
             "hours",
             mark("Hours and days"),

@@ -9,9 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mappings.errors import BadInputError
-from mappings.nudge import OPEN_STATES, Nudge, NudgeState, Outcome
+from mappings.nudge import Nudge, NudgeState, Outcome
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.desk.coming import write_moved
+from middleware.desk.editing.fields import Form
+from middleware.desk.editing.messages import (
+    Message,
+    is_repeated,
+    lock_message,
+    note_change,
+    write_mark,
+)
 from middleware.desk.editing.saving import (
     ChangedElsewhereError,
     RefusedError,
@@ -20,30 +28,29 @@ from middleware.desk.editing.saving import (
 )
 from middleware.desk.formats import write_instant
 from middleware.desk.reasons import write_reason
-from middleware.desk.values import Actor
+from middleware.desk.values import Actor, Choice
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
-from middleware.storage import gate, nudges
+from middleware.storage import nudges
 from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import insert_nudge_decision
 
+FOLDS = ("0", "1")
 LIMITS = ("limit-reached", "same-topic")
 HOURS = ("outside-hours", "hours-never-meet", "window-passed")
-
-
-class ClosedError(RefusedError):
-    """The message has gone out or ended meanwhile; nothing was changed."""
 
 
 @dataclass(frozen=True)
 class MoveForm:
     """What the form offers: the present time, and the window as days and in words.
 
-    ``version`` is the time that it was made from; ``moved`` who moved it before.
+    ``which`` is ``1`` where the present time is the second of two. ``version`` is the
+    time that it was made from; ``moved`` who moved it before.
     """
 
     day: str
     time: str
+    which: str
     first_day: str
     last_day: str
     window: str
@@ -52,48 +59,84 @@ class MoveForm:
     moved: str
 
 
-def write_move_form(view: View, nudge_id: str, hours: str) -> MoveForm | None:
-    """Return the form of one coming message; None when it is not open here.
+def write_move_form(view: View, message: Message, hours: str) -> MoveForm:
+    """Return the form of one coming message.
 
     ``hours`` are the patient's, in words.
     """
-    for nudge, candidate in view.planned:
-        if nudge.id != nudge_id:
-            continue
-        first, last = _window(nudge, candidate)
-        first = max(first, view.now)
-        start, end = (item.astimezone(view.zone) for item in (first, last))
-        local = candidate.due_at.astimezone(view.zone)
-        return MoveForm(
-            day=local.date().isoformat(),
-            time=f"{local:%H:%M}",
-            first_day=start.date().isoformat(),
-            last_day=end.date().isoformat(),
-            window=_write_window(view, first, last),
-            hours=hours,
-            version=write_mark(nudge),
-            moved=write_moved(view, nudge),
-        )
-    return None
+    nudge, candidate = message.nudge, message.candidate
+    first, last = _window(nudge, candidate)
+    first = max(first, view.now)
+    start, end = (item.astimezone(view.zone) for item in (first, last))
+    local = candidate.due_at.astimezone(view.zone)
+    return MoveForm(
+        day=local.date().isoformat(),
+        time=f"{local:%H:%M}",
+        which=str(local.fold),
+        first_day=start.date().isoformat(),
+        last_day=end.date().isoformat(),
+        window=_write_window(view, first, last),
+        hours=hours,
+        version=write_mark(nudge),
+        moved=write_moved(view, nudge),
+    )
 
 
-def write_mark(nudge: Nudge) -> str:
-    """Return the mark of a message's time, for the optimistic check of a move."""
-    return nudge.due_at.astimezone(UTC).isoformat()
+def read_moment(view: View, day: str, time: str, which: str = "") -> datetime:
+    """Return the instant at which the patient's clock shows this; BadInputError else.
 
-
-def read_moment(view: View, day: str, time: str) -> datetime:
-    """Return the instant at which the patient's clock shows this; BadInputError else."""
-    try:
-        local = datetime.strptime(f"{day} {time}", "%Y-%m-%d %H:%M")  # noqa: DTZ007 -- made aware below
-        moment = local.replace(tzinfo=view.zone).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadInputError(view.say("Choose a day and a time.")) from None
-    if moment.astimezone(view.zone).replace(tzinfo=None) != local:
+    ``which`` is ``0`` or ``1`` where it shows it twice: before or after it is set back.
+    """
+    local = _parse(view, day, time)
+    first, second = _both(local)
+    if _is_skipped(local):
         raise BadInputError(
             view.say("The clock is set forward then: that time does not come.")
         )
-    return moment
+    if first != second and which not in FOLDS:
+        raise BadInputError(
+            view.say("The clock is set back then: choose which of the two times.")
+        )
+    return second if which == "1" else first
+
+
+def offer_moments(view: View, day: str, time: str) -> tuple[Choice, ...]:
+    """Return the two times where the patient's clock shows this twice, else none."""
+    try:
+        local = _parse(view, day, time)
+    except BadInputError:
+        return ()
+    first, second = _both(local)
+    if _is_skipped(local) or first == second:
+        return ()
+    before, after = (
+        write_instant(view.viewer, item, view.zone).time for item in (first, second)
+    )
+    return (
+        Choice("0", view.say("%(time)s, before it is set back", time=before)),
+        Choice("1", view.say("%(time)s, after it is set back", time=after)),
+    )
+
+
+def _parse(view: View, day: str, time: str) -> datetime:
+    try:
+        local = datetime.strptime(f"{day} {time}", "%Y-%m-%d %H:%M")  # noqa: DTZ007 -- made aware here
+        local = local.replace(tzinfo=view.zone)
+        _both(local)
+    except (ValueError, OverflowError):
+        raise BadInputError(view.say("Choose a day and a time.")) from None
+    return local
+
+
+def _both(local: datetime) -> tuple[datetime, datetime]:
+    """Return the instants of a local time, if it comes first and if it comes again."""
+    first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return first, second
+
+
+def _is_skipped(local: datetime) -> bool:
+    first, second = _both(local)
+    return first > second
 
 
 def save_move(
@@ -105,59 +148,51 @@ def save_move(
     *,
     why: str,
     version: str,
+    form: Form,
 ) -> None:
     """Move one open message of this patient; None puts it back to its own time.
 
     Raises ClosedError, ChangedElsewhereError, or RefusedError with the reason.
     """
-    now = context.clock.now()
+    change = note_change(actor, form, context.clock.now(), why)
+    try:
+        _move(context, view, actor, (nudge_id, version), moment, change)
+    except ChangedElsewhereError:
+        if not is_repeated(context, nudge_id, actor, form):
+            raise
+
+
+def _move(
+    context: StageContext,
+    view: View,
+    actor: Actor,
+    seen: tuple[str, str],
+    moment: datetime | None,
+    change: dict[str, str],
+) -> None:
+    now = datetime.fromisoformat(change["at"])
     with context.database.tx() as tx:
-        gate.lock_patient(tx, view.endpoint.id, view.patient)
-        nudge = _open(view, nudges.get_nudge(tx, nudge_id))
-        if write_mark(nudge) != version:
-            raise ChangedElsewhereError
+        nudge = lock_message(tx, view, *seen)
         if moment is None:
             moved, candidate = None, _own_time(view, nudge, now)
         else:
-            moved = _note(nudge, moment, actor, now, why)
+            moved = _note(nudge, moment, change)
             candidate = _check(view, nudge, moment, moved, now)
         _store(context, tx, nudge, candidate, moved, now)
         detail = {
             "from": nudge.due_at.isoformat(),
             "to": candidate.due_at.isoformat(),
-            "why": why,
+            "why": change["why"],
         }
         action = "nudge-moved" if moved else "nudge-put-back"
         write_audit(tx, view, actor, action, about=(nudge.id, detail), now=now)
     wake(context, view, {nudge.shard})
 
 
-def _open(view: View, nudge: Nudge | None) -> Nudge:
-    mine = nudge is not None and (nudge.endpoint_id, nudge.patient) == (
-        view.endpoint.id,
-        view.patient,
-    )
-    if nudge is None or not mine or nudge.state not in OPEN_STATES:
-        raise ClosedError(
-            view.say(
-                "This message has gone out or ended meanwhile, so there is nothing "
-                "left to move."
-            )
-        )
-    return nudge
-
-
-def _note(
-    nudge: Nudge, moment: datetime, actor: Actor, now: datetime, why: str
-) -> dict[str, str]:
+def _note(nudge: Nudge, moment: datetime, change: dict[str, str]) -> dict[str, str]:
     before = nudge.detail.get("moved") or {}
-    return {
-        "to": moment.isoformat(),
-        "from": before.get("from") or nudge.due_at.isoformat(),
-        "by": actor.name,
-        "at": now.isoformat(),
-        "why": why,
-    }
+    was = before.get("from") or nudge.due_at.isoformat()
+    return {**change, "to": moment.isoformat(), "from": was}
 
 
 def _check(
@@ -230,7 +265,7 @@ def _store(
 ) -> None:
     held = candidate.verdict.outcome is Outcome.HOLD
     state = NudgeState.HELD if held else NudgeState.PLANNED
-    nudges.move_nudge(tx, nudge, candidate.due_at, moved)
+    nudges.note_nudge(tx, nudge, candidate.due_at, moved=moved, skipped=None)
     nudges.set_nudge(tx, nudge.id, state, candidate.verdict.reason, now)
     insert_nudge_decision(
         tx,

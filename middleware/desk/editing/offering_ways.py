@@ -20,6 +20,20 @@ OTHER = "other"
 # --- how ---------------------------------------------------------------------------
 
 
+def offer_ways(view: View) -> tuple[Field, ...]:
+    """Offer the orders of ways; one that nobody can choose here stays where it is."""
+    present = ",".join(view.profile.channels.value)
+    known = dict.fromkeys((*ORDERS, present))
+    choices = tuple(
+        Choice(order, write_value(view, "channels", order.split(",")))
+        for order in known
+    )
+    hint = view.say(
+        "The first way that is allowed and has a number or address is used."
+    )
+    return (Field("one", "ways", view.say("Order"), (present,), choices, hint),)
+
+
 def offer_orders(view: View) -> tuple[Field, ...]:
     """Offer an order of ways for each topic."""
     default = Choice("", view.say("Like everything else"))

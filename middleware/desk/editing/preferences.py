@@ -1,4 +1,4 @@
-"""Saving a group of preferences, and taking the save back.
+"""Saving a group of preferences, and taking a save or an answer back.
 
 Nothing here knows of forms on the wire: the same is called by the pages and by commands.
 """
@@ -10,14 +10,15 @@ from typing import Any
 
 from mappings.errors import BadInputError
 from mappings.preference import PreferenceRecord, Who
-from middleware.desk.editing.fields import Fields
+from middleware.desk.editing.fields import Filled, Form
 from middleware.desk.editing.group_views import (
     group_version,
     is_fresh,
+    list_staffs,
     list_voices,
     newest_record,
 )
-from middleware.desk.editing.groups import GROUPS
+from middleware.desk.editing.groups import GROUPS, Group
 from middleware.desk.editing.saving import (
     ChangedElsewhereError,
     RefusedError,
@@ -27,7 +28,7 @@ from middleware.desk.editing.saving import (
 from middleware.desk.values import Actor
 from middleware.desk.versions import standing
 from middleware.desk.viewer import mark
-from middleware.desk.views import View
+from middleware.desk.views import View, refresh_view
 from middleware.stages.context import StageContext
 from middleware.storage import preferences
 
@@ -39,68 +40,148 @@ VOICES: dict[str, tuple[Who, str]] = {
     "staff": (Who.STAFF, mark("for the patient")),
     "chart": (Who.STAFF, mark("read in the chart")),
 }
+TAKEN_BACK = mark("taken back")
 # Needs of every voice count together, so staff can add to the patient's.
 ADDED = frozenset({"accessibility"})
 
 
 def save_group(
+    context: StageContext, view: View, actor: Actor, name: str, filled: Filled
+) -> None:
+    """Record what a form of a group says.
+
+    Of two saves of one form on their way at once, the one that was filled in later
+    stands, whichever comes first. Raises BadInputError for what is missing,
+    RefusedError for what must not be, and ChangedElsewhereError where what holds is not
+    what the form was made from.
+    """
+    try:
+        _save(context, view, actor, GROUPS[name], filled, filled.version)
+    except ChangedElsewhereError:
+        fresh = refresh_view(context, view)
+        last = newest_record(fresh, GROUPS[name])
+        if last is None or not _made(filled.form, last, actor):
+            raise
+        if filled.form.turn > last.turn:
+            version = group_version(fresh, GROUPS[name])
+            _save(context, fresh, actor, GROUPS[name], filled, version)
+
+
+def _save(
+    context: StageContext,
+    view: View,
+    actor: Actor,
+    group: Group,
+    filled: Filled,
+    version: str,
+) -> None:
+    values = group.read(view, filled.given)
+    if filled.who not in {choice.value for choice in list_voices(view, group)}:
+        raise BadInputError(view.say("Choose who said so."))
+    if group_version(view, group) != version:
+        raise ChangedElsewhereError
+    voice, how = VOICES[filled.who]
+    if voice is not Who.PATIENT:
+        _spare_the_patients(view, values)
+    said = [Said(key, value, voice, how) for key, value in values.items()]
+    save_said(context, view, actor, said, version=None, form=filled.form)
+
+
+def _made(form: Form, record: PreferenceRecord, actor: Actor) -> bool:
+    return form.made(record.saved_by, record.form, actor.user)
+
+
+def undo_group(
     context: StageContext,
     view: View,
     actor: Actor,
     name: str,
-    *,
-    given: Fields,
-    who: str,
     version: str,
-) -> None:
-    """Record what a form of a group says.
-
-    Raises BadInputError for what is missing, RefusedError for what must not be, and
-    ChangedElsewhereError where what holds is not what the form was made from.
-    """
-    group = GROUPS[name]
-    values = group.read(view, given)
-    if who not in {choice.value for choice in list_voices(view, group)}:
-        raise BadInputError(view.say("Choose who said so."))
-    if group_version(view, group) != version:
-        raise ChangedElsewhereError
-    voice, how = VOICES[who]
-    if voice is not Who.PATIENT:
-        _spare_the_patients(view, values)
-    said = [Said(key, value, voice, how) for key, value in values.items()]
-    save_said(context, view, actor, said, version=None)
-
-
-def undo_group(
-    context: StageContext, view: View, actor: Actor, name: str, version: str
+    form: Form,
 ) -> None:
     """Record again what stood before this person's last save of a group.
 
-    Raises ChangedElsewhereError where somebody saved after it, RefusedError when it is
-    somebody else's or too long ago.
+    Raises ChangedElsewhereError where somebody saved after it (``version`` says that
+    the person has seen what), RefusedError when it is somebody else's or too long ago.
     """
     group = GROUPS[name]
+    newest = newest_record(view, group)
+    if newest is not None and _made(form, newest, actor):
+        return
     if group_version(view, group) != version:
         raise ChangedElsewhereError
-    newest = newest_record(view, group)
-    if newest is None or not is_fresh(newest, view, actor, UNDO_TAKEN):
+    said = find_undone(context, view, actor, name)
+    if not said:
         raise RefusedError(
             view.say("It is too late to undo this. Change it again instead.")
         )
-    said = []
+    save_said(
+        context,
+        view,
+        actor,
+        said,
+        version=None,
+        form=form,
+        action="preference-undone",
+    )
+
+
+def find_undone(
+    context: StageContext, view: View, actor: Actor, name: str
+) -> list[Said]:
+    """Return what stood before this person's last save of a group; none where too late."""
+    found: list[tuple[PreferenceRecord, Said]] = []
     with context.database.tx() as tx:
-        for record in group.records(view):
-            last = preferences.list_last_two(tx, view.endpoint.id, view.patient, record)
-            if last and last[0].recorded_at == newest.recorded_at:
-                said.append(_before(last))
-    save_said(context, view, actor, said, version=None, action="preference-undone")
+        for record in GROUPS[name].records(view):
+            told = preferences.list_told(tx, view.endpoint.id, view.patient, record)
+            for at, item in enumerate(told):
+                if is_fresh(item, view, actor, UNDO_TAKEN):
+                    same = (one for one in told[at + 1 :] if one.who is item.who)
+                    found.append((item, _before(item, next(same, None))))
+                    break
+    last = max((item.recorded_at for item, _ in found), default=None)
+    return [said for item, said in found if item.recorded_at == last]
 
 
-def _before(last: list[PreferenceRecord]) -> Said:
-    if len(last) == 1:
-        return Said(last[0].name, None, last[0].who, last[0].how)
-    before = last[1]
+def _before(item: PreferenceRecord, before: PreferenceRecord | None) -> Said:
+    if before is None:
+        return Said(item.name, None, item.who, item.how)
     return Said(before.name, before.value, before.who, before.how)
+
+
+def take_back(
+    context: StageContext,
+    view: View,
+    actor: Actor,
+    name: str,
+    version: str,
+    form: Form,
+) -> None:
+    """Take back what staff said in a group: the other voices hold again.
+
+    Raises ChangedElsewhereError, or RefusedError where staff said nothing.
+    """
+    group = GROUPS[name]
+    newest = newest_record(view, group)
+    if newest is not None and _made(form, newest, actor):
+        return
+    if group_version(view, group) != version:
+        raise ChangedElsewhereError
+    said = [
+        Said(item.name, None, Who.STAFF, TAKEN_BACK)
+        for item in list_staffs(view, group)
+    ]
+    if not said:
+        raise RefusedError(view.say("There is no answer of staff to take back."))
+    save_said(
+        context,
+        view,
+        actor,
+        said,
+        version=None,
+        form=form,
+        action="preference-taken-back",
+    )
 
 
 def _spare_the_patients(view: View, values: dict[str, Any]) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 from mappings.errors import CareCueError
 from mappings.nudge import Outcome
-from mappings.preference import PreferenceRecord, Who
+from mappings.preference import OwnRecord, PreferenceRecord, Who
 from middleware.decisions.deciding import decide_nudge
 from middleware.desk.auditing import tells_ehr
+from middleware.desk.editing.fields import Form
 from middleware.desk.values import Actor
 from middleware.desk.versions import preference_version
 from middleware.desk.views import View
@@ -66,6 +67,7 @@ def save_said(
     said: Sequence[Said],
     *,
     version: str | None,
+    form: Form,
     action: str = "preference-saved",
 ) -> None:
     """Record one or more preferences together. Raises ChangedElsewhereError.
@@ -83,14 +85,29 @@ def save_said(
         else:
             marks = [(version, names[0])]
         if any(preference_version(own, name) != seen for seen, name in marks):
+            if _is_repeated(own, names, actor, form):
+                return
             raise ChangedElsewhereError
-        before = {item.name: item.value for item in own.preferences}
+        before = {(item.name, item.who): item.value for item in own.preferences}
         for item in said:
-            _record(context, tx, view, actor, item, now)
-            detail = {**asdict(item), "before": before.get(item.name)}
+            _record(context, tx, view, actor, item, form, now)
+            detail = {**asdict(item), "before": before.get((item.name, item.who))}
             write_audit(tx, view, actor, action, about=(item.name, detail), now=now)
         shards = look_again(context, tx, view, now)
     wake(context, view, shards)
+
+
+def _is_repeated(
+    own: OwnRecord, names: Sequence[str], actor: Actor, form: Form
+) -> bool:
+    """Tell whether the last word on these came from the same form, filled in as late."""
+    said = [item for item in own.preferences if item.name in names]
+    last = max(reversed(said), key=lambda item: item.recorded_at, default=None)
+    return (
+        last is not None
+        and form.made(last.saved_by, last.form, actor.user)
+        and form.turn <= last.turn
+    )
 
 
 def author_of(actor: Actor) -> str | None:
@@ -100,11 +117,25 @@ def author_of(actor: Actor) -> str | None:
 
 
 def _record(
-    context: StageContext, tx: Tx, view: View, actor: Actor, said: Said, now: datetime
+    context: StageContext,
+    tx: Tx,
+    view: View,
+    actor: Actor,
+    said: Said,
+    form: Form,
+    now: datetime,
 ) -> None:
     """Record one preference and queue it for the EHR."""
     record = PreferenceRecord(
-        said.name, said.value, said.who, said.how, now, actor.name
+        said.name,
+        said.value,
+        said.who,
+        said.how,
+        now,
+        actor.name,
+        actor.user,
+        form.id,
+        form.turn,
     )
     person = author_of(actor)
     save_preference(

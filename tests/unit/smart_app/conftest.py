@@ -132,8 +132,11 @@ class Rig:
     def form(self, path: str, **values):
         """Send a form as our own page in this browser would."""
         page = self.http.get(path)
-        csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
-        return {"csrf": csrf, "patient": "Patient/rosa", **values}
+        hidden = {
+            name: page.text.split(f'name="{name}" value="')[1].split('"')[0]
+            for name in ("csrf", "patient", "form_id")
+        }
+        return {**hidden, **values}
 
 
 @pytest.fixture

@@ -70,8 +70,8 @@ def test_input_is_kept_and_offered_again_after_a_new_launch(rig, path):
         ("messages/nudge-1/skip", {"why": "wrong"}, 'value="wrong" checked'),
         ("pause", {"until": "open", "why": "crisis"}, 'value="crisis" checked'),
         (
-            "channels",
-            {"order": ["email", "sms"], "who": "staff", "save": "1"},
+            "preferences/channels",
+            {"ways": "email,sms", "who": "staff", "save": "1"},
             'value="staff" checked',
         ),
     ],

@@ -12,6 +12,7 @@ from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
 
 PARTIAL = {**OURS, "HX-Request": "true"}
 ANSWERS = {
+    "channels": {"ways": "email,sms"},
     "hours": {"first": "10", "last": "17.5", "days": ["0", "1", "2"]},
     "language": {"language": "vi"},
     "interpreter": {"interpreter": "yes"},
@@ -25,6 +26,7 @@ ANSWERS = {
     "confidential": {"place": "other", "other": "(415) 555-0177", "note": "At work"},
 }
 RECORDED = {
+    "channels": {"channels": ["email", "sms"]},
     "hours": {"window": [10.0, 17.5], "days": [0, 1, 2]},
     "language": {"language": "vi"},
     "interpreter": {"interpreter": True},
@@ -40,6 +42,7 @@ RECORDED = {
     },
 }
 SHOWN = {
+    "channels": "Email, then text Text (415) 555-0142 Agreed Email rosa@example.org",
     "hours": "10 AM to 5:30 PM",
     "language": "Vietnamese",
     "interpreter": "Interpreter needed",
@@ -192,7 +195,7 @@ def test_both_values_are_shown_where_somebody_else_was_faster(rig, path):
     assert answer.status_code == 409
     text = words(answer.text)
     assert "Stands now Vietnamese" in text
-    assert "Recorded by Dr. Abena Osei at 7:00 AM" in text
+    assert "Recorded by Dr. Abena Osei, 7:00 AM" in text
     assert "Yours, not saved Arabic" in text
     assert '<option value="ar" selected>' in answer.text
     version = re.search(r'name="version" value="([^"]+)"', answer.text)[1]

@@ -90,7 +90,7 @@ def test_a_message_that_went_out_meanwhile_is_not_moved(rig, path):
         nudges.set_nudge(tx, "nudge-1", NudgeState.SENDING, "due", rig.clock.now())
     answer = rig.http.post(path + MOVE, data={**data, "version": version}, headers=OURS)
     assert answer.status_code == 409
-    assert "gone out or ended meanwhile" in answer.text
+    assert "It is being sent now." in words(answer.text)
 
 
 def test_a_moved_message_is_put_back(rig, path):

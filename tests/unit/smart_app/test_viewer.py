@@ -51,7 +51,7 @@ def test_forms_are_said_in_the_viewers_language(rig):
     path = rig.open()
     for part, said in (
         ("pause", "Bereavement or crisis"),
-        ("channels", "Save this order"),
+        ("preferences/channels", "Who said so?"),
         (f"messages/{nudge.id}/skip", "It is already done"),
         (f"messages/{nudge.id}", "Keep as planned"),
     ):

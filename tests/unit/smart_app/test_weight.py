@@ -69,7 +69,7 @@ def test_every_answer_about_a_patient_says_whose_it_is(rig):
     path = rig.open()
     page = rig.http.get(path)
     mark = re.search(r'data-chart="([0-9a-f]{16})"', page.text)[1]
-    for part in ("", "pause", "channels", f"messages/{nudge.id}"):
+    for part in ("", "pause", "preferences/channels", f"messages/{nudge.id}"):
         assert rig.http.get(f"{path}{part}").headers["CareCue-Chart"] == mark
     assert rig.http.get(rig.open()).headers["CareCue-Chart"] != mark
 

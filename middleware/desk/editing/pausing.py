@@ -1,0 +1,44 @@
+"""The pause of all messages to a patient, and its end."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+
+from mappings.preference import Who
+from middleware.desk.editing.fields import Form
+from middleware.desk.editing.saving import Said, save_said
+from middleware.desk.values import Actor
+from middleware.desk.views import View
+from middleware.stages.context import StageContext
+
+
+def save_pause(
+    context: StageContext,
+    view: View,
+    actor: Actor,
+    *,
+    last: date | None,
+    why: str,
+    version: str,
+    form: Form,
+) -> None:
+    """Pause all messages to the end of the patient's day ``last``; None is open-ended.
+
+    Raises ChangedElsewhereError.
+    """
+    until = None if last is None else _day_after(last, view)
+    value = {"until": until.isoformat() if until else None, "why": why}
+    said = Said("pause", value, Who.STAFF)
+    save_said(context, view, actor, [said], version=version, form=form)
+
+
+def save_resume(
+    context: StageContext, view: View, actor: Actor, *, version: str, form: Form
+) -> None:
+    """End the pause now. Raises ChangedElsewhereError."""
+    said = Said("pause", None, Who.STAFF)
+    save_said(context, view, actor, [said], version=version, form=form)
+
+
+def _day_after(last: date, view: View) -> datetime:
+    return datetime.combine(last + timedelta(days=1), time(), tzinfo=view.zone)

@@ -1,0 +1,48 @@
+"""A coming message that a person skips, with a reason."""
+
+from __future__ import annotations
+
+from mappings.nudge import NudgeState, Outcome, Verdict
+from middleware.desk.editing.fields import Form
+from middleware.desk.editing.messages import is_repeated, lock_message, note_change
+from middleware.desk.editing.saving import ChangedElsewhereError, write_audit
+from middleware.desk.values import Actor
+from middleware.desk.views import View
+from middleware.stages.context import StageContext
+from middleware.storage import nudges
+from middleware.storage.decision_log import insert_nudge_decision
+
+REASON = "skipped-by-staff"
+
+
+def save_skip(
+    context: StageContext,
+    view: View,
+    actor: Actor,
+    nudge_id: str,
+    *,
+    why: str,
+    version: str,
+    form: Form,
+) -> None:
+    """Skip one message of this patient. Raises ClosedError, ChangedElsewhereError."""
+    now = context.clock.now()
+    try:
+        with context.database.tx() as tx:
+            nudge = lock_message(tx, view, nudge_id, version)
+            note = note_change(actor, form, now, why)
+            nudges.note_nudge(tx, nudge, nudge.due_at, skipped=note)
+            nudges.set_nudge(tx, nudge.id, NudgeState.SKIPPED, REASON, now)
+            insert_nudge_decision(
+                tx,
+                nudge,
+                Verdict(Outcome.SKIP, REASON, detail=why),
+                id=context.ids.new(),
+                stage="desk",
+                decided_at=now,
+            )
+            about = (nudge.id, {"why": why})
+            write_audit(tx, view, actor, "nudge-skipped", about=about, now=now)
+    except ChangedElsewhereError:
+        if not is_repeated(context, nudge_id, actor, form):
+            raise
