@@ -5,6 +5,7 @@ Which of them may be used is a decision; here is only what the chart says.
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 
 import phonenumbers
@@ -26,6 +27,8 @@ UNRANKED = 99
 _USE_ORDER = {"mobile": 0, "home": 1, None: 2, "temp": 3, "work": 4}
 
 
+# A chart is looked at some five times; nobody's number is kept for long.
+@functools.lru_cache(maxsize=256)
 def read_phone(text: str, region: str = "US") -> str | None:
     """Return a phone number as E.164; None when it cannot be one."""
     try:
