@@ -8,7 +8,7 @@ names those among them that the EHR did not permit.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +78,17 @@ class Chart:
             for resource in self.resources:
                 self._by_name.setdefault(reference_of(resource), resource)
         return self._by_name.get(reference)
+
+    def with_resources(self, resources: Iterable[Resource], **changes: Any) -> Chart:
+        """Return the chart with these resources instead, which are indexed anew."""
+        return replace(
+            self,
+            resources=tuple(resources),
+            _by_type={},
+            _by_name={},
+            _by_code={},
+            **changes,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the chart as a JSON object, to be stored with its event."""

@@ -13,6 +13,7 @@ from mappings.errors import FhirError, LaunchError
 from mappings.scopes import read_scope
 from middleware.desk.editing.fields import Form
 from middleware.desk.launches import LOCKED
+from middleware.desk.opened import read_opened
 from middleware.desk.values import Actor
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -81,6 +82,7 @@ def _read(ports: SmartPorts, session: Session, name: str) -> View:
         session.patient,
         session.viewer,
         withheld_types(session),
+        opened=read_opened(session.launch, session.endpoint),
     )
     ports.desk.note_view(view, session.launch, name)
     return view

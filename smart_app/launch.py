@@ -29,6 +29,7 @@ from middleware.desk.viewer import mark
 from smart_app.cookies import digest, holds_cookie, set_cookie
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.failures import as_failure, read_refusal
+from smart_app.intents import find_place
 from smart_app.leaving import Leaving, is_framed
 from smart_app.oauth import write_authorization_url
 from smart_app.opening import CALLBACK, Opening
@@ -106,7 +107,7 @@ class Launching:
             self._ports.launches.update(opened)
             return _see_other(f"/l/{launch.id}/patient")
         self._ports.launches.open(opened, self._ports.clock.now())
-        return _see_other(f"/l/{launch.id}/")
+        return _see_other(find_place(opened))
 
     def _open(self, request: Request, launch: Launch, endpoint: Endpoint) -> Launch:
         server = self._discovery.find_server(endpoint)

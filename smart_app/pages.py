@@ -13,6 +13,7 @@ from flask import Request, Response, abort
 from middleware.desk.charting import READS_BEFORE, Within
 from middleware.desk.editing.messages import write_time_of
 from middleware.desk.editing.questions import list_people
+from middleware.desk.opened import read_opened
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from smart_app.drafts import find_draft
@@ -70,6 +71,7 @@ class PatientPages:
                 session.viewer,
                 withheld_types(session),
                 None if whole else _within(session),
+                read_opened(session.launch, session.endpoint),
             )
             page = desk.write_page(view)
             desk.note_page(view, page, session.launch)

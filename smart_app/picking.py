@@ -22,6 +22,7 @@ from middleware.desk.viewer import Viewer, mark, viewer_of
 from middleware.ports import FhirApi
 from smart_app.cookies import cookie_name, csrf_token
 from smart_app.headers import protect, write_policy
+from smart_app.intents import find_place
 from smart_app.own_forms import check_source
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -129,7 +130,7 @@ class Picking:
         bound = self._ports.launches.bind_patient(launch, patient, now)
         if bound is None:
             raise LaunchError(NOT_OPEN, code="P1", status=409)
-        return Response(status=303, headers={"Location": f"/l/{launch.id}/"})
+        return Response(status=303, headers={"Location": find_place(bound)})
 
     def _show(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Request, Response, abort
+from flask import Request, Response
 
 from smart_app.entering import enter
 from smart_app.ports import SmartPorts
@@ -17,11 +17,11 @@ class Printing:
         self._pages = pages
 
     def show(self, request: Request, lid: str) -> Response:
-        """Answer the sheet; 404 for a closed record or somebody who died."""
+        """Answer the sheet; of a closed record or somebody who died, the page says so."""
         session, view = enter(self._ports, request, lid)
         summary = self._ports.desk.write_summary(view)
         if summary is None:
-            abort(404)
+            return Response(status=303, headers={"Location": f"/l/{lid}/"})
         page = self._ports.desk.write_page(view)
         return self._pages.show(
             "smart/summary.html", session, page=page, summary=summary

@@ -7,7 +7,7 @@ much as a person waits for; the rest is named as not asked, and is never "none".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from mappings.chart import Chart
@@ -87,15 +87,17 @@ def read_chart(
     now: datetime,
     *,
     within: Within | None,
+    beside: Sequence[str] = (),
 ) -> tuple[Chart, frozenset[str]]:
     """Return a chart, and the FHIR types that were left for later.
 
-    It is read ``within`` a number of requests where that is given.
+    It is read ``within`` a number of requests where that is given. What is ``beside``
+    is read as well, and missed by nobody.
 
     Raises FhirError when the patient cannot be read; what else fails or was not asked
     is named in ``incomplete``.
     """
-    wanted = page_queries(library, patient, foci, now)
+    wanted = page_queries(library, patient, (*foci, *beside), now)
     asked = _ask(api, wanted, within)
     known = {query: asked.get(query, NOT_ASKED) for query in wanted}
     try:
@@ -109,7 +111,10 @@ def read_chart(
     chart = _complete(
         chart, {query: known[query] for query in wanted if query in more}, patient
     )
-    unasked = {_type(query) for query in wanted if query not in asked}
+    only = [name for name in beside if name not in (*foci, *usual)]
+    chart = _add_beside(chart, {name: known[name] for name in only}, patient)
+    left = [query for query in wanted if query not in asked and query not in only]
+    unasked = {_type(query) for query in left}
     return chart, frozenset(unasked & set(chart.incomplete))
 
 
@@ -142,13 +147,27 @@ def _complete(chart: Chart, known: dict[str, SearchResult], patient: str) -> Cha
                 strangers.add(name)
             elif chart.find(name) is None:
                 found[name] = resource
-    return replace(
-        chart,
-        resources=(*chart.resources, *found.values()),
+    return chart.with_resources(
+        (*chart.resources, *found.values()),
         incomplete=tuple(sorted(incomplete)),
         strangers=tuple(sorted(strangers)),
         limited=tuple(sorted({*chart.limited, *find_limited(known, known)})),
         refused=tuple(sorted({*chart.refused, *find_refused(known, known)})),
+    )
+
+
+def _add_beside(chart: Chart, known: dict[str, SearchResult], patient: str) -> Chart:
+    """Add what a launch names; what is another patient's is a stranger."""
+    found: list[Resource] = []
+    strangers = set(chart.strangers)
+    for name, answer in known.items():
+        for resource in answer.resources:
+            if of_another(resource, patient):
+                strangers.add(name)
+            elif reference_of(resource) == name and chart.find(name) is None:
+                found.append(resource)
+    return chart.with_resources(
+        (*chart.resources, *found), strangers=tuple(sorted(strangers))
     )
 
 

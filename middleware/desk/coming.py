@@ -7,6 +7,7 @@ from datetime import datetime
 from mappings.nudge import Nudge, Outcome
 from middleware.decisions.deciding import Candidate
 from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.opened import tag_here
 from middleware.desk.reasons import write_held, write_reason
 from middleware.desk.steps import say_step
 from middleware.desk.values import Coming, Tag
@@ -28,6 +29,7 @@ def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
         moved=write_moved(view, nudge),
         staff=nudge.is_task,
         language=said.language,
+        here=tag_here(view.linked, nudge, view.viewer),
     )
 
 

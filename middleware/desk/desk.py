@@ -18,6 +18,7 @@ from middleware.desk.editing.editor import Editor
 from middleware.desk.histories import write_history
 from middleware.desk.last import Last, identify, keep_last, write_last
 from middleware.desk.launches import LastAnswer, Launch
+from middleware.desk.opened import NOTHING, Opened
 from middleware.desk.page import write_page
 from middleware.desk.patients import (
     Found,
@@ -58,16 +59,15 @@ class Desk:
         viewer: Viewer,
         withheld: Collection[str] = (),
         within: Within | None = None,
+        opened: Opened = NOTHING,
     ) -> View:
         """Read one patient (``Patient/id``) through a person's own token.
 
-        ``viewer`` is who the page is written for; ``withheld`` are FHIR types that the
-        launch was not given; ``within`` bounds what is asked. Raises FhirError when the
-        patient itself cannot be read.
+        ``viewer`` reads the page; of types in ``withheld`` the launch was given nothing.
+        FhirError when the patient itself cannot be read.
         """
-        return read_view(
-            self._context, endpoint, api, patient, viewer, withheld, within
-        )
+        about = (patient, viewer, withheld, within, opened)
+        return read_view(self._context, endpoint, api, *about)
 
     def write_page(self, view: View) -> Page:
         """Return what the page shows."""

@@ -26,6 +26,7 @@ from middleware.desk.formats import (
     zone_name,
 )
 from middleware.desk.histories import write_history, write_lede
+from middleware.desk.opened import write_elsewhere, write_notes
 from middleware.desk.personal import choose_words, visit_fact
 from middleware.desk.preferring import (
     write_channels,
@@ -82,8 +83,9 @@ def write_page(view: View) -> Page:
         weekly=write_weekly(view),
         paused=is_paused(view),
         can_pause=not ended,
+        elsewhere=write_elsewhere(view.viewer, view.linked, (*coming, *steps)),
         versions={name: view.version(name) for name in ("pause",)},
-        gaps=write_gaps(view),
+        gaps=(*write_notes(view.opened, view.chart, view.viewer), *write_gaps(view)),
         unasked=write_unasked(view),
         conflicts=write_conflicts(view),
         known={

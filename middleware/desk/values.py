@@ -93,7 +93,8 @@ class Instant:
 class Coming:
     """One message or step of staff that is planned or held, and what stops it.
 
-    ``language`` is that of the title and sentences where the viewer reads another.
+    ``language`` is that of the title and sentences where the viewer reads another;
+    ``here`` marks what follows from what the page was opened from.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Coming:
     moved: str = ""
     staff: bool = False
     language: str = ""
+    here: Tag | None = None
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,8 @@ class Page:
 
     ``versions`` names the newest record of each preference, for the optimistic check
     of a save. ``gaps`` are sentences on what could not be read,
-    ``unasked`` is one on what was not asked for.
+    ``unasked`` is one on what was not asked for, ``elsewhere`` one where nothing that
+    comes follows from what the page was opened from.
     """
 
     identity: Identity
@@ -266,6 +269,7 @@ class Page:
     versions: dict[str, str]
     gaps: tuple[str, ...]
     unasked: str
+    elsewhere: str
     conflicts: tuple[str, ...]
     known: dict[str, Known]
 

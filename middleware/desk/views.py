@@ -5,7 +5,7 @@ Reading is network first, then one transaction; deciding is pure. Nothing is cha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
@@ -21,6 +21,7 @@ from mappings.preference import EngagementProfile, OwnRecord
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
 from middleware.desk.charting import Within, read_chart
+from middleware.desk.opened import NOTHING, Opened, find_linked
 from middleware.desk.versions import preference_version
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
@@ -48,7 +49,7 @@ class View:
     first, and ``steps`` those of staff; ``sent`` is what went out in 12 weeks, newest
     first. ``withheld`` are FHIR types that this launch was not given. ``unasked``
     are those that the EHR was not asked for this time; what rests on them stands as it
-    was decided at ``checked_at``. ``standing`` changes with our own record.
+    was decided at ``checked_at``. ``opened`` is what the launch named. ``standing`` changes with our own record.
     """
 
     endpoint: Endpoint
@@ -66,6 +67,7 @@ class View:
     written: Mapping[str, Written] = field(default_factory=dict)
     unasked: frozenset[str] = frozenset()
     checked_at: datetime | None = None
+    opened: Opened = NOTHING
     standing: Standing = field(default_factory=Standing)
 
     def say(self, sentence: str, **values: object) -> str:
@@ -102,6 +104,11 @@ class View:
         """Return the channels in the patient's order."""
         return self.profile.channels.value
 
+    @property
+    def linked(self) -> frozenset[str]:
+        """Return what messages that follow from what the launch named are about."""
+        return find_linked(self.opened, self.chart, self.patient)
+
     def version(self, name: str) -> str:
         """Return a mark of the newest record of a preference; it changes with it."""
         return preference_version(self.own, name)
@@ -115,6 +122,7 @@ def read_view(
     viewer: Viewer,
     withheld: Collection[str] = (),
     within: Within | None = None,
+    opened: Opened = NOTHING,
 ) -> View:
     """Read everything that the page of one patient needs, or what may be asked ``within``.
 
@@ -123,14 +131,14 @@ def read_view(
     now, library = context.clock.now(), context.library(endpoint)
     with context.database.tx() as tx:
         foci = [one.focus for one in nudges.list_open_nudges(tx, endpoint.id, patient)]
-    chart, unasked = read_chart(api, library, patient, foci, now, within=within)
+    chart, unasked = read_chart(
+        api, library, patient, foci, now, within=within, beside=opened.references
+    )
     _tell_of_strangers(chart, endpoint)
     waiting, ours = _read_ours(context, endpoint, patient, chart, now)
     own: OwnRecord = ours["own"]
-    looked = [(one, _look(one, chart, own, library, endpoint, now)) for one in waiting]
-    if unasked:
-        looked = [_settle(*pair) for pair in looked]
-    looked.sort(key=lambda pair: pair[1].due_at)
+    parts = (chart, own, library, endpoint, now)
+    looked = _look_all(waiting, *parts, settle=bool(unasked))
     return View(
         endpoint=endpoint,
         patient=patient,
@@ -143,6 +151,7 @@ def read_view(
         withheld=frozenset(withheld),
         viewer=viewer,
         unasked=unasked,
+        opened=opened,
         **ours,
     )
 
@@ -172,8 +181,7 @@ def refresh_view(context: StageContext, view: View) -> View:
         waiting = nudges.list_open_nudges(tx, view.endpoint.id, view.patient)
         written = list_written(tx, view.endpoint.id, view.patient)
     parts = (view.chart, own, view.library, view.endpoint, now)
-    looked = [(one, _look(one, *parts)) for one in waiting]
-    looked.sort(key=lambda pair: pair[1].due_at)
+    looked = _look_all(waiting, *parts, settle=bool(view.unasked))
     return replace(
         view,
         own=own,
@@ -192,6 +200,24 @@ def _tell_of_strangers(chart: Chart, endpoint: Endpoint) -> None:
             endpoint_id=endpoint.id,
             count=len(chart.strangers),
         )
+
+
+def _look_all(
+    waiting: Sequence[Nudge],
+    chart: Chart,
+    own: OwnRecord,
+    library: Library,
+    endpoint: Endpoint,
+    now: datetime,
+    *,
+    settle: bool,
+) -> list[tuple[Nudge, Candidate]]:
+    """Decide on the open messages, the soonest first; of an unread part, ``settle``."""
+    parts = (chart, own, library, endpoint, now)
+    looked = [(one, _look(one, *parts)) for one in waiting]
+    if settle:
+        looked = [_settle(*pair) for pair in looked]
+    return sorted(looked, key=lambda pair: pair[1].due_at)
 
 
 def _look(

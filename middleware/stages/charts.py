@@ -6,7 +6,6 @@ Network only; the caller holds no transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -116,9 +115,8 @@ def fetch_replaced(
             if not answer.complete and _status_of(answer) != 404:
                 incomplete.add(query.partition("?")[0])
             _keep_all(found, answer.resources, record)
-    return replace(
-        chart,
-        resources=tuple(found.values()),
+    return chart.with_resources(
+        found.values(),
         incomplete=tuple(sorted(incomplete)),
         replaced=tuple(record for record, _ in joined),
     )

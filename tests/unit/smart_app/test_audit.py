@@ -31,7 +31,7 @@ def refuse_audit(rig) -> None:
 
 def test_a_page_is_audited_with_who_whom_what_and_why(rig):
     plan(rig)
-    path = rig.open(intent="summary", encounter="e1", fhirContext=CONTEXT)
+    path = rig.open(intent="rounds", encounter="e1", fhirContext=CONTEXT)
     rig.http.get(path)
     opening, page = looks(rig)
     launch = path.split("/")[2]
@@ -48,7 +48,7 @@ def test_a_page_is_audited_with_who_whom_what_and_why(rig):
         "iss": rig.ehr.base,
         "sub": "user-1",
         "fhir_user": "Practitioner/osei",
-        "intent": "summary",
+        "intent": "rounds",
         "encounter": "Encounter/e1",
         "fhir_context": [{"role": "launch", "reference": "Appointment/a1"}],
     }

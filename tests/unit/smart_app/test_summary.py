@@ -90,7 +90,8 @@ def test_sheet_after_a_stop_or_without_a_way(rig):
 def test_closed_record_has_no_sheet_and_no_link_to_it(rig, change):
     rig.ehr.resources["Patient/rosa"].update(change)
     path = rig.open()
-    assert rig.http.get(f"{path}summary").status_code == 404
+    sent_on = rig.http.get(f"{path}summary")
+    assert (sent_on.status_code, sent_on.location) == (303, path)
     assert "summary" not in re.findall(r'href="[^"]*/(\w+)"', rig.http.get(path).text)
 
 
