@@ -1,4 +1,4 @@
-"""What a preference changes in the Patient itself: language, interpreter, ranks (R4).
+"""What a preference changes in the Patient itself: language, contact points, ranks (R4).
 
 An amendment is made of the version that the answer was given upon: where the elements
 have changed since, somebody else has spoken and nothing is overwritten.
@@ -15,6 +15,12 @@ from mappings.codes import LANGUAGE
 from mappings.recipient import read_address_value
 from mappings.resource import Resource, codings_of, dict_of, list_of
 from mappings.speech import INTERPRETER, INTERPRETER_BASE
+from mappings.telecom import (
+    amend_telecom,
+    is_point,
+    list_entries,
+    read_point_name,
+)
 
 SNOMED = "http://snomed.info/sct"
 NEEDED = {True: ("373066001", "Yes"), False: ("373067005", "No")}
@@ -22,15 +28,21 @@ NEEDED = {True: ("373066001", "Yes"), False: ("373067005", "No")}
 
 def mark_elements(patient: Resource, name: str) -> str | None:
     """Return a mark of the elements that a preference would change; None for others."""
-    elements = _ELEMENTS.get(name)
-    if elements is None:
+    if is_point(name):
+        telecom = list_of(patient.get("telecom"))
+        found: list[Any] = list_entries(telecom, read_point_name(name))
+    elif name in _ELEMENTS:
+        found = [patient.get(item) for item in _ELEMENTS[name]]
+    else:
         return None
-    text = json.dumps([patient.get(item) for item in elements], sort_keys=True)
+    text = json.dumps(found, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def amend_patient(patient: Resource, name: str, value: Any) -> Resource | None:
     """Return the Patient with a preference in it; None where it has no place there."""
+    if is_point(name):
+        return amend_telecom(patient, name, value)
     amend = _AMEND.get(name)
     return None if amend is None or value is None else amend(patient, value)
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from mappings.instants import write_instant
-from mappings.preference import Designated, Sourced, Who
+from mappings.places import Designated
+from mappings.preference import Sourced, Who
 from mappings.recipient import PURPOSE, read_address_value
 from mappings.reference import reference_of
 from mappings.resource import (

@@ -12,6 +12,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from mappings.places import ContactPoints, Designated
+
 T = TypeVar("T")
 
 
@@ -82,18 +84,6 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Designated:
-    """The one place that a patient asked to be reached at (45 CFR 164.522(b)).
-
-    ``channel`` None: there is a request and no usable place, so only staff may reach out.
-    """
-
-    channel: str | None = None
-    value: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Conflict:
     """Two voices that disagree; ``holds`` is in force and may be narrower than either."""
 
@@ -142,10 +132,12 @@ class PreferenceRecord:
     integer; ``matters`` {"text", "language"}; ``modality`` how the patient likes to be
     seen; ``accessibility`` list of needs; ``recipients`` list of ``Patient/id`` and
     ``RelatedPerson/id`` in order; ``confidential`` {"system", "value", "note"} or null
-    when taken back; ``pregnancy-loss`` true when a reply told of one; ``confirmed``
+    when taken back; ``telecom:<channel>:<address>`` what was said of one number
+    (:mod:`mappings.telecom`); ``pregnancy-loss`` true when a reply told of one; ``confirmed``
     list of names that the patient said still hold ("*" for all).
     ``saved_by`` is who saved it on a page (``issuer|subject|reference``), in which
-    ``form``, changed ``turn`` times by then.
+    ``form``, changed ``turn`` times by then. ``in_chart_at`` is when the EHR's Patient
+    came to say it.
     """
 
     name: str
@@ -157,6 +149,7 @@ class PreferenceRecord:
     saved_by: str = ""
     form: str = ""
     turn: int = 0
+    in_chart_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -280,6 +273,7 @@ class EngagementProfile:
     contacts: tuple[Contact, ...] = ()
     recipients: Sourced[tuple[str, ...]] | None = None
     confidential: Sourced[Designated] | None = None
+    points: ContactPoints = field(default_factory=ContactPoints)
     guarded: frozenset[tuple[str, str]] = frozenset()
     shared: frozenset[tuple[str, str]] = frozenset()
     others: tuple[SentMessage, ...] = ()

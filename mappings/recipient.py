@@ -40,6 +40,11 @@ def read_phone(text: str, region: str = "US") -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
+def may_exist(number: str) -> bool:
+    """Tell whether an E.164 number lies in a range that is given out."""
+    return bool(phonenumbers.is_valid_number(phonenumbers.parse(number)))
+
+
 def read_email(text: str) -> str | None:
     """Return an address in lower case; None when it has not the shape of one."""
     value = text.strip().lower()

@@ -133,6 +133,19 @@ class FhirApi(Protocol):
         """Update by id, conditionally on the version."""
         ...
 
+    def send_patch(
+        self,
+        reference: str,
+        patch: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+        *,
+        if_match: str | None = None,
+    ) -> dict[str, Any]:
+        """Patch by id, conditionally on the version; return what stands.
+
+        Operations are a JSON Patch, a Parameters resource is a FHIRPath Patch.
+        """
+        ...
+
     def send_delete(self, reference: str) -> None:
         """Delete one resource."""
         ...

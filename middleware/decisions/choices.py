@@ -13,11 +13,11 @@ from typing import Any
 from mappings.chart import Chart
 from mappings.designated import read_designated
 from mappings.endpoint import Site
+from mappings.places import Designated
 from mappings.preference import (
     STRENGTH,
     Address,
     Conflict,
-    Designated,
     OwnRecord,
     Sourced,
     Who,

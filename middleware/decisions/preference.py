@@ -22,6 +22,7 @@ from mappings.merge import merged_into
 from mappings.others import read_others
 from mappings.preference import (
     Address,
+    Conflict,
     ConsentRecord,
     Contact,
     EngagementProfile,
@@ -55,6 +56,7 @@ from middleware.decisions.choices import (
     choose_topic_channels,
     choose_window,
 )
+from middleware.decisions.contact_points import name_sources, weigh_points
 from middleware.decisions.weighing import own_value
 from middleware.decisions.windows import CONTACT_WINDOW
 from middleware.decisions.zones import candidate_zones, is_zone
@@ -66,15 +68,14 @@ def compile_profile(
     chart: Chart, own: OwnRecord, endpoint: Endpoint, now: datetime
 ) -> EngagementProfile:
     """Compile what decides whom, how, when and in which language to reach."""
+    chart, points, differing = weigh_points(chart, own)
     patient = chart.patient
-    addresses = tuple(read_addresses(patient, now))
+    addresses = name_sources(read_addresses(patient, now), points)
     zones = _zones(patient, own, addresses)
     today = now.astimezone(ZoneInfo(zones.value[0] if zones else endpoint.site.zone))
     grown = adult_from(patient.get("birthDate"))
     language, languages = choose_language(patient, own)
-    window, windows = choose_window(patient, own, endpoint.site)
-    days, weekdays = choose_days(patient, own, now)
-    limit, limits = choose_max_per_week(patient, own, endpoint.site)
+    limits, narrowed = _limits(patient, own, endpoint, now)
     modality, modalities = choose_modality(chart, own)
     designated, places = choose_designated(chart, own, now)
     return EngagementProfile(
@@ -85,11 +86,10 @@ def compile_profile(
         channels=choose_channels(own, addresses),
         topic_channels=choose_topic_channels(own),
         addresses=addresses,
+        points=points,
         language=language,
         zones=zones,
-        window=window,
-        days=days,
-        max_per_week=limit,
+        **limits,
         pause=_pause(own),
         consents=_all_consents(chart, own, endpoint.id, now),
         modality=modality,
@@ -97,11 +97,22 @@ def compile_profile(
         recipients=choose_recipients(own, reference_of(patient)),
         confidential=designated,
         guarded=read_guarded(chart.of("RelatedPerson"), patient),
-        shared=_shared(own, endpoint.id, grown, today.date()),
+        shared=points.shared | _shared(own, endpoint.id, grown, today.date()),
         others=read_others(chart.of("Communication"), now),
-        conflicts=(*languages, *windows, *weekdays, *limits, *modalities, *places),
+        conflicts=(*languages, *narrowed, *modalities, *places, *differing),
         detail={"versions": _versions(chart)},
     )
+
+
+def _limits(
+    patient: Resource, own: OwnRecord, endpoint: Endpoint, now: datetime
+) -> tuple[dict[str, Any], tuple[Conflict, ...]]:
+    """Return hours, days and the weekly limit, and where voices on them differ."""
+    window, windows = choose_window(patient, own, endpoint.site)
+    days, weekdays = choose_days(patient, own, now)
+    most, limits = choose_max_per_week(patient, own, endpoint.site)
+    held = {"window": window, "days": days, "max_per_week": most}
+    return held, (*windows, *weekdays, *limits)
 
 
 def is_deceased(patient: Resource, now: datetime) -> bool:

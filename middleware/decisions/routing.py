@@ -7,7 +7,7 @@ rank, use and how new they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -117,8 +117,13 @@ def list_ways(
                 yield Verdict(Outcome.HOLD, "switched-off", detail=channel)
             elif channel not in wanted.avoid:
                 for address in _addresses(profile, person, channel, wanted.topic):
-                    if (channel, address.value) not in own.bad_addresses:
-                        yield _way(profile, endpoint, wanted, (person, address, order))
+                    point = (channel, address.value)
+                    theirs = person.contact is not None
+                    if point in own.bad_addresses or (
+                        point in profile.points.disowned and not theirs
+                    ):
+                        continue
+                    yield _way(profile, endpoint, wanted, (person, address, order))
 
 
 def channels_of(
@@ -217,8 +222,22 @@ def ask_permission(
         guardian=person.guardian,
         since=_grown(profile, person, address),
     )
-    designated = _designation(profile, address)
-    return choose_permission((*profile.consents, *designated), asked)
+    said = _counting(profile, (address.channel, address.value))
+    return choose_permission((*said, *_designation(profile, address)), asked)
+
+
+def _counting(
+    profile: EngagementProfile, point: tuple[str, str]
+) -> Iterable[ConsentRecord]:
+    """Return the answers but for a yes from before the place was the patient's."""
+    since = profile.points.renewed.get(point)
+    if since is None:
+        return profile.consents
+    return [
+        item
+        for item in profile.consents
+        if not item.permit or item.recorded_at >= since or item.system == "*"
+    ]
 
 
 def _grown(

@@ -22,6 +22,7 @@ NAMES = {
     "modality": mark("visits"),
     "pause": mark("pause"),
     "recipients": mark("who is written to"),
+    "telecom": mark("phone and email"),
     "window": mark("hours"),
     "zone": mark("time zone"),
     "zones": mark("time zone"),
@@ -45,7 +46,9 @@ def write_flags(view: View) -> tuple[Tag, ...]:
 
 def write_conflicts(view: View) -> tuple[str, ...]:
     """Return a sentence that names what the voices disagree on, none where they agree."""
-    kinds = dict.fromkeys(item.name for item in view.profile.conflicts)
+    kinds = dict.fromkeys(
+        item.name.partition(":")[0] for item in view.profile.conflicts
+    )
     if not kinds:
         return ()
     names = [view.say(NAMES[kind]) if kind in NAMES else kind for kind in kinds]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mappings.preference import Designated
+from mappings.places import Designated
+from mappings.telecom import OLD, WRONG, is_point
 from middleware.desk.formats import (
     language_name,
     topic_name,
@@ -53,12 +54,22 @@ ROLES = {
 }
 
 
+USES = {
+    "mobile": mark("Mobile"),
+    "home": mark("Home"),
+    "work": mark("Work"),
+    "temp": mark("Temporary"),
+}
+
+
 def write_value(view: View, name: str, value: Any) -> str:
     """Return a preference's value in words; None is what nobody said."""
     if value is None:
         return view.say("Not recorded")
     if name.startswith("channels"):
         return _order(view, value)
+    if is_point(name):
+        return _point(view, value)
     writer = _WRITERS.get(name)
     return writer(view, value) if writer else str(value)
 
@@ -82,6 +93,17 @@ def write_topic(view: View, topic: str) -> str:
     if topic == "urgent":
         return view.say("What cannot wait")
     return topic_name(view.viewer, topic)
+
+
+def _point(view: View, value: Any) -> str:
+    place = write_address(str(value.get("value") or ""))
+    if value.get("state") == WRONG:
+        return view.say("%(place)s: not %(given)s’s", place=place, given=view.given)
+    if value.get("state") == OLD:
+        return view.say("%(place)s: used no more", place=place)
+    use = USES.get(str(value.get("use") or ""))
+    how = view.say(use).lower() if use else view.say("in use")
+    return f"{place}: {how}"
 
 
 def _order(view: View, value: Any) -> str:

@@ -11,7 +11,8 @@ import orjson
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.preference import EngagementProfile, OwnRecord, Sourced
+from mappings.preference import EngagementProfile, OwnRecord, Sourced, Who
+from mappings.telecom import is_point, read_point_name, read_statement
 from middleware.decisions.preference import compile_profile
 
 # Where the profile has a preference under another name than its record.
@@ -52,12 +53,27 @@ def standing_version(
 
 def standing(profile: EngagementProfile, name: str) -> tuple[Sourced[Any], ...]:
     """Return what holds for a preference, with its source; empty where nothing does."""
+    if is_point(name):
+        point = find_point(profile, name)
+        return () if point is None else (point,)
     if name.startswith(_TOPIC):
         found: Any = profile.topic_channels.get(name.removeprefix(_TOPIC))
     else:
         found = getattr(profile, _FIELDS.get(name, name))
     listed = found if isinstance(found, tuple) else (found,)
     return tuple(item for item in listed if isinstance(item, Sourced))
+
+
+def find_point(profile: EngagementProfile, name: str) -> Sourced[Any] | None:
+    """Return what holds of one number or address, as was said here or by the chart."""
+    differing = next((item for item in profile.conflicts if item.name == name), None)
+    if differing is not None and differing.holds == differing.second.value:
+        return differing.second
+    said: Sourced[Any] | None = profile.points.said.get(name)
+    if said is not None:
+        return said
+    told = read_statement(profile.points.chart, read_point_name(name))
+    return None if told is None else Sourced(told, Who.CHART, "in the chart")
 
 
 def _marks(found: Sequence[Sourced[Any]]) -> list[list[str]]:

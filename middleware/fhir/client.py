@@ -20,6 +20,7 @@ from middleware.fhir.addresses import Reference, read_base, read_query, read_ref
 from middleware.fhir.batch import Batches, Part
 from middleware.fhir.bounded import make_session
 from middleware.fhir.bundles import names, read_history, read_searchset, read_single
+from middleware.fhir.changing import send_change, send_patch
 from middleware.fhir.faults import Answer, is_serious, read_date, write_outcome
 from middleware.fhir.many import Many
 from middleware.fhir.operations import ask_operation
@@ -180,22 +181,20 @@ class FhirClient:
         """Update by id; ``if_match`` is the versionId that must still stand (412)."""
         kind = str(resource["resourceType"])
         target = read_reference(self.base_url, f"{kind}/{resource.get('id') or ''}")
-        headers = [("Prefer", "return=representation")]
-        if if_match is not None:
-            version = if_match.removeprefix("W/").strip('"')
-            headers.append(("If-Match", f'W/"{version}"'))
-        answer = self._transport.exchange(
-            Request(
-                "PUT",
-                f"{self.base_url}/{target}",
-                f"an update of {kind}",
-                body=resource,
-                headers=tuple(headers),
-            )
-        )
-        if answer.body is not None and names(answer.body, target):
-            return answer.body
-        return self.fetch(str(target))
+        sent = send_change(self._transport, self.base_url, target, resource, if_match)
+        return sent or self.fetch(str(target))
+
+    def send_patch(
+        self,
+        reference: str,
+        patch: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+        *,
+        if_match: str | None = None,
+    ) -> dict[str, Any]:
+        """Patch by id; ``if_match`` is the versionId that must still stand (412)."""
+        target = read_reference(self.base_url, reference)
+        sent = send_patch(self._transport, self.base_url, target, patch, if_match)
+        return sent or self.fetch(str(target))
 
     def send_delete(self, reference: str) -> None:
         """Delete one resource; FhirError with status 404 or 410 when it is gone."""

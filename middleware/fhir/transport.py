@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Request:
     method: str
     url: str
     what: str
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     headers: tuple[tuple[str, str], ...] = ()
     repeatable: bool = False
 
@@ -124,7 +124,7 @@ class Transport:
             headers["Authorization"] = f"Bearer {token}"
         data = None
         if request.body is not None:
-            headers["Content-Type"] = JSON_TYPE
+            headers.setdefault("Content-Type", JSON_TYPE)
             data = orjson.dumps(request.body)
         try:
             response = self._session.request(

@@ -10,7 +10,7 @@ from mappings.instants import adult_from
 from mappings.preference import OwnRecord
 from mappings.recipient import contact_points, read_address_value, read_addresses
 from middleware.decisions.preference import is_deceased
-from middleware.storage import bearers, records
+from middleware.storage import bearers, records, told
 from middleware.storage.connecting import Tx
 
 MEMORY = timedelta(days=366)
@@ -43,24 +43,36 @@ def _places(
     tx: Tx, endpoint_id: str, charts: Mapping[str, Chart]
 ) -> tuple[dict[str, list[tuple[str, str]]], dict[str, list[tuple[str, str]]]]:
     """Return the places of each patient, and those of whoever stands beside."""
-    designated = records.list_designated(tx, endpoint_id, list(charts))
+    here = told.list_told(tx, endpoint_id, list(charts))
     points: dict[str, list[tuple[str, str]]] = {}
     beside: dict[str, list[tuple[str, str]]] = {}
     for name, chart in charts.items():
-        asked = [read_address_value(*place) for place in designated.get(name, ())]
-        points[name] = [*contact_points(chart.patient), *filter(None, asked)]
+        said = here.get(name, told.Told())
+        added = filter(None, (read_address_value(*place) for place in said.used))
+        ended = {read_address_value(*place) for place in said.ended}
+        known = [*contact_points(chart.patient), *added]
+        points[name] = [place for place in known if place not in ended]
         beside[name] = contact_points(*chart.of("RelatedPerson"))
     return points, beside
 
 
 def note_bearers(tx: Tx, endpoint_id: str, charts: Mapping[str, Chart]) -> None:
-    """Keep whose number is on which chart; the dead and closed records bear none."""
-    told = {}
+    """Keep whose number is on which chart; the dead and closed records bear none.
+
+    A number that was said here to be the patient's is on the chart as well, and one that
+    was said not to be is not.
+    """
+    said = told.list_told(tx, endpoint_id, list(charts))
+    noted = {}
     for name, chart in charts.items():
         person, now = chart.patient, chart.read_at
         ended = is_deceased(person, now) or person.get("active") is False
         points = (
             [] if ended else [(i.channel, i.value) for i in read_addresses(person, now)]
         )
-        told[name] = (points, adult_from(person.get("birthDate")))
-    bearers.note_bearers(tx, endpoint_id, told)
+        here = said.get(name, told.Told())
+        gone = {read_address_value(*place) for place in here.ended}
+        added = [read_address_value(*place) for place in ([] if ended else here.used)]
+        known = [place for place in (*points, *added) if place and place not in gone]
+        noted[name] = (known, adult_from(person.get("birthDate")))
+    bearers.note_bearers(tx, endpoint_id, noted)

@@ -12,15 +12,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from mappings.amending import amend_patient, mark_elements
-from mappings.answers import list_forms, read_preference, takes
-from mappings.capabilities import choose_release, find_declared, read_interactions
+from mappings.answers import list_forms, takes
+from mappings.capabilities import choose_release
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
 from mappings.provenance import aim_provenance
-from mappings.resource import dict_of, list_of
+from mappings.resource import list_of
 from middleware.decisions.retries import next_attempt
 from middleware.ports import FhirApi
+from middleware.stages.amending import REFUSALS, amend, is_overtaken
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.stages.telling import send_audit_event
@@ -34,7 +34,6 @@ NO_FORM = (
     "the EHR takes patients' answers in no form; they are kept here and count all "
     "the same; nothing has to be done"
 )
-REFUSALS = (400, 403, 404, 405, 410, 422, 501)
 
 
 def step(context: StageContext, held: Held, now: datetime) -> int:
@@ -73,7 +72,9 @@ def _write(context: StageContext, endpoint: Endpoint, row: outbox.OutboxItem) ->
         stored = found
     elif row.key == answer_key(endpoint.id, _identifier_of(row.resource)["value"]):
         statement = context.capabilities(endpoint)
-        stored = _amend(api, statement, row.resource) or _send_answer(
+        if is_overtaken(context, row):
+            return ""
+        stored = amend(context, endpoint, row, statement) or _send_answer(
             api, statement, row.resource
         )
     else:
@@ -102,33 +103,6 @@ def _send(
     return api.send_update({**current, **changed}, if_match=match)
 
 
-def _amend(
-    api: FhirApi, statement: Mapping[str, Any] | None, response: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Put an answer into the Patient itself; None where it has to go another way.
-
-    That is where the EHR takes no update, does not say which version it holds, or has
-    been told something else since the answer was given: nobody is overwritten.
-    """
-    if response["resourceType"] != "QuestionnaireResponse" or statement is None:
-        return None
-    name, value, seen = read_preference(response)
-    declared = find_declared(statement, "Patient")
-    if declared is None or "update" not in read_interactions(declared) or not seen:
-        return None
-    try:
-        patient = api.fetch(str(response["subject"]["reference"]))
-        version = dict_of(patient.get("meta")).get("versionId")
-        changed = amend_patient(patient, name, value)
-        if changed is None or not version or mark_elements(patient, name) != seen:
-            return None
-        return api.send_update(changed, if_match=f'W/"{version}"')
-    except FhirError as error:
-        if error.status in REFUSALS:
-            return None
-        raise
-
-
 def _send_provenance(
     context: StageContext,
     api: FhirApi,
@@ -142,6 +116,8 @@ def _send_provenance(
     with context.database.tx() as tx:
         base = outbox.find_outbox(tx, row.key.rpartition("|")[0])
     if base is None or base.state in ("kept", "dead"):
+        return None
+    if base.server_reference is None and base.state == "done":
         return None
     if base.server_reference is None:
         raise FhirError("the answer is not in the EHR yet", status=None)

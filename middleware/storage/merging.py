@@ -63,7 +63,7 @@ SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, system, value, top
        how || ', on a record that was merged', recorded_by, %(now)s, actor, asked, said_by
   FROM consent WHERE id = ANY(%(ids)s) ON CONFLICT (id) DO NOTHING
 """
-# A pause is a denial, a loss keeps cheerful words away, and so does a request to be
+# A number that is not the person's is nobody's by a merge, a pause is a denial, a loss keeps cheerful words away, and so does a request to be
 # reached in one place only deny: of two places none is the one. What else the person said counts where the survivor is silent.
 _SAID = """
 INSERT INTO preference (id, endpoint_id, patient, name, value, who, how, recorded_by,
@@ -75,11 +75,13 @@ SELECT id || '|' || substr(%(new)s, 9), endpoint_id, %(new)s, name,
                AND p.value <> 'null'::jsonb AND p.value - 'note' <> said.value - 'note')
             THEN '{}'::jsonb ELSE value END, who,
        how || ', on a record that was merged', recorded_by,
-       CASE WHEN name IN ('pause', 'confidential', 'pregnancy-loss') THEN %(now)s ELSE recorded_at END
+       CASE WHEN name IN ('pause', 'confidential', 'pregnancy-loss')
+              OR name LIKE 'telecom:%%' THEN %(now)s ELSE recorded_at END
   FROM (SELECT DISTINCT ON (name, CASE WHEN name = 'pause' THEN '' ELSE who END) *
           FROM preference WHERE endpoint_id = %(endpoint)s AND patient = %(old)s
          ORDER BY name, CASE WHEN name = 'pause' THEN '' ELSE who END, seq DESC) AS said
- WHERE value <> 'null'::jsonb AND (name IN ('pause', 'confidential', 'pregnancy-loss') OR NOT EXISTS (
+ WHERE value <> 'null'::jsonb AND (name IN ('pause', 'confidential', 'pregnancy-loss')
+    OR (name LIKE 'telecom:%%' AND value ->> 'state' IN ('old', 'wrong')) OR NOT EXISTS (
        SELECT FROM preference AS p WHERE p.endpoint_id = %(endpoint)s
           AND p.patient = %(new)s AND p.name = said.name))
  ORDER BY seq ON CONFLICT (id) DO NOTHING

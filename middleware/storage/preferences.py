@@ -147,9 +147,34 @@ def list_told(
 ) -> list[PreferenceRecord]:
     """List the last records of a preference, whoever's, the newest first."""
     rows = tx.execute(
-        "SELECT name, value, who, how, recorded_at, recorded_by, saved_by, form, turn "
-        "FROM preference WHERE endpoint_id = %s AND patient = %s AND name = %s "
+        "SELECT name, value, who, how, recorded_at, recorded_by, saved_by, form, turn, "
+        "in_chart_at FROM preference "
+        "WHERE endpoint_id = %s AND patient = %s AND name = %s "
         "ORDER BY seq DESC LIMIT %s",
         (endpoint_id, patient, name, limit),
     )
     return [PreferenceRecord(**{**row, "who": Who(row["who"])}) for row in rows]
+
+
+def list_said(
+    tx: Tx, endpoint_id: str, patient: str, name: str
+) -> list[tuple[str, PreferenceRecord]]:
+    """List every (id, record) of one preference, whoever said it, the newest first."""
+    rows = tx.execute(
+        "SELECT id, name, value, who, how, recorded_at, recorded_by, saved_by, form, "
+        "turn, in_chart_at FROM preference WHERE endpoint_id = %s AND patient = %s AND name = %s "
+        "ORDER BY seq DESC",
+        (endpoint_id, patient, name),
+    )
+    return [
+        (row.pop("id"), PreferenceRecord(**{**row, "who": Who(row["who"])}))
+        for row in rows
+    ]
+
+
+def note_in_chart(tx: Tx, record_id: str, now: datetime) -> None:
+    """Remember since when the EHR's Patient says what a record says."""
+    tx.execute(
+        "UPDATE preference SET in_chart_at = coalesce(in_chart_at, %s) WHERE id = %s",
+        (now, record_id),
+    )

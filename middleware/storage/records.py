@@ -165,23 +165,6 @@ def _own_of(rows: _Rows, asked: _Asked, patient: str) -> OwnRecord:
     )
 
 
-def list_designated(
-    tx: Tx, endpoint_id: str, patients: Sequence[str]
-) -> dict[str, list[Address]]:
-    """Return the places that patients asked to be reached at only, as was recorded."""
-    rows = tx.execute(
-        "SELECT DISTINCT patient, value ->> 'system' AS system, value ->> 'value' AS "
-        "value FROM preference WHERE endpoint_id = %s AND patient = ANY(%s) "
-        "AND name = 'confidential' AND jsonb_typeof(value) = 'object' "
-        "AND value ->> 'value' IS NOT NULL ORDER BY 1, 2, 3",
-        (endpoint_id, list(patients)),
-    )
-    found: dict[str, list[Address]] = {}
-    for row in rows:
-        found.setdefault(row["patient"], []).append((row["system"], row["value"]))
-    return found
-
-
 def _sent_to(
     told: Iterable[tuple[str, SentMessage]], records: Collection[str]
 ) -> Iterator[SentMessage]:
@@ -250,7 +233,8 @@ _SWITCHES = (
 )
 # The newest of each (name, who), oldest first; who wins is decided later.
 _PREFERENCES = """
-SELECT patient, name, value, who, how, recorded_at, recorded_by, saved_by, form, turn FROM (
+SELECT patient, name, value, who, how, recorded_at, recorded_by, saved_by, form, turn,
+       in_chart_at FROM (
     SELECT DISTINCT ON (patient, name, who) * FROM preference
      WHERE endpoint_id = %(endpoint)s AND patient = ANY(%(patients)s)
      ORDER BY patient, name, who, seq DESC) AS newest ORDER BY seq

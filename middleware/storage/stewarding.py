@@ -109,7 +109,8 @@ _ERASED = {
     "done_by = coalesce(done_by, %(who)s), state = 'completed' "
     f"WHERE {_MINE}",
     "preferences": f"DELETE FROM preference WHERE {_MINE} "
-    "AND name NOT IN ('pause', 'confidential')",
+    "AND name NOT IN ('pause', 'confidential') "
+    "AND NOT (name LIKE 'telecom:%%' AND value ->> 'state' IN ('old', 'wrong'))",
     "pauses_kept": "UPDATE preference SET value = CASE jsonb_typeof(value) "
     f"WHEN 'object' THEN value - 'why' - 'note' ELSE value END WHERE {_MINE}",
     "permissions": f"DELETE FROM consent WHERE {_MINE} AND permit",

@@ -69,6 +69,11 @@ SCOPES = {
     "endpoint": "Endpoint",
 }
 MINUTE, HOUR, DAY = 60, 3600, 86400
+# What staff are asked beside what holds a message.
+TASKS = {
+    "chart-differs": "The chart says something else of a number or address.",
+    "medicines-answer": "The patient needs help with their medicines.",
+}
 
 
 def read_zone(name: str) -> ZoneInfo:
@@ -179,7 +184,7 @@ class PlanWords:
         known = REASONS.get(code)
         if known is not None:
             return known.sentence
-        tasks = {
+        tasks = TASKS | {
             f"{plan}-{step}": text for (plan, step), text in self._actions().items()
         }
         return tasks.get(code, code)

@@ -20,6 +20,7 @@ from mappings.preference import ConsentRecord, Who
 from mappings.reference import focus_patient
 from middleware.clock import FixedClock
 from middleware.ports import Ids, SearchResult
+from middleware.sandbox.patch import apply_patch
 from middleware.stages import decide, deliver, listen, record, resolve
 from middleware.stages.context import StageContext
 from middleware.stages.listen import keep_receipt, keep_reply
@@ -84,6 +85,7 @@ class ScriptedFhir:
         self._clock = clock
         self.versions: dict[str, list[Resource]] = {}
         self.created: list[Resource] = []
+        self.ways: list[str] = []
         self.fault: Callable[[str, str], Any] = lambda verb, what: None
         self.on_read: Callable[[str], None] = lambda what: None
         self._numbers = itertools.count(1)
@@ -186,6 +188,22 @@ class ScriptedFhir:
         self._check("created", kind)
         return stored
 
+    def send_patch(
+        self,
+        reference: str,
+        patch: Any,
+        *,
+        if_match: str | None = None,
+    ) -> Resource:
+        self._check("patch", reference.partition("/")[0])
+        if isinstance(patch, dict):
+            changed, way = apply_fhirpath(self.fetch(reference), patch), "fhirpath"
+        else:
+            changed, way = apply_patch(self.fetch(reference), patch), "json"
+        stored = self.send_update(changed, if_match=if_match)
+        self.ways[-1] = way
+        return stored
+
     def send_update(
         self, resource: Resource, *, if_match: str | None = None
     ) -> Resource:
@@ -196,6 +214,7 @@ class ScriptedFhir:
             if if_match != f'W/"{present}"':
                 raise FhirError("answered 412", status=412)
             self.put(resource)
+            self.ways.append("update")
             return self.fetch(name)
         for index, known in enumerate(self.created):
             if (known["resourceType"], known["id"]) == (
@@ -217,6 +236,22 @@ class ScriptedFhir:
     def list_created(self, kind: str) -> list[Resource]:
         """What stands of one type."""
         return [item for item in self.created if item["resourceType"] == kind]
+
+
+def apply_fhirpath(resource: Resource, patch: Resource) -> Resource:
+    """Do what a FHIRPath Patch of telecom asks for, as a server would."""
+    telecom = list(resource["telecom"])
+    for operation in patch["parameter"]:
+        parts = {part["name"]: part for part in operation["part"]}
+        entry, path = parts["value"]["valueContactPoint"], parts["path"]["valueString"]
+        if parts["type"]["valueCode"] == "add":
+            assert (path, parts["name"]["valueString"]) == ("Patient", "telecom")
+            telecom.append(entry)
+        else:
+            telecom[int(path.removeprefix("Patient.telecom[").removesuffix("]"))] = (
+                entry
+            )
+    return {**resource, "telecom": telecom}
 
 
 def _is(name: str, kind: str) -> bool:

@@ -45,7 +45,10 @@ class Filled:
 
 @dataclass(frozen=True)
 class Field:
-    """One field: ``kind`` one or pick (of the choices), some (of them), text or line."""
+    """One field: ``kind`` one or pick (of the choices), some (of them), text, line or day.
+
+    A ``head`` is none: it names the fields that follow it.
+    """
 
     kind: str
     name: str

@@ -13,6 +13,7 @@ from middleware.desk.editing.clashes import Clash, write_moment, write_recorded
 from middleware.desk.editing.fields import Field, Fields, refill
 from middleware.desk.editing.groups import GROUPS, Group
 from middleware.desk.editing.kept import write_kept
+from middleware.desk.editing.points import PointRow
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_topic, write_value
 from middleware.desk.values import Actor, Choice
@@ -28,6 +29,7 @@ class GroupView:
 
     ``saved`` is when, and ``undo`` the version to undo, while that is offered;
     ``take_back`` the one to take back what staff said, where another voice disagrees.
+    ``rows`` are the values of a group in which each has a source of its own.
     """
 
     name: str
@@ -39,6 +41,7 @@ class GroupView:
     saved: str
     undo: str
     take_back: str
+    rows: tuple[PointRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ def write_group(view: View, name: str, actor: Actor) -> GroupView:
         name=name,
         title=view.say(group.title, name=view.given),
         lines=_lines(view, group),
-        source=_source(view, said),
-        kept=write_kept(view, record.name) if record is not None else "",
+        source="" if group.rows else _source(view, said),
+        kept="" if record is None or group.rows else write_kept(view, record.name),
         conflicts=tuple(
             _conflict(view, item)
             for item in view.profile.conflicts
@@ -80,6 +83,7 @@ def write_group(view: View, name: str, actor: Actor) -> GroupView:
         saved=saved,
         undo=group_version(view, group) if fresh else "",
         take_back=group_version(view, group) if _may_be_taken_back(view, group) else "",
+        rows=group.rows(view) if group.rows else (),
     )
 
 
@@ -223,7 +227,12 @@ def list_staffs(view: View, group: Group) -> list[PreferenceRecord]:
 
 
 def _may_be_taken_back(view: View, group: Group) -> bool:
-    """Tell whether an answer of staff stands against another voice."""
+    """Tell whether an answer of staff stands against another voice.
+
+    Of a number the next statement takes it back.
+    """
+    if group.rows:
+        return False
     names = {item.name for item in list_staffs(view, group)}
     return any(
         item.name in names and Who.STAFF in (item.first.who, item.second.who)

@@ -9,8 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from middleware.desk.editing import offering, offering_ways
+from middleware.desk.editing import (
+    offering,
+    offering_points,
+    offering_ways,
+    points,
+)
 from middleware.desk.editing.fields import Field, Fields, read_one
+from middleware.desk.editing.points import PointRow
 from middleware.desk.reaching import topics_of
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -23,7 +29,7 @@ Read = Callable[[View, Fields], dict[str, Any]]
 class Group:
     """One group: its path, its heading (``name`` is the patient's), its records.
 
-    ``autosave`` where a slip does little harm; ``quoted`` where only the patient or a
+    ``rows`` where each of its values is shown with a source of its own. ``autosave`` where a slip does little harm; ``quoted`` where only the patient or a
     carer can have said it; ``empty`` is said where nobody said anything.
     """
 
@@ -32,6 +38,7 @@ class Group:
     records: Callable[[View], tuple[str, ...]]
     offer: Callable[[View], tuple[Field, ...]]
     read: Callable[[View, Fields], dict[str, Any]]
+    rows: Callable[[View], tuple[PointRow, ...]] | None = None
     autosave: bool = False
     quoted: bool = False
     empty: str = mark("Not recorded")
@@ -60,6 +67,7 @@ def _topics(view: View) -> tuple[str, ...]:
     return tuple(f"channels:{topic}" for topic in (*topics_of(view), "urgent"))
 
 
+POINTS = "telecom"
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
@@ -69,6 +77,20 @@ GROUPS: dict[str, Group] = {
             _fixed("channels"),
             offering_ways.offer_ways,
             _single("channels", offering_ways.offer_ways, _channels),
+        ),
+        Group(
+            POINTS,
+            mark("Phone and email"),
+            points.list_names,
+            offering_points.offer_points,
+            offering_points.read_points,
+            rows=points.write_points,
+            empty=mark("No number or address"),
+            hint=mark(
+                "What is out of use gets no message from now on. Nothing goes to a new "
+                "number or address until somebody at it has said yes: record that answer "
+                "next."
+            ),
         ),
         Group(
             "hours",

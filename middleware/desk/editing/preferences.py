@@ -10,6 +10,7 @@ from typing import Any
 
 from mappings.errors import BadInputError
 from mappings.preference import PreferenceRecord, Who
+from mappings.telecom import is_point
 from middleware.desk.editing.fields import Filled, Form
 from middleware.desk.editing.group_views import (
     group_version,
@@ -19,6 +20,8 @@ from middleware.desk.editing.group_views import (
     newest_record,
 )
 from middleware.desk.editing.groups import GROUPS, Group
+from middleware.desk.editing.point_checks import check_points, undo_point
+from middleware.desk.editing.points import is_out
 from middleware.desk.editing.saving import (
     ChangedElsewhereError,
     RefusedError,
@@ -83,6 +86,7 @@ def _save(
     voice, how = VOICES[filled.who]
     if voice is not Who.PATIENT:
         _spare_the_patients(view, values)
+    check_points(context, view, values)
     said = [Said(key, value, voice, how) for key, value in values.items()]
     save_said(context, view, actor, said, version=None, form=filled.form)
 
@@ -137,7 +141,8 @@ def find_undone(
             for at, item in enumerate(told):
                 if is_fresh(item, view, actor, UNDO_TAKEN):
                     same = (one for one in told[at + 1 :] if one.who is item.who)
-                    found.append((item, _before(item, next(same, None))))
+                    back = undo_point(view, item) if is_point(record) else None
+                    found.append((item, back or _before(item, next(same, None))))
                     break
     last = max((item.recorded_at for item, _ in found), default=None)
     return [said for item, said in found if item.recorded_at == last]
@@ -186,7 +191,9 @@ def take_back(
 
 def _spare_the_patients(view: View, values: dict[str, Any]) -> None:
     """Refuse to put another's word over the patient's own answer."""
-    for name in set(values) - ADDED:
+    # That a number is the patient's no more, anybody may say.
+    ended = {name for name in values if is_point(name) and is_out(values[name])}
+    for name in set(values) - ADDED - ended:
         own = any(
             item.name == name and item.who is Who.PATIENT and item.value is not None
             for item in view.own.preferences

@@ -14,6 +14,7 @@ from typing import Any
 from mappings.errors import CareCueError
 from mappings.nudge import Outcome
 from mappings.preference import OwnRecord, PreferenceRecord, Who
+from mappings.telecom import is_point
 from middleware.decisions.deciding import decide_nudge
 from middleware.desk.auditing import tells_ehr
 from middleware.desk.editing.fields import Form
@@ -22,7 +23,7 @@ from middleware.desk.versions import preference_version
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
 from middleware.stages.decide import apply_again
-from middleware.stages.people import own_record
+from middleware.stages.people import note_bearers, own_record
 from middleware.stages.writing_back import save_preference
 from middleware.storage import audit, gate, nudges
 from middleware.storage.connecting import Tx
@@ -93,6 +94,8 @@ def save_said(
             _record(context, tx, view, actor, item, form, now)
             detail = {**asdict(item), "before": before.get((item.name, item.who))}
             write_audit(tx, view, actor, action, about=(item.name, detail), now=now)
+        if any(is_point(name) for name in names):
+            note_bearers(tx, view.endpoint.id, {view.patient: view.chart})
         shards = look_again(context, tx, view, now)
     wake(context, view, shards)
 

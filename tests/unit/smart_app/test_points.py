@@ -1,0 +1,421 @@
+"""Numbers and addresses corrected on the page: what counts at once, and what never does."""
+
+import hashlib
+import re
+from datetime import timedelta
+
+import pytest
+
+from mappings.chart import Chart
+from mappings.nudge import NudgeState
+from mappings.preference import ConsentRecord, Who
+from mappings.telecom import CURRENT, OLD
+from middleware.decisions.preference import compile_profile
+from middleware.stages.people import own_record
+from middleware.storage import preferences
+from middleware.storage.audit import list_audit
+from middleware.storage.bearers import list_bearers, note_bearers
+from middleware.storage.records import read_own
+from tests.unit.smart_app.acts import OURS, agree, plan, words
+
+PARTIAL = {**OURS, "HX-Request": "true"}
+OLD_NUMBER, NEW_NUMBER = "+14155550142", "+14155550177"
+MAIL = "rosa@example.org"
+
+
+def key(channel, value):
+    return hashlib.sha256(f"telecom:{channel}:{value}".encode()).hexdigest()[:8]
+
+
+PHONE, EMAIL = key("sms", OLD_NUMBER), key("email", MAIL)
+STANDS = {
+    f"state-{PHONE}": "current",
+    f"use-{PHONE}": "mobile",
+    f"rank-{PHONE}": "",
+    f"end-{PHONE}": "",
+    f"state-{EMAIL}": "current",
+    f"use-{EMAIL}": "",
+    f"rank-{EMAIL}": "",
+    f"end-{EMAIL}": "",
+    "use": "mobile",
+    "whose": "alone",
+    "instead": "",
+}
+NEW = {"number": "415 555 0177", "again": "(415) 555-0177"}
+
+
+@pytest.fixture
+def path(rig):
+    agree(rig)
+    return rig.open()
+
+
+def form_of(rig, path, **changes):
+    html = rig.http.get(f"{path}preferences/telecom", headers=PARTIAL).text
+    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    csrf = re.search(r'name="csrf" value="([^"]+)"', html)[1]
+    base = {"csrf": csrf, "patient": "Patient/rosa", "version": version, "save": "1"}
+    return {**base, "who": "patient", **STANDS, **changes}
+
+
+def save(rig, path, headers=OURS, **changes):
+    data = form_of(rig, path, **changes)
+    return rig.http.post(f"{path}preferences/telecom", data=data, headers=headers)
+
+
+def said(rig):
+    with rig.database.tx() as tx:
+        own = read_own(tx, "northside", "Patient/rosa", [], rig.clock.now())
+    return {item.name: item for item in own.preferences}
+
+
+def profile(rig):
+    chart = Chart(rig.ehr.resources["Patient/rosa"], (), rig.clock.now())
+    with rig.database.tx() as tx:
+        own = own_record(tx, "northside", "Patient/rosa", chart, rig.clock.now())
+    return compile_profile(chart, own, rig.endpoints[0], rig.clock.now())
+
+
+def places(rig):
+    return [item.value for item in profile(rig).addresses]
+
+
+def later(rig, **span):
+    rig.clock.instant += timedelta(**span)
+
+
+def test_the_page_shows_each_number_with_its_use_and_its_source(rig, path):
+    text = words(rig.http.get(path).text)
+    group = text[text.index("Phone and email") :]
+    assert "(415) 555-0142 Agreed Mobile. From the chart" in group
+    assert "rosa@example.org No permission recorded From the chart" in group
+
+
+def test_a_corrected_number_ends_the_old_one_and_waits_for_a_yes(rig, path):
+    plan(rig, state=NudgeState.PLANNED, reason="due")
+    answer = save(rig, path, **NEW, instead=PHONE)
+    assert answer.status_code == 303, words(answer.text)
+    records = said(rig)
+    old = records[f"telecom:sms:{OLD_NUMBER}"].value
+    new = records[f"telecom:sms:{NEW_NUMBER}"].value
+    assert (old["state"], old["end"]) == (OLD, "2026-11-16")
+    assert (new["state"], new["system"], new["start"]) == (
+        CURRENT,
+        "phone",
+        "2026-11-16",
+    )
+    # At once: the old one is out of use, the new one has no permission yet.
+    assert places(rig) == [NEW_NUMBER, MAIL]
+    with rig.database.tx() as tx:
+        row = tx.execute("SELECT state, reason FROM nudge").fetchone()
+    assert (row["state"], row["reason"]) == ("held", "no-consent")
+    text = words(rig.http.get(path).text)
+    assert "(415) 555-0177 No permission recorded Mobile, since" in text
+    assert "(415) 555-0142 Used no more Rosa, told staff, recorded by Dr. Abena" in text
+    assert "Waiting to be written to the chart" in text
+    assert "Saved 7:00 AM" in text
+    with rig.database.tx() as tx:
+        audited = [row.action for row in list_audit(tx)]
+    assert audited.count("preference-saved") == 2
+
+
+def test_a_number_that_is_not_theirs_stays_out_whatever_the_chart_shows(rig, path):
+    plan(rig, state=NudgeState.PLANNED, reason="due")
+    assert (
+        save(rig, path, **{f"state-{PHONE}": "wrong"}, who="staff").status_code == 303
+    )
+    assert places(rig) == [MAIL]
+    # The front desk types it into the chart again, as a new entry.
+    rig.ehr.resources["Patient/rosa"]["telecom"].append(
+        {"system": "sms", "value": OLD_NUMBER, "use": "mobile", "rank": 1}
+    )
+    assert places(rig) == [MAIL]
+    text = words(rig.http.get(path).text)
+    assert "(415) 555-0142 Not Rosa’s" in text
+    assert "In force: (415) 555-0142: " in text
+    assert "Answers differ" in text
+    with rig.database.tx() as tx:
+        row = tx.execute("SELECT state, reason FROM nudge").fetchone()
+    assert row["state"] == "held"
+
+
+def test_it_is_out_of_use_as_the_one_place_asked_for_too(rig, path):
+    """A request to be reached there only leaves it to staff."""
+    with rig.database.tx() as tx:
+        preferences.insert_preference(
+            tx,
+            id="one-place",
+            endpoint_id="northside",
+            patient="Patient/rosa",
+            name="confidential",
+            value={"system": "sms", "value": OLD_NUMBER, "note": ""},
+            who=Who.PATIENT,
+            how="told staff",
+            recorded_by=None,
+            recorded_at=rig.clock.now(),
+        )
+    plan(rig, state=NudgeState.PLANNED, reason="due")
+    later(rig, minutes=1)
+    save(rig, path, **{f"state-{PHONE}": "wrong"})
+    with rig.database.tx() as tx:
+        row = tx.execute("SELECT state, reason FROM nudge").fetchone()
+    assert (row["state"], row["reason"]) == ("held", "confidential")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"number": "415 555 0177", "again": ""}, "The two are not the same."),
+        ({"number": "415 555 0177", "again": "415 555 0178"}, "not the same"),
+        ({"number": "555", "again": "555"}, "Write a whole phone number or email"),
+        ({"number": "+1 000 000 0000", "again": "+1 000 000 0000"}, "Write a whole"),
+        ({"number": OLD_NUMBER, "again": OLD_NUMBER}, "on the list already"),
+        ({}, "Nothing was changed"),
+        ({f"state-{PHONE}": "gone"}, "Choose: It is."),
+        ({f"end-{PHONE}": "soon"}, "Write the day as year-month-day."),
+        ({f"rank-{PHONE}": "1", f"rank-{EMAIL}": "1"}, "its own place"),
+        ({**NEW, "who": ""}, "Choose who said so."),
+    ],
+)
+def test_what_cannot_be_saved_comes_back_filled_in(rig, path, changes, reason):
+    answer = save(rig, path, **changes)
+    assert answer.status_code == 422
+    assert reason in words(answer.text)
+    assert said(rig) == {}
+    if "number" in changes:
+        assert f'value="{changes["number"]}"' in answer.text
+
+
+def test_use_order_and_end_are_changed_in_place(rig, path):
+    answer = save(
+        rig,
+        path,
+        **{
+            f"use-{PHONE}": "work",
+            f"rank-{EMAIL}": "1",
+            f"end-{EMAIL}": "2026-12-24",
+        },
+    )
+    assert answer.status_code == 303
+    # A phone at work is for calls: no text goes there.
+    assert places(rig) == [MAIL]
+    text = words(rig.http.get(path).text)
+    assert "(415) 555-0142 For calls only Work." in text
+    assert "number 1 in order, until" in text
+    later(rig, days=40)
+    assert places(rig) == []
+
+
+def test_an_address_is_kept_in_lower_case(rig, path):
+    mail = {"number": "Rosa.D@Example.org", "again": "rosa.d@example.org"}
+    assert save(rig, path, **mail).status_code == 303
+    assert said(rig)["telecom:email:rosa.d@example.org"].value["system"] == "email"
+    assert "rosa.d@example.org" in places(rig)
+
+
+def twin(rig, grown="1980-01-01"):
+    with rig.database.tx() as tx:
+        note_bearers(tx, "northside", {"Patient/twin": ([("sms", NEW_NUMBER)], grown)})
+
+
+def test_a_number_that_another_patient_has_is_refused_until_it_is_said_to_be_shared(
+    rig, path
+):
+    twin(rig)
+    answer = save(rig, path, **NEW)
+    assert answer.status_code == 422
+    assert "Another patient’s chart has this too." in words(answer.text)
+    assert "twin" not in answer.text
+    assert said(rig) == {}
+    assert save(rig, path, **NEW, whose="shared").status_code == 303
+    assert profile(rig).shared == {("sms", NEW_NUMBER)}
+    assert "shared: messages there name nothing" in words(rig.http.get(path).text)
+    # The other patient's messages name nothing from now on, too.
+    with rig.database.tx() as tx:
+        bearers = [name for name, _ in list_bearers(tx, [("sms", NEW_NUMBER)])]
+    assert bearers == ["Patient/rosa", "Patient/twin"]
+
+
+def test_a_childs_chart_makes_a_number_nobody_elses(rig, path):
+    twin(rig, grown="2040-01-01")
+    assert save(rig, path, **NEW).status_code == 303
+
+
+def test_the_number_of_somebody_beside_the_patient_is_not_taken_for_theirs(rig):
+    rig.ehr.resources["RelatedPerson/ana"] = {
+        "resourceType": "RelatedPerson",
+        "id": "ana",
+        "active": True,
+        "patient": {"reference": "Patient/rosa"},
+        "name": [{"text": "Ana Delgado"}],
+        "telecom": [{"system": "sms", "value": NEW_NUMBER}],
+    }
+    path = rig.open()
+    answer = save(rig, path, **NEW)
+    assert answer.status_code == 422
+    assert "This is also where Ana Delgado" in words(answer.text)
+
+
+def permit(rig, number, permit=True, **changes):
+    values = {
+        "id": f"c-{number}-{permit}-{rig.clock.now()}",
+        "endpoint_id": "northside",
+        "patient": "Patient/rosa",
+        "system": "sms",
+        "value": number,
+        "topic": "*",
+        "permit": permit,
+        "who": Who.PATIENT,
+        "how": "by phone",
+        "recorded_at": rig.clock.now(),
+    }
+    with rig.database.tx() as tx:
+        preferences.insert_consent(tx, ConsentRecord(**{**values, **changes}))
+
+
+def test_a_yes_from_before_the_number_was_theirs_is_no_yes(rig, path):
+    permit(rig, NEW_NUMBER)
+    permit(rig, "*", id="any")
+    later(rig, minutes=5)
+    save(rig, path, **NEW, instead=PHONE)
+    assert "(415) 555-0177 No permission recorded" in words(rig.http.get(path).text)
+    later(rig, minutes=1)
+    permit(rig, NEW_NUMBER)
+    assert "(415) 555-0177 Agreed" in words(rig.http.get(path).text)
+
+
+def test_a_stop_that_stands_at_a_new_number_holds(rig, path):
+    permit(rig, NEW_NUMBER, permit=False, patient=None, endpoint_id="southside")
+    later(rig, minutes=5)
+    save(rig, path, **NEW)
+    assert "(415) 555-0177 Said no" in words(rig.http.get(path).text)
+    later(rig, minutes=1)
+    permit(rig, NEW_NUMBER)
+    # What was said from the number itself is lifted by the patient's newer answer alone.
+    assert "(415) 555-0177 Agreed" in words(rig.http.get(path).text)
+
+
+def test_a_number_that_a_message_came_back_from_is_shown_as_such(rig, path):
+    with rig.database.tx() as tx:
+        preferences.mark_bad_address(
+            tx, "sms", NEW_NUMBER, "address-invalid", rig.clock.now()
+        )
+    save(rig, path, **NEW)
+    assert "(415) 555-0177 Does not work" in words(rig.http.get(path).text)
+
+
+def undo(rig, path):
+    html = rig.http.get(path).text
+    part = html.split('id="g-telecom"')[1].split("</form>")[0]
+    version = re.search(r'name="version" value="([^"]+)"', part)[1]
+    data = form_of(rig, path, version=version)
+    return rig.http.post(f"{path}preferences/telecom/undo", data=data, headers=OURS)
+
+
+def test_undo_puts_both_numbers_back_as_they_were(rig, path):
+    save(rig, path, **NEW, instead=PHONE)
+    later(rig, seconds=5)
+    answer = undo(rig, path)
+    assert answer.status_code == 303
+    assert places(rig) == [OLD_NUMBER, MAIL]
+    text = words(rig.http.get(path).text)
+    assert "(415) 555-0142 Agreed Mobile" in text
+    assert "555-0177" not in text
+
+
+def test_undo_of_a_wrong_number_leaves_permission_as_it_was(rig, path):
+    save(rig, path, **{f"state-{PHONE}": "wrong"}, who="staff")
+    later(rig, seconds=5)
+    assert undo(rig, path).status_code == 303
+    assert places(rig) == [OLD_NUMBER, MAIL]
+    assert "(415) 555-0142 Agreed" in words(rig.http.get(path).text)
+
+
+def test_a_wrong_number_used_again_is_asked_about_anew(rig, path):
+    save(rig, path, **{f"state-{PHONE}": "wrong"})
+    later(rig, minutes=5)
+    again = save(
+        rig, path, **{f"state-{PHONE}": "current", f"end-{PHONE}": "2026-11-16"}
+    )
+    assert again.status_code == 303, words(again.text)
+    assert places(rig) == [OLD_NUMBER, MAIL]
+    assert "(415) 555-0142 No permission recorded" in words(rig.http.get(path).text)
+
+
+def test_staff_may_end_the_patients_own_number_and_not_bring_it_back(rig, path):
+    save(rig, path, **NEW)
+    new = key("sms", NEW_NUMBER)
+    fields = {f"use-{new}": "mobile", f"rank-{new}": "", f"end-{new}": ""}
+    later(rig, minutes=2)
+    ended = save(rig, path, **fields, **{f"state-{new}": "wrong"}, who="staff")
+    assert ended.status_code == 303, words(ended.text)
+    assert NEW_NUMBER not in places(rig)
+    later(rig, minutes=2)
+    back = save(rig, path, **fields, **{f"state-{new}": "current"}, who="patient")
+    assert back.status_code == 303, words(back.text)
+    assert NEW_NUMBER in places(rig)
+    later(rig, minutes=2)
+    wrong = save(rig, path, **fields, **{f"state-{new}": "wrong"}, who="patient")
+    assert wrong.status_code == 303
+    later(rig, minutes=2)
+    refused = save(rig, path, **fields, **{f"state-{new}": "current"}, who="staff")
+    assert refused.status_code == 422
+    assert "This is Rosa’s own answer." in words(refused.text)
+
+
+def test_both_values_are_shown_where_the_chart_changed_meanwhile(rig, path):
+    data = form_of(rig, path, **{f"state-{PHONE}": "wrong"})
+    rig.ehr.resources["Patient/rosa"]["telecom"][0]["use"] = "home"
+    answer = rig.http.post(f"{path}preferences/telecom", data=data, headers=OURS)
+    assert answer.status_code == 409
+    text = words(answer.text)
+    assert "Stands now (415) 555-0142: home" in text
+    assert "Yours, not saved (415) 555-0142: not Rosa’s" in text
+    assert said(rig) == {}
+
+
+def test_an_entry_that_the_chart_ended_later_is_not_used_on_our_word(rig, path):
+    save(rig, path, **{f"rank-{PHONE}": "1"})
+    assert OLD_NUMBER in places(rig)
+    rig.ehr.resources["Patient/rosa"]["telecom"][0]["use"] = "old"
+    assert OLD_NUMBER not in places(rig)
+    assert "(415) 555-0142 Used no more From the chart" in words(
+        rig.http.get(path).text
+    )
+
+
+def test_what_the_chart_took_over_and_lost_again_is_gone(rig, path):
+    save(rig, path, **NEW)
+    assert NEW_NUMBER in places(rig)
+    with rig.database.tx() as tx:
+        row = tx.execute("SELECT id FROM preference").fetchone()
+        preferences.note_in_chart(tx, row["id"], rig.clock.now())
+    # The chart is the truth from then on: the front desk has taken it out.
+    assert NEW_NUMBER not in places(rig)
+    assert "555-0177" not in words(rig.http.get(path).text)
+
+
+def test_a_reader_has_no_control_and_is_refused(rig):
+    agree(rig)
+    data = form_of(rig, rig.open(), **NEW)
+    rig.app(read_only=("*",))
+    path = rig.open()
+    html = rig.http.get(path).text
+    assert f"{path}preferences/telecom" not in html
+    assert "(415) 555-0142" in html
+    assert rig.http.get(f"{path}preferences/telecom").status_code == 403
+    page = rig.http.get(path).text
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page)[1]
+    answer = rig.http.post(
+        f"{path}preferences/telecom", data={**data, "csrf": csrf}, headers=OURS
+    )
+    assert answer.status_code == 403
+    assert said(rig) == {}
+
+
+def test_it_reads_in_spanish(rig, path):
+    save(rig, path, **NEW, instead=PHONE)
+    spanish = {"Accept-Language": "es-MX"}
+    text = words(rig.http.get(rig.open(), headers=spanish).text)
+    assert "Teléfono y correo electrónico" in text
+    assert "Ya no se usa" in text
