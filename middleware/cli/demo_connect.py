@@ -37,7 +37,7 @@ SCOPE = (
 )
 TOPICS = "http://sandbox.example.org/SubscriptionTopic"
 SHAPE = "http://sandbox.example.org/StructureDefinition/notification-shape"
-ACTIVE_SECONDS = 20.0
+ACTIVE_SECONDS = 60.0
 CDS_CLIENT = "carecue-cds"
 SMS_SID = "ACsandbox"
 SMS_FROM = "+14155550199"

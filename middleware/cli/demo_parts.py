@@ -23,7 +23,7 @@ import orjson
 from mappings.errors import CareCueError
 
 STOP_SECONDS = 8.0
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Children:
 
 
 def wait_until(what: str, ready: Callable[[], bool], children: Children) -> None:
-    """Wait for ``ready``; raises CareCueError after 30 s or when a child has ended."""
+    """Wait for ``ready``; raises CareCueError after two minutes or when a child has ended."""
     deadline = time.monotonic() + START_SECONDS
     pause = threading.Event()
     while time.monotonic() < deadline:

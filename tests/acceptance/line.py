@@ -33,7 +33,7 @@ from middleware.wiring.sandbox_control import SandboxControl
 NUMBER = "+14155550187"
 PATIENT = "Patient/vera"
 STAY = "Encounter/vera-stay"
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 
 class Holding:

@@ -15,7 +15,7 @@ import requests
 
 from middleware.cli.demo_parts import Children
 
-LONGEST = 15.0
+LONGEST = 60.0
 
 
 def free_port() -> int:

@@ -41,7 +41,7 @@ def open_app(page, site, person="rosa"):
     """Open the app from a chart; return its frame."""
     page.goto(f"{site.ehr}/ehr/patient/{person}")
     page.get_by_role("link", name="Launch CareCue").click()
-    page.frame_locator("iframe.app").locator("#h-answer").first.wait_for(timeout=20_000)
+    page.frame_locator("iframe.app").locator("#h-answer").first.wait_for(timeout=60_000)
     return next(one for one in page.frames if one.url.startswith(site.app))
 
 

@@ -16,7 +16,7 @@ def launch(page, site):
     page.goto(f"{site.ehr}/ehr/patient/rosa")
     page.get_by_role("link", name="Launch CareCue").click()
     frame = page.frame_locator("iframe.app")
-    frame.locator("#h-answer").wait_for(timeout=20_000)
+    frame.locator("#h-answer").wait_for(timeout=60_000)
     return frame
 
 

@@ -11,15 +11,16 @@ def launch(page, site, who="rosa"):
     page.goto(f"{site.ehr}/ehr/patient/{who}")
     page.get_by_role("link", name="Launch CareCue").click()
     frame = page.frame_locator("iframe.app")
-    frame.locator("#h-answer").wait_for(timeout=20_000)
+    frame.locator("#h-answer").wait_for(timeout=60_000)
     return frame, next(one for one in page.frames if one.url.startswith(site.app))
 
 
+# How often the page was painted since the answer came, before it was blank.
 BLANK_AFTER = """() => new Promise((done) => {
   document.addEventListener('htmx:before:response', () => {
-    const from = performance.now();
+    let painted = 0;
     const look = () => document.body.textContent.includes('Rosa')
-      ? requestAnimationFrame(look) : done(performance.now() - from);
+      ? requestAnimationFrame(() => { painted += 1; look(); }) : done(painted);
     look();
   }, { capture: true });
   document.querySelector('[aria-haspopup=dialog]').click();
@@ -42,8 +43,7 @@ def test_answer_for_another_chart_blanks_the_page_at_once(browser, site):
             route.continue_()
 
     page.route(f"{site.app}/l/**", swap)
-    took = inner.evaluate(BLANK_AFTER)
-    assert took < 100
+    assert inner.evaluate(BLANK_AFTER) < 6
     text = frame.locator("body").inner_text()
     assert "Another patient" in text
     assert "Rosa" not in text

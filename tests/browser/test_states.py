@@ -24,7 +24,7 @@ def open_alone(browser, site):
     page = context.new_page()
     page.goto(f"{site.ehr}/ehr/patient/rosa")
     page.get_by_role("link", name="Launch CareCue").click()
-    page.frame_locator("iframe.app").locator("#h-answer").wait_for(timeout=20_000)
+    page.frame_locator("iframe.app").locator("#h-answer").wait_for(timeout=60_000)
     frame = next(one for one in page.frames if one.url.startswith(site.app))
     return page, frame
 

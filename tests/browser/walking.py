@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from dataclasses import dataclass, field
 
 from playwright.sync_api import Error
 
 PEOPLE = {"rosa": "Rosa", "james": "James", "grace": "Grace", "carlos": "Carlos"}
 LEAST_TABS, MOST_TABS = 2, 6
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 LAUNCH = re.compile(r"/l/([0-9a-f-]{36})/")
 CHART = re.compile(r"/ehr/patient/([a-z]+)")
 # What is done how often: as people do, who rather look than launch.
@@ -45,14 +44,10 @@ class Walk:
     looks: int = 0
     stumbles: list[str] = field(default_factory=list)
 
-    def go(self, steps: int, seconds: float) -> int:
-        """Take steps until they are done or the time is over; return how many."""
-        until = time.monotonic() + seconds
+    def go(self, steps: int) -> None:
+        """Take so many steps."""
         for number in range(steps):
-            if time.monotonic() > until:
-                return number
             self.step(number)
-        return steps
 
     def step(self, number: int) -> None:
         """Do one thing in one tab, then look into every tab."""
@@ -60,10 +55,11 @@ class Walk:
         tab = self.chance.choice(self.tabs) if self.tabs else None
         try:
             getattr(self, name)(tab)
-        except Error:
+        except Error as error:
             # The browser was on its way elsewhere; what it shows is looked at as ever.
-            self.stumbles.append(f"{number}: {name}")
-            self.recover()
+            self.stumbles.append(f"{number}: {name}: {error.message.splitlines()[0]}")
+            stuck = self.tabs[-1] if name in {"open", "duplicate"} else tab
+            self.recover(stuck, f"step {number}: {name}")
         self.done[name] = self.done.get(name, 0) + 1
         for each in self.tabs:
             self.look(each, f"step {number}: {name}")
@@ -145,10 +141,12 @@ class Walk:
         tab.get_by_role("link", name="Launch CareCue").click()
         self.wait(tab)
 
-    def recover(self) -> None:
-        """Give up tabs that show no chart."""
+    def recover(self, stuck, when: str) -> None:
+        """Look at the tab that did not come, and give it up, and those without a chart."""
         for tab in list(self.tabs):
-            if not CHART.search(tab.url):
+            if tab is stuck:
+                self.look(tab, when)
+            if tab is stuck or not CHART.search(tab.url):
                 tab.close()
                 self.tabs.remove(tab)
 

@@ -9,7 +9,6 @@ and so on, so that every run is the same. How a notification is spelt is the san
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from middleware.sandbox.wire import (
     write_notification,
     write_status_bundle,
 )
+from tests.pace import Pace
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 FHIR_JSON = "application/fhir+json"
@@ -158,17 +158,18 @@ class FhirServer:
         bundle = self.write(kind, told, status=status, count=count)
         if change is not None:
             change(bundle)
-        channel, began = self._channel, time.monotonic()
+        channel = self._channel
         headers = dict(line.split(": ", 1) for line in channel.get("header", []))
         headers["Content-Type"] = channel.get("payload", FHIR_JSON)
-        answer = requests.post(
-            channel["endpoint"], json=bundle, headers=headers, timeout=30
-        )
+        with Pace() as granted:
+            answer = requests.post(
+                channel["endpoint"], json=bundle, headers=headers, timeout=30
+            )
         return Answer(
             answer.status_code,
             answer.headers.get("Content-Type", ""),
             answer.content,
-            time.monotonic() - began,
+            granted.seconds,
         )
 
     def write(

@@ -107,10 +107,10 @@ def test_it_is_active_only_once_the_handshake_was_answered(
 ) -> None:
     server = begin(product, serve)
     one = f"{server.url}/Subscription/1"
-    before = requests.get(one, timeout=5).json()["status"], status(product)
+    before = requests.get(one, timeout=30).json()["status"], status(product)
     server.shake_hands()
     server.tell(server.happen(ENCOUNTER))
-    after = requests.get(one, timeout=5).json()["status"], status(product)
+    after = requests.get(one, timeout=30).json()["status"], status(product)
 
     assert (before, after) == (("requested", "requested"), ("active", "active"))
 

@@ -32,7 +32,7 @@ def ask(content: Any = "id-only") -> dict[str, Any]:
 
 
 def create(server: FhirServer, resource: dict[str, Any]) -> requests.Response:
-    return requests.post(f"{server.url}/Subscription", json=resource, timeout=5)
+    return requests.post(f"{server.url}/Subscription", json=resource, timeout=30)
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -165,8 +165,8 @@ def test_the_server_takes_one_subscription_and_no_heartbeat(serve: Any) -> None:
     assert create(server, asked).json()["status"] == "requested"
     assert create(server, asked).status_code == 400
     one = f"{server.url}/Subscription/1"
-    assert requests.put(one, json=asked, timeout=5).status_code == 405
-    assert requests.delete(one, timeout=5).status_code == 405
+    assert requests.put(one, json=asked, timeout=30).status_code == 405
+    assert requests.delete(one, timeout=30).status_code == 405
 
 
 def test_the_server_tells_status_and_past_events(serve: Any) -> None:
@@ -175,10 +175,10 @@ def test_the_server_tells_status_and_past_events(serve: Any) -> None:
     for _ in range(3):
         server.happen(ENCOUNTER)
     one = f"{server.url}/Subscription/1"
-    status = requests.get(f"{one}/$status", timeout=5).json()
-    first = requests.get(f"{one}/$events", timeout=5)
+    status = requests.get(f"{one}/$status", timeout=30).json()
+    first = requests.get(f"{one}/$events", timeout=30)
     since = {"eventsSinceNumber": "1", "eventsUntilNumber": "2"}
-    told = requests.get(f"{one}/$events", params=since, timeout=5).json()
+    told = requests.get(f"{one}/$events", params=since, timeout=30).json()
 
     assert (status["type"], status["total"]) == ("searchset", 1)
     assert first.status_code == 503
@@ -194,6 +194,6 @@ def test_the_server_knows_a_subscription_by_text_alone(
     server = serve()
     create(server, ask())
     asked = {"resourceType": "Parameters", "parameter": [{"name": "id", kind: "1"}]}
-    told = requests.post(f"{server.url}/Subscription/$status", json=asked, timeout=5)
+    told = requests.post(f"{server.url}/Subscription/$status", json=asked, timeout=30)
 
     assert told.json()["total"] == found

@@ -15,7 +15,7 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 
 def wait_for_lock(world: World) -> None:
     """Return when some session waits for a lock."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while world.one(_WAITING) == 0:
         assert time.monotonic() < deadline, "nobody came to the lock"
         threading.Event().wait(0.01)

@@ -15,7 +15,7 @@ from middleware.storage.ids import shard_of
 from tests.stages.world import CHECK_IN, ENDPOINT, ROSA, World, encounter
 
 RACERS = 6
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Open:

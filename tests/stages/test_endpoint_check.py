@@ -77,7 +77,7 @@ class Site:
         found = requests.get(
             f"{self.sandbox.base_url}/fhir/Subscription",
             headers={"Authorization": f"Bearer {token}"},
-            timeout=5,
+            timeout=30,
         )
         return len(found.json().get("entry", ()))
 

@@ -29,7 +29,7 @@ def sandbox() -> Iterator[Running]:
             "from_number": "+15005550006",
         }
         url = f"{running.base_url}/sandbox/sms"
-        requests.put(url, json=account, timeout=5).raise_for_status()
+        requests.put(url, json=account, timeout=30).raise_for_status()
         yield running
 
 
@@ -83,7 +83,7 @@ def test_preview_is_what_the_phone_gets(
 def texts(sandbox: Running) -> list[dict[str, Any]]:
     """Return what came to Rosa's phone, the oldest first."""
     url = f"{sandbox.base_url}/2010-04-01/Accounts/AC1/Messages.json"
-    answer = requests.get(url, params={"To": NUMBER}, auth=("AC1", TOKEN), timeout=5)
+    answer = requests.get(url, params={"To": NUMBER}, auth=("AC1", TOKEN), timeout=30)
     answer.raise_for_status()
     return list(reversed(answer.json()["messages"]))
 

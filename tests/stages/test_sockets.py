@@ -30,7 +30,7 @@ from tests.certificates import issue, server_context
 from tests.stages.listening import notification, subscription
 from tests.stages.world import ENDPOINT, START, World, encounter
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 # More than what lies between two sockets of this machine.
 MANY, MEGABYTE = 16, 1_000_000
 

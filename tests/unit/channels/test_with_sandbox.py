@@ -77,7 +77,7 @@ class Inbox:
             return None
 
         with self.changed:
-            return self.changed.wait_for(find, timeout=10)
+            return self.changed.wait_for(find, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def sandbox(inbox: Inbox) -> Iterator[Running]:
             "inbound_url": f"{inbox.url}/sms",
         }
         url = f"{running.base_url}/sandbox"
-        requests.put(f"{url}/sms", json=account, timeout=5).raise_for_status()
+        requests.put(f"{url}/sms", json=account, timeout=30).raise_for_status()
         yield running
 
 
@@ -136,7 +136,7 @@ def test_a_phone_that_is_off_is_reported(
 ) -> None:
     number = "+12025550122"
     url = f"{sandbox.base_url}/sandbox/phones/{number}"
-    requests.put(url, json={"reachable": False}, timeout=5).raise_for_status()
+    requests.put(url, json={"reachable": False}, timeout=30).raise_for_status()
     sms.send(text("d-3", number, f"{inbox.url}/status"))
     report = inbox.wait(StatusReport, delivery_id="d-3", state=DeliveryState.FAILED)
     assert report.reason == "address-unreachable"
@@ -151,7 +151,7 @@ def test_a_reply_comes_in_and_stop_is_refused_afterwards(
     number = "+12025550123"
     sms.send(text("d-4", number))
     url = f"{sandbox.base_url}/sandbox/phones/{number}/reply"
-    requests.post(url, json={"text": "STOP"}, timeout=5).raise_for_status()
+    requests.post(url, json={"text": "STOP"}, timeout=30).raise_for_status()
     reply = inbox.wait(InboundMessage, address=number)
     assert (reply.text, reply.automatic) == ("STOP", False)
     with pytest.raises(ChannelError) as caught:
@@ -177,7 +177,7 @@ def test_an_email_is_taken(sandbox: Running) -> None:
     message = Message("d-7", "email", "jane@example.org", "Mañana.", "Cita", "es")
     assert channel.send(message) == Receipt("<d-7@clinic.example.org>")
     url = f"{sandbox.base_url}/sandbox/messages"
-    (mail,) = requests.get(url, timeout=5).json()["email"]
+    (mail,) = requests.get(url, timeout=30).json()["email"]
     assert (mail["to"], mail["subject"], mail["text"].strip()) == (
         "jane@example.org",
         "Cita",

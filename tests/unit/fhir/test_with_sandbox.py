@@ -29,7 +29,7 @@ class SandboxTime:
     url: str
 
     def now(self) -> datetime:
-        answer = requests.get(f"{self.url}/sandbox/clock", timeout=5).json()
+        answer = requests.get(f"{self.url}/sandbox/clock", timeout=30).json()
         return datetime.fromisoformat(answer["now"])
 
 
@@ -57,7 +57,7 @@ def client(
         "jwks": keys.public_jwks(),
         "scope": "system/*.cruds",
     }
-    requests.put(f"{url}/sandbox/clients", json=registration, timeout=5)
+    requests.put(f"{url}/sandbox/clients", json=registration, timeout=30)
     backend = BackendClient(
         "carecue", f"{url}/oauth/token", "system/*.cruds", request.param
     )
@@ -141,7 +141,7 @@ def test_tokens_that_were_revoked_or_ended_are_renewed(
     url = sandbox.base_url
     (patient, *_) = client.fetch_search("Patient?_count=1").resources
     reference = f"Patient/{patient['id']}"
-    requests.post(f"{url}/sandbox/tokens/revoke", timeout=5)
+    requests.post(f"{url}/sandbox/tokens/revoke", timeout=30)
     assert client.fetch(reference) == patient
-    requests.post(f"{url}/sandbox/clock", json={"advance_seconds": 7200}, timeout=5)
+    requests.post(f"{url}/sandbox/clock", json={"advance_seconds": 7200}, timeout=30)
     assert client.fetch(reference) == patient

@@ -18,7 +18,7 @@ def sandbox() -> Iterator[Running]:
 
 
 def authorized(sandbox: Running) -> dict[str, str]:
-    token = requests.post(f"{sandbox.base_url}/sandbox/token", timeout=5).json()
+    token = requests.post(f"{sandbox.base_url}/sandbox/token", timeout=30).json()
     return {"Authorization": f"Bearer {token['access_token']}"}
 
 
@@ -64,12 +64,12 @@ def test_plan_survives_a_restart(tmp_path):
 
 def test_faults_are_set_and_read_over_http(sandbox):
     url = f"{sandbox.base_url}/sandbox/faults"
-    assert requests.get(url, timeout=5).json()["seed"] == 7
-    answer = requests.put(url, json={"drop": 0.05, "slow_ms": 1}, timeout=5)
+    assert requests.get(url, timeout=30).json()["seed"] == 7
+    answer = requests.put(url, json={"drop": 0.05, "slow_ms": 1}, timeout=30)
     assert (answer.status_code, answer.json()["drop"]) == (200, 0.05)
-    refused = requests.put(url, json={"drop": 2}, timeout=5)
+    refused = requests.put(url, json={"drop": 2}, timeout=30)
     assert refused.status_code == 400
-    assert requests.get(url, timeout=5).json()["drop"] == 0.05
+    assert requests.get(url, timeout=30).json()["drop"] == 0.05
 
 
 def test_reads_fail_as_often_as_asked_and_the_same_in_every_run(sandbox):
@@ -78,9 +78,10 @@ def test_reads_fail_as_often_as_asked_and_the_same_in_every_run(sandbox):
     seen = []
     for _ in range(2):
         plan = {"http_500": 0.5, "seed": 3}
-        requests.put(f"{sandbox.base_url}/sandbox/faults", json=plan, timeout=5)
+        requests.put(f"{sandbox.base_url}/sandbox/faults", json=plan, timeout=30)
         statuses = [
-            requests.get(url, headers=headers, timeout=5).status_code for _ in range(12)
+            requests.get(url, headers=headers, timeout=30).status_code
+            for _ in range(12)
         ]
         assert set(statuses) == {200, 500}
         seen.append(statuses)
@@ -90,7 +91,7 @@ def test_reads_fail_as_often_as_asked_and_the_same_in_every_run(sandbox):
 def test_failed_read_is_an_operation_outcome_and_writes_are_spared(sandbox):
     headers = authorized(sandbox)
     plan = {"http_500": 1.0}
-    requests.put(f"{sandbox.base_url}/sandbox/faults", json=plan, timeout=5)
+    requests.put(f"{sandbox.base_url}/sandbox/faults", json=plan, timeout=30)
     answer = requests.get(
         f"{sandbox.base_url}/fhir/Patient", headers=headers, timeout=5
     )
@@ -100,7 +101,7 @@ def test_failed_read_is_an_operation_outcome_and_writes_are_spared(sandbox):
         f"{sandbox.base_url}/fhir/Patient",
         json={"resourceType": "Patient"},
         headers={**headers, "Content-Type": "application/fhir+json"},
-        timeout=5,
+        timeout=30,
     )
     assert created.status_code == 201
 
@@ -108,12 +109,12 @@ def test_failed_read_is_an_operation_outcome_and_writes_are_spared(sandbox):
 def test_revoked_tokens_are_refused(sandbox):
     headers = authorized(sandbox)
     url = f"{sandbox.base_url}/fhir/Patient"
-    assert requests.get(url, headers=headers, timeout=5).status_code == 200
-    revoked = requests.post(f"{sandbox.base_url}/sandbox/tokens/revoke", timeout=5)
+    assert requests.get(url, headers=headers, timeout=30).status_code == 200
+    revoked = requests.post(f"{sandbox.base_url}/sandbox/tokens/revoke", timeout=30)
     assert revoked.json() == {"revoked": True}
-    assert requests.get(url, headers=headers, timeout=5).status_code == 401
+    assert requests.get(url, headers=headers, timeout=30).status_code == 401
 
 
 def test_restart_answers_what_was_lost(sandbox):
-    answer = requests.post(f"{sandbox.base_url}/sandbox/restart", timeout=5)
+    answer = requests.post(f"{sandbox.base_url}/sandbox/restart", timeout=30)
     assert (answer.status_code, answer.json()) == (200, {"lost": 0})

@@ -49,12 +49,12 @@ def send(sandbox: Running, mail: EmailMessage) -> None:
 
 
 def mails(sandbox: Running) -> list[dict[str, Any]]:
-    answer = requests.get(f"{sandbox.base_url}/sandbox/messages", timeout=5).json()
+    answer = requests.get(f"{sandbox.base_url}/sandbox/messages", timeout=30).json()
     return list(answer["email"])
 
 
 def put(sandbox: Running, **body: Any) -> requests.Response:
-    return requests.put(f"{sandbox.base_url}/sandbox/smtp", json=body, timeout=5)
+    return requests.put(f"{sandbox.base_url}/sandbox/smtp", json=body, timeout=30)
 
 
 def test_mail_is_kept_parsed(sandbox):
@@ -94,7 +94,7 @@ def test_settings_that_cannot_be_are_refused(sandbox, body):
 
 
 def test_port_is_told(sandbox):
-    told = requests.get(f"{sandbox.base_url}/sandbox/smtp", timeout=5).json()["port"]
+    told = requests.get(f"{sandbox.base_url}/sandbox/smtp", timeout=30).json()["port"]
     assert told == sandbox.smtp_port
     assert told > 0
 
@@ -112,7 +112,7 @@ def test_answer_goes_out_as_a_mail_over_http(sandbox, listener):
     put(sandbox, inbound_url=listener.url)
     send(sandbox, letter())
     url = f"{sandbox.base_url}/sandbox/mailboxes/{ROSA}/reply"
-    answer = requests.post(url, json={"text": "Gracias"}, timeout=5)
+    answer = requests.post(url, json={"text": "Gracias"}, timeout=30)
     assert answer.status_code == 201
     request = listener.wait(1)[0]
     assert request.headers["content-type"] == "message/rfc822"
@@ -124,22 +124,22 @@ def test_answer_goes_out_as_a_mail_over_http(sandbox, listener):
 
 def test_page_shows_text_and_keeps_html_apart(sandbox):
     send(sandbox, letter())
-    listed = requests.get(f"{sandbox.base_url}/mailbox/", timeout=5)
+    listed = requests.get(f"{sandbox.base_url}/mailbox/", timeout=30)
     assert '<span class="badge">1' in listed.text
-    page = requests.get(f"{sandbox.base_url}/mailbox/{ROSA}", timeout=5)
+    page = requests.get(f"{sandbox.base_url}/mailbox/{ROSA}", timeout=30)
     assert "Hola Rosa" in page.text
     assert "style=" not in page.text
-    html = requests.get(f"{sandbox.base_url}/mailbox/{ROSA}/1/html", timeout=5)
+    html = requests.get(f"{sandbox.base_url}/mailbox/{ROSA}/1/html", timeout=30)
     policy = html.headers["Content-Security-Policy"]
     assert policy.startswith("sandbox; default-src 'none'")
-    missing = requests.get(f"{sandbox.base_url}/mailbox/{ROSA}/2/html", timeout=5)
+    missing = requests.get(f"{sandbox.base_url}/mailbox/{ROSA}/2/html", timeout=30)
     assert missing.status_code == 404
 
 
 def test_unsubscribe_button_posts_one_click(sandbox, listener):
     send(sandbox, letter(List_Unsubscribe=f"<mailto:x@example.org>, <{listener.url}>"))
     url = f"{sandbox.base_url}/mailbox/{ROSA}/1/unsubscribe"
-    answer = requests.post(url, timeout=5, allow_redirects=False)
+    answer = requests.post(url, timeout=30, allow_redirects=False)
     assert answer.status_code == 303
     request = listener.wait(1)[0]
     assert (request.method, request.body) == ("POST", b"List-Unsubscribe=One-Click")

@@ -17,7 +17,7 @@ FHIR = "application/fhir+json"
 class Client:
     def __init__(self, sandbox: Running) -> None:
         self.base = sandbox.base_url
-        token = requests.post(f"{self.base}/sandbox/token", timeout=5).json()
+        token = requests.post(f"{self.base}/sandbox/token", timeout=30).json()
         self.headers = {"Authorization": f"Bearer {token['access_token']}"}
 
     def fhir(self, method: str, path: str, body: Any = None) -> requests.Response:
@@ -147,7 +147,7 @@ def test_operations_need_a_token(client, listener):
     id_ = create(client, listener, 0)
     for path in (f"{id_}/$status", "$status", f"{id_}/$events"):
         url = f"{client.base}/fhir/Subscription/{path}"
-        assert requests.get(url, timeout=5).status_code == 401
+        assert requests.get(url, timeout=30).status_code == 401
 
 
 def test_counts_say_what_became_of_the_events(client, listener):

@@ -175,7 +175,7 @@ def test_wrong_credentials_are_refused(provider, auth):
 
 def test_unset_account_refuses_everybody(sandbox):
     url = f"{sandbox.base_url}/2010-04-01/Accounts//Messages.json"
-    assert requests.post(url, auth=("", ""), timeout=5).status_code in {401, 404}
+    assert requests.post(url, auth=("", ""), timeout=30).status_code in {401, 404}
 
 
 def test_unknown_message_is_not_found(provider):
@@ -192,7 +192,7 @@ def test_list_is_filtered_and_paged(provider):
     page = provider.get(PageSize="3")
     assert [len(page["messages"]), page["page_size"]] == [3, 3]
     url = provider.base + page["next_page_uri"]
-    rest = requests.get(url, auth=(SID, TOKEN), timeout=5).json()
+    rest = requests.get(url, auth=(SID, TOKEN), timeout=30).json()
     assert [m["body"] for m in rest["messages"]] == ["to Rosa 0"]
     assert rest["next_page_uri"] is None
     assert provider.get(**{"DateSent>": "2999-01-01"})["messages"] == []
@@ -210,7 +210,7 @@ def test_everything_survives_a_restart(tmp_path: Path):
         before = provider.messages()
     with Running(options) as sandbox:
         url = f"{sandbox.base_url}/sandbox/messages"
-        assert requests.get(url, timeout=5).json()["sms"] == before
+        assert requests.get(url, timeout=30).json()["sms"] == before
         account = sandbox.app.extensions["phone"].account
         assert (account.account_sid, account.auth_token) == (SID, TOKEN)
         assert sandbox.app.extensions["phone"].number(ROSA).stopped == {CLINIC}
@@ -222,38 +222,40 @@ def test_everything_survives_a_restart(tmp_path: Path):
 )
 def test_account_that_cannot_be_is_refused(provider, body):
     assert provider.control("PUT", "/sandbox/sms", **body).status_code == 400
-    account = requests.get(f"{provider.base}/sandbox/sms", timeout=5).json()
+    account = requests.get(f"{provider.base}/sandbox/sms", timeout=30).json()
     assert account["from_number"] == CLINIC
 
 
 def test_page_shows_the_conversation_escaped(provider):
     provider.send(Body="<script>alert(1)</script> see http://localhost:8080/p/a?b=1&c.")
     provider.quiet()
-    listed = requests.get(f"{provider.base}/phone/", timeout=5)
+    listed = requests.get(f"{provider.base}/phone/", timeout=30)
     assert '<span class="badge">1' in listed.text
-    page = requests.get(f"{provider.base}/phone/{ROSA}", timeout=5)
+    page = requests.get(f"{provider.base}/phone/{ROSA}", timeout=30)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
     assert "<script>" not in page.text
     assert "style=" not in page.text
     policy = page.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
     assert "unsafe" not in policy
-    again = requests.get(f"{provider.base}/phone/list", timeout=5)
+    again = requests.get(f"{provider.base}/phone/list", timeout=30)
     assert '<span class="badge">' not in again.text
 
 
 def test_form_replies_and_foreign_forms_are_refused(provider):
     url = f"{provider.base}/phone/{ROSA}"
-    answer = requests.post(url, data={"text": "Sí"}, timeout=5, allow_redirects=False)
+    answer = requests.post(url, data={"text": "Sí"}, timeout=30, allow_redirects=False)
     assert answer.status_code == 303
     foreign = {"Sec-Fetch-Site": "cross-site"}
-    refused = requests.post(url, data={"text": "No"}, headers=foreign, timeout=5)
+    refused = requests.post(url, data={"text": "No"}, headers=foreign, timeout=30)
     assert refused.status_code == 403
     assert [m["body"] for m in provider.messages()] == ["Sí"]
 
 
 def test_pages_for_nonsense_are_not_found(provider):
-    assert requests.get(f"{provider.base}/phone/nonsense", timeout=5).status_code == 404
+    assert (
+        requests.get(f"{provider.base}/phone/nonsense", timeout=30).status_code == 404
+    )
 
 
 def test_links_are_made_of_escaped_text():

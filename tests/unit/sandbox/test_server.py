@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def token_of(running: Running) -> dict[str, str]:
-    with requests.post(f"{running.base_url}/sandbox/token", timeout=5) as answer:
+    with requests.post(f"{running.base_url}/sandbox/token", timeout=30) as answer:
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
@@ -26,7 +26,7 @@ def test_connection_is_kept_also_after_errors_with_unread_bodies():
         url = f"{running.base_url}/fhir/Patient"
         headers = {"Content-Type": "application/fhir+json"}
         body = b'{"resourceType":"Patient"}' + b" " * 100_000
-        refused = http.post(url, data=body, headers=headers, timeout=5)
+        refused = http.post(url, data=body, headers=headers, timeout=30)
         assert refused.status_code == 401
         good = {**headers, **token_of(running)}
         wrong = http.post(url, data=body, headers=good | {"Content-Type": "a/b"})
@@ -45,9 +45,9 @@ def test_stopped_sandbox_comes_back_with_the_same_state(tmp_path):
         assert requests.put(url, json=body, headers=headers).status_code == 201
         port = int(running.base_url.rpartition(":")[2])
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, headers=headers, timeout=5)
+        requests.get(url, headers=headers, timeout=30)
     with Running(options, port=port) as again:
-        answer = requests.get(url, headers=headers, timeout=5)
+        answer = requests.get(url, headers=headers, timeout=30)
         assert again.base_url == f"http://127.0.0.1:{port}"
         assert (answer.status_code, answer.json()["active"]) == (200, True)
 
@@ -56,7 +56,7 @@ def test_kept_connection_is_cut_when_the_sandbox_stops():
     running = Running(Options(people=False)).start()
     try:
         port = int(running.base_url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             hello = b"GET /sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
             connection.sendall(hello)
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
@@ -94,19 +94,19 @@ def test_signal_stops_the_server_cleanly(tmp_path, number):
     )
     with child:
         base = child.stdout.readline().strip()
-        health = requests.get(f"{base}/sandbox/health", timeout=5)
+        health = requests.get(f"{base}/sandbox/health", timeout=30)
         child.send_signal(number)
         assert child.wait(timeout=20) == 0
     assert health.status_code == 200
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{base}/sandbox/health", timeout=5)
+        requests.get(f"{base}/sandbox/health", timeout=30)
 
 
 def test_host_that_only_resolves_to_this_machine_is_refused():
     with Running(Options(people=False)) as running:
         url = f"{running.base_url}/sandbox/health"
         foreign = {"Host": "rebound.example.org"}
-        assert requests.get(url, headers=foreign, timeout=5).status_code == 400
+        assert requests.get(url, headers=foreign, timeout=30).status_code == 400
         port = running.base_url.rpartition(":")[2]
         local = f"http://localhost:{port}/sandbox/health"
-        assert requests.get(local, timeout=5).status_code == 200
+        assert requests.get(local, timeout=30).status_code == 200

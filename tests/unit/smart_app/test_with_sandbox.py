@@ -36,7 +36,7 @@ class SandboxTime:
         requests.post(
             f"{self.sandbox.base_url}/sandbox/clock",
             json={"now": to.isoformat()},
-            timeout=5,
+            timeout=30,
         ).raise_for_status()
 
 
@@ -60,7 +60,7 @@ class Strict:
         query = {"iss": self.endpoint.fhir_base, "launch": opaque}
         first = self.http.get("/smart/launch", query_string=query)
         assert first.status_code == 303, first.text
-        sent = requests.get(first.location, allow_redirects=False, timeout=5)
+        sent = requests.get(first.location, allow_redirects=False, timeout=30)
         back = urlsplit(sent.headers["Location"])
         assert f"{back.scheme}://{back.netloc}" == PUBLIC, sent.text
         answer = self.http.get(f"{back.path}?{back.query}")
@@ -158,7 +158,7 @@ def test_an_answer_without_its_issuer_is_refused(strict):
     )
     query = {"iss": strict.endpoint.fhir_base, "launch": opaque}
     first = strict.http.get("/smart/launch", query_string=query)
-    sent = requests.get(first.location, allow_redirects=False, timeout=5)
+    sent = requests.get(first.location, allow_redirects=False, timeout=30)
     back = parse_qs(urlsplit(sent.headers["Location"]).query)
     code, state = back["code"][0], back["state"][0]
     answer = strict.http.get(f"/smart/callback?code={code}&state={state}")

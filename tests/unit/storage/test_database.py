@@ -110,7 +110,7 @@ def test_listen_connection_hears_notifications(database):
         listener.execute("LISTEN wakes")
         with database.tx() as tx:
             tx.execute("NOTIFY wakes, 'x'")
-        heard = [note.payload for note in listener.notifies(timeout=5, stop_after=1)]
+        heard = [note.payload for note in listener.notifies(timeout=30, stop_after=1)]
     assert heard == ["x"]
 
 

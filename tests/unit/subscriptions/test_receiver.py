@@ -29,6 +29,7 @@ from subscriptions.receiver import (
     Registered,
     make_receiver,
 )
+from tests.pace import Pace
 from tests.unit.subscriptions.receiving import (
     ACCEPTED,
     NEW,
@@ -337,12 +338,12 @@ def test_half_open_bodies_of_strangers_hold_nobody_up(
     served: int, store: Memory
 ) -> None:
     with contextlib.ExitStack() as stack:
-        began = time.monotonic()
-        for number in range(24):
-            hook = ("hook", "nobody")[number % 2]
-            sender = stack.enter_context(half_open(served, hook, "wrong"))
-            assert b" 401 " in sender.recv(4096).splitlines()[0]
-        assert time.monotonic() - began < 24 * WORK_SECONDS / 2
+        with Pace() as granted:
+            for number in range(24):
+                hook = ("hook", "nobody")[number % 2]
+                sender = stack.enter_context(half_open(served, hook, "wrong"))
+                assert b" 401 " in sender.recv(4096).splitlines()[0]
+        assert granted.seconds < 24 * WORK_SECONDS / 2
         assert post_whole(served, "hook") == 200
     assert len(store.kept) == 1
 
@@ -358,7 +359,7 @@ def test_half_open_bodies_of_one_sender_hold_no_other_up(
             assert b" 503 " in sender.recv(4096).splitlines()[0]
         assert post_whole(served, "second") == 200
         assert post_whole(served, "hook") == 503
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 60.0
     while post_whole(served, "hook") != 200:
         assert time.monotonic() < deadline
     assert len(store.kept) == 2

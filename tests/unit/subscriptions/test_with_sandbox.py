@@ -61,7 +61,7 @@ class Listener:
             return None
 
         with self.changed:
-            found = self.changed.wait_for(find, timeout=10)
+            found = self.changed.wait_for(find, timeout=60)
         assert found is not None
         return found
 
@@ -87,7 +87,7 @@ def send(
     sandbox: Running, method: str, path: str, resource: dict[str, Any]
 ) -> dict[str, Any]:
     url = sandbox.base_url
-    token = requests.post(f"{url}/sandbox/token", timeout=5).json()["access_token"]
+    token = requests.post(f"{url}/sandbox/token", timeout=30).json()["access_token"]
     answer = requests.request(
         method,
         f"{url}/fhir/{path}",
@@ -161,10 +161,10 @@ def wait_until_active(sandbox: Running, identifier: str) -> None:
     """The server turns it active after it has read our answer to the handshake."""
     quiet = threading.Event()
     url = f"{sandbox.base_url}/fhir/Subscription/{identifier}"
-    token = requests.post(f"{sandbox.base_url}/sandbox/token", timeout=5).json()
+    token = requests.post(f"{sandbox.base_url}/sandbox/token", timeout=30).json()
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     for _ in range(200):
-        if requests.get(url, headers=headers, timeout=5).json()["status"] == "active":
+        if requests.get(url, headers=headers, timeout=30).json()["status"] == "active":
             return
         quiet.wait(0.02)
     raise AssertionError("the subscription did not become active")
