@@ -15,6 +15,8 @@ from flask import Request, Response
 from middleware.desk.launches import Launch
 
 LIFE = timedelta(hours=8)
+PREFIX = "__Host-s_"
+MOST_HELD = 8
 
 
 def digest(secret: str) -> str:
@@ -24,7 +26,13 @@ def digest(secret: str) -> str:
 
 def cookie_name(launch_id: str) -> str:
     """Return the name of the launch's own cookie."""
-    return f"__Host-s_{launch_id}"
+    return f"{PREFIX}{launch_id}"
+
+
+def held_launches(request: Request) -> list[str]:
+    """Return the ids of launches of which the browser brought a cookie; a few of them."""
+    names = [name for name in request.cookies if name.startswith(PREFIX)]
+    return [name.removeprefix(PREFIX) for name in names[-MOST_HELD:]]
 
 
 def set_cookie(response: Response, launch: Launch, secret: str) -> None:

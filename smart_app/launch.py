@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,11 +27,11 @@ from middleware.desk.launches import (
     note_step,
 )
 from middleware.desk.viewer import mark
-from smart_app.cookies import digest, holds_cookie, set_cookie
+from smart_app.cookies import digest, held_launches, holds_cookie, set_cookie
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.failures import as_failure, read_refusal
 from smart_app.intents import find_place
-from smart_app.leaving import Leaving, is_framed
+from smart_app.leaving import HERE, Leaving, is_framed
 from smart_app.oauth import write_authorization_url
 from smart_app.opening import CALLBACK, Opening
 from smart_app.ports import SmartPorts
@@ -40,6 +41,8 @@ from smart_app.session import ENDED, START_LIFE, find_endpoint, known, seal
 from smart_app.users import wants_roles
 
 LAUNCH = re.compile(r"[\x21-\x7e]{1,2048}\Z")
+# So long a sign-in that needs nobody may take; sooner, the first one is still under way.
+UNDER_WAY = timedelta(seconds=5)
 NO_COOKIE = mark(
     "This browser did not bring back the app's cookie, so the sign-in was stopped. "
     "Nothing was opened. Open this app again from the chart; if it stays so, ask IT "
@@ -70,8 +73,9 @@ class Launching:
                 code="L2",
             )
         ways = app_ways(endpoint.profile)
-        if not ways.framed and is_framed(request):
-            return self._leaving.ask_window(request, endpoint)
+        lost = _came_to_nothing(self._ports, request, endpoint)
+        if lost or (not ways.framed and is_framed(request)):
+            return self._leaving.ask_window(request, endpoint, again=lost)
         server = self._discovery.begin(endpoint)
         ports = self._ports
         state, verifier, nonce, secret = (ports.ids.secret() for _ in range(4))
@@ -80,7 +84,7 @@ class Launching:
             ports.desk.resource_types(endpoint), standalone=standalone, asking=asking
         )
         kept = {"verifier": verifier, "nonce": nonce, "asked": scope}
-        context = {"style": asking.style, "level": asking.level}
+        context = _begin_context(request, asking)
         launch = self._insert(endpoint, state, secret, kept, context)
         url = write_authorization_url(
             endpoint,
@@ -192,6 +196,38 @@ class Launching:
         )
         self._ports.launches.update(failed)
         return error
+
+
+def _begin_context(request: Request, asking: Asking) -> dict[str, Any]:
+    """Return what is known of a launch before anybody signed in."""
+    framed = is_framed(request)
+    return {"style": asking.style, "level": asking.level, "framed": framed}
+
+
+def _came_to_nothing(ports: SmartPorts, request: Request, endpoint: Endpoint) -> bool:
+    """Tell whether this browser left for this sign-in in a frame and did not come back.
+
+    A sign-in that refuses to be framed leaves the frame blank and tells nobody. Who
+    asked for the frame once more gets it, and so does who came back from one before.
+    """
+    now = ports.clock.now()
+    if not is_framed(request) or request.args.get(HERE) == "1":
+        return False
+    found = [ports.launches.get(name) for name in held_launches(request)]
+    tried = [
+        launch
+        for launch in found
+        if launch is not None
+        and launch.endpoint_id == endpoint.id
+        and launch.context.get("framed") is True
+        and holds_cookie(request, launch)
+    ]
+    if any(launch.stage not in (STARTED, FAILED) for launch in tried):
+        return False
+    return any(
+        launch.stage == STARTED and UNDER_WAY <= now - launch.created_at < START_LIFE
+        for launch in tried
+    )
 
 
 def write_standalone(ports: SmartPorts, launch: Launch) -> str:

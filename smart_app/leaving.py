@@ -21,6 +21,8 @@ from smart_app.session import asked_language
 
 # Older gateways cut a request line at 2 KB.
 LONGEST_URL = 2000
+# Said by who wants to try it in the frame once more.
+HERE = "here"
 
 
 class Leaving:
@@ -56,13 +58,20 @@ class Leaving:
             window=False,
         )
 
-    def ask_window(self, request: Request, endpoint: Endpoint) -> Response:
-        """Answer a page whose button repeats this launch in a window of its own."""
+    def ask_window(
+        self, request: Request, endpoint: Endpoint, *, again: bool
+    ) -> Response:
+        """Answer a page whose button repeats this launch in a window of its own.
+
+        ``again``: it was tried here and did not come back; it may be tried once more.
+        """
+        url = f"{request.path}?{urlencode(list(request.args.items()))}"
         return self._show(
             request,
             endpoint,
             [],
-            action=f"{request.path}?{urlencode(list(request.args.items()))}",
+            action=url,
+            here=f"{url}&{HERE}=1" if again else "",
             method="get",
             fields=[],
             window=True,
@@ -78,6 +87,7 @@ class Leaving:
         method: str,
         fields: list[tuple[str, str]],
         window: bool,
+        here: str = "",
     ) -> Response:
         html = render_template(
             "smart/go.html",
@@ -88,6 +98,7 @@ class Leaving:
             method=method,
             fields=fields,
             window=window,
+            here=here,
         )
         policy = write_policy(endpoint.app.frame_origins, targets)
         return protect(make_response(html), policy)

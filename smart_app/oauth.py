@@ -128,8 +128,16 @@ class TokenClient:
                 said=_told(error),
             ) from error
 
-    def renew(self, endpoint: Endpoint, url: str, refresh_token: str) -> dict[str, Any]:
+    def renew(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        refresh_token: str,
+        active_at: int | None = None,
+    ) -> dict[str, Any]:
         """Ask for a new access token; return the answer as it came.
+
+        ``active_at`` is how many seconds ago the user was last seen, where that is asked.
 
         Raises NotRenewedError, which says what is known of the refresh token now.
         """
@@ -137,7 +145,10 @@ class TokenClient:
             with self._open(endpoint, url) as session:
                 return _object(
                     session.refresh_token(
-                        url, refresh_token=refresh_token, allow_redirects=False
+                        url,
+                        refresh_token=refresh_token,
+                        allow_redirects=False,
+                        **({} if active_at is None else {"active_at": str(active_at)}),
                     )
                 )
         except FAULTS as error:

@@ -21,6 +21,7 @@ from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.headers import read_origin
 from smart_app.oauth import TokenClient
 from smart_app.ports import SmartPorts
+from smart_app.presence import read_active_until
 from smart_app.session import seal, unseal
 from smart_app.tokens import Access, read_access, verify_id_token
 from smart_app.users import User, fetch_roles, read_user, wants_roles
@@ -72,7 +73,9 @@ class Opening:
             context=context,
         )
         opened, person = self._read_chart(opened, endpoint, access, now)
-        return replace(opened, sealed=self._seal(opened, access, server, now, person))
+        active = read_active_until(answer, now)
+        kept = self._seal(opened, access, server, now, person, active)
+        return replace(opened, sealed=kept)
 
     def _check_user(
         self,
@@ -122,6 +125,7 @@ class Opening:
         server: AuthorizationServer,
         now: datetime,
         person: dict[str, Any] | None,
+        active: str | None,
     ) -> bytes:
         kept = {
             "person": slim(person) if person else None,
@@ -130,6 +134,7 @@ class Opening:
             "token_since": now.isoformat(),
             "token_until": access.expires_at.isoformat(),
             "refresh": access.refresh_token,
+            "active_until": active,
             "authorize_origin": read_origin(server.authorization_endpoint),
         }
         return seal(self._ports, launch.id, kept)

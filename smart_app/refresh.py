@@ -23,8 +23,13 @@ from middleware.desk.launches import FAILED, LOCKED, OPEN, Launch, note_step
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.oauth import NotRenewedError, TokenClient
 from smart_app.ports import SmartPorts
+from smart_app.presence import count_unseen, is_forgotten, read_active_until
 from smart_app.session import ENDED, find_endpoint, seal, unseal
-from smart_app.tokens import read_refresh, read_renewed, verify_id_token
+from smart_app.tokens import (
+    read_refresh,
+    read_renewed,
+    verify_id_token,
+)
 from smart_app.users import read_user
 
 AHEAD = timedelta(seconds=90)
@@ -141,7 +146,9 @@ class Renewal:
             return "over"
         ahead = min(AHEAD, (until - _time(value, "token_since")) / 2)
         renewable = value.get("refresh") and _may_ask(value, now)
-        return "aging" if renewable and now >= until - ahead else "good"
+        # A server that ends the session of who is not seen has to hear of them before.
+        unseen = is_forgotten(value, now, AHEAD)
+        return "aging" if renewable and (unseen or now >= until - ahead) else "good"
 
     def renew(
         self, launch_id: str, refused: str | None, *, wait: bool
@@ -182,7 +189,10 @@ class Renewal:
             return None
         try:
             answer = self._tokens.renew(
-                endpoint, server.token_endpoint, str(value["refresh"])
+                endpoint,
+                server.token_endpoint,
+                str(value["refresh"]),
+                count_unseen(launch, value, now),
             )
         except NotRenewedError as error:
             return self._not_renewed(launch, value, now, error)
@@ -200,6 +210,7 @@ class Renewal:
             "token_since": now.isoformat(),
             "token_until": fresh.expires_at.isoformat(),
             "refresh": read_refresh(answer) or value["refresh"],
+            "active_until": read_active_until(answer, now) or value.get("active_until"),
             "asked_at": now.isoformat(),
         }
         return self._keep(launch, kept)

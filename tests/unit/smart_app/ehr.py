@@ -60,6 +60,7 @@ class Ehr:
         self.refresh: str | None = None
         self.rotates = True
         self.renewals: list[str] = []
+        self.presence: list[str | None] = []
         self.renewal: dict = {}
         self.renewal_status = 200
         self.renewal_error: str | None = None
@@ -222,6 +223,7 @@ class Ehr:
         self.slow.wait(10)
         self._authenticate(form)
         self.renewals.append(form["refresh_token"])
+        self.presence.append(form.get("active_at"))
         if self.renewal_status >= 500:
             return Response("<html>down</html>", self.renewal_status)
         if self.renewal_error is not None:

@@ -82,7 +82,6 @@ def test_the_same_page_within_a_minute_is_one_look(rig):
         ("messages/nudge-1/skip", "skip"),
         ("pause", "pause"),
         ("preferences/language", "preference"),
-        ("channels", "channels"),
     ],
 )
 def test_each_view_is_audited_by_name_and_not_shown_where_it_cannot_be(

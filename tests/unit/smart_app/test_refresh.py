@@ -64,6 +64,30 @@ def test_a_token_is_renewed_ahead_of_its_end(renewing):
     assert row(renewing, page).steps[-1]["step"] == "renewed"
 
 
+def test_a_server_that_asks_hears_when_the_user_was_last_seen(renewing):
+    renewing.ehr.answer = {"expires_in": 3600, "active_ttl": "300"}
+    renewing.ehr.renewal = {"expires_in": 3600, "active_ttl": 300}
+    page = renewing.open()
+    later(renewing, seconds=205)
+    assert renewing.http.get(page).status_code == 200
+    assert renewing.ehr.presence == []
+    later(renewing, seconds=40)
+    assert renewing.http.get(f"{page}session").status_code == 200
+    assert renewing.ehr.presence == ["40"], "asking whether it lives is no presence"
+    later(renewing, seconds=100)
+    assert renewing.http.get(page).status_code == 200
+    assert len(renewing.ehr.presence) == 1
+
+
+@pytest.mark.parametrize("told", [None, True, -5, "soon", 1.5, "9" * 12])
+def test_nothing_is_said_of_presence_to_a_server_that_does_not_ask(renewing, told):
+    renewing.ehr.answer = {"expires_in": 600, "active_ttl": told}
+    page = renewing.open()
+    later(renewing, seconds=520)
+    assert renewing.http.get(page).status_code == 200
+    assert renewing.ehr.presence == [None]
+
+
 def test_a_new_refresh_token_takes_the_old_ones_place(renewing):
     page = renewing.open()
     for _ in range(3):
