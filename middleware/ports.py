@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -166,6 +168,27 @@ class Channel(Protocol):
         Raises ``ChannelError`` when the provider cannot be asked.
         """
         ...
+
+
+class Patience:
+    """How long somebody waits for what an EHR answers, and whether they still do.
+
+    ``end`` it when they are gone: nothing more is asked for them then.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._gone = threading.Event()
+
+    def end(self) -> None:
+        """Say that nobody waits any more."""
+        self._gone.set()
+
+    @property
+    def left(self) -> float:
+        """Return for how many seconds it is still waited."""
+        left = self._until - time.monotonic()
+        return 0.0 if self._gone.is_set() else max(left, 0.0)
 
 
 @contextlib.contextmanager

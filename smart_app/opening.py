@@ -99,7 +99,7 @@ class Opening:
         self, launch: Launch, endpoint: Endpoint, access: Access, now: datetime
     ) -> tuple[Launch, dict[str, Any] | None]:
         """Read the patient and who is signed in, one beside the other."""
-        api = self._ports.fhir(endpoint, Bearer(access.token))
+        api = self._ports.fhir(endpoint, Bearer(access.token), None)
         with ThreadPoolExecutor(max_workers=1) as beside:
             named = beside.submit(self._name_user, launch, endpoint, api)
             person = api.fetch(launch.patient) if launch.patient is not None else None

@@ -16,6 +16,7 @@ from middleware.desk.editing.questions import list_people
 from middleware.desk.opened import read_opened
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
+from middleware.ports import Patience
 from smart_app.drafts import find_draft
 from smart_app.entering import actor_of, enter, is_partial, withheld_types
 from smart_app.own_forms import check_origin
@@ -25,6 +26,8 @@ from smart_app.session import Session, note_use, open_session
 from smart_app.streaming import HTML, stream_page
 from smart_app.users import wants_roles
 
+# The page leaves by then, with what the EHR has answered.
+PAGE_SECONDS = 20.0
 SAVED = {
     "pause": mark("Saved. Messages are paused from now on."),
     "resume": mark("Saved. Messages are on again."),
@@ -57,7 +60,10 @@ class PatientPages:
     def show(self, request: Request, lid: str) -> Response:
         """Answer the patient's page, in pieces; to htmx, which waits for all, whole."""
         part = is_partial(request)
-        session = open_session(self._ports, request, lid, quiet=True, looks=not part)
+        patience = Patience(PAGE_SECONDS)
+        session = open_session(
+            self._ports, request, lid, quiet=True, looks=not part, patience=patience
+        )
         desk, told = self._ports.desk, request.args.get("saved", "")
 
         def write(piece: str) -> str:
@@ -86,7 +92,7 @@ class PatientPages:
 
         if part:
             return self._pages.address(Response(write(""), content_type=HTML), session)
-        return stream_page(self._ports, self._pages, session, write)
+        return stream_page(self._ports, self._pages, session, write, patience)
 
     def history(self, request: Request, lid: str) -> Response:
         """Answer every message of the last weeks."""

@@ -110,7 +110,7 @@ class Picking:
         return Choosing(
             launch=launch,
             endpoint=endpoint,
-            api=ports.fhir(endpoint, bearer_of(ports, launch)),
+            api=ports.fhir(endpoint, bearer_of(ports, launch), None),
             csrf=csrf_token(launch, secret),
             secret=secret,
             viewer=viewer_of(launch.language or asked_language(request)),

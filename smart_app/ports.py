@@ -13,7 +13,7 @@ from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import Launch, LaunchBook
-from middleware.ports import Clock, FhirApi, Ids
+from middleware.ports import Clock, FhirApi, Ids, Patience
 
 
 class SmartConfiguration(Protocol):
@@ -92,7 +92,7 @@ class SmartPorts:
     """Everything outside the app's own room.
 
     ``endpoints`` lists the registered EHRs. ``fhir`` makes a client of an endpoint
-    from what gives a token. ``discover`` fetches an endpoint's SMART configuration and
+    from what gives a token and the patience of who waits. ``discover`` fetches an endpoint's SMART configuration and
     ``fetch_keys`` the JWKS at a URL of its authorization server, ``fetch_style`` its
     SMART style: all bounded in time and size, following no redirects, trusting the site's own authority. ``bound``
     gives the session that exchanges a code at such a URL the same bounds.
@@ -107,7 +107,7 @@ class SmartPorts:
     clock: Clock
     ids: Ids
     sealer: Sealer
-    fhir: Callable[[Endpoint, Bearing], FhirApi]
+    fhir: Callable[[Endpoint, Bearing, Patience | None], FhirApi]
     discover: Callable[[Endpoint], SmartConfiguration]
     fetch_keys: Callable[[Endpoint, str], dict[str, Any]]
     fetch_style: Callable[[Endpoint, str], dict[str, Any]]

@@ -21,7 +21,7 @@ from mappings.errors import AuthorizationError, LaunchError
 from mappings.scopes import read_grant
 from middleware.desk.launches import LOCKED, OPEN, Coming, LastAnswer, Launch, note_step
 from middleware.desk.viewer import Viewer, choose_tag, mark, viewer_of
-from middleware.ports import FhirApi
+from middleware.ports import FhirApi, Patience
 from smart_app.cookies import cookie_name, csrf_token, digest, holds_cookie
 from smart_app.discovery import is_allowed
 from smart_app.ports import Bearing, SmartPorts
@@ -148,18 +148,18 @@ def open_session(
     *,
     quiet: bool = False,
     looks: bool = False,
+    patience: Patience | None = None,
 ) -> Session:
     """Return the session behind ``/l/<launch_id>/``, and remember its use.
 
     A ``quiet`` request does not count as use; one that ``looks`` shows who the patient
-    is, which is audited. LaunchError S1 (403) for a browser that
-    does not hold the launch's cookie, S2 (401) when its time or its token's time has
-    passed.
+    is, which is audited. The chart is asked for as long as ``patience`` lasts.
+    LaunchError S1 (403) for a browser that does not hold the launch's cookie, S2 (401)
+    when its time or its token's time has passed.
     """
     now, asked = ports.clock.now(), asked_language(request)
     secret = request.cookies.get(cookie_name(launch_id), "")
-    coming = Coming(digest(secret), asked, now, looks)
-    entry = ports.launches.enter(launch_id, coming)
+    entry = ports.launches.enter(launch_id, Coming(digest(secret), asked, now, looks))
     launch = check_cookie(request, entry.launch if entry else None)
     endpoint = known(entry.endpoint if entry else None)
     _check_lives(ports, launch, endpoint, now)
@@ -167,7 +167,7 @@ def open_session(
     session = Session(
         launch=launch,
         endpoint=endpoint,
-        api=ports.fhir(endpoint, bearer_of(ports, launch)),
+        api=ports.fhir(endpoint, bearer_of(ports, launch), patience),
         csrf=csrf_token(launch, secret),
         form=ports.ids.new(),
         authorize_origin=sealed["authorize_origin"],

@@ -8,16 +8,20 @@ cannot be read, what happened takes its place. Nothing of the first looks fresh.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from flask import Response, copy_current_request_context, current_app
 
 from mappings.errors import CareCueError, LaunchError
+from middleware.ports import Patience
 from smart_app.failures import BROKEN, name_step, name_title, settle_fault
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import Session
 
 SHELL, REST = "shell", "rest"
+# Between the pieces: only by writing does a server find out that the browser left.
+BEAT, BEAT_SECONDS = "\n", 0.5
 HTML = "text/html; charset=utf-8"
 
 
@@ -26,10 +30,12 @@ def stream_page(
     pages: Pages,
     session: Session,
     write: Callable[[str], str],
+    patience: Patience,
 ) -> Response:
     """Answer the shell at once, then what ``write`` makes of the chart.
 
-    What fails later has no status any more: its page is the second piece.
+    What fails later has no status any more: its page is the second piece. Where the
+    browser leaves meanwhile, ``patience`` ends and the EHR is asked nothing more.
     """
     identity = session.person and ports.desk.identify(
         session.person, session.endpoint, session.patient, session.viewer
@@ -52,14 +58,23 @@ def stream_page(
             fault = LaunchError(BROKEN, code="X1", status=500)
             return _write_fault(ports, pages, session, fault)
 
-    def pieces() -> Iterator[str]:
-        yield shell
-        yield finish()
-
-    response = Response(pieces(), content_type=HTML)
+    response = Response(_send(shell, finish, patience), content_type=HTML)
     # A proxy that gathers answers would hold the first piece back.
     response.headers["X-Accel-Buffering"] = "no"
     return pages.address(response, session)
+
+
+def _send(shell: str, finish: Callable[[], str], patience: Patience) -> Iterator[str]:
+    beside = ThreadPoolExecutor(max_workers=1)
+    try:
+        yield shell
+        rest = beside.submit(finish)
+        while not wait([rest], timeout=BEAT_SECONDS).done:
+            yield BEAT
+        yield rest.result()
+    finally:
+        patience.end()
+        beside.shutdown(wait=False, cancel_futures=True)
 
 
 def _write_fault(

@@ -6,10 +6,12 @@ fails spoils no other. It knows no resource.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from middleware.fhir.batch import Batches, Part
+from middleware.fhir.faults import write_outcome
 from middleware.fhir.transport import Limits
 from middleware.ports import SearchResult
 
@@ -68,5 +70,16 @@ class Many:
         return list(map(self._read_part, queries, parts))
 
     def _fetch_each(self, queries: Sequence[str]) -> list[SearchResult]:
-        with ThreadPoolExecutor(max_workers=self._limits.workers) as pool:
-            return list(pool.map(self._fetch_one, queries))
+        pool = ThreadPoolExecutor(max_workers=self._limits.workers)
+        try:
+            asked = [pool.submit(self._fetch_one, query) for query in queries]
+            left = self._limits.left
+            wait(asked, timeout=None if math.isinf(left) else left)
+            return [each.result() if each.done() else _late() for each in asked]
+        finally:
+            # What was sent ends by its own limit; whoever waited for it is gone.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _late() -> SearchResult:
+    return SearchResult((), complete=False, outcomes=(write_outcome(None),))

@@ -7,6 +7,7 @@ is retried.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ import requests
 from mappings.errors import AuthorizationError, FhirError
 from middleware.fhir.bounded import RefusedAddressError, TooLargeError
 from middleware.fhir.faults import Answer, make_fault
-from middleware.ports import Clock, require_no_transaction
+from middleware.ports import Clock, Patience, require_no_transaction
 
 JSON_TYPE = "application/fhir+json"
 _RETRIED = {429, 502, 503, 504}
@@ -28,13 +29,22 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Limits:
-    """How patient we are: seconds, attempts, pages; and how many reads go side by side."""
+    """How patient we are: seconds, attempts, pages; and how many reads go side by side.
+
+    ``patience`` is a person's, where one waits: nothing is asked once it is over.
+    """
 
     retry_seconds: float = 20.0
     attempts: int = 4
     first_pause: float = 0.25
     pages: int = 50
     workers: int = 8
+    patience: Patience | None = None
+
+    @property
+    def left(self) -> float:
+        """Return for how many seconds the person waits; without one, for ever."""
+        return math.inf if self.patience is None else self.patience.left
 
 
 @dataclass(frozen=True)
@@ -84,12 +94,19 @@ class Transport:
         until = time.monotonic() + self._limits.retry_seconds
         attempt = 1
         while True:
+            began = time.monotonic()
+            if not self._limits.left:
+                raise FhirError(
+                    f"Nobody waits for {request.what} any more; it was not sent"
+                )
             try:
                 return self._send_authorized(request)
             except FhirError as fault:
                 pause = self._limits.first_pause * 2 ** (attempt - 1)
                 pause = max(pause, fault.retry_after or 0.0)
                 late = time.monotonic() + pause >= until
+                # Another one that takes as long would come too late.
+                late = late or pause + time.monotonic() - began >= self._limits.left
                 if late or attempt >= self._limits.attempts:
                     raise
                 if not (request.repeatable and _is_passing(fault)):

@@ -22,12 +22,16 @@ from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
 from middleware.fhir.reach import Reach, endpoint_reach
-from middleware.ports import FhirApi
+from middleware.fhir.transport import Limits
+from middleware.ports import FhirApi, Patience
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
 from middleware.wiring.runtime import Runtime
 from middleware.wiring.signing import KeyRing
 from smart_app.ports import Bearing, SmartPorts
+
+# One read of a person's, whole: also of an EHR that drips its answer.
+READ_SECONDS = 15.0
 
 
 def make_smart_ports(
@@ -105,7 +109,9 @@ def bound_exchange(session: Any, endpoint: Endpoint, url: str) -> None:
     )
 
 
-def _person_clients(runtime: Runtime) -> Callable[[Endpoint, Bearing], FhirApi]:
+def _person_clients(
+    runtime: Runtime,
+) -> Callable[[Endpoint, Bearing, Patience | None], FhirApi]:
     """Return what makes clients of signed-in people.
 
     Connections to one EHR are shared: they keep no cookie, and each request brings its
@@ -114,13 +120,13 @@ def _person_clients(runtime: Runtime) -> Callable[[Endpoint, Bearing], FhirApi]:
 
     @functools.lru_cache(maxsize=64)
     def connect(base: str, reach: Reach, ca_file: str | None) -> Any:  # noqa: ARG001 -- one for each EHR
-        return make_session(reach, ca_file=ca_file, pool=32)
+        return make_session(reach, seconds=READ_SECONDS, ca_file=ca_file, pool=32)
 
     @functools.lru_cache(maxsize=64)
     def learn(base: str) -> Abilities:  # noqa: ARG001 -- one for each EHR
         return Abilities()
 
-    def make(endpoint: Endpoint, bearer: Bearing) -> FhirApi:
+    def make(endpoint: Endpoint, bearer: Bearing, patience: Patience | None) -> FhirApi:
         base, ca_file = endpoint.fhir_base, endpoint.profile.get("ca_file")
         return FhirClient(
             base,
@@ -129,6 +135,7 @@ def _person_clients(runtime: Runtime) -> Callable[[Endpoint, Bearing], FhirApi]:
             session=connect(base, endpoint_reach(endpoint), ca_file),
             forget=bearer.forget,
             abilities=learn(base),
+            limits=Limits(patience=patience),
         )
 
     return make

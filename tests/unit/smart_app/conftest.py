@@ -17,6 +17,7 @@ from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
 from middleware.fhir.client import FhirClient
+from middleware.fhir.transport import Limits
 from middleware.ports import RandomIds
 from middleware.sealing import Sealer
 from middleware.stages.context import StageContext
@@ -161,8 +162,12 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         clock=clock,
         ids=ids,
         sealer=Sealer([b"k" * 32]),
-        fhir=lambda endpoint, bearer: FhirClient(
-            endpoint.fhir_base, bearer.token, clock=clock, forget=bearer.forget
+        fhir=lambda endpoint, bearer, patience: FhirClient(
+            endpoint.fhir_base,
+            bearer.token,
+            clock=clock,
+            forget=bearer.forget,
+            limits=Limits(patience=patience),
         ),
         discover=discover,
         fetch_keys=fetch_keys,

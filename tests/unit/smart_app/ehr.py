@@ -65,6 +65,7 @@ class Ehr:
         self.renewal_status = 200
         self.renewal_error: str | None = None
         self.renewal_claims: dict | None = None
+        self.late: set[str] = set()
         self.slow = threading.Event()
         self.slow.set()
         self.revoked: list[dict] = []
@@ -164,6 +165,8 @@ class Ehr:
 
         @app.get("/fhir/<kind>")
         def search(kind):
+            if kind in self.late:
+                self.slow.wait(10)
             if kind in self.broken:
                 return _fhir(_outcome("forbidden"), 403)
             found = [

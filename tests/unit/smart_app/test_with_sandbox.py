@@ -87,7 +87,7 @@ def strict(rig) -> Iterator[Strict]:
             rig.ports,
             bearer=None,
             clock=time,
-            fhir=lambda endpoint, bearer: FhirClient(
+            fhir=lambda endpoint, bearer, _: FhirClient(
                 endpoint.fhir_base, bearer.token, clock=time, forget=bearer.forget
             ),
         )
