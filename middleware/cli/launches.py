@@ -98,7 +98,16 @@ def _describe(row: stored.LaunchRow | stored.FailureRow) -> dict[str, Any]:
             "step": name_step(row.code),
             "steps": [],
         }
-    known = ("intent", "tenant", "style", "level", "sub", "iss")
+    known = (
+        "intent",
+        "fhir_context",
+        "tenant",
+        "style",
+        "level",
+        "framed",
+        "sub",
+        "iss",
+    )
     return {
         "id": row.id,
         "at": row.created_at.isoformat(),

@@ -93,3 +93,27 @@ def test_failures_without_a_launch_do_not_pile_up(
         kept = list_failures(tx, 5000)
     assert len(kept) == MOST_FAILURES
     assert kept[0].id == "newest"
+
+
+def test_a_launch_is_told_by_ids_and_codes_alone(book: LaunchBook) -> None:
+    launch = book.get(GOOD)
+    assert launch is not None
+    named = [{"role": "launch", "reference": "Encounter/e1"}]
+    known = {"tenant": "t-7", "intent": "summary", "fhir_context": named}
+    book.update(
+        replace(
+            launch,
+            patient="Patient/rosa",
+            user_name="Dr. Abena Osei",
+            user_reference="Practitioner/osei",
+            sealed=b"sealed-token",
+            context=known,
+        )
+    )
+    told = orjson.loads(run("show", GOOD, "--json").output)
+    assert told["context"] == known
+    assert told["patient"] == "Patient/rosa"
+    for words in (("show", GOOD), ("show", GOOD, "--json"), ("list",)):
+        output = run(*words).output
+        for hidden in ("Abena", "sealed-token", "cookie_hash"):
+            assert hidden not in output
