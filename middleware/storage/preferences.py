@@ -6,6 +6,7 @@ a message that is just being decided on either went before or sees it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -178,3 +179,37 @@ def note_in_chart(tx: Tx, record_id: str, now: datetime) -> None:
         "UPDATE preference SET in_chart_at = coalesce(in_chart_at, %s) WHERE id = %s",
         (now, record_id),
     )
+
+
+def list_successors(
+    tx: Tx,
+    endpoint_id: str,
+    patients: Sequence[str],
+    point: tuple[str, str],
+    since: datetime,
+) -> list[tuple[str, str]]:
+    """List (``Patient/id``, address) of what is in use by whose number this was until then.
+
+    ``point`` is the (channel, address) that was said to be used no more since.
+    """
+    rows = tx.execute(
+        """
+WITH newest AS (
+    SELECT DISTINCT ON (patient, name) patient, name, value, recorded_at
+      FROM preference WHERE endpoint_id = %(endpoint)s AND name LIKE %(like)s
+       AND patient = ANY(%(patients)s)
+     ORDER BY patient, name, seq DESC)
+SELECT n.patient, n.value ->> 'value' AS value FROM newest AS n JOIN newest AS o
+    ON o.patient = n.patient AND o.name = %(name)s
+ WHERE n.value ->> 'state' = 'current' AND o.value ->> 'state' = 'old'
+   AND o.recorded_at >= %(since)s ORDER BY 1, 2
+        """,
+        {
+            "endpoint": endpoint_id,
+            "patients": list(patients),
+            "name": f"telecom:{point[0]}:{point[1]}",
+            "like": f"telecom:{point[0]}:%",
+            "since": since,
+        },
+    )
+    return [(row["patient"], row["value"]) for row in rows]

@@ -3,7 +3,6 @@
 import pytest
 
 from middleware.storage.records import read_own
-from tests.browser.test_edits import launch
 
 pytestmark = pytest.mark.browser
 
@@ -12,7 +11,9 @@ pytestmark = pytest.mark.browser
 def test_a_number_is_corrected_in_place_and_undone(browser, site, tmp_path, width):
     page = browser.new_page(viewport={"width": width, "height": 1700})
     site.watch(page)
-    frame = launch(page, site)
+    page.goto(f"{site.ehr}/ehr/patient/rosa")
+    page.get_by_role("link", name="Launch CareCue").click()
+    frame = page.frame_locator("iframe.app")
     group = frame.locator("#g-telecom")
     group.get_by_role("link", name="Change").click()
     group.get_by_label("Number or email address").fill("415 555 0177")

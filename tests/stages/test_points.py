@@ -262,3 +262,29 @@ def test_the_patches_say_what_the_update_says(world: World) -> None:
     get_fhir_model_class("Parameters").model_validate(parameters)
     assert write_fhirpath_patch(before, {**after, "gender": "other"}) is None
     assert list_ways(None, "Patient") == []
+
+
+@pytest.mark.parametrize(("state", "held"), [("old", True), ("wrong", False)])
+def test_a_stop_from_the_number_before_holds_the_new_one_until_it_is_asked_again(
+    world: World, state: str, *, held: bool
+) -> None:
+    """Who still has the old number may be the patient; who has a wrong one is not."""
+    world.discharge()
+    world.run()
+    declare(world)
+    say(world, said(world, NUMBER, state))
+    say(world, said(world, NEW, "current", end=""))
+    world.permit(value=NEW, recorded_at=world.clock.now())
+    world.clock.instant += timedelta(minutes=5)
+    world.reply("STOP")
+    world.run()
+    world.sms.sent.clear()
+    world.go(CHECK_IN)
+    assert (world.state() == "held: opted-out") is held
+    assert [item.address for item in world.sms.sent] == ([] if held else [NEW])
+    if held:
+        world.permit(value=NEW, recorded_at=world.clock.now(), who=Who.STAFF)
+        with world.database.tx() as tx:
+            settling.look_at(tx, ENDPOINT.id, ROSA, world.clock.now())
+        world.wait(hours=1)
+        assert [item.address for item in world.sms.sent] == [NEW]
