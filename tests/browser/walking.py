@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from playwright.sync_api import Error
 
 PEOPLE = {"rosa": "Rosa", "james": "James", "grace": "Grace", "carlos": "Carlos"}
 LEAST_TABS, MOST_TABS = 2, 6
-WAIT_MS = 60_000
+WAIT_MS = 30_000
+# A frame between two pages may not answer at all, and then it shows none.
+LOOK_MS = 10_000
 LAUNCH = re.compile(r"/l/([0-9a-f-]{36})/")
 CHART = re.compile(r"/ehr/patient/([a-z]+)")
 # What is done how often: as people do, who rather look than launch.
@@ -102,7 +105,7 @@ class Walk:
     def back(self, tab) -> None:
         """Go back in a tab, and forward again."""
         for way in ("back", "forward"):
-            tab.evaluate(f"() => setTimeout(() => history.{way}(), 0)")
+            run(tab, f"history.{way}()")
             tab.wait_for_timeout(60)
             self.look(tab, way)
         self.settle(tab)
@@ -131,9 +134,8 @@ class Walk:
 
     def kill(self, tab) -> None:
         """End a tab in the middle of a load."""
-        self.frame(tab).evaluate("() => { location.reload(); }")
-        tab.close()
-        self.tabs.remove(tab)
+        run(self.frame(tab), "location.reload()")
+        self.close(tab)
 
     def launch(self, tab, person: str) -> None:
         """Open a chart in a tab, and click on the app."""
@@ -147,8 +149,16 @@ class Walk:
             if tab is stuck:
                 self.look(tab, when)
             if tab is stuck or not CHART.search(tab.url):
-                tab.close()
-                self.tabs.remove(tab)
+                self.close(tab)
+
+    def close(self, tab) -> None:
+        """End a tab; the driver sets no limit to that, and now and then it never ends."""
+        self.tabs.remove(tab)
+        try:
+            ended = tab._impl_obj.close(reason=None, run_before_unload=None)
+            tab._sync(asyncio.wait_for(ended, WAIT_MS / 1000))
+        except TimeoutError:
+            self.stumbles.append("a tab was left behind")
 
     def settle(self, tab) -> None:
         """Open the app again where going back and forth has led out of it."""
@@ -180,7 +190,8 @@ class Walk:
             if not frame.url.startswith(self.site.app):
                 continue
             try:
-                patient, text = frame.evaluate(READ)
+                found = frame.wait_for_function(READ, timeout=LOOK_MS)
+                patient, text = found.json_value()
             except Error:
                 # The frame is on its way to another page, and shows none now.
                 continue
@@ -195,6 +206,12 @@ class Walk:
             assert patient == f"Patient/{person}", when
             assert not [name for name in others if name in text], when
             assert PEOPLE[person] in text or not text.strip(), when
+
+
+def run(where, what: str) -> None:
+    """Let a page do something as soon as it is asked; an Error when it never answers."""
+    call = f"() => {{ setTimeout(() => {{ {what}; }}, 0); return true; }}"
+    where.wait_for_function(call, timeout=WAIT_MS)
 
 
 def person_of(tab) -> str:
