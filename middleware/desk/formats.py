@@ -15,6 +15,7 @@ from babel.dates import (
     format_skeleton,
     format_time,
     get_time_format,
+    get_timezone_gmt,
     get_timezone_name,
 )
 
@@ -97,7 +98,9 @@ def write_instant(viewer: Viewer, instant: datetime, zone: tzinfo) -> Instant:
     local = instant.astimezone(zone)
     time = write_time(viewer, local)
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
-        name = get_timezone_name(local, "short", locale=viewer.locale)
+        name = str(get_timezone_name(local, "short", locale=viewer.locale))
+        if name[0] in "+-":  # the language has no name for it
+            name = str(get_timezone_gmt(local, locale=viewer.locale))
         time = f"{time} {name}"
     return Instant(local.isoformat(timespec="minutes"), write_day(viewer, local), time)
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from mappings.delivery import Delivery, DeliveryState
 from mappings.nudge import NudgeState
-from middleware.storage import nudges
+from middleware.storage import deliveries, nudges
 from tests.unit.smart_app.acts import OURS, acts, agree, plan, words
 
 # The rig's clock stands at 7:00 on Monday, Nov 16, in Los Angeles; the message is due
@@ -119,3 +120,88 @@ def test_a_day_at_the_end_of_time_is_refused(rig, path, day):
     answer = move(rig, path, day=day, time="23:59")
     assert answer.status_code == 422
     assert stored(rig).moved_to is None
+
+
+def test_the_hour_that_comes_twice_is_asked_for(rig, path):
+    answer = move(rig, path, day="2026-11-01", time="01:30")
+    assert answer.status_code == 422
+    text = words(answer.text)
+    assert "choose which of the two times" in text
+    assert "1:30 AM PDT, before it is set back" in text
+    assert "1:30 AM PST, after it is set back" in text
+    assert 'name="which" value="1"' in answer.text
+    chosen = move(rig, path, day="2026-11-01", time="01:30", which="1")
+    assert 'name="which" value="1" checked' in chosen.text
+    assert "That time has passed." in words(chosen.text)
+
+
+def hand_over(rig, state, ago=timedelta(minutes=30)):
+    """Let the gate have let the message go half an hour ago."""
+    at = rig.clock.now() - ago
+    sent = Delivery(
+        id="d1",
+        nudge_id="nudge-1",
+        endpoint_id="northside",
+        patient="Patient/rosa",
+        channel="sms",
+        address="+14155550142",
+        language="es",
+        subject="",
+        text="Hola",
+        state=DeliveryState.SENDING,
+        provider_id=None,
+        sending_at=at,
+    )
+    with rig.database.tx() as tx:
+        deliveries.insert_delivery(tx, sent, "appointments")
+        nudges.set_nudge(tx, "nudge-1", state, "due", at)
+
+
+@pytest.mark.parametrize("act", ["move", "skip"])
+@pytest.mark.parametrize(
+    ("state", "truth"),
+    [
+        (NudgeState.SENDING, "It is being sent since Mon, Nov 16, 6:30 AM"),
+        (NudgeState.SENT, "It was already sent at Mon, Nov 16, 6:30 AM"),
+    ],
+)
+def test_a_message_that_the_gate_let_go_says_when(rig, path, act, state, truth):
+    part = f"messages/nudge-1/{act}"
+    html = rig.http.get(path + part).text
+    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    values = {"day": "2026-11-18", "time": "15:30", "why": "other"}
+    data = rig.form(path + part, version=version, **values)
+    hand_over(rig, state)
+    answer = rig.http.post(path + part, data=data, headers=OURS)
+    assert answer.status_code == 409
+    text = words(answer.text)
+    assert truth in text
+    assert "Yours, not done" in text
+    assert "Save mine over it" not in text
+    assert stored(rig).state is state
+    opened = rig.http.get(path + part)
+    assert truth in words(opened.text)
+
+
+def test_a_cancelled_message_says_why(rig, path):
+    with rig.database.tx() as tx:
+        nudges.set_nudge(
+            tx,
+            "nudge-1",
+            NudgeState.CANCELLED,
+            "appointment-cancelled",
+            rig.clock.now(),
+        )
+    text = words(rig.http.get(path + MOVE).text)
+    assert "It was cancelled: The visit was cancelled." in text
+
+
+def test_a_pause_says_what_had_gone_out_before_it(rig, path):
+    html = rig.http.get(path + "pause").text
+    values = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html))
+    rig.clock.instant += timedelta(minutes=20)
+    hand_over(rig, NudgeState.SENDING, ago=timedelta(minutes=10))
+    data = {**values, "until": "open", "why": "asked"}
+    answer = rig.http.post(path + "pause", data=data, headers=OURS)
+    text = words(rig.http.get(answer.location).text)
+    assert "paused from now on. One had already gone out at Mon, Nov 16, 7:10" in text
