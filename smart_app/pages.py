@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Request, Response, abort
 
+from mappings.errors import LaunchError
 from middleware.desk.charting import READS_BEFORE, Within
 from middleware.desk.editing.messages import write_time_of
 from middleware.desk.editing.questions import list_people
@@ -28,6 +29,7 @@ from smart_app.users import wants_roles
 
 # The page leaves by then, with what the EHR has answered.
 PAGE_SECONDS = 20.0
+NO_LANGUAGE = mark("This page is not written in that language. Nothing was changed.")
 SAVED = {
     "pause": mark("Saved. Messages are paused from now on."),
     "resume": mark("Saved. Messages are on again."),
@@ -116,8 +118,9 @@ class PatientPages:
         session = open_session(self._ports, request, lid)
         check_origin(self._ports, request, session)
         chosen = request.form.get("language", "")
-        if chosen in LANGUAGES:
-            self._ports.launches.set_language(lid, viewer_of(chosen).tag)
+        if chosen not in LANGUAGES:
+            raise LaunchError(NO_LANGUAGE, code="F6", status=422)
+        self._ports.launches.set_language(lid, viewer_of(chosen).tag)
         return Response(status=303, headers={"Location": f"/l/{lid}/"})
 
 

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from mappings.audited import VIEWED
+from mappings.preference import Who
+from middleware.storage import preferences
 from middleware.storage.audit import list_audit
 from middleware.storage.records import read_own
 from tests.browser.conftest import fill
@@ -125,3 +127,107 @@ def test_a_language_is_changed_without_script(browser, site):
     )
     frame.locator("#g-language").get_by_role("button", name="Undo").click()
     frame.get_by_text("Undone. What stood before holds again.").wait_for()
+
+
+def say(site, name, value, by="Dr. Jones"):
+    """Let somebody else be faster."""
+    with site.runtime.database.tx() as tx:
+        preferences.insert_preference(
+            tx,
+            id=f"other-{name}-{value}",
+            endpoint_id=site.endpoint.id,
+            patient="Patient/rosa",
+            name=name,
+            value=value,
+            who=Who.PATIENT,
+            how="told staff",
+            recorded_by=by,
+            recorded_at=site.runtime.clock.now(),
+        )
+
+
+def test_a_clash_in_place_is_settled_by_keyboard(browser, site, axe, broken, tmp_path):
+    page = browser.new_page(viewport={"width": 1120, "height": 1500})
+    frame = launch(page, site)
+    hours = frame.locator("#g-hours")
+    hours.get_by_role("link", name="Change").click()
+    hours.get_by_label("From").select_option("10")
+    group = frame.locator("#g-channels")
+    group.get_by_role("link", name="Change").click()
+    group.get_by_label("Order").select_option("email")
+    group.get_by_label("Rosa, today").check()
+    say(site, "channels", ["email", "sms"])
+    group.get_by_role("button", name="Save").click()
+    group.get_by_text("Email, then text", exact=True).first.wait_for()
+    assert group.get_by_text("Recorded by Dr. Jones").is_visible()
+    assert group.locator(".clash").get_by_text("Email only").is_visible()
+    page.screenshot(path=tmp_path / "clash.png")
+    inside = page.frames[-1]
+    assert broken(inside, axe) == []
+    keep = group.get_by_role("link", name="Keep theirs")
+    assert keep.evaluate("one => one === document.activeElement")
+    keep.press("Tab")
+    page.keyboard.press("Enter")
+    group.get_by_role("button", name="Undo").wait_for()
+    assert own(site).preferences[-1].value == ["email"]
+    # What was being filled in beside it is still there, and can be saved.
+    assert hours.get_by_label("From").input_value() == "10"
+    hours.get_by_label("Rosa, today").check()
+    hours.get_by_role("button", name="Save").click()
+    hours.get_by_text(re.compile("10 AM to")).first.wait_for()
+
+
+def test_theirs_is_kept_by_one_click(browser, site):
+    page = browser.new_page(viewport={"width": 640, "height": 1200})
+    frame = launch(page, site)
+    group = frame.locator("#g-channels")
+    group.get_by_role("link", name="Change").click()
+    group.get_by_label("Order").select_option("email")
+    group.get_by_label("Rosa, today").check()
+    say(site, "channels", ["sms"])
+    group.get_by_role("button", name="Save").click()
+    group.get_by_role("link", name="Keep theirs").click()
+    group.get_by_role("link", name="Change").wait_for()
+    assert [item.value for item in own(site).preferences] == [["sms"]]
+
+
+@pytest.mark.parametrize("width", [1120, 320])
+def test_a_clash_of_pauses_is_settled_without_script(browser, site, width, tmp_path):
+    context = browser.new_context(
+        java_script_enabled=False, viewport={"width": width, "height": 900}
+    )
+    page = context.new_page()
+    frame = launch(page, site)
+    frame.get_by_role("link", name="Pause messages").click()
+    frame.get_by_label("No date: someone turns them back on").check()
+    say(site, "pause", {"until": None, "why": "In hospital"})
+    frame.get_by_role("button", name="Pause messages").click()
+    frame.get_by_text("Stands now").wait_for()
+    assert frame.get_by_text("Recorded by Dr. Jones").is_visible()
+    page.screenshot(path=tmp_path / "pauses.png", full_page=True)
+    frame.get_by_role("button", name="Save mine over it").press("Enter")
+    frame.get_by_text("Saved. Messages are paused from now on.").wait_for()
+    assert own(site).preferences[-1].value["why"] == "The patient asked"
+
+
+def test_two_autosaves_on_a_slow_network_leave_what_was_typed_last(browser, site):
+    page = browser.new_page(viewport={"width": 900, "height": 1200})
+    frame = launch(page, site)
+    group = frame.locator("#g-limit")
+    group.get_by_role("link", name="Change").click()
+    group.get_by_label("Rosa, today").check()
+    held = []
+
+    def slow(route) -> None:
+        held.append(route)
+        if len(held) == 2:
+            # The one that was typed first arrives last.
+            held[1].continue_()
+
+    page.route("**/preferences/limit", slow)
+    group.get_by_role("combobox").select_option("1")
+    group.get_by_role("combobox").select_option("2")
+    group.get_by_text("2 messages a week").wait_for()
+    page.unroute("**/preferences/limit", slow)
+    assert [item.value for item in own(site).preferences] == [2]
+    assert frame.locator(".clash").count() == 0

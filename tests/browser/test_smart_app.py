@@ -56,10 +56,12 @@ def test_order_is_changed_with_the_keyboard(browser, site):
     page = browser.new_page(viewport={"width": 900, "height": 1200})
     site.watch(page)
     frame = launch(page, site)
-    frame.get_by_role("link", name="Change how to reach Rosa").press("Enter")
-    frame.get_by_role("button", name="Move Email up").press("Enter")
-    frame.get_by_role("button", name="Save this order").press("Enter")
-    frame.get_by_text("Saved. The new order counts").wait_for()
+    group = frame.locator("#g-channels")
+    group.get_by_role("link", name="Change").press("Enter")
+    group.get_by_label("Order").select_option("email,sms")
+    group.get_by_label("Rosa, today").press("Space")
+    group.get_by_role("button", name="Save").press("Enter")
+    group.get_by_role("button", name="Undo").wait_for()
     assert frame.locator("#h-answer").inner_text().startswith("Email Rosa in Spanish")
     assert site.complaints == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -140,8 +140,10 @@ def write_clash(view: View, name: str, given: Fields) -> Clash:
 def clash_with(view: View, name: str, values: Mapping[str, Any]) -> Clash:
     """Return the same where the values are known."""
     group = GROUPS[name]
-    newest = newest_record(view, group)
-    source = _source(view, _first(view, group))
+    newest, first = newest_record(view, group), _first(view, group)
+    if newest is not None and first is not None and first.when == newest.recorded_at:
+        first = replace(first, by=None, when=None)
+    source = _source(view, first)
     if newest is not None and newest.recorded_by:
         told = write_recorded(view, newest.recorded_by, newest.recorded_at)
         source = f"{source}. {told}" if source else told
