@@ -6,11 +6,12 @@ Closing forgets the tokens, here and, where it can be asked, at the EHR (RFC 700
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from flask import Request, Response, jsonify, make_response, render_template
 
 from mappings.errors import CareCueError
-from middleware.desk.launches import CLOSED
+from middleware.desk.launches import CLOSED, Launch
 from smart_app.cookies import clear_cookie
 from smart_app.discovery import Discovery
 from smart_app.headers import protect, write_policy
@@ -19,6 +20,14 @@ from smart_app.own_forms import check_origin
 from smart_app.ports import SmartPorts
 from smart_app.rendering import CHART, Pages
 from smart_app.session import Session, end_session, idle_until, open_session, unseal
+
+
+def ends_at(ports: SmartPorts, launch: Launch) -> datetime:
+    """Return when a launch is over however much it is used: its token's end, too."""
+    value = unseal(ports, launch)
+    if value.get("refresh"):
+        return launch.expires_at
+    return min(launch.expires_at, datetime.fromisoformat(value["token_until"]))
 
 
 class Closing:
@@ -43,12 +52,13 @@ class Closing:
             self._ports.launches.touch(launch.id, now)
             launch = replace(launch, seen_at=now)
         idle = (idle_until(launch, session.endpoint) - now).total_seconds()
-        left = (launch.expires_at - now).total_seconds()
+        left = (ends_at(self._ports, launch) - now).total_seconds()
         answer = jsonify(
             launch=launch.id,
             patient=session.patient,
             chart=session.chart,
             locks_in=int(min(idle, left)),
+            ends_in=int(left),
         )
         answer.headers[CHART] = session.chart
         return protect(answer, write_policy(session.endpoint.app.frame_origins))

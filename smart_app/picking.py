@@ -20,6 +20,7 @@ from middleware.desk.page import SEXES
 from middleware.desk.patients import FHIR_ID, Found, PatientRow
 from middleware.desk.viewer import Viewer, mark, viewer_of
 from middleware.ports import FhirApi
+from smart_app.closing import ends_at
 from smart_app.cookies import cookie_name, csrf_token
 from smart_app.headers import protect, write_policy
 from smart_app.intents import find_place
@@ -153,4 +154,14 @@ class Picking:
             typed={name: typed.get(name, "") for name in ASKED},
         )
         policy = write_policy(choosing.endpoint.app.frame_origins)
-        return protect(make_response(html, status), policy)
+        response = make_response(html, status)
+        # Who was found leaves the screen when the server locks, also without a script.
+        response.headers["Refresh"] = (
+            f"{self._locks_in(choosing) + 1}; url=/l/{choosing.launch.id}/patient"
+        )
+        return protect(response, policy)
+
+    def _locks_in(self, choosing: Choosing) -> int:
+        launch, now = choosing.launch, self._ports.clock.now()
+        until = min(idle_until(launch, choosing.endpoint), ends_at(self._ports, launch))
+        return max(int((until - now).total_seconds()), 0)

@@ -5,6 +5,7 @@
   const warning = document.getElementById('idle');
   if (!warning) return;
   const ended = document.getElementById('ended');
+  const ending = document.getElementById('ending');
   const where = warning.dataset.session;
   const { body } = document;
   const { chart } = body.dataset;
@@ -30,6 +31,7 @@
     }
     if (answer.status === 401 || answer.status === 403) {
       tell(warning, false);
+      tell(ending, false);
       if (filling()) tell(ended, true);
       else location.reload();
       return;
@@ -37,7 +39,8 @@
     if (!answer.ok) return;
     const told = await answer.json();
     if (told.chart !== chart) location.reload();
-    else tell(warning, told.locks_in <= 120);
+    tell(ending, told.ends_in <= 120);
+    tell(warning, told.locks_in <= 120 && ending.hidden);
   }
 
   function use() {

@@ -375,3 +375,14 @@ def test_tokens_are_forgotten_once_the_launchs_time_is_over(renewing):
         assert purge(tx, renewing.clock.now())["launch_tokens"] == 1
     assert bytes(row(renewing, page).sealed) == b""
     assert renewing.http.get(page).status_code == 401
+
+
+def test_the_end_of_a_token_that_nothing_renews_is_foretold(rig):
+    page = rig.open()
+    assert rig.http.get(f"{page}session").json["ends_in"] == 3600
+    rig.clock.instant += timedelta(minutes=25)
+    told = rig.http.get(f"{page}session?keep=1").json
+    assert (told["locks_in"], told["ends_in"]) == (1800, 2100)
+    rig.clock.instant += timedelta(minutes=20)
+    told = rig.http.get(f"{page}session?keep=1").json
+    assert told["locks_in"] == told["ends_in"] == 900

@@ -46,6 +46,16 @@ def test_the_patient_is_searched_and_bound_to_the_launch(rig, picker):
         assert acts(tx)[0].patient == "Patient/rosa"
 
 
+def test_who_was_found_leaves_the_screen_when_the_server_locks(rig, picker):
+    rig.clock.instant += timedelta(minutes=20)
+    seconds, _, where = search(rig, picker).headers["Refresh"].partition("; url=")
+    assert (int(seconds), where) == (601, picker)
+    rig.clock.instant += timedelta(seconds=601)
+    locked = rig.http.get(where)
+    assert locked.status_code == 401
+    assert "Delgado" not in locked.text
+
+
 def test_a_patient_is_chosen_once(rig, picker):
     html = search(rig, picker).text
     assert pick(rig, picker, html).status_code == 303
