@@ -24,7 +24,6 @@ FORMS = (
     "messages/{next}/move",
     "messages/{next}/skip",
     "pause",
-    "channels",
     "answers?topic=appointment",
     "answers?person={person}",
     *(f"preferences/{name}" for name in GROUPS),

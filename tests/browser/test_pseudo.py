@@ -44,6 +44,7 @@ CUT = """() => [...document.querySelectorAll('body *')]
 PLAIN = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*|(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
     r"\w*|AM|PM|Rosa|Delgado|Inés|Northside|Clinic|s|Pacific|Spanish|Español|CareCue"
+    r"|rosa|delgado|example|org"
 )
 
 
