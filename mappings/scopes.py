@@ -76,12 +76,18 @@ class Grant:
         }
         return set(letters) <= have
 
-    def narrows(self, levels: Iterable[str], name: str, letters: str) -> bool:
-        """Tell whether the letters are granted, but for a part of a type only."""
+    def reaches(self, levels: Iterable[str], name: str, letters: str) -> bool:
+        """Tell whether every letter is granted for a type, if only for parts of it."""
         have = {
             letter for scope in self._about(levels, name) for letter in scope.letters
         }
-        return set(letters) <= have and not self.allows(levels, name, letters)
+        return set(letters) <= have
+
+    def narrows(self, levels: Iterable[str], name: str, letters: str) -> bool:
+        """Tell whether the letters are granted, but for a part of a type only."""
+        return self.reaches(levels, name, letters) and not self.allows(
+            levels, name, letters
+        )
 
     def exceeds(self, other: Grant) -> tuple[str, ...]:
         """Return the types of which this grant gives more than another one did."""

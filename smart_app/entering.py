@@ -10,7 +10,6 @@ import re
 from flask import Request, Response
 
 from mappings.errors import FhirError, LaunchError
-from mappings.scopes import read_scope
 from middleware.desk.editing.fields import Form
 from middleware.desk.launches import LOCKED
 from middleware.desk.opened import read_opened
@@ -76,22 +75,16 @@ def _check_role(session: Session) -> None:
 
 def _read(ports: SmartPorts, session: Session, name: str) -> View:
     """Read the chart; that it is seen is audited before anything of it is shown."""
-    view = ports.desk.read_view(
+    *_, view = ports.desk.read_views(
         session.endpoint,
         session.api,
         session.patient,
         session.viewer,
-        withheld_types(session),
+        session.permitted,
         opened=read_opened(session.launch, session.endpoint),
     )
     ports.desk.note_view(view, session.launch, name)
     return view
-
-
-def withheld_types(session: Session) -> frozenset[str]:
-    """Return the FHIR types of which the launch was given nothing."""
-    scopes = [read_scope(item.scope) for item in session.withheld if not item.partly]
-    return frozenset(scope.type for scope in scopes if scope is not None)
 
 
 def actor_of(session: Session) -> Actor:

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from mappings.endpoint import Endpoint
-from mappings.errors import FhirError
+from mappings.errors import FhirError, LaunchError
 from middleware.desk.launches import OPEN, PICKING, Launch, note_step
+from middleware.desk.viewer import mark
 from middleware.ports import FhirApi
 from smart_app.context import read_context
 from smart_app.cookies import LIFE
@@ -22,11 +23,23 @@ from smart_app.headers import read_origin
 from smart_app.oauth import TokenClient
 from smart_app.ports import SmartPorts
 from smart_app.presence import read_active_until
-from smart_app.session import seal, unseal
+from smart_app.session import permitted_by, seal, unseal
 from smart_app.tokens import Access, read_access, verify_id_token
-from smart_app.users import User, fetch_roles, read_user, wants_roles
+from smart_app.users import (
+    User,
+    fetch_roles,
+    read_user,
+    wants_roles,
+    write_roles_query,
+)
 
 CALLBACK = "/smart/callback"
+NO_PATIENT = mark(
+    "The EHR did not let this app read who the patient is, so nothing was opened. The "
+    "person who runs the EHR adds the scope patient/Patient.rs to this app (before "
+    "version 2: patient/Patient.read; where the patient is chosen here, user/ for "
+    "patient/)."
+)
 LARGE = frozenset({"photo", "text", "contained"})
 
 
@@ -72,10 +85,15 @@ class Opening:
             need_patient_banner=access.need_patient_banner,
             context=context,
         )
-        opened, person = self._read_chart(opened, endpoint, access, now)
-        active = read_active_until(answer, now)
-        kept = self._seal(opened, access, server, now, person, active)
-        return replace(opened, sealed=kept)
+        if not permitted_by(opened).allows(access.patient or "Patient?"):
+            raise LaunchError(NO_PATIENT, code="T6", status=403)
+        opened, person, asked = self._read_chart(opened, endpoint, access, now)
+        read = {
+            "person": slim(person) if person else None,
+            "asked": asked,
+            "active_until": read_active_until(answer, now),
+        }
+        return replace(opened, sealed=self._seal(opened, access, server, now, read))
 
     def _check_user(
         self,
@@ -97,26 +115,39 @@ class Opening:
 
     def _read_chart(
         self, launch: Launch, endpoint: Endpoint, access: Access, now: datetime
-    ) -> tuple[Launch, dict[str, Any] | None]:
-        """Read the patient and who is signed in, one beside the other."""
+    ) -> tuple[Launch, dict[str, Any] | None, int]:
+        """Read the patient and who is signed in, one beside the other; count it."""
         api = self._ports.fhir(endpoint, Bearer(access.token), None)
         with ThreadPoolExecutor(max_workers=1) as beside:
             named = beside.submit(self._name_user, launch, endpoint, api)
             person = api.fetch(launch.patient) if launch.patient is not None else None
-            launch = named.result()
+            launch, asked = named.result()
         if person is None or launch.patient is None:
             note_step(launch, now, "patient to be chosen")
-            return launch, None
+            return launch, None, asked
         check_patient(person, launch.patient)
         note_step(launch, now, "opened", patient=launch.patient)
-        return launch, person
+        return launch, person, asked + 1
 
-    def _name_user(self, launch: Launch, endpoint: Endpoint, api: FhirApi) -> Launch:
-        reference, context = launch.user_reference, launch.context
+    def _name_user(
+        self, launch: Launch, endpoint: Endpoint, api: FhirApi
+    ) -> tuple[Launch, int]:
+        """Return the launch with its user's roles, and how many requests that took.
+
+        A name that is not known from an earlier launch is read along with the chart.
+        """
+        reference, context, asked = launch.user_reference, launch.context, 0
+        permitted, roles = permitted_by(launch).for_users(), None
         if wants_roles(endpoint.app):
-            context = {**context, "roles": fetch_roles(api, reference)}
-        name = self._ports.desk.read_user_name(api, reference) if reference else None
-        return replace(launch, user_name=name, context=context)
+            if reference and permitted.allows(write_roles_query(reference)):
+                roles, asked = fetch_roles(api, reference), asked + 1
+            context = {**context, "roles": roles}
+        known = self._ports.launches.find_user_name(launch, self._ports.clock.now())
+        if known is not None:
+            name, read_at = known
+            context = {**context, "named_at": read_at.isoformat()}
+            launch = replace(launch, user_name=name)
+        return replace(launch, context=context), asked
 
     def _seal(
         self,
@@ -124,17 +155,15 @@ class Opening:
         access: Access,
         server: AuthorizationServer,
         now: datetime,
-        person: dict[str, Any] | None,
-        active: str | None,
+        read: dict[str, Any],
     ) -> bytes:
         kept = {
-            "person": slim(person) if person else None,
+            **read,
             "person_at": now.isoformat(),
             "token": access.token,
             "token_since": now.isoformat(),
             "token_until": access.expires_at.isoformat(),
             "refresh": access.refresh_token,
-            "active_until": active,
             "authorize_origin": read_origin(server.authorization_endpoint),
         }
         return seal(self._ports, launch.id, kept)

@@ -6,26 +6,27 @@ Everything that is shown comes from the desk; what is saved goes by
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Request, Response, abort
 
 from mappings.errors import LaunchError
-from middleware.desk.charting import READS_BEFORE, Within
+from middleware.desk.charting import Within
 from middleware.desk.editing.messages import write_time_of
 from middleware.desk.editing.questions import list_people
 from middleware.desk.opened import read_opened
+from middleware.desk.users import read_user_name
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from middleware.ports import Patience
 from smart_app.drafts import find_draft
-from smart_app.entering import actor_of, enter, is_partial, withheld_types
+from smart_app.entering import actor_of, enter, is_partial
 from smart_app.own_forms import check_origin
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import Session, note_use, open_session
 from smart_app.streaming import HTML, stream_page
-from smart_app.users import wants_roles
 
 # The page leaves by then, with what the EHR has answered.
 PAGE_SECONDS = 20.0
@@ -60,7 +61,7 @@ class PatientPages:
         self._pages = pages
 
     def show(self, request: Request, lid: str) -> Response:
-        """Answer the patient's page, in pieces; to htmx, which waits for all, whole."""
+        """Answer the patient's page as it comes; to htmx, which waits for all, whole."""
         part = is_partial(request)
         patience = Patience(PAGE_SECONDS)
         session = open_session(
@@ -68,19 +69,21 @@ class PatientPages:
         )
         desk, told = self._ports.desk, request.args.get("saved", "")
 
-        def write(piece: str) -> str:
+        def read(within: Within | None) -> Iterator[View]:
             # Not before the first piece: it waits for one statement only.
             note_use(self._ports, session)
-            whole = request.args.get("whole") == "1"
-            view = desk.read_view(
+            yield from desk.read_views(
                 session.endpoint,
                 session.api,
                 session.patient,
                 session.viewer,
-                withheld_types(session),
-                None if whole else _within(session),
+                session.permitted,
+                within,
                 read_opened(session.launch, session.endpoint),
             )
+
+        def write(view: View, piece: str) -> str:
+            self._keep_name(session, view)
             page = desk.write_page(view)
             desk.note_page(view, page, session.launch)
             return self._pages.render(
@@ -93,8 +96,18 @@ class PatientPages:
             )
 
         if part:
-            return self._pages.address(Response(write(""), content_type=HTML), session)
-        return stream_page(self._ports, self._pages, session, write, patience)
+            *_, view = read(None)
+            html = write(view, "")
+            return self._pages.address(Response(html, content_type=HTML), session)
+        views = read(session.within)
+        return stream_page(self._ports, self._pages, session, views, write, patience)
+
+    def _keep_name(self, session: Session, view: View) -> None:
+        """Keep who is signed in, where that was read along with the chart."""
+        for person in view.users:
+            name = read_user_name(session.api, person)
+            now = self._ports.clock.now()
+            self._ports.launches.set_user_name(session.launch, name or "", now)
 
     def history(self, request: Request, lid: str) -> Response:
         """Answer every message of the last weeks."""
@@ -133,10 +146,3 @@ def _say_saved(view: View, told: str) -> str:
             when=write_time_of(view, view.sent[0].at),
         )
     return SAVED.get(told, "")
-
-
-def _within(session: Session) -> Within:
-    """Return what may be asked of an EHR that takes no batches, after the callback."""
-    user, app = session.launch.user_reference or "", session.endpoint.app
-    more = user.startswith("PractitionerRole/") + wants_roles(app)
-    return Within(session.just_read, READS_BEFORE + more)

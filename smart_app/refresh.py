@@ -26,6 +26,7 @@ from smart_app.ports import SmartPorts
 from smart_app.presence import count_unseen, is_forgotten, read_active_until
 from smart_app.session import ENDED, find_endpoint, seal, unseal
 from smart_app.tokens import (
+    read_granted,
     read_refresh,
     read_renewed,
     verify_id_token,
@@ -203,6 +204,8 @@ class Renewal:
             note_step(launch, now, "renewal refused by us", code=error.code)
             self.end(launch, FAILED, error.code)
             raise AuthorizationError(error.message, permanent=True) from error
+        # Less than before counts from now on; silence means the same as before.
+        launch = replace(launch, scope=read_granted(answer) or launch.scope)
         note_step(launch, now, "renewed")
         kept = {
             **value,
@@ -255,10 +258,8 @@ class Renewal:
         patient = answer.get("patient")
         if patient is not None and f"Patient/{patient}" != launch.patient:
             raise _another("R2", "for another patient")
-        granted = answer.get("scope")
-        if isinstance(granted, str) and read_grant(granted).exceeds(
-            read_grant(launch.scope or "")
-        ):
+        granted = read_grant(read_granted(answer))
+        if granted.exceeds(read_grant(launch.scope or "")):
             raise _another("R4", "with more scopes than before")
         raw = answer.get("id_token")
         if not isinstance(raw, str) or not raw:

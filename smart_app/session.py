@@ -8,7 +8,7 @@ for another. Nothing here asks the EHR.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,9 @@ from flask import Request
 from mappings.endpoint import Endpoint
 from mappings.errors import AuthorizationError, LaunchError
 from mappings.scopes import read_grant
+from middleware.desk.charting import Within
 from middleware.desk.launches import LOCKED, OPEN, Coming, LastAnswer, Launch, note_step
+from middleware.desk.permitted import Permitted
 from middleware.desk.viewer import Viewer, choose_tag, mark, viewer_of
 from middleware.ports import FhirApi, Patience
 from smart_app.cookies import cookie_name, csrf_token, digest, holds_cookie
@@ -43,10 +45,11 @@ class Session:
 
     ``api`` reads with the launch's own token and renews it where that is needed.
     ``types`` tells what a page reads, so that it is found out what the granted scopes
-    give. ``read_only`` says why this user may change nothing, if so. ``person`` is the
-    Patient as this launch's token read it, ``just_read`` the same where that was a
-    moment ago; ``last`` is what the page last said to this user. ``form``
-    names the forms of this answer, so that one that is sent twice is known.
+    give, and ``permitted`` what the EHR may be asked for at all. ``read_only`` says why
+    this user may change nothing, if so. ``person`` is the Patient as this launch's
+    token read it, ``within`` how much may be asked before a page shows; ``last`` is
+    what the page last said to this user. ``form`` names the forms of this answer, so
+    that one that is sent twice is known.
     """
 
     launch: Launch
@@ -57,9 +60,10 @@ class Session:
     authorize_origin: str
     viewer: Viewer
     types: Callable[[], tuple[str, ...]]
+    permitted: Permitted
     read_only: str = ""
     person: dict[str, Any] | None = None
-    just_read: dict[str, Any] | None = None
+    within: Within = field(default_factory=Within)
     last: LastAnswer | None = None
 
     @cached_property
@@ -154,8 +158,8 @@ def open_session(
 
     A ``quiet`` request does not count as use; one that ``looks`` shows who the patient
     is, which is audited. The chart is asked for as long as ``patience`` lasts.
-    LaunchError S1 (403) for a browser that does not hold the launch's cookie, S2 (401)
-    when its time or its token's time has passed.
+    LaunchError S1 (403) for a browser without the launch's cookie, S2 (401) when its
+    time or its token's time has passed.
     """
     now, asked = ports.clock.now(), asked_language(request)
     secret = request.cookies.get(cookie_name(launch_id), "")
@@ -173,9 +177,10 @@ def open_session(
         authorize_origin=sealed["authorize_origin"],
         viewer=viewer_of(launch.language or asked),
         types=lambda: ports.desk.resource_types(endpoint),
+        permitted=permitted_by(launch),
         read_only=_read_only(launch, endpoint),
         person=sealed.get("person"),
-        just_read=_just_read(sealed, now),
+        within=_within(launch, sealed, now),
         last=entry.last if entry else None,
     )
     if not quiet:
@@ -200,11 +205,19 @@ def note_use(ports: SmartPorts, session: Session) -> None:
         ports.launches.touch(launch.id, now)
 
 
-def _just_read(sealed: dict[str, Any], now: datetime) -> dict[str, Any] | None:
+def _within(launch: Launch, sealed: dict[str, Any], now: datetime) -> Within:
+    """Count what the callback asked, where its Patient was read a moment ago.
+
+    A user whose name nobody knows yet is asked about beside the chart.
+    """
+    user = launch.user_reference if launch.user_name is None else None
+    may = user and permitted_by(launch).for_users().allows(user)
+    users = (user,) if user and may else ()
     person, at = sealed.get("person"), sealed.get("person_at")
-    if not isinstance(person, dict) or at is None:
-        return None
-    return person if now - datetime.fromisoformat(at) < JUST_NOW else None
+    fresh = at is not None and now - datetime.fromisoformat(at) < JUST_NOW
+    if not isinstance(person, dict) or not fresh:
+        return Within(users=users)
+    return Within(person, int(sealed.get("asked", 1)), users)
 
 
 def find_launch(ports: SmartPorts, request: Request, launch_id: str) -> Launch:
@@ -257,6 +270,13 @@ def asked_language(request: Request) -> str:
 def _read_only(launch: Launch, endpoint: Endpoint) -> str:
     roles, granted = launch.context.get("roles"), read_grant(launch.scope or "")
     return find_read_only(endpoint.app, launch.user_reference, roles, granted)
+
+
+def permitted_by(launch: Launch) -> Permitted:
+    """Return what the EHR may be asked for under a launch's granted scopes."""
+    how = _asking(launch)
+    levels = ("patient", "user") if how.level == "patient" else ("user",)
+    return Permitted(read_grant(launch.scope or ""), levels, how.style)
 
 
 def _asking(launch: Launch) -> Asking:

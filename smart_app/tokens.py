@@ -84,7 +84,7 @@ def read_access(
         patient=f"Patient/{patient}" if named else None,
         encounter=f"Encounter/{encounter}" if known else None,
         id_token=id_token,
-        scope=str(answer.get("scope") or ""),
+        scope=read_granted(answer),
         need_patient_banner=not _is_false(answer.get("need_patient_banner")),
         refresh_token=read_refresh(answer),
     )
@@ -101,6 +101,15 @@ class Renewed:
 def read_renewed(answer: dict[str, Any], now: datetime) -> Renewed:
     """Read the answer to a refresh; LaunchError T2 without a usable token."""
     return Renewed(_read_token(answer), now + _life(answer.get("expires_in")))
+
+
+def read_granted(answer: dict[str, Any]) -> str:
+    """Return the scope of a token response; empty where it says nothing of it.
+
+    RFC 6749 writes one text; a list of words is taken as well.
+    """
+    value = answer.get("scope") or ""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def read_refresh(answer: dict[str, Any]) -> str | None:

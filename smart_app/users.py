@@ -92,15 +92,21 @@ def wants_roles(app: AppClient) -> bool:
     return any(name != "*" and not _is_reference(name) for name in app.read_only)
 
 
-def fetch_roles(api: FhirApi, reference: str | None) -> list[str] | None:
+def write_roles_query(reference: str) -> str:
+    """Return what is asked for a user's roles: the one that signed in, or a search."""
+    if reference.startswith("PractitionerRole/"):
+        return reference
+    return f"PractitionerRole?practitioner={reference}"
+
+
+def fetch_roles(api: FhirApi, reference: str) -> list[str] | None:
     """Return the codes of a user's roles, ``code`` and ``system|code``; None unknown."""
-    if reference is None:
-        return None
     try:
-        if reference.startswith("PractitionerRole/"):
+        query = write_roles_query(reference)
+        if query == reference:
             found: Iterable[dict[str, Any]] = [api.fetch(reference)]
         else:
-            answer = api.fetch_search(f"PractitionerRole?practitioner={reference}")
+            answer = api.fetch_search(query)
             if not answer.complete:
                 return None
             found = answer.resources

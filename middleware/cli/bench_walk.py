@@ -27,7 +27,7 @@ from middleware.cli.demo_parts import (
     clean_environment,
     wait_until,
 )
-from middleware.desk.charting import MOST_READS, READS_BEFORE, page_queries
+from middleware.desk.charting import page_queries
 from middleware.settings import environment_of, read_settings
 from middleware.wiring.pipeline import stage_context
 from middleware.wiring.runtime import Runtime, open_runtime
@@ -37,18 +37,22 @@ REDIRECT = "http://localhost:1/callback"
 SCOPE = "openid fhirUser patient/*.rs user/Practitioner.r"
 ZONE = "America/Los_Angeles"
 SECONDS = 60
+FRESH = b'<div class="fresh"'
 
 
 @dataclass(frozen=True)
 class Opened:
-    """One launch: seconds to the first piece and to the end; requests to the EHR.
+    """One launch: seconds to the first piece, to what the chart says now, to the end.
 
+    ``requests`` are those of the EHR until the chart spoke, ``in_all`` until the end.
     ``verdict`` where the first piece held what was last said.
     """
 
     shell: float
+    answer: float
     whole: float
     requests: int
+    in_all: int
     verdict: bool
 
 
@@ -77,19 +81,23 @@ class Distance:
         began = perf_counter()
         back = _get(self.ports.public, f"{callback.path}?{callback.query}", cookie)
         page = _get(self.ports.public, back.getheader("Location") or "", cookie)
-        text, first, shell = b"", b"", 0.0
+        text, first, shell, answer, asked = b"", b"", 0.0, 0.0, 0
         while piece := page.read1(65536):
             text += piece
             if not shell and b"<h1" in text:
                 shell, first = perf_counter() - began, text
+            if not answer and b"<h1" in text.partition(FRESH)[2]:
+                answer = perf_counter() - began
+                asked = self.control.call("GET", "/bench/asked")["asked"]
         whole = perf_counter() - began
         if b'id="main"' not in text or b"</html>" not in text:
             raise CareCueError("A launch did not open the page; nothing was measured.")
-        asked = self.control.call("GET", "/bench/asked")["asked"]
-        return Opened(shell, whole, asked, b'class="lede"' in first)
+        in_all = asked + self.control.call("GET", "/bench/asked")["asked"]
+        verdict = b'class="lede"' in first
+        return Opened(shell, answer, whole, asked, in_all, verdict)
 
-    def open_plainly(self, *, whole: bool) -> tuple[float, int]:
-        """Exchange and read with the plain client; ``whole`` reads all of the chart."""
+    def open_plainly(self) -> tuple[float, int]:
+        """Exchange and read all of the chart with the plain client."""
         code = self.control.call("POST", "/bench/launch")["launch"]
         plain = Plain(self.endpoint.fhir_base, REDIRECT, code, SCOPE)
         parts = urlsplit(plain.authorize_url)
@@ -101,8 +109,7 @@ class Distance:
             (),
             self.runtime.clock.now(),
         )[1:]
-        some = queries if whole else queries[: MOST_READS - READS_BEFORE]
-        return plain.finish(sent.getheader("Location") or "", USER, some)
+        return plain.finish(sent.getheader("Location") or "", USER, queries)
 
 
 def _get(port: int, path: str, cookie: str = "") -> http.client.HTTPResponse:

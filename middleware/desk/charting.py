@@ -1,13 +1,14 @@
-"""Reading one chart for the page: everything at once, or what a few requests can.
+"""Reading one chart for the page: everything at once, or first what counts most.
 
-An EHR that takes batches answers all in one. Of another the page itself asks for as
-much as a person waits for; the rest is named as not asked, and is never "none".
+An EHR that takes batches answers all in one. Of another the first few requests are for
+what the answer rests on, and the rest follows by itself. What a token was not given is
+not asked for, and is never "none".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mappings.chart import Chart
@@ -15,6 +16,7 @@ from mappings.errors import FhirError
 from mappings.plan import Library
 from mappings.reference import of_another, reference_of
 from mappings.resource import Resource
+from middleware.desk.permitted import Permitted, type_of, withheld_types
 from middleware.ports import FhirApi, SearchResult
 from middleware.stages.charts import (
     chart_queries,
@@ -23,14 +25,18 @@ from middleware.stages.charts import (
     find_refused,
 )
 
-# From the callback to a whole page; two were made by then where the patient is known.
+# From the callback to what a person can act on.
 MOST_READS = 6
-READS_BEFORE = 2
 PERSONAL = (
     "Goal?patient={patient}",
     "Observation?patient={patient}&code=http://loinc.org%7C95541-9,http://loinc.org%7C75773-2",
 )
 NOT_ASKED = SearchResult((), complete=False)
+FORBIDDEN = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "forbidden"}],
+}
+NOT_PERMITTED = replace(NOT_ASKED, outcomes=(FORBIDDEN,))
 # What the answer rests on comes first, then what people look for first.
 FIRST = (
     "Patient",
@@ -46,18 +52,29 @@ FIRST = (
 
 @dataclass(frozen=True)
 class Within:
-    """How much may be asked; ``person`` is the Patient where it was read just now.
+    """What may be asked before anything is shown.
 
-    ``before`` requests were made by then.
+    ``person`` is the Patient where it was read just now, ``before`` how many requests
+    were made by then. ``users`` are read along with the chart.
     """
 
     person: Resource | None = None
-    before: int = READS_BEFORE
+    before: int = 0
+    users: tuple[str, ...] = ()
 
     @property
     def most(self) -> int:
         """Return how many requests are left."""
         return MOST_READS - (self.before if self.person is not None else 0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A chart, the types of it that are still being read, and who is signed in."""
+
+    chart: Chart
+    unread: frozenset[str] = frozenset()
+    users: tuple[Resource, ...] = ()
 
 
 def personal_queries(patient: str) -> tuple[str, ...]:
@@ -79,46 +96,85 @@ def page_queries(
     return tuple(sorted(asked, key=_rank))
 
 
-def read_chart(
+def read_charts(
     api: FhirApi,
     library: Library,
     patient: str,
     foci: Sequence[str],
     now: datetime,
     *,
-    within: Within | None,
+    within: Within | None = None,
+    permitted: Permitted | None = None,
     beside: Sequence[str] = (),
-) -> tuple[Chart, frozenset[str]]:
-    """Return a chart, and the FHIR types that were left for later.
+) -> Iterator[Reading]:
+    """Yield the chart as it comes; the last one is whole.
 
-    It is read ``within`` a number of requests where that is given. What is ``beside``
-    is read as well, and missed by nobody.
+    All at once, or, where that takes more requests than ``within`` leaves, first what
+    counts most. What is not ``permitted`` is not asked. What is ``beside`` is read as
+    well, and missed by nobody.
 
-    Raises FhirError when the patient cannot be read; what else fails or was not asked
-    is named in ``incomplete``.
+    Raises FhirError when the patient cannot be read; what else fails is named in
+    ``incomplete``.
     """
-    wanted = page_queries(library, patient, (*foci, *beside), now)
-    asked = _ask(api, wanted, within)
-    known = {query: asked.get(query, NOT_ASKED) for query in wanted}
+    users = within.users if within else ()
+    wanted = (*page_queries(library, patient, (*foci, *beside), now), *users)
+    known = _leave_out(wanted, permitted)
+    open_ = [query for query in wanted if query not in known]
+    known |= _ask_first(api, open_, within)
+    rest = [query for query in open_ if query not in known]
+    put = (api, library, patient, foci, beside, now)
+    if rest:
+        part = {query: known.get(query, NOT_ASKED) for query in wanted}
+        if within and within.person is not None and patient in rest:
+            # Read just now: enough until it is read again with the rest.
+            part[patient] = SearchResult((within.person,))
+        chart = _put_together(*put, known=part)
+        yield Reading(chart, frozenset(map(type_of, rest)) & set(chart.incomplete))
+        known |= dict(zip(rest, api.fetch_many(rest), strict=True))
+    staff = tuple(item for query in users for item in known[query].resources)
+    yield Reading(_put_together(*put, known=known), users=staff)
+
+
+def _leave_out(
+    wanted: Sequence[str], permitted: Permitted | None
+) -> dict[str, SearchResult]:
+    """Return answers for what may not be asked."""
+    if permitted is None:
+        return {}
+    withheld = withheld_types(permitted, wanted)
+    return {
+        query: NOT_PERMITTED if type_of(query) in withheld else NOT_ASKED
+        for query in wanted
+        if not permitted.allows(query)
+    }
+
+
+def _put_together(
+    api: FhirApi,
+    library: Library,
+    patient: str,
+    foci: Sequence[str],
+    beside: Sequence[str],
+    now: datetime,
+    *,
+    known: Mapping[str, SearchResult],
+) -> Chart:
     try:
         chart = fetch_chart(api, library, patient, now, known=known)
     except FhirError:
         # A part of a batch does not tell an ended session from a fault; a read does.
-        api.fetch(patient)
+        if known[patient] is not NOT_PERMITTED:
+            api.fetch(patient)
         raise
     usual = set(chart_queries(library, patient, "", now))
     more = {*personal_queries(patient), *foci} - usual
-    chart = _complete(
-        chart, {query: known[query] for query in wanted if query in more}, patient
-    )
-    only = [name for name in beside if name not in (*foci, *usual)]
-    chart = _add_beside(chart, {name: known[name] for name in only}, patient)
-    left = [query for query in wanted if query not in asked and query not in only]
-    unasked = {_type(query) for query in left}
-    return chart, frozenset(unasked & set(chart.incomplete))
+    added = {query: answer for query, answer in known.items() if query in more}
+    chart = _complete(chart, added, patient)
+    only = {name: known[name] for name in beside if name not in (*foci, *usual)}
+    return _add_beside(chart, only, patient)
 
 
-def _ask(
+def _ask_first(
     api: FhirApi, wanted: Sequence[str], within: Within | None
 ) -> dict[str, SearchResult]:
     """Return the answers to what was asked; the patient stands first in ``wanted``."""
@@ -128,10 +184,7 @@ def _ask(
     known = within.person is not None
     order = (*others, patient) if known else tuple(wanted)
     answers = zip(order, api.fetch_first(order, within.most), strict=True)
-    asked = {query: found for query, found in answers if found is not None}
-    if within.person is not None:
-        asked.setdefault(patient, SearchResult((within.person,)))
-    return asked
+    return {query: found for query, found in answers if found is not None}
 
 
 def _complete(chart: Chart, known: dict[str, SearchResult], patient: str) -> Chart:
@@ -140,7 +193,7 @@ def _complete(chart: Chart, known: dict[str, SearchResult], patient: str) -> Cha
     incomplete, strangers = set(chart.incomplete), set(chart.strangers)
     for query, answer in known.items():
         if not answer.complete and chart.find(query) is None:
-            incomplete.add(_type(query))
+            incomplete.add(type_of(query))
         for resource in answer.resources:
             name = reference_of(resource)
             if "?" in query and of_another(resource, patient):
@@ -171,11 +224,7 @@ def _add_beside(chart: Chart, known: dict[str, SearchResult], patient: str) -> C
     )
 
 
-def _type(query: str) -> str:
-    return query.partition("?")[0].partition("/")[0]
-
-
 def _rank(query: str) -> int:
-    kind = _type(query)
+    kind = type_of(query)
     single = "?" not in query and kind != "Patient"
     return FIRST.index(kind) if kind in FIRST and not single else len(FIRST)

@@ -1,13 +1,14 @@
 """How complete each section is: what was asked of the chart, and what came of it. Pure.
 
-Five states, never mixed: shown or none recorded, none known (the chart says that it is
-not known), not asked, not permitted, failed. "None" is only said where it was asked,
-permitted and answered.
+Six states, never mixed: shown or none recorded, none known (the chart says that it is
+not known), not asked, not permitted, permitted in part, failed. "None" is only said
+where it was asked, permitted in full and answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from mappings.resource import Resource, codings_of
@@ -15,6 +16,7 @@ from mappings.stated import EXPERIENCE, NEEDS, TREATMENT
 from middleware.decisions.prefetch import data_queries
 from middleware.desk.charting import personal_queries
 from middleware.desk.formats import write_instant
+from middleware.desk.permitted import type_of
 from middleware.desk.values import Known
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -46,12 +48,14 @@ ELSEWHERE = frozenset({"Patient", "Goal", *HISTORY, *PREFERENCES})
 STATED = frozenset({EXPERIENCE, TREATMENT, *NEEDS})
 COUNTS = (
     ("withheld", mark("not permitted %(number)s")),
+    ("partly", mark("permitted in part %(number)s")),
     ("failed", mark("failed %(number)s")),
     ("absent", mark("not known %(number)s")),
     ("none", mark("none recorded %(number)s")),
 )
 LINES = (
     ("withheld", mark("Not permitted: %(names)s.")),
+    ("partly", mark("Permitted in part, nothing found there: %(names)s.")),
     ("failed", mark("Could not be read: %(names)s.")),
     ("absent", mark("Not known, says the chart: %(names)s.")),
     ("unasked", mark("Not asked: %(names)s.")),
@@ -90,15 +94,13 @@ def asked_types(view: View) -> frozenset[str]:
 
 
 def _types(queries: Iterable[str]) -> frozenset[str]:
-    return frozenset(query.partition("?")[0].partition("/")[0] for query in queries)
+    return frozenset(map(type_of, queries))
 
 
 def state_of(view: View, kind: str, found: Iterable[Resource]) -> str:
-    """Return ``shown``, ``none``, ``absent``, ``unasked``, ``withheld`` or ``failed``."""
+    """Return the state of a type: a key of ``LINES``, or ``shown``."""
     if kind in view.withheld or kind in view.chart.refused:
         return "withheld"
-    if kind in view.unasked:
-        return "unasked"
     if kind in view.chart.incomplete:
         return "failed"
     items = list(found)
@@ -106,7 +108,14 @@ def state_of(view: View, kind: str, found: Iterable[Resource]) -> str:
         return "shown"
     if items:
         return "absent"
+    if is_narrowed(view, kind):
+        return "partly"
     return "none" if kind in asked_types(view) else "unasked"
+
+
+def is_narrowed(view: View, kind: str) -> bool:
+    """Tell whether the launch's scopes give a part of a type only."""
+    return view.permitted is not None and view.permitted.narrows(kind)
 
 
 def write_gaps(view: View) -> tuple[str, ...]:
@@ -114,16 +123,23 @@ def write_gaps(view: View) -> tuple[str, ...]:
 
     A sentence each; whose the others are is not said.
     """
-    chart = view.chart
+    chart, asked = view.chart, asked_types(view)
     sentences = []
-    incomplete = set(chart.incomplete) - view.unasked
-    missing = sorted({*incomplete, *view.withheld} & asked_types(view))
+    missing = sorted({*chart.incomplete, *view.withheld} & asked)
     if missing:
         sentences.append(
             view.say(
                 "The EHR did not give this app: %(names)s. What rests on it is missing "
                 "here or held.",
                 names=name_kinds(view, missing),
+            )
+        )
+    narrowed = sorted(kind for kind in asked if is_narrowed(view, kind))
+    if narrowed:
+        sentences.append(
+            view.say(
+                "The EHR gives this app a part only of: %(names)s.",
+                names=name_kinds(view, narrowed),
             )
         )
     if chart.limited:
@@ -135,42 +151,38 @@ def write_gaps(view: View) -> tuple[str, ...]:
             )
         )
     if chart.strangers:
-        sentences.append(
-            view.say_many(
-                "The EHR sent %(number)s entry of another patient along: %(names)s. It "
-                "was left out. Tell the person who runs CareCue.",
-                "The EHR sent %(number)s entries of other patients along: %(names)s. "
-                "They were left out. Tell the person who runs CareCue.",
-                len(chart.strangers),
-                names=name_kinds(
-                    view, [one.partition("/")[0] for one in chart.strangers]
-                ),
-            )
-        )
+        sentences.append(_tell_of_strangers(view))
+    if chart.refused and view.planned and view.checked_at is not None:
+        sentences.append(_tell_when_checked(view, view.checked_at))
     return tuple(sentences)
 
 
-def write_unasked(view: View) -> str:
-    """Return what the EHR was not asked for this time, and what stands instead."""
-    if not view.unasked:
-        return ""
-    names = name_kinds(view, sorted(view.unasked))
-    asked = view.say("Not asked this time: %(names)s.", names=names)
-    if not view.planned or view.checked_at is None:
-        return asked
+def _tell_of_strangers(view: View) -> str:
+    strangers = view.chart.strangers
+    return view.say_many(
+        "The EHR sent %(number)s entry of another patient along: %(names)s. It "
+        "was left out. Tell the person who runs CareCue.",
+        "The EHR sent %(number)s entries of other patients along: %(names)s. "
+        "They were left out. Tell the person who runs CareCue.",
+        len(strangers),
+        names=name_kinds(view, [type_of(one) for one in strangers]),
+    )
+
+
+def _tell_when_checked(view: View, checked_at: datetime) -> str:
+    """Say when the coming messages were decided: on all of the chart, and by us."""
     zone = ZoneInfo(view.endpoint.site.zone)
-    when = write_instant(view.viewer, view.checked_at, zone)
+    when = write_instant(view.viewer, checked_at, zone)
     today = view.now.astimezone(zone).date()
-    same = view.checked_at.astimezone(zone).date() == today
-    checked = view.say(
+    same = checked_at.astimezone(zone).date() == today
+    return view.say(
         "Coming messages: checked by CareCue at %(time)s.",
         time=when.time if same else f"{when.day}, {when.time}",
     )
-    return f"{asked} {checked}"
 
 
 def name_kinds(view: View, kinds: Iterable[str]) -> str:
-    """Return FHIR types as people call them, joined; one without words as it is."""
+    """Return FHIR types as the page calls them, each once."""
     plain = dict.fromkeys(kinds)
     names = [view.say(PLAIN[kind]) if kind in PLAIN else kind for kind in plain]
     return view.viewer.join(names)
@@ -191,9 +203,9 @@ def _write(
         name = view.say(said) if said else kind
         state = state_of(view, kind, found)
         if state == "shown":
-            shown.append(f"{name} {len(found)}")
+            shown.append(_qualify(view, kind, f"{name} {len(found)}"))
         else:
-            by_state.setdefault(state, []).append(name)
+            by_state.setdefault(state, []).append(_qualify(view, kind, name))
     lines = [
         view.say(text, names=", ".join(by_state[state]))
         for state, text in LINES
@@ -206,8 +218,21 @@ def _write(
     return Known(
         _summary(view, {**counts, "shown": len(shown)}),
         tuple(lines),
-        bool({"withheld", "failed"} & by_state.keys()),
+        bool({"withheld", "partly", "failed"} & by_state.keys()),
     )
+
+
+def _qualify(view: View, kind: str, text: str) -> str:
+    """Add the scope that a type wants, where the launch was not given all of it."""
+    if view.permitted is None:
+        return text
+    if kind in view.withheld:
+        words = mark("%(text)s (scope %(scope)s missing)")
+    elif is_narrowed(view, kind):
+        words = mark("%(text)s (in part: scope %(scope)s missing)")
+    else:
+        return text
+    return view.say(words, text=text, scope=view.permitted.missing(kind))
 
 
 def _summary(view: View, counts: dict[str, int]) -> str:

@@ -5,7 +5,7 @@ It composes; reading, wording and saving live beside it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,12 +26,12 @@ from middleware.desk.patients import (
     find_patients,
     read_patient_row,
 )
+from middleware.desk.permitted import Permitted
 from middleware.desk.previews import write_preview
 from middleware.desk.summary import Summary, write_summary
-from middleware.desk.users import read_user_name
 from middleware.desk.values import Identity, Page, Preview
 from middleware.desk.viewer import Viewer
-from middleware.desk.views import View, read_view
+from middleware.desk.views import View, read_views
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage.audit import Viewing, insert_viewing
@@ -51,23 +51,19 @@ class Desk:
         names = {query.partition("?")[0].partition("/")[0] for query in queries}
         return tuple(sorted(names))
 
-    def read_view(
+    def read_views(
         self,
         endpoint: Endpoint,
         api: FhirApi,
         patient: str,
         viewer: Viewer,
-        withheld: Collection[str] = (),
+        permitted: Permitted | None,
         within: Within | None = None,
         opened: Opened = NOTHING,
-    ) -> View:
-        """Read one patient (``Patient/id``) through a person's own token.
-
-        ``viewer`` reads the page; of types in ``withheld`` the launch was given nothing.
-        FhirError when the patient itself cannot be read.
-        """
-        about = (patient, viewer, withheld, within, opened)
-        return read_view(self._context, endpoint, api, *about)
+    ) -> Iterator[View]:
+        """Read one patient through a person's token, as it comes; the last is whole."""
+        about = (patient, viewer, permitted, within, opened)
+        return read_views(self._context, endpoint, api, *about)
 
     def write_page(self, view: View) -> Page:
         """Return what the page shows."""
@@ -120,10 +116,6 @@ class Desk:
     def read_patient(self, api: FhirApi, reference: str) -> PatientRow | None:
         """Return one patient as the search shows them; None for a closed record."""
         return read_patient_row(api.fetch(reference))
-
-    def read_user_name(self, api: FhirApi, reference: str) -> str | None:
-        """Return the practitioner's name, where the EHR lets this token read it."""
-        return read_user_name(api, reference)
 
     def _now(self) -> datetime:
         return self._context.clock.now()

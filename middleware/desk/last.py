@@ -19,8 +19,10 @@ from mappings.plan import Library
 from mappings.preference import OwnRecord
 from mappings.resource import Resource
 from middleware.decisions.preference import compile_profile
+from middleware.decisions.safety import check_minor
 from middleware.desk.formats import write_instant
 from middleware.desk.page import write_identity
+from middleware.desk.sentences import choose_answer
 from middleware.desk.values import Answer, Identity, Page, Tag
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View
@@ -54,6 +56,17 @@ def write_last(
     at = write_instant(viewer, row.written_at, zone)
     today = row.written_at.astimezone(zone).date() == now.astimezone(zone).date()
     return Last(answer, at.time if today else f"{at.day}, {at.time}")
+
+
+def answer_so_far(view: View) -> Answer | None:
+    """Return the verdict while the rest of a chart is read; None where that may lift it.
+
+    Only for a minor does it rest on who stands beside the patient.
+    """
+    needed = RESTS_ON
+    if check_minor(view.chart, view.profile) is None:
+        needed -= {"RelatedPerson"}
+    return None if needed & view.unread else choose_answer(view, "")
 
 
 def keep_last(tx: Tx, view: View, page: Page, reader: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from middleware.desk import auditing
@@ -22,6 +22,8 @@ OPEN = "open"
 FAILED = "failed"
 LOCKED = "locked"
 CLOSED = "closed"
+# A name that was read is taken to hold for so long.
+NAME_KNOWN_FOR = timedelta(days=30)
 
 Launch = launches.LaunchRow
 Entry = entering.Entry
@@ -206,6 +208,22 @@ class LaunchBook:
             launches.insert_launch(tx, new)
             auditing.note_launch(tx, new, now)
         return new
+
+    def find_user_name(
+        self, launch: Launch, now: datetime
+    ) -> tuple[str, datetime] | None:
+        """Return how this user is called and when that was read, not long before."""
+        user = launch.user_reference
+        if user is None:
+            return None
+        with self._database.tx() as tx:
+            since = now - NAME_KNOWN_FOR
+            return launches.find_user_name(tx, launch.endpoint_id, user, since)
+
+    def set_user_name(self, launch: Launch, name: str, now: datetime) -> None:
+        """Keep how the user of this launch is called; empty where nobody says it."""
+        with self._database.tx() as tx:
+            launches.set_user_name(tx, launch.id, name, now)
 
     def set_language(self, launch_id: str, language: str) -> None:
         """Remember the tag of the language in which this launch is read."""

@@ -16,7 +16,6 @@ from middleware.desk.completeness import (
     know_preferences,
     know_words,
     write_gaps,
-    write_unasked,
 )
 from middleware.desk.flags import write_conflicts
 from middleware.desk.formats import (
@@ -86,7 +85,6 @@ def write_page(view: View) -> Page:
         elsewhere=write_elsewhere(view.viewer, view.linked, (*coming, *steps)),
         versions={name: view.version(name) for name in ("pause",)},
         gaps=(*write_notes(view.opened, view.chart, view.viewer), *write_gaps(view)),
-        unasked=write_unasked(view),
         conflicts=write_conflicts(view),
         known={
             "words": know_words(view),

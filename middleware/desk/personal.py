@@ -12,7 +12,7 @@ from mappings.instants import find_instant
 from mappings.preference import Who
 from mappings.reference import read_reference
 from mappings.resource import Resource, codings_of, dict_of, list_of
-from middleware.desk.completeness import state_of
+from middleware.desk.completeness import is_narrowed, state_of
 from middleware.desk.formats import write_day, write_instant
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_value
@@ -135,6 +135,9 @@ def _next_visit(view: View) -> Fact:
         return Fact(label, view.say("Not known"), view.say("Not asked this time"))
     if state == "failed":
         return Fact(label, view.say("Not known"), view.say("Visits could not be read"))
+    if not booked and is_narrowed(view, "Appointment"):
+        part = view.say("Visits are permitted in part")
+        return Fact(label, view.say("Not known"), part)
     if not booked:
         day = write_day(view.viewer, view.today)
         return Fact(label, view.say("None booked"), view.say("As of %(day)s", day=day))

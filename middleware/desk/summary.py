@@ -13,6 +13,7 @@ from datetime import datetime
 from mappings.instants import find_instant
 from mappings.nudge import Outcome
 from middleware.decisions.languages import language_tags
+from middleware.desk.completeness import state_of
 from middleware.desk.formats import (
     language_name,
     own_language_name,
@@ -32,6 +33,7 @@ from middleware.desk.viewer import LANGUAGES, Viewer, mark, viewer_of
 from middleware.desk.views import View
 
 MOST_ROWS = 3
+UNKNOWN = frozenset({"withheld", "partly", "failed"})
 MOST_NAME = 80
 WAYS = {
     "sms": mark("We write to you by text message, to the number that ends in %(end)s."),
@@ -194,6 +196,7 @@ def _coming(view: View) -> tuple[tuple[str, str], ...]:
     for at, what in sorted(shown[:MOST_ROWS]):
         when = write_instant(view.viewer, at, view.zone)
         rows.append((f"{when.day}, {when.time}", what))
-    if not rows and "Appointment" not in view.chart.incomplete:
+    state = state_of(view, "Appointment", view.chart.of("Appointment"))
+    if not rows and state not in UNKNOWN:
         return (("", view.say("Nothing is planned.")),)
     return tuple(rows)

@@ -20,7 +20,7 @@ def choose_unreachable(view: View) -> Answer | None:
     """Return what has to be known or asked first, None where nothing is missing."""
     unread = check_reading(view.chart, view.endpoint, at_send=False)
     # Without flags nobody knows whether the patient asked to be reached in one way only.
-    if unread is not None or "Flag" in view.unasked:
+    if unread is not None or "Flag" in view.chart.incomplete:
         return _ask(
             view,
             mark("Chart incomplete"),

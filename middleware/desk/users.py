@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from mappings.errors import FhirError
-from mappings.resource import list_of
+from mappings.resource import Resource, list_of
 from middleware.ports import FhirApi
 
 LONGEST_NAME = 200
 
 
-def read_user_name(api: FhirApi, reference: str) -> str | None:
-    """Return the practitioner's name; None where it cannot be read."""
+def read_user_name(api: FhirApi, person: Resource) -> str | None:
+    """Return a practitioner's name, or that of whose role it is; None without one."""
     try:
-        person = api.fetch(reference)
         if person.get("resourceType") == "PractitionerRole":
             who = str((person.get("practitioner") or {}).get("reference") or "")
             person = api.fetch(who) if who else person

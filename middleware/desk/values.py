@@ -246,9 +246,8 @@ class Page:
     """Everything on the clinician's page of one patient.
 
     ``versions`` names the newest record of each preference, for the optimistic check
-    of a save. ``gaps`` are sentences on what could not be read,
-    ``unasked`` is one on what was not asked for, ``elsewhere`` one where nothing that
-    comes follows from what the page was opened from.
+    of a save. ``gaps`` are sentences on what could not be read, ``elsewhere`` one where
+    nothing that comes follows from what the page was opened from.
     """
 
     identity: Identity
@@ -268,7 +267,6 @@ class Page:
     can_pause: bool
     versions: dict[str, str]
     gaps: tuple[str, ...]
-    unasked: str
     elsewhere: str
     conflicts: tuple[str, ...]
     known: dict[str, Known]

@@ -5,7 +5,7 @@ Reading is network first, then one transaction; deciding is pure. Nothing is cha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
@@ -18,10 +18,12 @@ from mappings.endpoint import Endpoint
 from mappings.nudge import REASONS, Nudge, Outcome, Verdict
 from mappings.plan import Library
 from mappings.preference import EngagementProfile, OwnRecord
+from mappings.resource import Resource
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
-from middleware.desk.charting import Within, read_chart
+from middleware.desk.charting import Within, page_queries, read_charts
 from middleware.desk.opened import NOTHING, Opened, find_linked
+from middleware.desk.permitted import Permitted, withheld_types
 from middleware.desk.versions import preference_version
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
@@ -47,9 +49,11 @@ class View:
 
     ``planned`` are the open nudges with what a fresh decision says of each, soonest
     first, and ``steps`` those of staff; ``sent`` is what went out in 12 weeks, newest
-    first. ``withheld`` are FHIR types that this launch was not given. ``unasked``
-    are those that the EHR was not asked for this time; what rests on them stands as it
-    was decided at ``checked_at``. ``opened`` is what the launch named. ``standing`` changes with our own record.
+    first. ``permitted`` is what may be asked of the EHR, None for all of it, and
+    ``withheld`` are the FHIR types that may not; what rests on those stands as the
+    pipeline decided it at ``checked_at``. ``unread`` are types that are still being
+    read, ``users`` who is signed in. ``opened`` is what the launch named. ``standing``
+    changes with our own record.
     """
 
     endpoint: Endpoint
@@ -62,10 +66,12 @@ class View:
     sent: tuple[SentRow, ...]
     now: datetime
     steps: tuple[tuple[Nudge, Candidate], ...] = ()
+    permitted: Permitted | None = None
     withheld: frozenset[str] = frozenset()
     viewer: Viewer = field(default_factory=lambda: viewer_of("en-US"))
     written: Mapping[str, Written] = field(default_factory=dict)
-    unasked: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
+    users: tuple[Resource, ...] = ()
     checked_at: datetime | None = None
     opened: Opened = NOTHING
     standing: Standing = field(default_factory=Standing)
@@ -120,39 +126,69 @@ def read_view(
     api: FhirApi,
     patient: str,
     viewer: Viewer,
-    withheld: Collection[str] = (),
+    permitted: Permitted | None = None,
+) -> View:
+    """Read everything that the page of one patient needs. Raises as ``read_views``."""
+    *_, view = read_views(context, endpoint, api, patient, viewer, permitted)
+    return view
+
+
+def read_views(
+    context: StageContext,
+    endpoint: Endpoint,
+    api: FhirApi,
+    patient: str,
+    viewer: Viewer,
+    permitted: Permitted | None = None,
     within: Within | None = None,
     opened: Opened = NOTHING,
-) -> View:
-    """Read everything that the page of one patient needs, or what may be asked ``within``.
+) -> Iterator[View]:
+    """Yield the patient as the chart comes: what can be read ``within``, then whole.
 
     FhirError when the patient cannot be read; ``incomplete`` names what else failed.
     """
     now, library = context.clock.now(), context.library(endpoint)
     with context.database.tx() as tx:
         foci = [one.focus for one in nudges.list_open_nudges(tx, endpoint.id, patient)]
-    chart, unasked = read_chart(
-        api, library, patient, foci, now, within=within, beside=opened.references
-    )
-    _tell_of_strangers(chart, endpoint)
-    waiting, ours = _read_ours(context, endpoint, patient, chart, now)
+    asked = page_queries(library, patient, foci, now)
+    told = {
+        "patient": patient,
+        "viewer": viewer,
+        "permitted": permitted,
+        "withheld": withheld_types(permitted, asked),
+        "opened": opened,
+    }
+    how: Any = {"within": within, "permitted": permitted, "beside": opened.references}
+    for found in read_charts(api, library, patient, foci, now, **how):
+        more = {"unread": found.unread, "users": found.users}
+        yield _fill(context, endpoint, library, found.chart, {**told, **more})
+
+
+def _fill(
+    context: StageContext,
+    endpoint: Endpoint,
+    library: Library,
+    chart: Chart,
+    told: Mapping[str, Any],
+) -> View:
+    """Return a view of a chart: with what is ours beside it, and decided on both."""
+    now = chart.read_at
+    if not told["unread"]:
+        _tell_of_strangers(chart, endpoint)
+    waiting, ours = _read_ours(context, endpoint, told["patient"], chart, now)
     own: OwnRecord = ours["own"]
     parts = (chart, own, library, endpoint, now)
-    looked = _look_all(waiting, *parts, settle=bool(unasked))
+    looked = _look_all(waiting, *parts, settle=bool(chart.refused))
     return View(
         endpoint=endpoint,
-        patient=patient,
         chart=chart,
         profile=compile_profile(chart, own, endpoint, now),
         library=library,
         planned=tuple(pair for pair in looked if not pair[0].is_task),
         steps=tuple(pair for pair in looked if pair[0].is_task),
         now=now,
-        withheld=frozenset(withheld),
-        viewer=viewer,
-        unasked=unasked,
-        opened=opened,
         **ours,
+        **told,
     )
 
 
@@ -181,7 +217,7 @@ def refresh_view(context: StageContext, view: View) -> View:
         waiting = nudges.list_open_nudges(tx, view.endpoint.id, view.patient)
         written = list_written(tx, view.endpoint.id, view.patient)
     parts = (view.chart, own, view.library, view.endpoint, now)
-    looked = _look_all(waiting, *parts, settle=bool(view.unasked))
+    looked = _look_all(waiting, *parts, settle=bool(view.chart.refused))
     return replace(
         view,
         own=own,
@@ -246,7 +282,7 @@ def _look(
 
 
 def _settle(nudge: Nudge, found: Candidate) -> tuple[Nudge, Candidate]:
-    """Leave what an unread part decides as the pipeline, which reads all, decided it."""
+    """Leave what a part not given decides as the pipeline, which reads all, decided it."""
     if found.verdict.reason not in UNREAD:
         return nudge, found
     reason = REASONS[nudge.reason]

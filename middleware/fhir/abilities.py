@@ -43,6 +43,12 @@ class Abilities:
             return self._is_over(self._refused_at)
 
     @property
+    def refused(self) -> bool:
+        """Tell whether the last word of the server was that it takes none."""
+        with self._lock:
+            return self._refused_at is not None
+
+    @property
     def entries(self) -> int:
         """Return how many entries the next batch may have."""
         with self._lock:

@@ -51,6 +51,11 @@ class Batches:
         return self._abilities.batches
 
     @property
+    def refused(self) -> bool:
+        """Tell whether the server took none when it was last asked."""
+        return self._abilities.refused
+
+    @property
     def entries(self) -> int:
         """Return how many entries the next batch may have."""
         return self._abilities.entries

@@ -49,14 +49,15 @@ class Many:
     ) -> tuple[SearchResult | None, ...]:
         """Answer the first queries within ``most`` requests; None for the others.
 
-        A batch that the server does not take counts too; further pages do not.
+        A batch that the server does not take counts too; further pages do not. One
+        that took none is not tried anew here, where each request counts.
         """
         results: list[SearchResult | None] = []
         while most > 0 and len(results) < len(queries):
-            rest = queries[len(results) :]
-            tried = self._batches.taken
-            found = self._fetch_batch(rest[: self._batches.entries])
-            most -= tried
+            rest, found = queries[len(results) :], None
+            if not self._batches.refused:
+                found = self._fetch_batch(rest[: self._batches.entries])
+                most -= 1
             if found is None:
                 found = self._fetch_each(rest[:most])
                 most -= len(found)

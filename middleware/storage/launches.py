@@ -108,6 +108,28 @@ def update_launch(tx: Tx, launch_id: str, **changes: Any) -> bool:
     )
 
 
+def find_user_name(
+    tx: Tx, endpoint_id: str, user_reference: str, since: datetime
+) -> tuple[str, datetime] | None:
+    """Return how a user is called and when that was read, if not before ``since``."""
+    row = tx.execute(
+        "SELECT user_name, context ->> 'named_at' AS named_at FROM launch "
+        "WHERE endpoint_id = %s AND user_reference = %s AND user_name <> '' "
+        "AND (context ->> 'named_at')::timestamptz >= %s "
+        "ORDER BY created_at DESC LIMIT 1",
+        (endpoint_id, user_reference, since),
+    ).fetchone()
+    return (row["user_name"], datetime.fromisoformat(row["named_at"])) if row else None
+
+
+def set_user_name(tx: Tx, launch_id: str, name: str, read_at: datetime) -> None:
+    """Write how the user of a launch is called, as was read now."""
+    tx.execute(
+        "UPDATE launch SET user_name = %s, context = context || %s WHERE id = %s",
+        (name, Jsonb({"named_at": read_at.isoformat()}), launch_id),
+    )
+
+
 def claim_renewal(tx: Tx, row: LaunchRow, now: datetime) -> bool:
     """Say that this process asks for a new token; False when another does already.
 
@@ -125,9 +147,9 @@ def claim_renewal(tx: Tx, row: LaunchRow, now: datetime) -> bool:
 def settle_renewal(tx: Tx, row: LaunchRow) -> bool:
     """Keep what came of a renewal; False when the launch was closed meanwhile."""
     settled = tx.execute(
-        "UPDATE launch SET sealed = %s, steps = %s, renewing_at = NULL "
+        "UPDATE launch SET sealed = %s, steps = %s, scope = %s, renewing_at = NULL "
         "WHERE id = %s AND stage = 'open'",
-        (row.sealed, Jsonb(row.steps), row.id),
+        (row.sealed, Jsonb(row.steps), row.scope, row.id),
     )
     return settled.rowcount == 1
 

@@ -32,6 +32,8 @@ from smart_app.ports import Bearing, SmartPorts
 
 # One read of a person's, whole: also of an EHR that drips its answer.
 READ_SECONDS = 15.0
+# Where an EHR takes no batches, a person waits for two rounds of reads, not for four.
+WORKERS = 16
 
 
 def make_smart_ports(
@@ -135,7 +137,7 @@ def _person_clients(
             session=connect(base, endpoint_reach(endpoint), ca_file),
             forget=bearer.forget,
             abilities=learn(base),
-            limits=Limits(patience=patience),
+            limits=Limits(workers=WORKERS, patience=patience),
         )
 
     return make

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from werkzeug.test import TestResponse
-
 from middleware.desk.completeness import PLAIN
 from tests.conformance.clinic import Clinic
 
@@ -23,8 +21,8 @@ def condition(number: int, patient: str = "rosa", **more: Any) -> dict[str, Any]
 
 
 def show(clinic: Clinic) -> str:
-    """Open the page, with the whole chart behind it, and return its text."""
-    page = clinic.browser.get(f"{clinic.open()}?whole=1")
+    """Open the page and return its text."""
+    page = clinic.browser.get(clinic.open())
     assert page.status_code == 200
     assert "Delgado" in page.text
     return page.text
@@ -35,6 +33,21 @@ def names_as_missing(page: str, kind: str = "Condition") -> bool:
     return bool(re.search(f"did not give[^.]*{PLAIN[kind]}", page))
 
 
-def is_stopped(answer: TestResponse) -> bool:
-    """Tell whether a page says that the chart could not be read, or is none."""
-    return answer.status_code == 502 or "could not be read" in answer.text
+def is_stopped(clinic: Clinic, opened: str, *names: str) -> bool:
+    """Tell whether nothing of a chart is shown: no page, no verdict, none of ``names``.
+
+    What left before the chart was read is hidden by what came after; to htmx, which
+    waits for all, the answer is a failure.
+    """
+    streamed = clinic.browser.get(opened)
+    shell, _, rest = streamed.text.rpartition('<div class="fresh" hidden></div>')
+    waited = clinic.browser.get(opened, headers={"HX-Request": "true"})
+    return (
+        "The chart could not be read." in rest
+        and 'id="h-notice"' in rest
+        and 'id="main"' not in streamed.text
+        and "<form" not in streamed.text
+        and "As of" not in shell
+        and waited.status_code == 502
+        and not [name for name in names if name in rest or name in waited.text]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -113,17 +114,21 @@ def test_a_chart_that_moved_is_not_followed(
     clinic: Clinic, elsewhere: HostileEhr
 ) -> None:
     opened = clinic.open()
+    clinic.clock.instant += timedelta(minutes=2)
     for status in (301, 302, 303, 307, 308):
-        for path in ("/fhir/Patient/rosa", "/fhir/Condition"):
-            there = elsewhere.root + path
-            clinic.ehr.habits.instead = {
-                path: lambda status=status, there=there: Response(
-                    "", status, {"Location": there}
-                )
-            }
-            answer = clinic.browser.get(f"{opened}?whole=1")
-            said = names_as_missing(answer.text) or is_stopped(answer)
-            assert said, (status, path)
+
+        def move(path: str, status: int = status) -> None:
+            there = {"Location": elsewhere.root + path}
+            moved = {path: lambda: Response("", status, there)}
+            clinic.ehr.habits.instead = moved
+
+        move("/fhir/Condition")
+        page = clinic.browser.get(opened).text
+        assert names_as_missing(page), status
+        assert "The chart could not be read in full." in page, status
+        move("/fhir/Patient/rosa")
+        assert is_stopped(clinic, opened, "Delgado", "4471-0926"), status
+        assert clinic.launch().status_code == 502, status
     assert elsewhere.heard == []
 
 
@@ -158,12 +163,14 @@ def test_a_record_that_became_another_is_not_shown(clinic: Clinic) -> None:
     del clinic.ehr.habits.instead["/fhir/Patient/rosa"]
     opened = clinic.open()
     clinic.ehr.habits.instead["/fhir/Patient/rosa"] = lambda: write_fhir(JAMES)
-    # Who was read at the launch may stand above; what is asked now is answered by no one.
-    for path in (opened, f"{opened}?whole=1"):
-        answer = clinic.browser.get(path)
-        assert is_stopped(answer)
-        assert "Okafor" not in answer.text
-        assert JAMES["birthDate"][:4] not in answer.text
+    # Who was read at the launch stands above for as long as nothing came after it.
+    others = ("Okafor", JAMES["birthDate"][:4], "Delgado", "4471-0926")
+    assert is_stopped(clinic, opened, *others)
+    assert "Okafor" not in clinic.browser.get(opened).text
+    for way in ("history", "summary", "pause"):
+        answer = clinic.browser.get(f"{opened}{way}")
+        assert answer.status_code == 502
+        assert not [name for name in others if name in answer.text]
 
 
 @pytest.mark.attack(55)

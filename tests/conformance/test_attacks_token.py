@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Response
 
+from mappings.scopes import read_grant
+from middleware.desk.completeness import PLAIN
 from middleware.log import configure_logging
 from smart_app.scopes import examine
 from tests.conformance.clinic import Clinic, code_of, near_the_end, renewing
+from tests.conformance.heard import Heard
 from tests.conformance.hostile import HostileEhr
 
 HTML = Response("<!doctype html><title>Sign in</title>", content_type="text/html")
@@ -81,17 +86,27 @@ def test_a_scope_gives_no_more_than_it_says(clinic: Clinic) -> None:
         ("PATIENT/Patient.Read patient/Patient.read", {"identity"}),
         ("user/Patient.rs user/Condition.Read user/Condition.read", None),
         ("patient/*.rs patient/*.cruds system/*.*", None),
-        ("patient/Condition.r patient/Condition.s", {"problems"}),
-        ("patient/Condition.c patient/Conditions.rs", set()),
+        (
+            "patient/Patient.r patient/Condition.r patient/Condition.s",
+            {"problems"},
+        ),
+        ("user/Patient.r patient/Condition.c patient/Conditions.rs", set()),
         ("patient/Condition", set()),
-        ("system/Condition.rs", set()),
+        ("system/Condition.rs system/Patient.rs", set()),
         ("x" * 10_000, set()),
     )
     for scope, wanted in cases:
         clinic.ehr.habits.scope = scope
-        opened = clinic.open()
-        page = clinic.browser.get(opened)
-        assert page.status_code == 200, scope
+        before = len(clinic.ehr.heard)
+        answer = clinic.launch()
+        if read_grant(scope).reaches(("patient", "user"), "Patient", "r"):
+            page = clinic.browser.get(answer.location)
+            assert page.status_code == 200, scope
+        else:
+            # Not even the patient: nothing is asked for, and nothing opened.
+            assert (answer.status_code, code_of(answer)) == (403, "T6"), scope
+        asked = types_asked(clinic.ehr.heard[before:])
+        assert asked <= types_granted(scope), scope
         examined = examine(scope, types)
         if wanted is not None:
             assert examined.features & {"identity", "visits", "problems"} == wanted
@@ -99,11 +114,29 @@ def test_a_scope_gives_no_more_than_it_says(clinic: Clinic) -> None:
             assert withheld.scope.endswith((".rs", ".r"))
         # Whatever was granted, nothing but this chart is read, and nothing written.
         clinic.ehr.habits.scope = None
-    asked = [one for one in clinic.ehr.used() if one.path.startswith("/fhir")]
-    assert {one.method for one in asked} <= {"GET", "POST"}
-    assert not [one for one in asked if one.method == "POST" and one.path != "/fhir"]
-    people = {value for one in asked for value in one.query.get("patient", [])}
+    used = [one for one in clinic.ehr.used() if one.path.startswith("/fhir")]
+    assert {one.method for one in used} <= {"GET", "POST"}
+    assert not [one for one in used if one.method == "POST" and one.path != "/fhir"]
+    people = {value for one in used for value in one.query.get("patient", [])}
     assert people <= {"Patient/rosa"}
+
+
+def types_asked(heard: Iterable[Heard]) -> set[str]:
+    """Return the types that an EHR was asked for, one by one or in a batch."""
+    told = list(heard)
+    lines = [one.path.removeprefix("/fhir/") for one in told]
+    for one in told:
+        if (one.method, one.path) == ("POST", "/fhir"):
+            entries = json.loads(one.body)["entry"]
+            lines += [entry["request"]["url"] for entry in entries]
+    names = {line.partition("?")[0].partition("/")[0] for line in lines}
+    return {name for name in names if name[:1].isupper()}
+
+
+def types_granted(scope: str) -> set[str]:
+    """Return the types that a person would read in these words; all for a star."""
+    found = re.findall(r"(?i)(?:patient|user)/(\w+|\*)\.(?:read|[cruds]*[rs])", scope)
+    return {"Practitioner", *PLAIN, "Patient"} if "*" in found else set(found)
 
 
 @pytest.mark.attack(24)
@@ -115,6 +148,7 @@ def test_what_was_not_granted_is_off_by_name(clinic: Clinic) -> None:
 
     for name in ("Condition", "Appointment", "Goal"):
         assert f"<code>patient/{name}.rs</code>" in narrow
+        assert f"{PLAIN[name]} (scope patient/{name}.rs missing)" in narrow
         assert f"<code>patient/{name}.rs</code>" not in whole
     assert "<code>patient/Patient.rs</code>" not in narrow
 

@@ -50,7 +50,7 @@ def speak(world: World, language: str) -> None:
 
 def preview(world: World, viewer: str) -> Preview:
     desk = Desk(world.context)
-    view = desk.read_view(ENDPOINT, world.fhir, ROSA, viewer_of(viewer))
+    *_, view = desk.read_views(ENDPOINT, world.fhir, ROSA, viewer_of(viewer), None)
     found = desk.write_preview(view, world.nudge()["id"])
     assert found is not None
     return found
@@ -166,7 +166,7 @@ def test_waiting_reply_is_the_check_that_fails(world: World) -> None:
     world.reply("my chest hurts")
     world.run()
     desk = Desk(world.context)
-    view = desk.read_view(ENDPOINT, world.fhir, ROSA, viewer_of("en-US"))
+    *_, view = desk.read_views(ENDPOINT, world.fhir, ROSA, viewer_of("en-US"), None)
     later = desk.write_preview(view, view.planned[0][0].id)
     assert later is not None
     assert [one.note for one in later.checks if one.name == "Somebody answers"] == [

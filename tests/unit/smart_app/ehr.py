@@ -39,6 +39,7 @@ class Ehr:
 
     def reset(self) -> None:
         self.log: list[str] = []
+        self.queries: list[str] = []
         self.bearers: list[str | None] = []
         self.held: threading.Event | None = None
         self.forms: list[dict] = []
@@ -158,6 +159,7 @@ class Ehr:
 
         @app.get("/fhir/<kind>/<id_>")
         def read(kind, id_):
+            self.queries.append(f"{kind}/{id_}")
             if request.headers.get("Authorization") != self.accepted:
                 return _fhir(_outcome("login"), 401)
             found = self.resources.get(f"{kind}/{id_}")
@@ -167,6 +169,7 @@ class Ehr:
         def search(kind):
             if kind in self.late:
                 self.slow.wait(10)
+            self.queries.append(f"{kind}?")
             if kind in self.broken:
                 return _fhir(_outcome("forbidden"), 403)
             found = [

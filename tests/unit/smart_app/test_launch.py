@@ -129,7 +129,6 @@ def test_callback_opens_a_clean_page_of_the_launch(rig):
     assert answer.location == f"/l/{launch.id}/"
     assert (launch.patient, launch.encounter) == ("Patient/rosa", "Encounter/e1")
     assert launch.user_reference == "Practitioner/osei"
-    assert launch.user_name == "Dr. Abena Osei"
     assert launch.need_patient_banner is False
     assert launch.state_hash is None
     assert b"at-1" not in launch.sealed

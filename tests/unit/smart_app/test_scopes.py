@@ -1,5 +1,6 @@
 """What is asked for, what a grant leaves on, and who may change nothing."""
 
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from smart_app.scopes import (
     list_scopes,
     write_scope,
 )
+from tests.unit.smart_app.acts import words
 from tests.unit.smart_app.conftest import OURS_HEADERS
 
 TYPES = ("Appointment", "Encounter", "Observation")
@@ -244,3 +246,90 @@ def test_a_user_known_by_sub_alone_may_look_where_the_site_says_so(rig, user) ->
     answer = rig.http.post(f"{page}pause", data=form, headers=OURS_HEADERS)
     assert answer.status_code == 403
     assert "did not say who you are" in answer.text
+
+
+WHOLE = "launch openid fhirUser patient/Patient.rs "
+
+
+@pytest.mark.parametrize(
+    ("granted", "asked_types"),
+    [
+        ("patient/Encounter.rs", {"Encounter"}),
+        ("patient/Encounter.read PATIENT/encounter.Read", {"Encounter"}),
+        ("user/Encounter.read patient/Flag.s", {"Encounter", "Flag"}),
+        ("patient/Encounter.cud user/Condition.r system/Flag.rs", set()),
+        ("patient/Encounter.rs?status=finished", {"Encounter"}),
+        ("", set()),
+    ],
+)
+@pytest.mark.parametrize("batches", [True, False])
+def test_what_was_not_granted_is_not_asked_for(rig, granted, asked_types, batches):
+    rig.ehr.batches = batches
+    rig.ehr.answer = {"scope": WHOLE + granted}
+    text = words(rig.http.get(rig.open()).text)
+    asked = {kind.partition("?")[0].partition("/")[0] for kind in rig.ehr.queries}
+    assert asked == {"Patient", *asked_types}
+    wanted = {"Encounter": "hospital stays and visits", "Condition": "problems"}
+    for kind, name in wanted.items():
+        missing = f"{name} (scope patient/{kind}.rs missing)"
+        assert (missing in text) is (kind not in asked_types), text
+
+
+@pytest.mark.parametrize("granted", ["patient/*.rs", "user/*.cruds", "patient/*.read"])
+def test_one_word_for_every_type_grants_all(rig, granted):
+    rig.ehr.batches = False
+    rig.ehr.answer = {"scope": f"launch {granted}"}
+    text = words(rig.http.get(rig.open()).text)
+    asked = {kind.partition("?")[0] for kind in rig.ehr.queries}
+    assert {"Encounter", "Condition", "Consent", "Flag", "Goal", "Appointment"} < asked
+    assert "missing)" not in text
+
+
+def test_scope_that_is_missing_is_named_as_the_server_spells_it(rig):
+    rig.ehr.configuration = {"capabilities": ["permission-v1"]}
+    rig.ehr.answer = {"scope": "launch patient/Patient.read"}
+    text = words(rig.http.get(rig.open()).text)
+    assert "flags (scope patient/Flag.read missing)" in text
+
+
+def test_a_part_of_a_type_is_asked_for_and_never_called_none(rig):
+    part = "patient/Appointment.rs?status=booked patient/Goal.rs?category=x"
+    rest = " ".join(
+        f"patient/{name}.rs"
+        for name in rig.ports.desk.resource_types(rig.endpoints[0])
+        if name not in ("Appointment", "Goal")
+    )
+    rig.ehr.answer = {"scope": f"launch {rest} {part}"}
+    text = words(rig.http.get(rig.open()).text)
+    assert "The EHR gives this app a part only of: visits and goals." in text
+    assert "Visits are permitted in part" in text
+    assert "nothing found there: visits (in part: scope patient/Appointment.rs" in text
+    assert "Cannot be shown here." in text
+    assert "None booked" not in text
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["launch openid", "launch patient/Condition.rs", "launch patient/Patient.c"],
+)
+def test_launch_without_the_patient_names_the_scope_and_reads_nothing(rig, scope):
+    rig.ehr.answer = {"scope": scope}
+    answer = rig.launch()
+    assert answer.status_code == 403
+    assert "adds the scope patient/Patient.rs to this app" in words(answer.text)
+    assert "T6" in answer.text
+    assert rig.ehr.queries == []
+
+
+def test_scopes_that_a_renewal_takes_away_count_from_then_on(rig):
+    rig.ehr.refresh = "rt-1"
+    rig.ehr.answer = {"expires_in": 300}
+    path = rig.open()
+    assert "missing)" not in words(rig.http.get(path).text)
+    rig.ehr.renewal = {"scope": "launch patient/Patient.rs"}
+    rig.clock.instant += timedelta(seconds=290)
+    rig.http.get(path)
+    rig.ehr.queries.clear()
+    text = words(rig.http.get(path).text)
+    assert "flags (scope patient/Flag.rs missing)" in text
+    assert {kind.partition("/")[0] for kind in rig.ehr.queries} == {"Patient"}

@@ -276,36 +276,94 @@ def test_proxies_are_told_to_pass_each_piece_on(rig):
 
 
 @pytest.mark.parametrize("batches", [True, False])
-def test_at_most_six_requests_from_the_callback_to_the_whole_page(rig, batches):
+def test_at_most_six_requests_from_the_callback_to_what_the_chart_says(rig, batches):
     agree(rig)
     plan(rig)
     rig.ehr.batches = batches
     for _ in range(2):
         rig.ehr.log.clear()
-        html = rig.http.get(rig.open()).text
+        answer = rig.http.get(rig.open(), buffered=False)
+        coming = answer.iter_encoded()
+        next(coming)
+        said = next(coming).decode()
         asked = [line for line in rig.ehr.log if is_fhir(line)]
         assert len(asked) <= 6, asked
-        assert "Rosa Delgado" in html
+        assert SAID in words(said)
+        assert batches or "GET /fhir/Flag" in asked
+        answer.close()
 
 
 def is_fhir(line: str) -> bool:
     return " /fhir" in line and "smart-configuration" not in line
 
 
-def test_without_batches_what_was_not_asked_is_named_and_never_none(rig):
+def test_without_batches_the_page_completes_itself(rig):
     agree(rig)
     plan(rig)
+    rig.http.get(rig.open())
     rig.ehr.batches = False
+    rig.clock.instant += timedelta(seconds=30)
     path = rig.open()
-    rig.http.get(path)
-    rig.clock.instant += timedelta(minutes=2)
-    text = words(rig.http.get(path).text)
-    assert SAID in text
-    assert "Not asked this time: " in text
-    assert "None booked" not in text
-    assert "Follow-up with Dr. Osei" not in text
-    text = words(rig.http.get(f"{path}?whole=1").text)
-    assert "Not asked this time: " not in text
+    rig.ehr.log.clear()
+    first, so_far, rest = pieces(rig, path)
+    assert so_far.startswith('<div class="fresh" hidden></div>')
+    assert SAID in words(so_far)
+    assert "Still being read: visits, messages, goals" in words(so_far)
+    assert "Rosa Delgado" in so_far
+    for word in ("<form", "<!doctype", "</body>", ' id="'):
+        assert word not in so_far.partition("<main")[2], word
+    assert "Follow-up with Dr. Osei" not in so_far
+    assert rest.startswith('<div class="fresh" hidden></div>')
+    assert "Follow-up with Dr. Osei" in rest
+    for word in ("Not asked", "Still being read", "did not give"):
+        assert word not in words(rest)
+    assert len(rig.ehr.log) == len(set(rig.ehr.log)), "something was asked twice"
+    assert f"{first}{so_far}{rest}".count("</html>") == 1
+
+
+def test_what_fails_after_the_first_words_of_the_chart_takes_their_place(rig):
+    agree(rig)
+    rig.http.get(rig.open())
+    rig.ehr.batches = False
+    answer = rig.http.get(rig.open(), buffered=False)
+    coming = answer.iter_encoded()
+    next(coming)
+    assert SAID in words(next(coming).decode())
+    rig.ehr.broken.add("Goal")
+    rest = next(coming).decode()
+    assert "Not permitted: goals" in words(rest)
+    assert list(coming) == []
+    answer.close()
+
+
+def test_minor_is_not_judged_before_it_is_known_who_stands_beside(rig):
+    agree(rig)
+    rig.http.get(rig.open())
+    rig.ehr.resources["Patient/rosa"]["birthDate"] = "2015-02-03"
+    rig.ehr.batches = False
+    _, so_far, rest = pieces(rig, rig.open())
+    assert so_far == ""
+    assert "A person decides whom to reach" in words(rest)
+
+
+def test_chart_without_its_flags_says_that_it_cannot_tell(rig):
+    agree(rig)
+    rig.ehr.broken.add("Flag")
+    assert "The chart could not be read in full." in words(
+        rig.http.get(rig.open()).text
+    )
+
+
+def test_name_of_who_is_signed_in_is_read_once(rig):
+    rig.ehr.batches = False
+    for count in (1, 1, 2):
+        path = rig.open()
+        rig.http.get(path)
+        rig.http.get(path)
+        launch = rig.ports.launches.get(path.split("/")[2])
+        assert launch.user_name == "Dr. Abena Osei"
+        assert rig.ehr.log.count("GET /fhir/Practitioner/osei") == count
+        rig.clock.instant += timedelta(days=20)
 
 
 class Broken(Desk):
