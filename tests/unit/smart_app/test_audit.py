@@ -74,7 +74,6 @@ def test_the_same_page_within_a_minute_is_one_look(rig):
     ("where", "view"),
     [
         ("", "page"),
-        ("?whole=1", "page"),
         ("history", "history"),
         ("summary", "summary"),
         ("messages/nudge-1", "preview"),
