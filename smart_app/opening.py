@@ -88,11 +88,8 @@ class Opening:
         if not permitted_by(opened).allows(access.patient or "Patient?"):
             raise LaunchError(NO_PATIENT, code="T6", status=403)
         opened, person, asked = self._read_chart(opened, endpoint, access, now)
-        read = {
-            "person": slim(person) if person else None,
-            "asked": asked,
-            "active_until": read_active_until(answer, now),
-        }
+        read: dict[str, Any] = {"person": person and slim(person), "asked": asked}
+        read["active_until"] = read_active_until(answer, now)
         return replace(opened, sealed=self._seal(opened, access, server, now, read))
 
     def _check_user(

@@ -96,8 +96,7 @@ class PatientPages:
             )
 
         if part:
-            *_, view = read(None)
-            html = write(view, "")
+            html = [write(view, "") for view in read(None)]
             return self._pages.address(Response(html, content_type=HTML), session)
         views = read(session.within)
         return stream_page(self._ports, self._pages, session, views, write, patience)

@@ -157,9 +157,8 @@ def open_session(
     """Return the session behind ``/l/<launch_id>/``, and remember its use.
 
     A ``quiet`` request does not count as use; one that ``looks`` shows who the patient
-    is, which is audited. The chart is asked for as long as ``patience`` lasts.
-    LaunchError S1 (403) for a browser without the launch's cookie, S2 (401) when its
-    time or its token's time has passed.
+    is, which is audited. The chart is asked for as long as ``patience`` lasts. Raises
+    LaunchError S1 (403) without the launch's cookie, S2 (401) after its time.
     """
     now, asked = ports.clock.now(), asked_language(request)
     secret = request.cookies.get(cookie_name(launch_id), "")
