@@ -7,7 +7,34 @@ carries patient data.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+# Why a call of CDS Hooks got no card that it might have had.
+CdsReason = Literal[
+    "jwt-missing",
+    "jwt-unreadable",
+    "jwt-algorithm",
+    "issuer-unknown",
+    "key-url-unknown",
+    "keys-unreachable",
+    "signature-wrong",
+    "audience-wrong",
+    "jwt-time",
+    "jwt-claims",
+    "jwt-replayed",
+    "body-wrong",
+    "body-too-large",
+    "service-unknown",
+    "server-unknown",
+    "token-foreign",
+    "not-permitted",
+    "stay-of-another",
+    "card-unknown",
+    "chart-unread",
+    "too-late",
+    "too-busy",
+    "broken",
+]
 
 
 class CareCueError(Exception):
@@ -76,11 +103,17 @@ class MergedError(FhirError):
 
 
 class CdsError(CareCueError):
-    """A CDS Hooks call is refused with an HTTP ``status``; ``code`` is FHIR's issue type."""
+    """A CDS Hooks call is refused with an HTTP ``status``; ``code`` is FHIR's issue type.
 
-    def __init__(self, message: str, *, status: int, code: str = "invalid") -> None:
+    ``reason`` is what logs and metrics say of it: nothing of the call itself.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, reason: CdsReason, code: str = "invalid"
+    ) -> None:
         super().__init__(message, permanent=True)
         self.status = status
+        self.reason: CdsReason = reason
         self.code = code
 
 

@@ -49,6 +49,7 @@ ALLOWED = frozenset(
         "route",
         "rows",
         "seconds",
+        "service",
         "shard",
         "stage",
         "state",

@@ -6,11 +6,15 @@ a user once for what it says, so that it does not become noise.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import structlog
+
 from mappings.endpoint import Endpoint
+from mappings.errors import CdsReason, StorageError
 from mappings.event import EventKind
 from middleware.desk.auditing import count_read, tells_ehr
 from middleware.desk.cards import Card, write_discharge_card, write_patient_card
@@ -20,6 +24,8 @@ from middleware.desk.views import read_view
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import audit, cds, nudges
+
+_log = structlog.get_logger(__name__)
 
 DISCHARGED = EventKind.ENCOUNTER_DISCHARGED.value
 ONCE = timedelta(days=30)
@@ -105,6 +111,22 @@ class CdsDesk:
                 },
                 tell=tells_ehr(seen.endpoint),
             )
+
+    def note_refused(
+        self, reason: CdsReason, service: str, endpoint_id: str = ""
+    ) -> None:
+        """Log and count a call that got no card; ``endpoint_id`` where it named one.
+
+        The answer is the same where it cannot be counted.
+        """
+        _log.warning(
+            "a call of CDS Hooks got no card",
+            reason=reason,
+            service=service,
+            endpoint_id=endpoint_id,
+        )
+        with contextlib.suppress(StorageError), self._context.database.tx() as tx:
+            cds.count_refusal(tx, endpoint_id, reason)
 
     def note_feedback(
         self, endpoints: Sequence[Endpoint], service: str, told: Sequence[Feedback]

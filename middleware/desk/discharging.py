@@ -60,7 +60,9 @@ def fetch_stay(view: View, api: FhirApi, reference: str) -> View:
         chart = _hold(chart, (*chart.resources, stay))
     subject = str(dict_of(stay.get("subject")).get("reference") or "")
     if not subject or of_another(stay, view.patient):
-        raise CdsError(NOT_THEIRS, status=412, code="conflict")
+        raise CdsError(
+            NOT_THEIRS, status=412, reason="stay-of-another", code="conflict"
+        )
     return replace(view, chart=chart)
 
 

@@ -1,4 +1,4 @@
-"""CDS Hooks: which JWTs were used up, and which cards were shown to whom.
+"""CDS Hooks: which JWTs were used up, which cards were shown, what was refused.
 
 Of a JWT only a hash is kept, until it would have expired; of a card never its words.
 """
@@ -76,6 +76,24 @@ def set_card_outcome(
         (outcome, card_id, endpoint_id, service),
     ).fetchone()
     return CardRow(**row) if row else None
+
+
+def count_refusal(tx: Tx, endpoint_id: str, reason: str) -> None:
+    """Count a call that got no card; ``endpoint_id`` is empty where it named none."""
+    tx.execute(
+        "INSERT INTO cds_refusal (endpoint_id, reason, total) VALUES (%s, %s, 1) "
+        "ON CONFLICT (endpoint_id, reason) DO UPDATE SET total = cds_refusal.total + 1",
+        (endpoint_id, reason),
+    )
+
+
+def list_refusals(tx: Tx) -> dict[tuple[str, str], int]:
+    """Return how many calls got no card, by (endpoint, reason), in order."""
+    rows = tx.execute(
+        "SELECT endpoint_id, reason, total FROM cds_refusal "
+        "ORDER BY endpoint_id, reason"
+    )
+    return {(row["endpoint_id"], row["reason"]): row["total"] for row in rows}
 
 
 def delete_old(tx: Tx, now: datetime, before: datetime) -> int:

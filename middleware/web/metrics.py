@@ -9,6 +9,7 @@ from mappings.event import FOCUS_TYPES
 from mappings.plan import Plan
 from middleware.decisions.matching import is_ending
 from middleware.storage import (
+    cds,
     circuits,
     completeness,
     conditions,
@@ -44,6 +45,7 @@ def write_metrics(
         _push(tx, now),
         _shut(tx, now),
         _handed(tx),
+        _refused(tx),
         _ending(plans, now),
         _content(tx, content_fault),
     )
@@ -183,6 +185,14 @@ def _handed(tx: Tx) -> Iterator[str]:
         yield f"{name}_bucket{_labels({**channel, 'le': '+Inf'})} {found.count}"
         yield f"{name}_sum{_labels(channel)} {found.seconds:.6f}"
         yield f"{name}_count{_labels(channel)} {found.count}"
+
+
+def _refused(tx: Tx) -> Iterator[str]:
+    name = "carecue_cds_refused_total"
+    yield f"# HELP {name} Calls of CDS Hooks that got no card, by endpoint and reason."
+    yield f"# TYPE {name} counter"
+    for (endpoint, reason), total in cds.list_refusals(tx).items():
+        yield f"{name}{_labels({'endpoint': endpoint, 'reason': reason})} {total}"
 
 
 def _gauge(name: str, text: str, samples: Samples) -> Iterator[str]:

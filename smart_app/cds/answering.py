@@ -6,20 +6,21 @@ what was found meanwhile (the keys) helps the next call.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLateError
 from dataclasses import dataclass
 from typing import Any
 
-from mappings.errors import CdsError, FhirError
+from mappings.errors import CareCueError, CdsError, CdsReason, FhirError
 from middleware.desk.cards import Card
 from middleware.desk.cds import Seen
 from middleware.desk.viewer import viewer_of
 from smart_app.cds.calls import Call, read_body, read_call, read_feedback
 from smart_app.cds.ports import CdsPorts
-from smart_app.cds.proof import Proof, check_call
+from smart_app.cds.proof import Proof, prove_claim, read_claim
 from smart_app.fetched import Fetched
 
 WORKERS = 8
@@ -69,6 +70,19 @@ class Asked:
     language: str
 
 
+@dataclass
+class Trace:
+    """What is known of a call while it is worked on, for who stops waiting for it.
+
+    ``endpoint_id`` is the one that the call says to speak for; ``reason`` why there
+    is no card, None where none is due.
+    """
+
+    service: str
+    endpoint_id: str = ""
+    reason: CdsReason | None = None
+
+
 class CdsHooks:
     """The services over their ports."""
 
@@ -80,7 +94,9 @@ class CdsHooks:
 
     def answer(self, service: Service, asked: Asked) -> dict[str, Any]:
         """Return ``cards``: one, or none. CdsError refuses the call."""
-        found = self._in_time(lambda: self._work(service, asked))
+        trace = Trace(service.id)
+        with self._noting(trace):
+            found = self._in_time(trace, lambda: self._work(service, asked, trace))
         if found is None:
             return {"cards": []}
         seen, card = found
@@ -91,32 +107,53 @@ class CdsHooks:
     def take_feedback(self, service: Service, asked: Asked) -> None:
         """Keep what came of our cards. CdsError (404) where none of them is known."""
         url = f"{self._ports.public_url}{ROOT}/{service.id}"
-        proof = self._prove(asked, (f"{url}/feedback", url))
-        told = read_feedback(read_body(asked.body))
-        if not self._ports.desk.note_feedback(proof.endpoints, service.id, told):
-            raise CdsError(
-                "None of these cards was made for this EHR by this service; nothing "
-                "was kept.",
-                status=404,
-                code="not-found",
-            )
+        trace = Trace(service.id)
+        with self._noting(trace):
+            proof = self._prove(asked, (f"{url}/feedback", url), trace)
+            told = read_feedback(read_body(asked.body))
+            if not self._ports.desk.note_feedback(proof.endpoints, service.id, told):
+                raise CdsError(
+                    "None of these cards was made for this EHR by this service; "
+                    "nothing was kept.",
+                    status=404,
+                    reason="card-unknown",
+                    code="not-found",
+                )
 
-    def _work(self, service: Service, asked: Asked) -> tuple[Seen, Card] | None:
+    @contextlib.contextmanager
+    def _noting(self, trace: Trace) -> Iterator[None]:
+        """Note why a call got no card: what was raised, or what ``trace`` says."""
+        try:
+            yield
+        except CareCueError as error:
+            trace.reason = error.reason if isinstance(error, CdsError) else "broken"
+            raise
+        finally:
+            if trace.reason is not None:
+                self._ports.desk.note_refused(
+                    trace.reason, trace.service, trace.endpoint_id
+                )
+
+    def _work(
+        self, service: Service, asked: Asked, trace: Trace
+    ) -> tuple[Seen, Card] | None:
         url = f"{self._ports.public_url}{ROOT}/{service.id}"
-        proof = self._prove(asked, (url,))
+        proof = self._prove(asked, (url,), trace)
         body = read_body(asked.body)
         call = read_call(body, service.hook, proof.endpoints, stay=service.stay)
+        trace.endpoint_id = call.endpoint.id
         if not call.user.startswith(CLINICIANS):
             return None
         seen = Seen(call.endpoint, call.patient, call.user, service.id)
-        card = self._read(call, seen, asked.language)
+        card = self._read(call, seen, asked.language, trace)
         return None if card is None else (seen, card)
 
-    def _prove(self, asked: Asked, audiences: tuple[str, ...]) -> Proof:
+    def _prove(self, asked: Asked, audiences: tuple[str, ...], trace: Trace) -> Proof:
         ports = self._ports
-        proof = check_call(
-            asked.authorization,
-            ports.endpoints(),
+        claimed = read_claim(asked.authorization, ports.endpoints())
+        trace.endpoint_id = claimed.endpoint_id
+        proof = prove_claim(
+            claimed,
             lambda endpoint, url, fresh: self._keys.find(endpoint, url, fresh=fresh),
             audiences=audiences,
             now=ports.clock.now(),
@@ -126,36 +163,41 @@ class CdsHooks:
                 "The call's JWT was used before; each call needs a jti of its own. No "
                 "card was made and nothing was read.",
                 status=401,
+                reason="jwt-replayed",
                 code="login",
             )
         return proof
 
-    def _read(self, call: Call, seen: Seen, language: str) -> Card | None:
+    def _read(self, call: Call, seen: Seen, language: str, trace: Trace) -> Card | None:
         ports = self._ports
         api = ports.fhir(call.endpoint, call.token) if call.token else None
         try:
             return ports.desk.write_card(seen, api, call.encounter, viewer_of(language))
         except FhirError as error:
             if error.status is None or error.status >= 500:
+                trace.reason = "chart-unread"
                 return None
             raise CdsError(
                 "The chart could not be read with what the EHR permits us, so no card "
                 "was made.",
                 status=412,
+                reason="not-permitted",
                 code="security" if error.status in (401, 403) else "not-found",
             ) from None
 
     def _in_time(
-        self, work: Callable[[], tuple[Seen, Card] | None]
+        self, trace: Trace, work: Callable[[], tuple[Seen, Card] | None]
     ) -> tuple[Seen, Card] | None:
         """Return what the work gives; None when it takes too long or too much goes on."""
         if not self._places.acquire(blocking=False):
+            trace.reason = "too-busy"
             return None
         running: Future[tuple[Seen, Card] | None] = self._pool.submit(work)
         running.add_done_callback(lambda _: self._places.release())
         try:
             return running.result(timeout=self._ports.seconds)
         except TooLateError:
+            trace.reason = "too-late"
             return None
 
     def _write(self, card: Card, card_id: str) -> dict[str, Any]:

@@ -27,8 +27,8 @@ def create_cds(ports: CdsPorts) -> Blueprint:
     """Return the blueprint of ``/cds-services``."""
     blueprint = Blueprint("cds", __name__, url_prefix=ROOT)
     hooks = CdsHooks(ports)
-    _add_calls(blueprint, hooks)
-    _add_errors(blueprint)
+    _add_calls(blueprint, ports, hooks)
+    _add_errors(blueprint, ports)
 
     @blueprint.after_request
     def share(response: Response) -> Response:
@@ -47,7 +47,7 @@ def create_cds(ports: CdsPorts) -> Blueprint:
     return blueprint
 
 
-def _add_calls(blueprint: Blueprint, hooks: CdsHooks) -> None:
+def _add_calls(blueprint: Blueprint, ports: CdsPorts, hooks: CdsHooks) -> None:
     @blueprint.get("")
     def discover() -> Response:
         listed = [
@@ -64,16 +64,16 @@ def _add_calls(blueprint: Blueprint, hooks: CdsHooks) -> None:
     @blueprint.post("/<service>")
     def call(service: str) -> Response:
         asked = _read_request()
-        return _json(hooks.answer(_find(service), asked))
+        return _json(hooks.answer(_find(ports, service), asked))
 
     @blueprint.post("/<service>/feedback")
     def feedback(service: str) -> Response:
         asked = _read_request()
-        hooks.take_feedback(_find(service), asked)
+        hooks.take_feedback(_find(ports, service), asked)
         return _json({})
 
 
-def _add_errors(blueprint: Blueprint) -> None:
+def _add_errors(blueprint: Blueprint, ports: CdsPorts) -> None:
     @blueprint.errorhandler(CdsError)
     def refused(error: CdsError) -> Response:
         response = _json(_outcome(error.code, error.message), error.status)
@@ -83,6 +83,9 @@ def _add_errors(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(_: RequestEntityTooLarge) -> Response:
+        service = (request.view_args or {}).get("service")
+        known = service if service in SERVICES else ""
+        ports.desk.note_refused("body-too-large", known)
         words = "The body is larger than 256 KiB. No card was made; nothing was read."
         return _json(_outcome("too-long", words), 413)
 
@@ -101,12 +104,14 @@ def _read_request() -> Asked:
     )
 
 
-def _find(service: str) -> Service:
+def _find(ports: CdsPorts, service: str) -> Service:
     found = SERVICES.get(service)
     if found is None:
+        ports.desk.note_refused("service-unknown", "")
         raise CdsError(
             f"There is no such service here; GET {ROOT} lists them.",
             status=404,
+            reason="service-unknown",
             code="not-found",
         )
     return found

@@ -126,6 +126,7 @@ def _choose_endpoint(body: dict[str, Any], endpoints: Sequence[Endpoint]) -> End
         "fhirServer is not the FHIR base that is registered for the calling EHR. It "
         "was not asked and no token was sent there.",
         status=403,
+        reason="server-unknown",
         code="forbidden",
     )
 
@@ -149,15 +150,17 @@ def _read_token(body: dict[str, Any], endpoint: Endpoint, patient: str) -> str |
             "fhirAuthorization.scope does not let us read the Patient. No card was "
             "made; grant patient/*.rs or user/*.rs.",
             status=412,
+            reason="not-permitted",
             code="security",
         )
     return str(token)
 
 
 def _refuse(what: str) -> CdsError:
-    return CdsError(f"{what}. No card was made; nothing was read.", status=400)
+    words = f"{what}. No card was made; nothing was read."
+    return CdsError(words, status=400, reason="body-wrong")
 
 
 def _forbid(what: str) -> CdsError:
     words = f"{what}. The token was not used and no card was made."
-    return CdsError(words, status=403, code="forbidden")
+    return CdsError(words, status=403, reason="token-foreign", code="forbidden")

@@ -19,7 +19,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
 from mappings.endpoint import Endpoint
-from mappings.errors import CareCueError, CdsError
+from mappings.errors import CareCueError, CdsError, CdsReason
 from smart_app.signatures import ALGORITHMS, decode_claims
 
 LEEWAY = timedelta(seconds=30)
@@ -32,6 +32,22 @@ Claims = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Claimed:
+    """A JWT before anything of it is proven: whose it says it is, and whose keys to ask."""
+
+    raw: str
+    claims: Claims
+    endpoints: tuple[Endpoint, ...]
+    key_url: str
+    kid: object
+
+    @property
+    def endpoint_id(self) -> str:
+        """Return the endpoint that it says to speak for; empty where that is not one."""
+        return self.endpoints[0].id if len(self.endpoints) == 1 else ""
+
+
+@dataclass(frozen=True)
 class Proof:
     """A good JWT: the endpoints that its issuer speaks for, and a mark to use it once."""
 
@@ -40,27 +56,27 @@ class Proof:
     expires_at: datetime
 
 
-def check_call(
-    authorization: str,
-    endpoints: Sequence[Endpoint],
-    keys: Keys,
-    *,
-    audiences: Sequence[str],
-    now: datetime,
+def read_claim(authorization: str, endpoints: Sequence[Endpoint]) -> Claimed:
+    """Return who says to call; CdsError (401) where nobody here is named."""
+    raw = _bearer(authorization)
+    header, claims = _look(raw)
+    known, url = _choose_endpoints(header, claims, endpoints)
+    return Claimed(raw, claims, known, url, header.get("kid"))
+
+
+def prove_claim(
+    claimed: Claimed, keys: Keys, *, audiences: Sequence[str], now: datetime
 ) -> Proof:
     """Return who calls; CdsError (401) for anything but a JWT that is good in full.
 
     ``audiences`` are the URLs, letter for letter, that the call may be meant for. The
     key set is asked for anew once, when no known key fits.
     """
-    raw = _bearer(authorization)
-    header, unproven = _look(raw)
-    known, url = _choose_endpoints(header, unproven, endpoints)
-    kid = header.get("kid")
-    if not isinstance(kid, str) or not kid:
-        raise _refuse("it has no kid")
-    claims = _prove(raw, lambda fresh: keys(known[0], url, fresh))
-    _check_claims(claims, str(unproven["iss"]), audiences, now)
+    known = claimed.endpoints
+    if not isinstance(claimed.kid, str) or not claimed.kid:
+        raise _refuse("it has no kid", "jwt-claims")
+    claims = _prove(claimed.raw, lambda fresh: keys(known[0], claimed.key_url, fresh))
+    _check_claims(claims, str(claimed.claims["iss"]), audiences, now)
     jti, expires = claims["jti"], datetime.fromtimestamp(claims["exp"], now.tzinfo)
     mark = hashlib.sha256(f"{claims['iss']}\0{jti}".encode()).hexdigest()
     return Proof(known, mark, expires + LEEWAY)
@@ -69,9 +85,9 @@ def check_call(
 def _bearer(authorization: str) -> str:
     kind, _, raw = authorization.partition(" ")
     if kind.lower() != "bearer" or not raw.strip():
-        raise _refuse("there is none")
+        raise _refuse("there is none", "jwt-missing")
     if len(raw) > LONGEST_JWT:
-        raise _refuse("it is too long")
+        raise _refuse("it is too long", "jwt-unreadable")
     return raw.strip()
 
 
@@ -81,11 +97,13 @@ def _look(raw: str) -> tuple[dict[str, Any], Claims]:
         found = jws.extract_compact(raw.encode())
         header, claims = found.headers(), orjson.loads(found.payload)
     except (JoseError, ValueError, TypeError):
-        raise _refuse("it cannot be read") from None
+        raise _refuse("it cannot be read", "jwt-unreadable") from None
     if header.get("alg") not in ALGORITHMS:
-        raise _refuse("its alg is not one of ES384, RS384, RS256 and ES256")
+        raise _refuse(
+            "its alg is not one of ES384, RS384, RS256 and ES256", "jwt-algorithm"
+        )
     if not isinstance(claims, dict) or not isinstance(claims.get("iss"), str):
-        raise _refuse("it names no iss")
+        raise _refuse("it names no iss", "issuer-unknown")
     return header, claims
 
 
@@ -101,12 +119,15 @@ def _choose_endpoints(
         and (not item.cds.tenants or tenant in item.cds.tenants)
     ]
     if not known:
-        raise _refuse("its iss and tenant are not registered here")
+        raise _refuse("its iss and tenant are not registered here", "issuer-unknown")
     named = header.get("jku")
     url = known[0].cds.key_urls[0] if named is None else named
     taken = tuple(item for item in known if url in item.cds.key_urls)
     if not taken:
-        raise _refuse("its jku is not registered for its iss, and was not asked")
+        raise _refuse(
+            "its jku is not registered for its iss, and was not asked",
+            "key-url-unknown",
+        )
     return taken, str(url)
 
 
@@ -119,11 +140,14 @@ def _prove(raw: str, keys: Callable[[bool], dict[str, Any]]) -> Claims:
                 "The keys of the calling EHR could not be fetched, so the call cannot "
                 "be trusted. No card was made. It may be tried again.",
                 status=503,
+                reason="keys-unreachable",
                 code="transient",
             ) from None
         with contextlib.suppress(JoseError, ValueError, TypeError, KeyError):
             return decode_claims(raw, known)
-    raise _refuse("no registered key has its kid and fits its signature")
+    raise _refuse(
+        "no registered key has its kid and fits its signature", "signature-wrong"
+    )
 
 
 def _check_claims(
@@ -143,21 +167,31 @@ def _check_claims(
         ).validate(claims)
     except (JoseError, ValueError, TypeError) as error:
         wrong = getattr(error, "claim", None) or "a claim"
-        raise _refuse(f"{wrong} is missing, wrong or out of time") from None
+        raise _refuse(
+            f"{wrong} is missing, wrong or out of time", _reason_of(error)
+        ) from None
     latest = (now + LONGEST_LIFE + LEEWAY).timestamp()
     earliest = (now - LONGEST_LIFE - LEEWAY).timestamp()
     if not all(type(claims[name]) in (int, float) for name in ("exp", "iat")):
-        raise _refuse("exp and iat have to be numbers")
+        raise _refuse("exp and iat have to be numbers", "jwt-time")
     if claims["exp"] > latest or claims["iat"] < earliest:
-        raise _refuse("it lasts for more than five minutes")
+        raise _refuse("it lasts for more than five minutes", "jwt-time")
     jti = claims["jti"]
     if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI:
-        raise _refuse("its jti is no text of up to 255 characters")
+        raise _refuse("its jti is no text of up to 255 characters", "jwt-claims")
 
 
-def _refuse(why: str) -> CdsError:
+def _reason_of(error: Exception) -> CdsReason:
+    claim = getattr(error, "claim", None)
+    if claim == "aud":
+        return "audience-wrong"
+    return "jwt-time" if claim in ("exp", "iat", "nbf") else "jwt-claims"
+
+
+def _refuse(why: str, reason: CdsReason) -> CdsError:
     return CdsError(
         f"The call's JWT is not good: {why}. No card was made and nothing was read.",
         status=401,
+        reason=reason,
         code="login",
     )
