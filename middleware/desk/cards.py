@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from mappings.asking import NEEDS_PERSON
 from middleware.desk.coming import write_coming
+from middleware.desk.completeness import name_kinds
 from middleware.desk.discharging import FollowUp, foresee, lacks_disposition
 from middleware.desk.histories import write_lede
 from middleware.desk.sentences import choose_answer
@@ -57,10 +58,8 @@ def write_patient_card(view: View) -> Card | None:
 
     A closed record, one of somebody who died and a test patient have none.
     """
-    profile = view.profile
     answer = choose_answer(view, write_lede(view))
-    ended = profile.deceased or not profile.active or profile.merged_into is not None
-    if ended or answer.tag.kind == "off":
+    if _says_enough(view, answer):
         return None
     lines = [answer.lede] if answer.lede else []
     coming = [write_coming(view, *pair) for pair in view.planned]
@@ -73,10 +72,35 @@ def write_patient_card(view: View) -> Card | None:
         lines += [f"{first.tag.text.removesuffix('.')}.", first.why, first.stops]
     else:
         lines.append(view.say("No message is planned."))
-    asks = answer.tag.kind == "warn" and answer.tag.icon in ASKS
+    asks = _asks(answer)
     return Card(
         summary=write_summary(_sentence(answer)),
         detail="\n\n".join(inert(line) for line in lines if line),
+        indicator="warning" if asks else "info",
+        asks=asks,
+        verdict=_digest(view),
+    )
+
+
+def write_early_card(view: View, stay: str | None) -> Card | None:
+    """Return the card of a chart of which no more than the verdict rests on was read.
+
+    It says nothing of messages, and names what was not read. With ``stay`` it is that
+    of a discharge, which has a card whatever the verdict is.
+    """
+    answer = choose_answer(view, "")
+    if stay is None and _says_enough(view, answer):
+        return None
+    names = name_kinds(view, sorted(view.unread))
+    unread = view.say("Not read in time: %(names)s.", names=names)
+    if stay is None:
+        rest = view.say("Which messages are planned is in CareCue.")
+    else:
+        rest = view.say("What follows this discharge is in CareCue.")
+    asks = _asks(answer)
+    return Card(
+        summary=write_summary(_sentence(answer)),
+        detail="\n\n".join(map(inert, (unread, rest))),
         indicator="warning" if asks else "info",
         asks=asks,
         verdict=_digest(view),
@@ -109,6 +133,17 @@ def write_discharge_card(view: View, stay: str) -> Card:
         asks=asks,
         verdict=_digest(view),
     )
+
+
+def _says_enough(view: View, answer: Answer) -> bool:
+    """Tell whether the record itself says why nobody is written to."""
+    profile = view.profile
+    ended = profile.deceased or not profile.active or profile.merged_into is not None
+    return ended or answer.tag.kind == "off"
+
+
+def _asks(answer: Answer) -> bool:
+    return answer.tag.kind == "warn" and answer.tag.icon in ASKS
 
 
 def _is_mended(row: FollowUp) -> bool:

@@ -7,7 +7,7 @@ a user once for what it says, so that it does not become noise.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,10 +17,17 @@ from mappings.endpoint import Endpoint
 from mappings.errors import CdsReason, StorageError
 from mappings.event import EventKind
 from middleware.desk.auditing import count_read, tells_ehr
-from middleware.desk.cards import Card, write_discharge_card, write_patient_card
+from middleware.desk.cards import (
+    Card,
+    write_discharge_card,
+    write_early_card,
+    write_patient_card,
+)
+from middleware.desk.charting import Within
 from middleware.desk.discharging import fetch_stay
+from middleware.desk.last import is_verdict_read
 from middleware.desk.viewer import Viewer
-from middleware.desk.views import read_view
+from middleware.desk.views import View, read_views
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.storage import audit, cds, nudges
@@ -62,25 +69,39 @@ class CdsDesk:
         with self._context.database.tx() as tx:
             return cds.take_token(tx, mark, expires_at)
 
-    def write_card(
+    def read_cards(
         self, seen: Seen, api: FhirApi | None, stay: str | None, viewer: Viewer
-    ) -> Card | None:
-        """Read the chart and return the card; None where none is due.
+    ) -> Iterator[Card | None]:
+        """Yield the card as the chart is read, None where none is due; the last holds.
 
-        ``api`` None reads with our own backend's token. With ``stay`` (an Encounter)
-        the card is that of its end. Raises FhirError when the patient cannot be read.
+        What comes before it says the verdict alone, and comes only where the rest of
+        the chart cannot lift that. ``api`` None reads with our own backend's token.
+        With ``stay`` (an Encounter) the card is that of its end. Raises FhirError when
+        the patient cannot be read.
         """
         api = api or self._context.fhir(seen.endpoint)
         context = self._narrow(seen, discharge=stay is not None)
-        view = read_view(context, seen.endpoint, api, seen.patient, viewer)
-        if stay is not None:
-            view = fetch_stay(view, api, stay)
-            card = write_discharge_card(view, stay)
-            return replace(card, read=count_read(view.chart))
-        found = write_patient_card(view)
-        if found is None or not self._is_due(seen, found):
+        about = (seen.endpoint, api, seen.patient, viewer)
+        for view in read_views(context, *about, within=Within()):
+            if view.unread:
+                # A stay that was found with the patient's is this patient's.
+                known = stay is None or view.chart.find(stay) is not None
+                if known and is_verdict_read(view):
+                    yield self._finish(seen, view, write_early_card(view, stay), stay)
+            elif stay is None:
+                yield self._finish(seen, view, write_patient_card(view), stay)
+            else:
+                ending = fetch_stay(view, api, stay)
+                card = write_discharge_card(ending, stay)
+                yield self._finish(seen, ending, card, stay)
+
+    def _finish(
+        self, seen: Seen, view: View, card: Card | None, stay: str | None
+    ) -> Card | None:
+        """Return the card with what it was made from; None where it is not due."""
+        if card is None or (stay is None and not self._is_due(seen, card)):
             return None
-        return replace(found, read=count_read(view.chart))
+        return replace(card, read=count_read(view.chart))
 
     def note_shown(self, seen: Seen, card: Card, card_id: str) -> None:
         """Remember a card that went out, and audit it: who was told of whom."""

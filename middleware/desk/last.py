@@ -69,9 +69,14 @@ def answer_so_far(view: View) -> Answer | None:
     return None if needed & view.unread else choose_answer(view, "")
 
 
+def is_verdict_read(view: View) -> bool:
+    """Tell whether all that the verdict rests on was read: none is missing or failed."""
+    return not RESTS_ON & {*view.unread, *view.chart.incomplete}
+
+
 def keep_last(tx: Tx, view: View, page: Page, reader: str) -> None:
     """Keep what the page says to a reader, where what it rests on was read."""
-    if not RESTS_ON & set(view.chart.incomplete):
+    if is_verdict_read(view):
         about = last_answers.About(
             view.endpoint.id, view.patient, reader, view.viewer.tag
         )

@@ -120,19 +120,6 @@ class View:
         return preference_version(self.own, name)
 
 
-def read_view(
-    context: StageContext,
-    endpoint: Endpoint,
-    api: FhirApi,
-    patient: str,
-    viewer: Viewer,
-    permitted: Permitted | None = None,
-) -> View:
-    """Read everything that the page of one patient needs. Raises as ``read_views``."""
-    *_, view = read_views(context, endpoint, api, patient, viewer, permitted)
-    return view
-
-
 def read_views(
     context: StageContext,
     endpoint: Endpoint,

@@ -1,7 +1,7 @@
 """One call answered: proven, read, and a card made, within the time that an EHR waits.
 
-The work runs in a thread of its own. When its time is over the EHR gets no card, and
-what was found meanwhile (the keys) helps the next call.
+The work runs in a thread of its own. When its time is over the EHR gets the card that
+could be made by then, or none, and what is found later (the keys) helps the next call.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ WORKERS = 8
 FORCED_AFTER_SECONDS = 30.0
 ROOT = "/cds-services"
 CLINICIANS = ("Practitioner/", "PractitionerRole/")
+
+
+Found = tuple[Seen, Card] | None
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,15 @@ class Trace:
     """What is known of a call while it is worked on, for who stops waiting for it.
 
     ``endpoint_id`` is the one that the call says to speak for; ``reason`` why there
-    is no card, None where none is due.
+    is no card. ``found`` is the card so far, ``known`` whether it may stand: also none,
+    where none is due.
     """
 
     service: str
     endpoint_id: str = ""
     reason: CdsReason | None = None
+    found: Found = None
+    known: bool = False
 
 
 class CdsHooks:
@@ -134,9 +140,7 @@ class CdsHooks:
                     trace.reason, trace.service, trace.endpoint_id
                 )
 
-    def _work(
-        self, service: Service, asked: Asked, trace: Trace
-    ) -> tuple[Seen, Card] | None:
+    def _work(self, service: Service, asked: Asked, trace: Trace) -> Found:
         url = f"{self._ports.public_url}{ROOT}/{service.id}"
         proof = self._prove(asked, (url,), trace)
         body = read_body(asked.body)
@@ -145,8 +149,8 @@ class CdsHooks:
         if not call.user.startswith(CLINICIANS):
             return None
         seen = Seen(call.endpoint, call.patient, call.user, service.id)
-        card = self._read(call, seen, asked.language, trace)
-        return None if card is None else (seen, card)
+        self._read(call, seen, asked.language, trace)
+        return trace.found
 
     def _prove(self, asked: Asked, audiences: tuple[str, ...], trace: Trace) -> Proof:
         ports = self._ports
@@ -168,15 +172,21 @@ class CdsHooks:
             )
         return proof
 
-    def _read(self, call: Call, seen: Seen, language: str, trace: Trace) -> Card | None:
+    def _read(self, call: Call, seen: Seen, language: str, trace: Trace) -> None:
+        """Keep the card in ``trace`` as the chart comes. CdsError refuses the call."""
         ports = self._ports
         api = ports.fhir(call.endpoint, call.token) if call.token else None
         try:
-            return ports.desk.write_card(seen, api, call.encounter, viewer_of(language))
+            for card in ports.desk.read_cards(
+                seen, api, call.encounter, viewer_of(language)
+            ):
+                trace.found = None if card is None else (seen, card)
+                trace.known = True
         except FhirError as error:
             if error.status is None or error.status >= 500:
-                trace.reason = "chart-unread"
-                return None
+                if not trace.known:
+                    trace.reason = "chart-unread"
+                return
             raise CdsError(
                 "The chart could not be read with what the EHR permits us, so no card "
                 "was made.",
@@ -185,20 +195,19 @@ class CdsHooks:
                 code="security" if error.status in (401, 403) else "not-found",
             ) from None
 
-    def _in_time(
-        self, trace: Trace, work: Callable[[], tuple[Seen, Card] | None]
-    ) -> tuple[Seen, Card] | None:
-        """Return what the work gives; None when it takes too long or too much goes on."""
+    def _in_time(self, trace: Trace, work: Callable[[], Found]) -> Found:
+        """Return what the work gives, or had found when the time was over."""
         if not self._places.acquire(blocking=False):
             trace.reason = "too-busy"
             return None
-        running: Future[tuple[Seen, Card] | None] = self._pool.submit(work)
+        running: Future[Found] = self._pool.submit(work)
         running.add_done_callback(lambda _: self._places.release())
         try:
             return running.result(timeout=self._ports.seconds)
         except TooLateError:
-            trace.reason = "too-late"
-            return None
+            if not trace.known:
+                trace.reason = "too-late"
+            return trace.found
 
     def _write(self, card: Card, card_id: str) -> dict[str, Any]:
         launch = f"{self._ports.public_url}/smart/launch"

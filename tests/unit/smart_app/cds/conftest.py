@@ -20,6 +20,7 @@ from middleware.desk.cds import CdsDesk
 from middleware.fhir.client import FhirClient
 from middleware.ports import RandomIds
 from middleware.stages.context import StageContext
+from middleware.storage import cds
 from middleware.storage.audit import list_audit
 from middleware.web import security
 from middleware.wiring.cds import fetch_caller_keys, transient_clients
@@ -222,3 +223,30 @@ def make_ports(rig: Rig, url: str) -> CdsPorts:
 
 def later(rig: Rig, **span) -> None:
     rig.clock.instant += timedelta(**span)
+
+
+def signed(calls: Calls, **claims):
+    return calls.sign(calls.claims(**claims))
+
+
+def granted(calls: Calls, **changes):
+    return calls.request(fhirAuthorization=calls.grant(**changes))
+
+
+def counted(calls: Calls):
+    with calls.rig.database.tx() as tx:
+        return cds.list_refusals(tx)
+
+
+def quick(calls: Calls, **changes):
+    ports = replace(make_ports(calls.rig, calls.url), **changes)
+    app = Flask("quick")
+    app.register_blueprint(create_cds(ports))
+
+    def send():
+        headers = {"Authorization": f"Bearer {signed(calls)}"}
+        return app.test_client().post(
+            "/cds-services/carecue-patient-view", json=granted(calls), headers=headers
+        )
+
+    return send

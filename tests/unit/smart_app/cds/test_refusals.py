@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from flask import Flask
 from structlog.testing import capture_logs
 
 from mappings.errors import CdsReason
-from middleware.storage import cds
 from middleware.web.metrics import write_metrics
-from smart_app.cds.blueprint import create_cds
 from smart_app.cds.calls import LARGEST
-from tests.unit.smart_app.cds.conftest import STAY, Calls, make_ports
+from tests.unit.smart_app.cds.conftest import (
+    STAY,
+    Calls,
+    counted,
+    granted,
+    quick,
+    signed,
+)
 from tests.unit.smart_app.ehr import STRANGER
 from tests.unit.web.prometheus import read_exposition
 
 HERE, NOWHERE = "northside", ""
 VIEW = "carecue-patient-view"
-
-
-def signed(calls: Calls, **claims):
-    return calls.sign(calls.claims(**claims))
 
 
 def without_jwt(calls: Calls):
@@ -56,10 +56,6 @@ def stay_of_another(calls: Calls):
 def not_permitted(calls: Calls):
     calls.ehr.accepted = "Bearer another"
     calls.call(granted(calls))
-
-
-def granted(calls: Calls, **changes):
-    return calls.request(fhirAuthorization=calls.grant(**changes))
 
 
 CASES = {
@@ -105,11 +101,6 @@ CASES = {
 }
 # What takes a fault of ours, or of the EHR: each has a test of its own below.
 OTHERS = {"chart-unread", "too-late", "too-busy", "broken"}
-
-
-def counted(calls: Calls):
-    with calls.rig.database.tx() as tx:
-        return cds.list_refusals(tx)
 
 
 @pytest.mark.parametrize("reason", CASES)
@@ -165,20 +156,6 @@ def test_ehr_that_does_not_answer_is_counted(calls: Calls):
     body = {**granted(calls), "fhirServer": nobody}
     assert calls.call(body).body == {"cards": []}
     assert counted(calls) == {(HERE, "chart-unread"): 1}
-
-
-def quick(calls: Calls, **changes):
-    ports = replace(make_ports(calls.rig, calls.url), **changes)
-    app = Flask("quick")
-    app.register_blueprint(create_cds(ports))
-
-    def send():
-        headers = {"Authorization": f"Bearer {signed(calls)}"}
-        return app.test_client().post(
-            f"/cds-services/{VIEW}", json=granted(calls), headers=headers
-        )
-
-    return send
 
 
 def test_call_that_takes_too_long_or_comes_at_once_is_counted(calls: Calls):
