@@ -11,10 +11,11 @@ from mappings.event import FOCUS_TYPES
 from mappings.plan import Library
 from middleware.decisions.prefetch import SAFETY_TYPES, data_queries
 from middleware.fhir.checking.exchange import Caller, Patience
-from middleware.fhir.checking.finding import Finding, Outcome, conclude
+from middleware.fhir.checking.finding import CDS_STEP, Finding, Outcome, conclude
 from middleware.fhir.checking.steps import STEPS, Step, run_steps
 from middleware.fhir.checking.talk import Needs, Talk
 from middleware.fhir.reach import endpoint_reach
+from middleware.wiring.cds_checking import CallsCheck
 from middleware.wiring.pipeline import library_factory
 from middleware.wiring.runtime import Runtime, signing_keys
 from middleware.wiring.trial import WAIT, Trial
@@ -79,9 +80,10 @@ def check_endpoint(
         patience=patience,
         clock_moved=runtime.settings.movable_clock,
     )
+    calls = Step(CDS_STEP, CallsCheck(runtime.database).run)
     trial = Step("test notification", Trial(runtime, wait).run, ("subscriptions",))
     try:
-        findings = tuple(run_steps(talk, tell, (*STEPS, trial)))
+        findings = tuple(run_steps(talk, tell, (*STEPS, calls, trial)))
     finally:
         talk.caller.close()
     return Checked(

@@ -135,6 +135,7 @@ def _write_letter(
 
 
 PUSH_STEPS = frozenset({"subscriptions", "test notification"})
+CDS_STEP = "CDS Hooks"
 
 
 def conclude(endpoint: Endpoint, findings: Sequence[Finding]) -> str:
@@ -147,9 +148,14 @@ def conclude(endpoint: Endpoint, findings: Sequence[Finding]) -> str:
     first = failed[0]
     others = [item.step for item in failed[1:]]
     also = f" Also failed: {', '.join(others)}." if others else ""
-    if all(item.step in PUSH_STEPS for item in failed):
+    if all(item.step == CDS_STEP for item in failed):
+        return f"{endpoint.id} can be used, but its charts show no card: {first.cause}"
+    if all(item.step in PUSH_STEPS | {CDS_STEP} for item in failed):
+        pushed = next(item for item in failed if item.step in PUSH_STEPS)
+        names = [item.step for item in failed if item is not pushed]
+        also = f" Also failed: {', '.join(names)}." if names else ""
         return (
             f"{endpoint.id} can be used by polling, but notifications do not come: "
-            f"{first.cause}{also}"
+            f"{pushed.cause}{also}"
         )
     return f"{endpoint.id} is not ready: {first.step} failed. {first.cause}{also}"

@@ -18,6 +18,7 @@ from middleware.fhir.checking import (
     token,
 )
 from middleware.fhir.checking.diagnoses_app import APP
+from middleware.fhir.checking.diagnoses_cds import CDS
 from middleware.fhir.checking.diagnoses_documents import DOCUMENTS
 from middleware.fhir.checking.diagnoses_push import PUSH
 from middleware.fhir.checking.diagnoses_reach import REACH
@@ -33,7 +34,7 @@ from middleware.fhir.checking.finding import (
 from middleware.fhir.checking.talk import Talk
 
 DIAGNOSES: Mapping[str, Diagnosis] = (
-    REACH | DOCUMENTS | APP | TOKEN | GRANTED | READING | SEARCHING | PUSH
+    REACH | DOCUMENTS | APP | CDS | TOKEN | GRANTED | READING | SEARCHING | PUSH
 )
 
 
