@@ -113,12 +113,12 @@ class Opening:
     def _read_chart(
         self, launch: Launch, endpoint: Endpoint, access: Access, now: datetime
     ) -> tuple[Launch, dict[str, Any] | None, int]:
-        """Read the patient and who is signed in, one beside the other; count it."""
+        """Read the patient and their reader's roles, one beside the other; count it."""
         api = self._ports.fhir(endpoint, Bearer(access.token), None)
         with ThreadPoolExecutor(max_workers=1) as beside:
-            named = beside.submit(self._name_user, launch, endpoint, api)
+            allowed = beside.submit(self._read_roles, launch, endpoint, api)
             person = api.fetch(launch.patient) if launch.patient is not None else None
-            launch, asked = named.result()
+            launch, asked = allowed.result()
         if person is None or launch.patient is None:
             note_step(launch, now, "patient to be chosen")
             return launch, None, asked
@@ -126,24 +126,16 @@ class Opening:
         note_step(launch, now, "opened", patient=launch.patient)
         return launch, person, asked + 1
 
-    def _name_user(
+    def _read_roles(
         self, launch: Launch, endpoint: Endpoint, api: FhirApi
     ) -> tuple[Launch, int]:
-        """Return the launch with its user's roles, and how many requests that took.
-
-        A name that is not known from an earlier launch is read along with the chart.
-        """
+        """Return the launch with its user's roles, and how many requests that took."""
         reference, context, asked = launch.user_reference, launch.context, 0
         permitted, roles = permitted_by(launch).for_users(), None
         if wants_roles(endpoint.app):
             if reference and permitted.allows(write_roles_query(reference)):
                 roles, asked = fetch_roles(api, reference), asked + 1
             context = {**context, "roles": roles}
-        known = self._ports.launches.find_user_name(launch, self._ports.clock.now())
-        if known is not None:
-            name, read_at = known
-            context = {**context, "named_at": read_at.isoformat()}
-            launch = replace(launch, user_name=name)
         return replace(launch, context=context), asked
 
     def _seal(

@@ -23,6 +23,7 @@ from middleware.stages.charts import (
     fetch_chart,
     find_limited,
     find_refused,
+    is_passing,
 )
 
 # From the callback to what a person can act on.
@@ -131,8 +132,16 @@ def read_charts(
         chart = _put_together(*put, known=part)
         yield Reading(chart, frozenset(map(type_of, rest)) & set(chart.incomplete))
         known |= dict(zip(rest, api.fetch_many(rest), strict=True))
+    if within and within.person is not None and _is_late(known, patient):
+        known[patient] = SearchResult((within.person,))
     staff = tuple(item for query in users for item in known[query].resources)
     yield Reading(_put_together(*put, known=known), users=staff)
+
+
+def _is_late(known: Mapping[str, SearchResult], patient: str) -> bool:
+    """Tell whether an EHR that answers did not answer for the patient in time."""
+    answered = any(found.complete for found in known.values())
+    return answered and is_passing(known[patient])
 
 
 def _leave_out(

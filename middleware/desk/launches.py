@@ -114,6 +114,7 @@ class LaunchBook:
         values = {**asdict(launch), "look": look}
         with self._database.tx() as tx:
             launches.update_launch(tx, values.pop("id"), **values)
+            launches.take_known_name(tx, launch, now - NAME_KNOWN_FOR)
             auditing.note_launch(tx, launch, now)
 
     def update_steps(self, launch: Launch) -> None:
@@ -172,6 +173,7 @@ class LaunchBook:
         with self._database.tx() as tx:
             if not launches.bind_patient(tx, bound):
                 return None
+            launches.take_known_name(tx, bound, now - NAME_KNOWN_FOR)
             auditing.note_launch(tx, bound, now)
         return bound
 
@@ -208,17 +210,6 @@ class LaunchBook:
             launches.insert_launch(tx, new)
             auditing.note_launch(tx, new, now)
         return new
-
-    def find_user_name(
-        self, launch: Launch, now: datetime
-    ) -> tuple[str, datetime] | None:
-        """Return how this user is called and when that was read, not long before."""
-        user = launch.user_reference
-        if user is None:
-            return None
-        with self._database.tx() as tx:
-            since = now - NAME_KNOWN_FOR
-            return launches.find_user_name(tx, launch.endpoint_id, user, since)
 
     def set_user_name(self, launch: Launch, name: str, now: datetime) -> None:
         """Keep how the user of this launch is called; empty where nobody says it."""

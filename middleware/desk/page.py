@@ -152,6 +152,8 @@ def _consent_fact(view: View, topics: tuple[TopicRow, ...]) -> Fact:
         note = view.say("Said no to %(topics)s", topics=names)
     elif refused:
         note = view.say("Said no to all")
+    elif "Consent" in view.chart.incomplete:
+        note = view.say("The chart’s consents were not read")
     elif open_:
         note = view.say_many("%(number)s not asked", "%(number)s not asked", open_)
     else:
@@ -169,7 +171,10 @@ def _next_message(view: View, coming: tuple[Coming, ...]) -> Fact:
             return Fact(label, f"{row.when.day}, {row.when.time}", row.title)
     if coming:
         return Fact(label, view.say("None until released"), coming[0].tag.text)
-    return Fact(label, view.say("None planned"), view.say("Nothing is due"))
+    note = view.say("Nothing is due")
+    if know_coming(view).missing:
+        note = view.say("The chart was not read in full")
+    return Fact(label, view.say("None planned"), note)
 
 
 def _next_due(view: View) -> datetime | None:

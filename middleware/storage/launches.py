@@ -108,18 +108,17 @@ def update_launch(tx: Tx, launch_id: str, **changes: Any) -> bool:
     )
 
 
-def find_user_name(
-    tx: Tx, endpoint_id: str, user_reference: str, since: datetime
-) -> tuple[str, datetime] | None:
-    """Return how a user is called and when that was read, if not before ``since``."""
-    row = tx.execute(
-        "SELECT user_name, context ->> 'named_at' AS named_at FROM launch "
+def take_known_name(tx: Tx, row: LaunchRow, since: datetime) -> None:
+    """Call the user of a launch as an earlier one did, if that was read ``since``."""
+    tx.execute(
+        "UPDATE launch AS l SET user_name = known.user_name, "
+        "context = l.context || jsonb_build_object('named_at', known.named_at) "
+        "FROM (SELECT user_name, context ->> 'named_at' AS named_at FROM launch "
         "WHERE endpoint_id = %s AND user_reference = %s AND user_name <> '' "
         "AND (context ->> 'named_at')::timestamptz >= %s "
-        "ORDER BY created_at DESC LIMIT 1",
-        (endpoint_id, user_reference, since),
-    ).fetchone()
-    return (row["user_name"], datetime.fromisoformat(row["named_at"])) if row else None
+        "ORDER BY created_at DESC LIMIT 1) AS known WHERE l.id = %s",
+        (row.endpoint_id, row.user_reference, since, row.id),
+    )
 
 
 def set_user_name(tx: Tx, launch_id: str, name: str, read_at: datetime) -> None:

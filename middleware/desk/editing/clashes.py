@@ -32,7 +32,7 @@ class Clash:
 def write_recorded(view: View, name: str | None, at: datetime) -> str:
     """Return who recorded something and when."""
     when = write_moment(view, at)
-    if not name:
+    if not name or "/" in name:
         return view.say("Recorded %(when)s", when=when)
     return view.say("Recorded by %(name)s, %(when)s", name=name, when=when)
 

@@ -141,12 +141,12 @@ def clash_with(view: View, name: str, values: Mapping[str, Any]) -> Clash:
     """Return the same where the values are known."""
     group = GROUPS[name]
     newest, first = newest_record(view, group), _first(view, group)
-    if newest is not None and first is not None and first.when == newest.recorded_at:
-        first = replace(first, by=None, when=None)
-    source = _source(view, first)
+    told = ""
     if newest is not None and newest.recorded_by:
         told = write_recorded(view, newest.recorded_by, newest.recorded_at)
-        source = f"{source}. {told}" if source else told
+        if first is not None and first.when == newest.recorded_at:
+            first = replace(first, by=None, when=None)
+    source = ". ".join(filter(None, (_source(view, first), told)))
     mine = [write_named(view, key, value) for key, value in values.items()]
     version = group_version(view, group)
     return Clash(". ".join(_lines(view, group)), source, ". ".join(mine), version)

@@ -130,6 +130,12 @@ class Rig:
         assert answer.status_code == 303, answer.text
         return answer.location
 
+    def open_page(self, **context) -> str:
+        """Walk a whole launch and read its page once; return its path."""
+        path = self.open(**context)
+        assert self.http.get(path).text
+        return path
+
     def form(self, path: str, **values):
         """Send a form as our own page in this browser would."""
         page = self.http.get(path)

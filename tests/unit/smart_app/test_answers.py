@@ -25,7 +25,7 @@ def path(rig):
             "name": [{"text": name.title()}],
             "relationship": [{"coding": [{"code": code}]}],
         }
-    return rig.open()
+    return rig.open_page()
 
 
 def fill(rig, path, topic="appointments", person="", **changes):

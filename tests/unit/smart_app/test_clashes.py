@@ -45,7 +45,7 @@ def mine(rig):
     """Return the page of Dr. Abena Osei."""
     agree(rig)
     plan(rig)
-    return rig.open()
+    return rig.open_page()
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def open_as(rig, subject, reference):
         "name": name,
     }
     rig.ehr.claims = {"sub": subject, "fhirUser": reference}
-    path = rig.open()
+    path = rig.open_page()
     rig.ehr.claims = {}
     return path
 

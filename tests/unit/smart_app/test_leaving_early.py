@@ -69,6 +69,10 @@ def test_a_page_leaves_by_its_time_and_says_what_was_not_answered(rig, monkeypat
         text = words(rig.http.get(path).text)
     finally:
         rig.ehr.slow.set()
-    assert "The EHR did not give this app: consents" in text
+    assert "The EHR did not give this app: visits, messages, consents" in text
     assert "Could not be read: consents" in text
+    assert "Chart incomplete" in text
+    assert "None planned The chart was not read in full" in text
+    assert "1 of 1 topics The chart’s consents were not read" in text
+    assert "All agreed" not in text
     assert "None recorded: consents" not in text

@@ -32,7 +32,7 @@ def stored(rig):
 def path(rig):
     agree(rig)
     plan(rig)
-    return rig.open()
+    return rig.open_page()
 
 
 def test_a_move_is_kept_shown_and_audited(rig, path):

@@ -182,7 +182,7 @@ def test_preview_shows_the_exact_text_in_its_language(rig):
     text = words(html)
     assert "Text message to (415) 555-0142" in text
     assert "1 text segment. Ease of reading " in text
-    assert "of 100. Spanish reviewed by Language Services." in text
+    assert "of 100. Spanish reviewed by Language Services, day not recorded." in text
 
 
 def pause_form(rig, path, **changes):
@@ -195,7 +195,7 @@ def pause_form(rig, path, **changes):
 def test_pause_is_saved_and_shown_and_audited(rig):
     agree(rig)
     plan(rig)
-    path = rig.open()
+    path = rig.open_page()
     data = pause_form(rig, path, until="2026-11-23")
     answer = rig.http.post(path + "pause", data=data, headers=OURS)
     assert answer.status_code == 303

@@ -47,7 +47,7 @@ NEW = {"number": "415 555 0177", "again": "(415) 555-0177"}
 @pytest.fixture
 def path(rig):
     agree(rig)
-    return rig.open()
+    return rig.open_page()
 
 
 def form_of(rig, path, **changes):

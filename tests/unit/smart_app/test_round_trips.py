@@ -116,6 +116,6 @@ def test_a_callback_waits_twice_before_the_exchange_and_commits_once(rig, wire):
     code, state = rig.ehr.approve(first.location), rig.ehr.state(first.location)
     wire.begin()
     answer = rig.http.get(f"/smart/callback?code={code}&state={state}")
-    # The launch, its state; then a transaction of two statements.
-    assert wire.count() == 2 + 4
+    # The launch, its state; then a transaction of three statements.
+    assert wire.count() == 2 + 5
     assert answer.status_code == 303
