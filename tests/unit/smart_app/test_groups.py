@@ -68,7 +68,7 @@ def path(rig):
         "name": [{"text": "Ana Delgado"}],
         "relationship": [{"coding": [{"code": "PRN"}]}],
     }
-    return rig.open()
+    return rig.open_page()
 
 
 def form_of(rig, path, name, **changes):
