@@ -57,7 +57,10 @@ def test_a_care_plan_is_named_as_one(rig):
         "subject": {"reference": "Patient/rosa"},
     }
     plan(rig, focus="CarePlan/c1")
-    path = rig.open(fhirContext=[{"reference": "CarePlan/c1"}])
+    path = rig.open(
+        fhirContext=[{"reference": "CarePlan/c1"}],
+        scope="launch openid fhirUser patient/*.rs",
+    )
     text = words(rig.http.get(path).text)
     assert text.count("From this care plan") == 1
     assert HERE not in text
