@@ -6,16 +6,15 @@ the same form is a page of its own. What is not taken comes back as it was fille
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
 from middleware.desk.editing.clashes import Clash
-from middleware.desk.editing.fields import Fields, Filled
+from middleware.desk.editing.fields import Fields, Filled, Form
 from middleware.desk.editing.group_views import (
     GroupForm,
-    clash_with,
     is_filled_in,
     refill_group_form,
     write_clash,
@@ -24,6 +23,7 @@ from middleware.desk.editing.group_views import (
 )
 from middleware.desk.editing.groups import GROUPS
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
+from middleware.desk.values import Actor
 from middleware.desk.views import View
 from smart_app.drafts import drop_draft
 from smart_app.entering import actor_of, enter, form_of, go_back, is_partial
@@ -33,6 +33,10 @@ from smart_app.rendering import Pages
 from smart_app.saving import CHANGED
 from smart_app.session import Session
 
+# Saving without a form to fill in, and both values where somebody else was faster.
+Act = tuple[
+    Callable[[View, Actor, str, str, Form], None], Callable[[View, str, Actor], Clash]
+]
 WHOLE = {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerMorph"}
 
 
@@ -80,38 +84,34 @@ class GroupEdits:
 
     def undo(self, request: Request, lid: str, name: str) -> Response:
         """Put back what stood before the last save."""
-        _known(name)
-        session, view = enter(self._ports, request, lid, form=True)
-        actor, editor = actor_of(session), self._editor
-        version = request.form.get("version", "")
-        try:
-            editor.undo_group(view, actor, name, version, form_of(request))
-        except ChangedElsewhereError:
-            fresh = editor.refresh_view(view)
-            clash = editor.write_undo_clash(fresh, name, actor)
-            return self._choose(request, session, fresh, (name, "undo"), clash)
-        except RefusedError as error:
-            form = write_group_form(view, name)
-            return self._form(request, session, view, form, error.message, status=422)
-        return self._saved(request, session, view, name, "undo")
+        editor, told = self._editor, ("undo", "undo")
+        act = (editor.undo_group, editor.write_undo_clash)
+        return self._put_back(request, lid, name, act, told)
 
     def take_back(self, request: Request, lid: str, name: str) -> Response:
         """Take back what staff said, so that the other voices hold again."""
+        editor, told = self._editor, ("take-back", "taken-back")
+        act = (editor.take_back, editor.write_take_back_clash)
+        return self._put_back(request, lid, name, act, told)
+
+    def _put_back(
+        self, request: Request, lid: str, name: str, act: Act, told: tuple[str, str]
+    ) -> Response:
+        """Do what has no form to fill in; ``told`` is its path, and how a page says it."""
         _known(name)
         session, view = enter(self._ports, request, lid, form=True)
-        actor, editor = actor_of(session), self._editor
-        version = request.form.get("version", "")
+        actor, version = actor_of(session), request.form.get("version", "")
+        (save, write_both), (path, saved) = act, told
         try:
-            editor.take_back(view, actor, name, version, form_of(request))
+            save(view, actor, name, version, form_of(request))
         except ChangedElsewhereError:
-            fresh = editor.refresh_view(view)
-            mine = fresh.say("Take back what staff said")
-            clash = replace(clash_with(fresh, name, {}), mine=mine)
-            return self._choose(request, session, fresh, (name, "take-back"), clash)
+            fresh = self._editor.refresh_view(view)
+            clash = write_both(fresh, name, actor)
+            return self._choose(request, session, fresh, (name, path), clash)
         except RefusedError as error:
             form = write_group_form(view, name)
             return self._form(request, session, view, form, error.message, status=422)
-        return self._saved(request, session, view, name, "taken-back")
+        return self._saved(request, session, view, name, saved)
 
     def fill(
         self, request: Request, session: Session, view: View, name: str, given: Fields

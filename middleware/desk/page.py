@@ -40,6 +40,7 @@ from middleware.desk.values import (
     Coming,
     Fact,
     Identity,
+    Known,
     Page,
     TopicRow,
 )
@@ -63,6 +64,12 @@ def write_page(view: View) -> Page:
     steps = tuple(write_coming(view, *pair) for pair in view.steps)
     topics = write_topics(view)
     ended = profile.deceased or not profile.active or profile.merged_into is not None
+    known = {
+        "words": know_words(view),
+        "coming": know_coming(view),
+        "history": know_history(view),
+        "preferences": know_preferences(view),
+    }
     return Page(
         identity=write_identity(view),
         chart_read=write_time(
@@ -72,7 +79,7 @@ def write_page(view: View) -> Page:
         zone=zone_name(view.viewer, view.zone_id, view.now) if view.zone_id else "",
         answer=answer,
         words=choose_words(view),
-        facts=_facts(view, topics, coming),
+        facts=_facts(view, topics, coming, known["coming"]),
         coming=tuple(sorted((*coming, *steps), key=lambda row: row.when.iso)),
         history=write_history(view),
         channels=write_channels(view),
@@ -86,12 +93,7 @@ def write_page(view: View) -> Page:
         versions={name: view.version(name) for name in ("pause",)},
         gaps=(*write_notes(view.opened, view.chart, view.viewer), *write_gaps(view)),
         conflicts=write_conflicts(view),
-        known={
-            "words": know_words(view),
-            "coming": know_coming(view),
-            "history": know_history(view),
-            "preferences": know_preferences(view),
-        },
+        known=known,
     )
 
 
@@ -134,12 +136,13 @@ def _facts(
     view: View,
     topics: tuple[TopicRow, ...],
     coming: tuple[Coming, ...],
+    known: Known,
 ) -> tuple[Fact, ...]:
     return (
         visit_fact(view),
         _consent_fact(view, topics),
         write_week(view),
-        _next_message(view, coming),
+        _next_message(view, coming, known),
     )
 
 
@@ -164,7 +167,7 @@ def _consent_fact(view: View, topics: tuple[TopicRow, ...]) -> Fact:
     return Fact(view.say("Consent"), value, note)
 
 
-def _next_message(view: View, coming: tuple[Coming, ...]) -> Fact:
+def _next_message(view: View, coming: tuple[Coming, ...], known: Known) -> Fact:
     label = view.say("Next message")
     for (_, candidate), row in zip(view.planned, coming, strict=True):
         if candidate.verdict.outcome is Outcome.SEND:
@@ -172,7 +175,7 @@ def _next_message(view: View, coming: tuple[Coming, ...]) -> Fact:
     if coming:
         return Fact(label, view.say("None until released"), coming[0].tag.text)
     note = view.say("Nothing is due")
-    if know_coming(view).missing:
+    if known.missing:
         note = view.say("The chart was not read in full")
     return Fact(label, view.say("None planned"), note)
 

@@ -6,6 +6,7 @@ a no back: whose permission it would be, the number does not say.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mappings.preference import ConsentRecord, Who
@@ -18,35 +19,23 @@ from middleware.storage.connecting import Tx
 FORMER = timedelta(days=30)
 
 
-def _doubt_successors(
-    context: StageContext,
-    tx: Tx,
-    endpoint_id: str,
-    point: tuple[str, str],
-    how: str,
-    recorded_at: datetime,
-) -> None:
+def _doubt_successors(context: StageContext, tx: Tx, said: ConsentRecord) -> None:
     """Hold messages to what took the place of a number that says no soon after.
 
     It may be the patient's word, or a stranger's by now: one new answer lifts it.
     """
-    since = recorded_at - FORMER
+    since, point = said.recorded_at - FORMER, (said.system, said.value)
     known = preferences.list_patients_at(tx, *point, on_charts=True)
-    people = [patient for where, patient in known if where == endpoint_id]
+    people = [patient for where, patient in known if where == said.endpoint_id]
     for patient, value in preferences.list_successors(
-        tx, endpoint_id, people, point, since
+        tx, said.endpoint_id, people, point, since
     ):
-        doubt = ConsentRecord(
+        doubt = replace(
+            said,
             id=context.ids.new(),
-            endpoint_id=endpoint_id,
             patient=patient,
-            system=point[0],
             value=value,
-            topic="*",
-            permit=False,
             who=Who.LEARNED,
-            how=how,
-            recorded_at=recorded_at,
         )
         preferences.insert_consent(tx, doubt)
 
@@ -76,7 +65,7 @@ def record_answer(
     )
     preferences.insert_consent(tx, answer)
     if not permit:
-        _doubt_successors(context, tx, endpoint_id, point, how, recorded_at)
+        _doubt_successors(context, tx, answer)
     for where, patient in preferences.list_patients_at(tx, *point, on_charts=True):
         if where == endpoint_id and not permit:
             queue_consent(context, tx, answer, patient, recorded_at)

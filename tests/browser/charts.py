@@ -51,26 +51,26 @@ def goal(text: str, language: str, translation: str = "") -> Callable:
     return change
 
 
+def record(site, name, value, who=Who.PATIENT, how="by text", by="Dr. Osei", ago=0):
+    """Record a preference of Rosa's in our own store, so many hours ago."""
+    with site.runtime.database.tx() as tx:
+        preferences.insert_preference(
+            tx,
+            id=f"said-{name}-{value}",
+            endpoint_id=site.endpoint.id,
+            patient="Patient/rosa",
+            name=name,
+            value=value,
+            who=who,
+            how=how,
+            recorded_by=by,
+            recorded_at=site.runtime.clock.now() - timedelta(hours=ago),
+        )
+
+
 def prefers(name: str, value, who: Who = Who.PATIENT) -> Callable:
-    """Record a preference of Rosa's in our own store."""
-
-    def change(site) -> None:
-        now = site.runtime.clock.now() - timedelta(hours=2)
-        with site.runtime.database.tx() as tx:
-            preferences.insert_preference(
-                tx,
-                id=f"said-{name}",
-                endpoint_id=site.endpoint.id,
-                patient="Patient/rosa",
-                name=name,
-                value=value,
-                who=who,
-                how="by text",
-                recorded_by="Dr. Osei",
-                recorded_at=now,
-            )
-
-    return change
+    """Return a change of the chart: a preference of Rosa's, recorded before."""
+    return lambda site: record(site, name, value, who, ago=2)
 
 
 def answers(permit: bool) -> Callable:

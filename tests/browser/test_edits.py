@@ -5,10 +5,9 @@ import re
 import pytest
 
 from mappings.audited import VIEWED
-from mappings.preference import Who
-from middleware.storage import preferences
 from middleware.storage.audit import list_audit
 from middleware.storage.records import read_own
+from tests.browser.charts import record
 from tests.browser.conftest import fill
 
 pytestmark = pytest.mark.browser
@@ -131,19 +130,7 @@ def test_a_language_is_changed_without_script(browser, site):
 
 def say(site, name, value, by="Dr. Jones"):
     """Let somebody else be faster."""
-    with site.runtime.database.tx() as tx:
-        preferences.insert_preference(
-            tx,
-            id=f"other-{name}-{value}",
-            endpoint_id=site.endpoint.id,
-            patient="Patient/rosa",
-            name=name,
-            value=value,
-            who=Who.PATIENT,
-            how="told staff",
-            recorded_by=by,
-            recorded_at=site.runtime.clock.now(),
-        )
+    record(site, name, value, how="told staff", by=by)
 
 
 def test_a_clash_in_place_is_settled_by_keyboard(browser, site, axe, broken, tmp_path):

@@ -106,4 +106,6 @@ def test_ended_session_is_said_in_the_dialog(browser, site):
     frame, _ = launch(page, site)
     page.context.clear_cookies()
     frame.get_by_role("link", name="Preview next message").click()
-    frame.locator("dialog[open]").get_by_text("This cannot be opened here").wait_for()
+    opened = frame.locator("dialog[open]")
+    opened.get_by_text("This cannot be opened here").wait_for()
+    assert opened.locator(".bubble").count() == 0

@@ -5,6 +5,7 @@ It composes; the forms, reading them and saving live beside it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 from middleware.desk.editing import moving, pausing, skipping
@@ -126,6 +127,11 @@ class Editor:
         """Return what stands beside what an undo would put back."""
         said = groups.find_undone(self._context, view, actor, name)
         return clash_with(view, name, {item.name: item.value for item in said})
+
+    def write_take_back_clash(self, view: View, name: str, _: Actor) -> Clash:
+        """Return what stands beside that what staff said is taken back."""
+        mine = view.say("Take back what staff said")
+        return replace(clash_with(view, name, {}), mine=mine)
 
     def take_back(
         self, view: View, actor: Actor, name: str, version: str, form: Form

@@ -95,6 +95,16 @@ def _made(form: Form, record: PreferenceRecord, actor: Actor) -> bool:
     return form.made(record.saved_by, record.form, actor.user)
 
 
+def _is_first(view: View, group: Group, actor: Actor, version: str, form: Form) -> bool:
+    """Tell whether this form was not sent before; ChangedElsewhereError by another."""
+    newest = newest_record(view, group)
+    if newest is not None and _made(form, newest, actor):
+        return False
+    if group_version(view, group) != version:
+        raise ChangedElsewhereError
+    return True
+
+
 def undo_group(
     context: StageContext,
     view: View,
@@ -108,12 +118,8 @@ def undo_group(
     Raises ChangedElsewhereError where somebody saved after it (``version`` says that
     the person has seen what), RefusedError when it is somebody else's or too long ago.
     """
-    group = GROUPS[name]
-    newest = newest_record(view, group)
-    if newest is not None and _made(form, newest, actor):
+    if not _is_first(view, GROUPS[name], actor, version, form):
         return
-    if group_version(view, group) != version:
-        raise ChangedElsewhereError
     said = find_undone(context, view, actor, name)
     if not said:
         raise RefusedError(
@@ -166,15 +172,11 @@ def take_back(
 
     Raises ChangedElsewhereError, or RefusedError where staff said nothing.
     """
-    group = GROUPS[name]
-    newest = newest_record(view, group)
-    if newest is not None and _made(form, newest, actor):
+    if not _is_first(view, GROUPS[name], actor, version, form):
         return
-    if group_version(view, group) != version:
-        raise ChangedElsewhereError
     said = [
         Said(item.name, None, Who.STAFF, TAKEN_BACK)
-        for item in list_staffs(view, group)
+        for item in list_staffs(view, GROUPS[name])
     ]
     if not said:
         raise RefusedError(view.say("There is no answer of staff to take back."))

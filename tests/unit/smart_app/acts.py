@@ -39,6 +39,23 @@ def agree(rig, topic="*", permit=True):
         )
 
 
+def say(rig, name, value, how="by text"):
+    """Record what Rosa said of a preference elsewhere than on the page."""
+    with rig.database.tx() as tx:
+        preferences.insert_preference(
+            tx,
+            id=f"said-{name}",
+            endpoint_id="northside",
+            patient="Patient/rosa",
+            name=name,
+            value=value,
+            who=Who.PATIENT,
+            how=how,
+            recorded_by=None,
+            recorded_at=rig.clock.now(),
+        )
+
+
 def plan(rig, **changes):
     """Put one open message and its event into the store."""
     now = rig.clock.now()

@@ -8,8 +8,8 @@ import pytest
 from mappings.nudge import NudgeState
 from mappings.preference import Who
 from middleware.desk.editing.groups import GROUPS
-from middleware.storage import nudges, preferences
-from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
+from middleware.storage import nudges
+from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, say, words
 
 PARTIAL = {**OURS, "HX-Request": "true"}
 MOVE, SKIP = "messages/nudge-1/move", "messages/nudge-1/skip"
@@ -362,19 +362,7 @@ def test_there_is_nothing_to_take_back_where_staff_said_nothing(rig, mine, name)
 def test_a_value_of_another_voice_is_shown_although_nobody_saved_it_here(rig, mine):
     part = "preferences/limit"
     data = fill(rig, mine, part, limit="1", who="staff")
-    with rig.database.tx() as tx:
-        preferences.insert_preference(
-            tx,
-            id="p-other",
-            endpoint_id="northside",
-            patient="Patient/rosa",
-            name="max_per_week",
-            value=2,
-            who=Who.PATIENT,
-            how="by text",
-            recorded_by=None,
-            recorded_at=rig.clock.now(),
-        )
+    say(rig, "max_per_week", 2)
     answer = send(rig, mine, part, data)
     assert answer.status_code == 409
     assert "Stands now 2 messages a week Rosa, by text, Nov 16" in words(answer.text)

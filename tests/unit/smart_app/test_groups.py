@@ -7,8 +7,8 @@ import pytest
 
 from mappings.preference import Who
 from middleware.desk.editing.groups import GROUPS, POINTS
-from middleware.storage import outbox, preferences
-from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
+from middleware.storage import outbox
+from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, say, words
 
 PARTIAL = {**OURS, "HX-Request": "true"}
 ANSWERS = {
@@ -264,19 +264,7 @@ def test_undo_comes_too_late_after_a_minute(rig, path):
 def test_undo_takes_back_nobody_elses_answer(rig, path):
     html = save(rig, path, "limit", headers=PARTIAL, who="staff").text
     rig.clock.instant += timedelta(seconds=1)
-    with rig.database.tx() as tx:
-        preferences.insert_preference(
-            tx,
-            id="p-other",
-            endpoint_id="northside",
-            patient="Patient/rosa",
-            name="max_per_week",
-            value=2,
-            who=Who.PATIENT,
-            how="on the patient page",
-            recorded_by=None,
-            recorded_at=rig.clock.now(),
-        )
+    say(rig, "max_per_week", 2, how="on the patient page")
     answer = undo(rig, path, "limit", html)
     assert answer.status_code == 409
     assert {item.value for item in own(rig).preferences} == {1, 2}

@@ -16,7 +16,7 @@ from middleware.storage import preferences
 from middleware.storage.audit import list_audit
 from middleware.storage.bearers import list_bearers, note_bearers
 from middleware.storage.records import read_own
-from tests.unit.smart_app.acts import OURS, agree, plan, words
+from tests.unit.smart_app.acts import OURS, agree, plan, say, words
 
 PARTIAL = {**OURS, "HX-Request": "true"}
 OLD_NUMBER, NEW_NUMBER = "+14155550142", "+14155550177"
@@ -141,19 +141,12 @@ def test_a_number_that_is_not_theirs_stays_out_whatever_the_chart_shows(rig, pat
 
 def test_it_is_out_of_use_as_the_one_place_asked_for_too(rig, path):
     """A request to be reached there only leaves it to staff."""
-    with rig.database.tx() as tx:
-        preferences.insert_preference(
-            tx,
-            id="one-place",
-            endpoint_id="northside",
-            patient="Patient/rosa",
-            name="confidential",
-            value={"system": "sms", "value": OLD_NUMBER, "note": ""},
-            who=Who.PATIENT,
-            how="told staff",
-            recorded_by=None,
-            recorded_at=rig.clock.now(),
-        )
+    say(
+        rig,
+        "confidential",
+        {"system": "sms", "value": OLD_NUMBER, "note": ""},
+        how="told staff",
+    )
     plan(rig, state=NudgeState.PLANNED, reason="due")
     later(rig, minutes=1)
     save(rig, path, **{f"state-{PHONE}": "wrong"})
