@@ -9,7 +9,7 @@ from middleware.decisions.deciding import Candidate
 from middleware.desk.formats import CHANNELS, language_name, write_instant
 from middleware.desk.opened import tag_here
 from middleware.desk.reasons import write_held, write_reason
-from middleware.desk.steps import say_step
+from middleware.desk.steps import say_step, say_when
 from middleware.desk.values import Coming, Tag
 from middleware.desk.views import View
 
@@ -21,7 +21,7 @@ def write_coming(view: View, nudge: Nudge, candidate: Candidate) -> Coming:
     said = say_step(view, candidate, nudge)
     return Coming(
         id=nudge.id,
-        when=write_instant(view.viewer, candidate.due_at, view.zone),
+        when=say_when(view, candidate),
         title=said.title,
         why=said.why,
         stops=said.stops,
@@ -58,7 +58,7 @@ def coming_tag(view: View, nudge: Nudge, candidate: Candidate) -> Tag:
         why = write_reason(view, verdict)
         return Tag("off", "off", view.say("Ends: %(why)s", why=why))
     if nudge.is_task:
-        return Tag("quiet", "person", view.say("Staff do this"))
+        return Tag("quiet", "person", view.say("Staff do this by then"))
     channel = candidate.channel or nudge.channel or "screen"
     language = candidate.language or nudge.language
     word = view.say(CHANNELS[channel])

@@ -17,9 +17,9 @@ from mappings.reference import of_another
 from mappings.resource import Resource, dict_of
 from middleware.decisions.deciding import Candidate, decide_event, decide_nudge
 from middleware.desk.coming import coming_tag
-from middleware.desk.formats import CHANNELS, language_name, write_instant
+from middleware.desk.formats import CHANNELS, language_name
 from middleware.desk.reasons import write_reason
-from middleware.desk.steps import say_step
+from middleware.desk.steps import say_step, say_when
 from middleware.desk.views import View
 from middleware.ports import FhirApi
 
@@ -138,7 +138,7 @@ def _follow_up(view: View, item: Candidate) -> FollowUp:
     state = {Outcome.SEND: "planned", Outcome.HOLD: "held"}.get(verdict.outcome, "off")
     if item.kind == "task" and state == "planned":
         state = "staff"
-    when = write_instant(view.viewer, item.due_at, view.zone)
+    when = say_when(view, item)
     names = [view.say(CHANNELS[item.channel])] if item.channel else []
     names += [language_name(view.viewer, item.language)] if item.language else []
     goes = state in ("planned", "staff")

@@ -30,9 +30,7 @@ from middleware.desk.personal import choose_words, visit_fact
 from middleware.desk.preferring import (
     write_channels,
     write_hours,
-    write_language,
     write_topics,
-    write_weekly,
 )
 from middleware.desk.sentences import choose_answer, is_paused
 from middleware.desk.steps import say_step
@@ -84,9 +82,7 @@ def write_page(view: View) -> Page:
         history=write_history(view),
         channels=write_channels(view),
         hours=write_hours(view, _next_due(view)),
-        language=write_language(view),
         topics=topics,
-        weekly=write_weekly(view),
         paused=is_paused(view),
         can_pause=not ended,
         elsewhere=write_elsewhere(view.viewer, view.linked, (*coming, *steps)),

@@ -12,7 +12,6 @@ from middleware.decisions.consent import FREE_CHANNELS, Permission
 from middleware.decisions.timing import site_windows
 from middleware.desk.formats import (
     CHANNELS,
-    language_name,
     topic_name,
     write_address,
     write_hour,
@@ -24,7 +23,7 @@ from middleware.desk.reaching import (
     topics_of,
     write_source,
 )
-from middleware.desk.values import ChannelRow, Hours, Setting, Tag, TopicRow
+from middleware.desk.values import ChannelRow, Hours, Tag, TopicRow
 from middleware.desk.views import View
 
 
@@ -47,7 +46,6 @@ def write_hours(view: View, due: datetime | None) -> Hours:
     first, last = said.value
     local = due.astimezone(view.zone) if due else None
     less, never = _exceptions(view)
-    source = write_source(view, said.who, said.how, said.by, said.when)
     hour = view.viewer
     return Hours(
         text=_window(view, first, last) + never,
@@ -57,7 +55,7 @@ def write_hours(view: View, due: datetime | None) -> Hours:
         last_text=write_hour(hour, last),
         next_hour=local.hour + local.minute / 60 if local else None,
         next_text=_next(view, local) if local else "",
-        source=f"{source}. {less}" if less else source,
+        less=less,
     )
 
 
@@ -83,11 +81,14 @@ def _exceptions(view: View) -> tuple[str, str]:
     less: list[str] = []
     for day, (low, high) in sorted(site_windows(view.endpoint.site).items()):
         start, end = max(first, low), min(last, high)
+        if day not in allowed or (start, end) == (first, last):
+            continue
+        name = write_weekday(view.viewer, day)
         if start >= end:
             allowed -= {day}
-        elif day in allowed and (start, end) != (first, last):
+            less.append(view.say("On %(day)s nothing is sent.", day=name))
+        else:
             hours = _window(view, start, end)
-            name = write_weekday(view.viewer, day)
             less.append(view.say("On %(day)s %(hours)s.", day=name, hours=hours))
     closed = [day for day in range(7) if day not in allowed]
     if not closed:
@@ -98,29 +99,6 @@ def _exceptions(view: View) -> tuple[str, str]:
         days_text = view.viewer.join(names, "or")
         return " ".join(less), view.say(", never %(days)s", days=days_text)
     return " ".join(less), view.say(", only %(days)s", days=view.viewer.join(names))
-
-
-def write_language(view: View) -> Setting:
-    """Return the language to write in."""
-    said = view.profile.language
-    if said is None:
-        nothing = view.say("Nothing is written until it is known")
-        return Setting(view.say("Not recorded"), nothing)
-    source = write_source(view, said.who, said.how, said.by, said.when)
-    if view.profile.interpreter_needed:
-        source = view.say("Interpreter for visits. %(source)s", source=source)
-    return Setting(language_name(view.viewer, said.value), source)
-
-
-def write_weekly(view: View) -> Setting:
-    """Return the weekly limit."""
-    said = view.profile.max_per_week
-    return Setting(
-        view.say_many(
-            "%(number)s message a week", "%(number)s messages a week", said.value
-        ),
-        write_source(view, said.who, said.how, said.by, said.when),
-    )
 
 
 def write_topics(view: View) -> tuple[TopicRow, ...]:

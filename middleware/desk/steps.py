@@ -13,7 +13,9 @@ from mappings.plan import Plan, PlanAction, StepWords
 from middleware.decisions.deciding import Candidate
 from middleware.decisions.languages import language_tags
 from middleware.decisions.sentences import Spelling, sentence, spell_places
-from middleware.desk.formats import write_time, write_when
+from middleware.decisions.timing import next_close
+from middleware.desk.formats import write_instant, write_time, write_when
+from middleware.desk.values import Instant
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View
 from middleware.storage.history import SentRow
@@ -46,6 +48,18 @@ def say_step(view: View, candidate: Candidate, nudge: Nudge | None = None) -> St
     values["given"] = view.viewer.isolate(values["given"])
     why, stops = sentence(words.why, values), sentence(words.stops_if, values)
     return StepSaid(words.title, why, stops, "")
+
+
+def say_when(view: View, candidate: Candidate) -> Instant:
+    """Return when a message goes, or by when staff are to have done a step.
+
+    A step that waits is asked for when it is due, and done by the next close of business.
+    """
+    due = candidate.due_at
+    if candidate.kind == "task" and candidate.action.waits:
+        zone = view.zone_id or view.endpoint.site.zone
+        due = next_close(due, zone, view.endpoint.site.holidays)
+    return write_instant(view.viewer, due, view.zone)
 
 
 def say_sent_title(view: View, row: SentRow) -> tuple[str, str]:

@@ -210,7 +210,7 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class Hours:
-    """The allowed hours; ``ranges`` are (first, last) local hours of the day."""
+    """The allowed hours: ``first`` to ``last`` of the local day, and when it is less."""
 
     text: str
     first: float
@@ -219,7 +219,7 @@ class Hours:
     last_text: str
     next_hour: float | None
     next_text: str
-    source: str
+    less: str
 
 
 @dataclass(frozen=True)
@@ -231,14 +231,6 @@ class TopicRow:
     note: str
     topic: str = ""
     near: bool = True
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A preference in words and who said so."""
-
-    text: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -260,9 +252,7 @@ class Page:
     history: History
     channels: tuple[ChannelRow, ...]
     hours: Hours
-    language: Setting
     topics: tuple[TopicRow, ...]
-    weekly: Setting
     paused: bool
     can_pause: bool
     versions: dict[str, str]

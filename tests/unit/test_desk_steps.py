@@ -6,7 +6,7 @@ import pytest
 
 from mappings.event import EventKind
 from middleware.desk.histories import write_history
-from middleware.desk.steps import say_step
+from middleware.desk.steps import say_step, say_when
 from middleware.desk.viewer import viewer_of
 from tests.unit.decisions.story import (
     EVERYTHING,
@@ -128,3 +128,16 @@ def test_history_names_steps_that_the_library_still_has():
         ("A title", ""),
         ("A title", ""),
     ]
+
+
+def test_a_step_of_staff_is_shown_with_its_close_of_business():
+    night = {"start": "2026-11-17T10:00:00-06:00", "end": "2026-11-18T22:40:00-08:00"}
+    late = encounter(period=night)
+    found = decide(event(EventKind.ENCOUNTER_DISCHARGED, "Encounter/stay"), chart(late))
+    step = found["post-discharge/book-call"]
+    shown = say_when(view(), step)
+    # Ten days after Wednesday night is Saturday night: the next close is Monday's.
+    assert (
+        step.due_at.astimezone(view().zone).isoformat() == "2026-11-28T22:40:00-08:00"
+    )
+    assert shown.iso == "2026-11-30T17:00-08:00"

@@ -108,10 +108,16 @@ def test_topics_show_the_answer_that_counts():
 
 def test_hours_name_sundays_and_days_without_messages():
     hours = write_hours(view(), None)
-    assert (hours.text, hours.source) == (
-        "9 AM to 8 PM",
-        "Northside’s hours. On Sunday noon to 6 PM.",
-    )
+    assert (hours.text, hours.less) == ("9 AM to 8 PM", "On Sunday noon to 6 PM.")
+
+
+def test_hours_name_a_day_on_which_the_site_sends_nothing():
+    known = view()
+    site = replace(known.endpoint.site, sunday_window=(0, 0))
+    closed = replace(known, endpoint=replace(known.endpoint, site=site))
+    hours = write_hours(closed, None)
+    assert hours.text == "9 AM to 8 PM, never Sunday"
+    assert hours.less == "On Sunday nothing is sent."
 
 
 def test_finding_needs_five_messages():

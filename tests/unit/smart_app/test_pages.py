@@ -28,6 +28,12 @@ def test_page_says_how_to_reach_the_patient(rig):
     assert "0 of 3" in text
 
 
+def test_hours_that_are_less_on_a_day_are_told_beside_them(rig):
+    html = rig.http.get(rig.open()).text
+    hours = html[html.index('id="g-hours"') : html.index('id="g-zone"')]
+    assert "On Sunday noon to 6 PM." in hours
+
+
 def test_page_without_permission_says_to_ask(rig):
     text = words(rig.http.get(rig.open()).text)
     assert "Ask Rosa first." in text
