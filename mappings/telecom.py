@@ -72,6 +72,34 @@ def read_statement(telecom: Iterable[Any], point: Point) -> dict[str, Any] | Non
     return None
 
 
+def alike(told: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Tell whether both statements use a point, and as the same; or both do not."""
+    if told["state"] in OUT or said.get("state") in OUT:
+        return bool(told["state"] in OUT and said.get("state") in OUT)
+    return bool(told["use"] == (said.get("use") or ""))
+
+
+def says(telecom: Iterable[Any], name: str, said: Any) -> bool:
+    """Tell whether Patient.telecom says what a statement does.
+
+    A place in the order and an end are asked for where the statement changed them: who
+    corrects a chart by hand fills in less than we would, and may take out an entry.
+    """
+    statement = dict_of(said)
+    told = read_statement(telecom, read_point_name(name))
+    if told is None:
+        return statement.get("state") in OUT
+    if not alike(told, statement) or told["state"] in OUT:
+        return alike(told, statement)
+    before = dict_of(statement.get("before"))
+    changed = [
+        key
+        for key in ("rank", "end")
+        if before and (before.get(key) or None) != (statement.get(key) or None)
+    ]
+    return all((told[key] or None) == (statement.get(key) or None) for key in changed)
+
+
 def amend_telecom(patient: Resource, name: str, said: Any) -> Resource | None:
     """Return the Patient with one statement in it; the same where it says so already.
 

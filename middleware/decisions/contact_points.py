@@ -30,6 +30,7 @@ from mappings.telecom import (
     CURRENT,
     OUT,
     Point,
+    alike,
     is_point,
     list_points,
     name_point,
@@ -129,7 +130,7 @@ def _is_the_charts(telecom: tuple[Any, ...], record: PreferenceRecord) -> bool:
     if record.in_chart_at is None or _is_out(record):
         return False
     told = read_statement(telecom, read_point_name(record.name))
-    return told is None or not _alike(told, record.value)
+    return told is None or not alike(told, record.value)
 
 
 def name_sources(
@@ -164,17 +165,10 @@ def _conflicts(
         point = read_point_name(name)
         told = read_statement(points.chart, point)
         holds = read_statement(list_of(held.get("telecom")), point)
-        if told is None or _alike(told, voice.value):
+        if told is None or alike(told, voice.value):
             continue
         source = f"{reference_of(patient)}#Patient.telecom"
         theirs: Sourced[Any] = Sourced(
             told, Who.CHART, "in the chart", reference=source
         )
         yield Conflict(name, voice, theirs, holds or voice.value)
-
-
-def _alike(told: dict[str, Any], said: dict[str, Any]) -> bool:
-    """Tell whether both use a point, and as the same; or both do not."""
-    if told["state"] in OUT or said.get("state") in OUT:
-        return bool(told["state"] in OUT and said.get("state") in OUT)
-    return bool(told["use"] == (said.get("use") or ""))

@@ -77,6 +77,26 @@ def find_outbox(tx: Tx, key: str) -> OutboxItem | None:
     return OutboxItem(**row) if row else None
 
 
+def list_beside(tx: Tx, item: OutboxItem) -> list[OutboxItem]:
+    """List the other answers of the same save, not written as yet, in their order."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE state = 'waiting' AND shard = %s "  # noqa: S608
+        "AND endpoint_id = %s AND patient = %s AND id <> %s "
+        "AND resource ->> 'resourceType' = %s AND resource ->> 'authored' = %s "
+        "AND resource -> 'author' IS NOT DISTINCT FROM %s ORDER BY seq",
+        (
+            item.shard,
+            item.endpoint_id,
+            item.patient,
+            item.id,
+            item.resource["resourceType"],
+            item.resource["authored"],
+            Jsonb(item.resource.get("author")) if "author" in item.resource else None,
+        ),
+    )
+    return [OutboxItem(**row) for row in rows]
+
+
 def finish_outbox(
     tx: Tx, item_id: str, server_reference: str | None, now: datetime
 ) -> None:

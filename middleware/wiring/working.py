@@ -10,6 +10,7 @@ import structlog
 
 from middleware.clock import SystemClock
 from middleware.stages import patients
+from middleware.stages.agreeing import close_agreed
 from middleware.stages.context import StageContext
 from middleware.stages.control import control_subscriptions
 from middleware.stages.escalating import escalate_tasks, probe_escalation
@@ -122,6 +123,7 @@ def _look_at_patients(context: StageContext) -> None:
 
 def _close_tasks(context: StageContext) -> None:
     read_tasks(context)
+    close_agreed(context)
 
 
 def _note(runtime: Runtime) -> None:
