@@ -30,6 +30,10 @@ from smart_app.session import asked_language
 from smart_app.themes import Themes
 
 NO_PAGE = mark("There is no such page here. Nothing was changed.")
+NAMED = mark(
+    "This address names a patient, but a page shows only the patient whose chart it "
+    "was opened from. Nothing was shown or changed. Open this app again from the chart."
+)
 YEAR_SECONDS = 31_536_000
 STATIC_PATH = "/smart/static"
 
@@ -137,6 +141,12 @@ def _add_guard(blueprint: Blueprint) -> None:
             str(value).isprintable() for value in (request.view_args or {}).values()
         ):
             abort(404)
+
+    @blueprint.before_request
+    def refuse_named_patients() -> None:
+        # The launch says whose page it is; no address of ours says it again.
+        if "lid" in (request.view_args or {}) and "patient" in request.args:
+            raise LaunchError(NAMED, code="S5", status=403)
 
 
 def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:

@@ -35,6 +35,7 @@ from tests.conformance.heard import (
 
 CLIENT = "carecue-app"
 REDIRECT = "https://localhost:8443/smart/callback"
+CONFIGURATION = "/fhir/.well-known/smart-configuration"
 KEY = RSAKey.generate_key(2048, {"kid": "as-1", "alg": "RS256", "use": "sig"})
 View = Callable[[], Any]
 
@@ -177,7 +178,7 @@ class HostileEhr:
             )
             return response
 
-        app.get("/fhir/.well-known/smart-configuration")(self.describe)
+        app.get(CONFIGURATION)(self.describe)
         app.get("/jwks")(lambda: {"keys": self.habits.published})
         app.route("/authorize", methods=["GET", "POST"])(self._authorize)
         app.post("/token")(self._token)

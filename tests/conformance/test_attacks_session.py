@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -37,11 +38,28 @@ def preferences(clinic: Clinic) -> int:
     return len(clinic.rows("SELECT id FROM preference"))
 
 
+def routes(clinic: Clinic, opened: str) -> Iterator[tuple[str, str]]:
+    """Return every method and path of a launch that the app answers to."""
+    for rule in clinic.app.url_map.iter_rules():
+        if rule.rule.startswith("/l/<lid>/"):
+            path = opened + rule.rule.removeprefix("/l/<lid>/")
+            path = path.replace("<nudge_id>", "x").replace("<name>", "channels")
+            for method in sorted({"GET", "POST"} & (rule.methods or set())):
+                yield method, path
+
+
 @pytest.mark.attack(58)
 def test_no_address_shows_another_patient(clinic: Clinic) -> None:
     rosa, james = clinic.open(), of_james(clinic)
     clinic.ehr.heard.clear()
-    for extra in ("patient=james", "patient=Patient/james", f"lid={james}", "saved=x"):
+    for extra in ("patient=james", "patient=Patient/james", "patient=", "patient=rosa"):
+        for method, path in routes(clinic, rosa):
+            answer = clinic.browser.open(f"{path}?{extra}", method=method, headers=FORM)
+            assert (answer.status_code, code_of(answer)) == (403, "S5"), path
+            assert "Okafor" not in answer.text
+            assert "Delgado" not in answer.text
+    assert clinic.ehr.heard == []
+    for extra in (f"lid={james}", "saved=x", "Patient=james", "id=james"):
         page = clinic.browser.get(f"{rosa}?{extra}")
         assert page.status_code == 200
         assert "Delgado" in page.text
@@ -72,17 +90,11 @@ def test_no_cookie_opens_another_launch(clinic: Clinic) -> None:
     ):
         thief.set_cookie(name, value, domain="localhost", secure=True)
     clinic.ehr.heard.clear()
-    places = (
-        "",
-        "pause",
-        "preferences/channels",
-        "messages/x",
-        "messages/x/skip",
-        "session",
-    )
-    for place in places:
-        answer = thief.get(james + place)
-        assert answer.status_code in {403, 404}, place
+    tried = list(routes(clinic, james))
+    assert len(tried) > 20
+    for method, path in tried:
+        answer = thief.open(path, method=method, headers=FORM)
+        assert answer.status_code in {403, 404}, (method, path)
         assert "Okafor" not in answer.text
     for odd in ("..", "%2e%2e", "x" * 4000, "'", "a/b", "\x00", mine.upper()):
         assert thief.get(f"/l/{odd}/").status_code in {403, 404}, odd
@@ -135,19 +147,14 @@ def test_a_form_of_another_site_is_refused(clinic: Clinic) -> None:
         {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
         {"Referer": f"{PUBLIC}{rosa}"},
     )
-    posts = (
-        "pause",
-        "resume",
-        "preferences/channels",
-        "messages/x/skip",
-        "language",
-        "close",
-    )
+    posts = [path for method, path in routes(clinic, rosa) if method == "POST"]
+    assert len(posts) > 10
     for headers in foreign:
-        for place in posts:
-            answer = clinic.browser.post(rosa + place, data=whole, headers=headers)
-            assert answer.status_code == 403, (headers, place)
-            assert code_of(answer) == "F1"
+        for path in posts:
+            answer = clinic.browser.post(path, data=whole, headers=headers)
+            # There is nothing to choose any more where a patient is chosen.
+            wanted = (409, "P1") if path.endswith("/patient") else (403, "F1")
+            assert (answer.status_code, code_of(answer)) == wanted, (headers, path)
     assert preferences(clinic) == 0
     assert clinic.browser.get(rosa).status_code == 200
 
