@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from mappings.audited import VIEWED
 from middleware.storage.audit import list_audit
@@ -32,7 +33,10 @@ def test_app_paints_in_the_ehrs_frame_and_a_pause_is_saved(browser, site, tmp_pa
     frame.get_by_role("link", name="Preview next message").click()
     frame.locator("dialog .bubble").wait_for()
     page.screenshot(path=tmp_path / "preview.png")
-    frame.get_by_role("link", name="Keep as planned").click()
+    keep = frame.get_by_role("link", name="Keep as planned")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    expect(keep).to_be_in_viewport(ratio=1)
+    keep.click()
     frame.get_by_role("link", name="Pause messages").click()
     frame.get_by_role("button", name=re.compile("^Pause until ")).wait_for()
     page.screenshot(path=tmp_path / "pause.png")
