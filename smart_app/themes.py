@@ -1,7 +1,8 @@
 """Serving the EHR's style: fetched once for each URL, by us, from a listed host.
 
-A page never waits for it: the browser asks for the sheet beside the page, and an EHR
-that does not give its style leaves ours.
+Nothing is painted before its stylesheets are there, so a page waits for the EHR's style a
+moment and no longer: what comes later is there for the next page, and an EHR that does
+not give its style leaves ours.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from flask import Request, Response, abort, make_response
 
@@ -20,6 +23,7 @@ from smart_app.session import find_endpoint, find_launch, style_of, theme_name
 from smart_app.style import write_theme
 
 MOST_KEPT = 256
+WAIT_SECONDS = 0.3
 AGAIN_SECONDS = 60.0
 DAY_SECONDS = 86_400
 
@@ -55,15 +59,20 @@ class Themes:
                 return css
             # Whoever comes meanwhile goes on without it.
             self._keep(url, now, None)
-        try:
-            theme = write_theme(self._ports.fetch_style(endpoint, url))
-        except CareCueError:
-            return None
+        with suppress(CareCueError, TimeoutError):
+            beside = ThreadPoolExecutor(max_workers=1)
+            coming = beside.submit(self._fetch, endpoint, url)
+            beside.shutdown(wait=False)
+            return coming.result(WAIT_SECONDS)
+        return None
+
+    def _fetch(self, endpoint: Endpoint, url: str) -> str:
+        theme = write_theme(self._ports.fetch_style(endpoint, url))
         note = (
             f"/* left out: {', '.join(theme.left_out)} */\n" if theme.left_out else ""
         )
         with self._lock:
-            self._keep(url, now, theme.css + note)
+            self._keep(url, time.monotonic(), theme.css + note)
         return theme.css + note
 
     def _keep(self, url: str, now: float, css: str | None) -> None:

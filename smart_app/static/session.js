@@ -1,6 +1,7 @@
 /* Asks every half minute whether the session lives, warns before it is locked, and locks.
-   Asking is no use of the page; a key or a click is. Without this file the server locks. */
-(() => {
+   Asking is no use of the page; a key or a click is. Without this file the server locks.
+   It stands in the head and is not deferred: so nothing is laid out before its styles. */
+addEventListener('DOMContentLoaded', () => {
   'use strict';
   const warning = document.getElementById('idle');
   if (!warning) return;
@@ -51,4 +52,4 @@
   for (const kind of ['keydown', 'pointerdown']) addEventListener(kind, use, { passive: true });
   warning.querySelector('button').addEventListener('click', () => { used = Date.now(); ask(true); });
   setInterval(() => { ask(false); }, 30000);
-})();
+});

@@ -14,6 +14,14 @@ SHIFTS = """() => new Promise((done) => {
   setTimeout(() => done(sum), 300);
 })"""
 
+# How many sheets held, of how many that are linked, when the first of the body came.
+STYLED = """new MutationObserver((_, self) => {
+  if (!document.body) return;
+  window.styled = [document.styleSheets.length,
+    document.querySelectorAll('head link[rel=stylesheet]').length];
+  self.disconnect();
+}).observe(document, { childList: true, subtree: true })"""
+
 
 def put_far(site, seconds: float) -> None:
     app = site.sandbox.app
@@ -46,6 +54,26 @@ def test_what_was_last_said_gives_way_without_a_jump(browser, site):
     inner = next(each for each in page.frames if each.url.startswith(site.app))
     assert inner.evaluate(SHIFTS) <= 0.02
     assert site.complaints == []
+
+
+def test_nothing_is_laid_out_before_its_styles_are_there(browser, site):
+    fill(site)
+    page = browser.new_page(viewport={"width": 1120, "height": 1500})
+    page.add_init_script(STYLED)
+    held = []
+
+    def hold(route) -> None:
+        held.append(route.request.url)
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    page.route("**/look.css?**", hold)
+    launch(page, site)
+    inner = next(each for each in page.frames if each.url.startswith(site.app))
+    assert held
+    there, linked = inner.evaluate("window.styled")
+    assert there == linked > 1
+    assert inner.evaluate(SHIFTS) <= 0.02
 
 
 def test_pieces_take_each_others_place_without_script(browser, site):

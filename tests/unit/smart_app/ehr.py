@@ -143,6 +143,7 @@ class Ehr:
 
         @app.get("/style")
         def style():
+            self.slow.wait(10)
             return Response(self.style, content_type="application/json")
 
         @app.get("/jwks")

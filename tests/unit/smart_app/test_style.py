@@ -2,11 +2,13 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
 from middleware.desk.look import LOOK
+from smart_app import themes
 from smart_app.style import LIGHT, contrast, read_colour, write_theme
 
 HOSTILE = [
@@ -135,6 +137,12 @@ def test_contrast_is_wcags() -> None:
     assert contrast("#69b5ce", "#ffffff") == pytest.approx(2.31, abs=0.01)
 
 
+@pytest.fixture
+def patient_pages(monkeypatch) -> None:
+    """Let a page wait for the style however busy this machine is."""
+    monkeypatch.setattr(themes, "WAIT_SECONDS", 20.0)
+
+
 def themed(rig, url=None):
     page = rig.http.get(rig.open(smart_style_url=url or f"{rig.ehr.origin}/style"))
     assert page.status_code == 200
@@ -142,6 +150,7 @@ def themed(rig, url=None):
     return found and found[1]
 
 
+@pytest.mark.usefixtures("patient_pages")
 def test_the_sheet_is_served_by_us_and_fetched_once(rig):
     rig.ehr.style = json.dumps({"dim_border_radius": "3px", "color_text": "#999999"})
     sheet = themed(rig)
@@ -170,6 +179,23 @@ def test_a_style_that_is_none_leaves_ours(rig, style):
     answer = rig.http.get(themed(rig))
     assert (answer.status_code, answer.text) == (200, "")
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_style_that_is_late_is_there_for_the_next_page(rig):
+    rig.ehr.style = json.dumps({"dim_border_radius": "3px"})
+    sheet = themed(rig)
+    rig.ehr.slow.clear()
+    late = rig.http.get(sheet)
+    assert (late.status_code, late.text) == (200, "")
+    assert late.headers["Cache-Control"] == "no-store"
+    rig.ehr.slow.set()
+    moment = threading.Event()
+    for _ in range(1000):
+        again = rig.http.get(sheet)
+        if again.text or moment.wait(0.02):
+            break
+    assert "--r:3px" in again.text
+    assert rig.ehr.log.count("GET /style") == 1
 
 
 @pytest.mark.parametrize(
