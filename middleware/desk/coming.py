@@ -56,7 +56,7 @@ def coming_tag(view: View, nudge: Nudge, candidate: Candidate) -> Tag:
         return Tag("info", "hold", held or write_reason(view, verdict))
     if verdict.outcome is not Outcome.SEND:
         why = write_reason(view, verdict)
-        return Tag("off", "off", view.say("Ends: %(why)s", why=why))
+        return Tag("off", "off", view.say("Will be cancelled. %(why)s", why=why))
     if nudge.is_task:
         return Tag("quiet", "person", view.say("Staff do this by then"))
     channel = candidate.channel or nudge.channel or "screen"

@@ -6,6 +6,7 @@ Pure. A flag stands beside the verdict whatever the verdict is.
 from __future__ import annotations
 
 from middleware.decisions.recipients import is_about_minor
+from middleware.desk.stating import write_value
 from middleware.desk.values import Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -46,16 +47,14 @@ def write_flags(view: View) -> tuple[Tag, ...]:
 
 def write_conflicts(view: View) -> tuple[str, ...]:
     """Return a sentence that names what the voices disagree on, none where they agree."""
-    kinds = dict.fromkeys(
-        item.name.partition(":")[0] for item in view.profile.conflicts
-    )
+    found = view.profile.conflicts
+    kinds = dict.fromkeys(item.name.partition(":")[0] for item in found)
     if not kinds:
         return ()
     names = [view.say(NAMES[kind]) if kind in NAMES else kind for kind in kinds]
-    return (
-        view.say(
-            "Answers differ on %(what)s. The patient’s own answer counts first; where "
-            "only a limit differs, the narrower one holds.",
-            what=view.viewer.join(names),
-        ),
-    )
+    what = view.viewer.join(names)
+    if len(found) > 1:
+        return (view.say("Answers differ on %(what)s.", what=what),)
+    holds = write_value(view, found[0].name, found[0].holds)
+    differ = mark("Answers differ on %(what)s. In force: %(holds)s.")
+    return (view.say(differ, what=what, holds=holds),)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from statistics import median
+from math import ceil
 
 from mappings.nudge import REASONS
 from middleware.desk.formats import (
@@ -25,6 +25,7 @@ from middleware.storage.history import SentRow
 
 ENOUGH = 5
 SHOWN = 6
+MOST = 0.75  # of the answers came within what is called usual
 USUAL = (
     (timedelta(hours=1), mark("within an hour")),
     (timedelta(hours=2), mark("within 2 hours")),
@@ -109,33 +110,35 @@ def write_lede(view: View) -> str:
     """Return how fast the patient usually answers, once it can be told."""
     sent = [row for row in view.sent if row.state not in ("failed", "unknown")]
     for name, total, answered in _tallies(sent):
-        middle = _middle(sent, name)
-        if total >= ENOUGH and answered * 2 >= total and middle:
-            words = next((text for limit, text in USUAL if middle <= limit), None)
+        span = _usual(sent, name)
+        if total >= ENOUGH and answered * 2 >= total and span:
+            words = next((text for limit, text in USUAL if span <= limit), None)
             usual = (
                 view.say(words)
                 if words
-                else view.say("within %(span)s", span=write_span(view.viewer, middle))
+                else view.say("within %(span)s", span=write_span(view.viewer, span))
             )
             return view.say(LEDES[name], name=view.given, span=usual)
     return ""
 
 
-def _middle(sent: Sequence[SentRow], name: str) -> timedelta | None:
-    """Return how long half of the answers on a way took at most."""
-    spans = [
-        (row.answered_at - row.at).total_seconds()
+def _usual(sent: Sequence[SentRow], name: str) -> timedelta | None:
+    """Return how long three in four of the answers on a way took at most."""
+    spans = sorted(
+        row.answered_at - row.at
         for row in sent
         if row.channel == name and row.answered_at is not None
-    ]
-    return timedelta(seconds=median(spans)) if spans else None
+    )
+    return spans[ceil(MOST * len(spans)) - 1] if spans else None
 
 
 def _tally(
     view: View, sent: Sequence[SentRow], name: str, total: int, answered: int
 ) -> Tally:
-    middle = _middle(sent, name)
-    usual = write_span(view.viewer, middle) if middle else ""
+    span = _usual(sent, name)
+    usual = (
+        view.say("within %(span)s", span=write_span(view.viewer, span)) if span else ""
+    )
     return Tally(view.say(CHANNELS[name]), total, answered, usual)
 
 

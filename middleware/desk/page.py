@@ -70,10 +70,7 @@ def write_page(view: View) -> Page:
     }
     return Page(
         identity=write_identity(view),
-        chart_read=write_time(
-            view.viewer,
-            view.chart.read_at.astimezone(ZoneInfo(view.endpoint.site.zone)),
-        ),
+        chart_read=_chart_read(view),
         zone=zone_name(view.viewer, view.zone_id, view.now) if view.zone_id else "",
         answer=answer,
         words=choose_words(view),
@@ -91,6 +88,12 @@ def write_page(view: View) -> Page:
         conflicts=write_conflicts(view),
         known=known,
     )
+
+
+def _chart_read(view: View) -> str:
+    zone = view.endpoint.site.zone
+    at = view.chart.read_at.astimezone(ZoneInfo(zone))
+    return f"{write_time(view.viewer, at)} {zone_name(view.viewer, zone, view.now)}"
 
 
 def write_pause_effect(view: View) -> str:
@@ -135,10 +138,10 @@ def _facts(
     known: Known,
 ) -> tuple[Fact, ...]:
     return (
-        visit_fact(view),
-        _consent_fact(view, topics),
-        write_week(view),
         _next_message(view, coming, known),
+        write_week(view),
+        _consent_fact(view, topics),
+        visit_fact(view),
     )
 
 
@@ -167,9 +170,14 @@ def _next_message(view: View, coming: tuple[Coming, ...], known: Known) -> Fact:
     label = view.say("Next message")
     for (_, candidate), row in zip(view.planned, coming, strict=True):
         if candidate.verdict.outcome is Outcome.SEND:
-            return Fact(label, f"{row.when.day}, {row.when.time}", row.title)
+            when = f"{row.when.day}, {row.when.time}"
+            if view.zone_id:
+                when = f"{when} {zone_name(view.viewer, view.zone_id, view.now)}"
+            return Fact(label, when, row.title)
+    if any(row.tag.kind == "info" for row in coming):
+        return Fact(label, view.say("None for now"), coming[0].tag.text)
     if coming:
-        return Fact(label, view.say("None until released"), coming[0].tag.text)
+        return Fact(label, view.say("None"), coming[0].tag.text)
     note = view.say("Nothing is due")
     if known.missing:
         note = view.say("The chart was not read in full")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from mappings.instants import find_instant
-from mappings.preference import Who
+from mappings.preference import Sourced, Who
 from mappings.reference import read_reference
 from mappings.resource import Resource, codings_of, dict_of, list_of
 from middleware.desk.completeness import is_narrowed, state_of
@@ -79,17 +79,11 @@ def visit_fact(view: View) -> Fact:
     said = view.profile.modality
     if said is not None and said.reference is None:
         source = write_source(view, said.who, said.how, said.by, said.when)
-        words = write_value(view, "modality", said.value)
+        words = write_visits(view, said)
         return Fact(view.say("Visits"), words, source)
-    stated = [
-        item
-        for item in view.chart.of("Observation")
-        if any(code == EXPERIENCE for _, code in codings_of(item.get("code")))
-        and _value(item)
-    ]
-    if not stated:
+    newest = _stated(view)
+    if newest is None:
         return _next_visit(view)
-    newest = max(stated, key=_effective)
     own = any(
         read_reference(item) == view.patient
         for item in list_of(newest.get("performer"))
@@ -97,6 +91,25 @@ def visit_fact(view: View) -> Fact:
     who = Who.PATIENT if own else Who.CHART
     source = write_source(view, who, "", None, find_instant(_effective(newest)))
     return Fact(view.say("Visits"), _value(newest), source)
+
+
+def write_visits(view: View, said: Sourced[str]) -> str:
+    """Return how the patient likes to be seen.
+
+    Where the chart says so, in its own words: they may say more than a code.
+    """
+    stated = _stated(view) if said.reference is not None else None
+    return _value(stated) if stated else write_value(view, "modality", said.value)
+
+
+def _stated(view: View) -> Resource | None:
+    stated = [
+        item
+        for item in view.chart.of("Observation")
+        if any(code == EXPERIENCE for _, code in codings_of(item.get("code")))
+        and _value(item)
+    ]
+    return max(stated, key=_effective, default=None)
 
 
 def _is_own(view: View, goal: Resource) -> bool:

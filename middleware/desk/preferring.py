@@ -128,6 +128,11 @@ def _channel(view: View, name: str) -> ChannelRow:
     shown = write_address(addresses[0].value)
     if (name, addresses[0].value) in view.own.bad_addresses:
         return ChannelRow(name, word, shown, None, view.say("Does not work"))
+    place = view.profile.confidential
+    point = (name, addresses[0].value)
+    if place is not None and (place.value.channel, place.value.value) != point:
+        unused = view.say("Not used: confidential contact")
+        return ChannelRow(name, word, shown, None, unused)
     found = permissions(view, topics_of(view), addresses[:1])
     if any(item.allowed for item in found):
         agreed = Tag("ok", "check", view.say("Agreed"))

@@ -45,6 +45,10 @@ HOW_IN = {
     "screen": mark("Only show on screen for %(name)s in %(language)s,"),
 }
 ONLY_AT = {"sms": mark("Text %(name)s"), "email": mark("Email %(name)s")}
+ONLY_IN = {
+    "sms": mark("Text %(name)s in %(language)s"),
+    "email": mark("Email %(name)s in %(language)s"),
+}
 RECORDS = {
     "deceased": (mark("Deceased"), mark("%(name)s has died.")),
     "disposition-died": (mark("Deceased"), mark("%(name)s has died.")),
@@ -57,7 +61,7 @@ LEDES = {
     "record-inactive": mark("The chart marks it as inactive or merged into another."),
     "test-patient": "",
 }
-CHART_SAYS = mark("The chart says so. Planned messages end.")
+CHART_SAYS = mark("The chart says so. Planned messages are cancelled.")
 
 
 def choose_answer(view: View, lede: str) -> Answer:
@@ -224,4 +228,8 @@ def _confidential(view: View) -> Answer | None:
         return None
     address = write_address(place.value)
     only = view.say("at %(address)s only.", address=address)
-    return Answer(tag, view.say(ONLY_AT[channel], name=view.given), only, lede)
+    sentence = view.say(ONLY_AT[channel], name=view.given)
+    if view.profile.language is not None:
+        words = language_name(view.viewer, view.profile.language.value)
+        sentence = view.say(ONLY_IN[channel], name=view.given, language=words)
+    return Answer(tag, sentence, only, lede)

@@ -50,7 +50,7 @@ ROLES = {
     "proxy": mark("health care proxy"),
     "carer": mark("carer"),
     "emergency": mark("emergency contact"),
-    "other": mark("other"),
+    "other": mark("other contact"),
 }
 
 

@@ -38,7 +38,8 @@ def choose_young(view: View) -> Answer | None:
         return None
     if minor.reason == "minor":
         sentence = mark("A person decides whom to reach for %(name)s.")
-        return _ask(view, mark("Under 18"), sentence, REASONS["minor"].sentence, "warn")
+        why = mark("%(name)s is under 18: nothing goes out by itself.")
+        return _ask(view, mark("Under 18"), sentence, why, "warn")
     return _ask(
         view,
         mark("Birth date not recorded"),
@@ -56,6 +57,7 @@ def _missing(view: View) -> Answer | None:
             mark("Language not recorded"),
             mark("Ask %(name)s which language to write in."),
             REASONS["language-missing"].sentence,
+            step="language",
         )
     if view.zone_id is None:
         return _ask(
@@ -63,25 +65,32 @@ def _missing(view: View) -> Answer | None:
             mark("Time zone not known"),
             mark("Record where %(name)s lives."),
             REASONS["zone-missing"].sentence,
+            step="zone",
         )
     return None
 
 
-def _ask(view: View, word: str, sentence: str, why: str, icon: str = "ask") -> Answer:
+def _ask(
+    view: View, word: str, sentence: str, why: str, icon: str = "ask", step: str = ""
+) -> Answer:
     return Answer(
         Tag("warn", icon, view.say(word)),
         view.say(sentence, name=view.given),
         "",
-        view.say(why),
+        view.say(why, name=view.given),
+        step=step,
     )
 
 
 def _no_route(view: View) -> Answer:
     verdicts = [item.verdict for item in routes(view) if item.verdict is not None]
     reason = verdicts[0].reason if verdicts else "no-consent"
-    why = REASONS[reason].sentence
     if reason == "no-consent":
         word = mark("No permission recorded")
-        return _ask(view, word, mark("Ask %(name)s first."), why)
+        why = mark("Nobody has recorded whether %(name)s wants texts or emails.")
+        return _ask(view, word, mark("Ask %(name)s first."), why, step="answer")
     word = NO_ROUTES.get(reason, mark("No number or address"))
-    return _ask(view, word, mark("CareCue cannot reach %(name)s."), why, "warn")
+    why = REASONS[reason].sentence
+    step = "telecom" if reason == "no-address" else ""
+    sentence = mark("CareCue cannot reach %(name)s.")
+    return _ask(view, word, sentence, why, "warn", step)

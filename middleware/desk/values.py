@@ -34,7 +34,8 @@ class Identity:
 class Answer:
     """The five-second answer. ``hours`` is the part of the sentence kept on a line.
 
-    ``flags`` are what has to be known before anything else, whatever the sentence.
+    ``flags`` are what has to be known before anything else, whatever the sentence;
+    ``step`` is the form in which what is missing is recorded.
     """
 
     tag: Tag
@@ -42,6 +43,7 @@ class Answer:
     hours: str
     lede: str
     flags: tuple[Tag, ...] = ()
+    step: str = ""
 
 
 @dataclass(frozen=True)

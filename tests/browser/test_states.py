@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.charts import STATES, change
+from tests.browser.charts import STATES, change, goal
 from tests.browser.conftest import fill
 from tests.browser.looking import SHOTS, fit, open_alone, shoot, sideways
 
@@ -34,6 +34,19 @@ def test_page_stays_light_in_a_frame_of_a_dark_desktop(browser, site):
     assert frame.evaluate("getComputedStyle(document.documentElement).colorScheme") == (
         "light"
     )
+
+
+@pytest.mark.parametrize("width", [640, 400])
+def test_first_screenful_says_who_how_and_when_next(browser, site, width):
+    fill(site)
+    change(site, (goal("I want to keep up with my grandkids. " * 12, "en"),))
+    page, frame = open_alone(browser, site)
+    fit(page, width, 700)
+    for one in (".banner strong", "#h-answer", ".facts > :first-child small"):
+        box = frame.locator(one).last.bounding_box()
+        assert box["y"] >= 0, one
+        assert box["y"] + box["height"] <= 700, one
+    assert "Next message" in frame.locator(".facts > :first-child").inner_text()
 
 
 @pytest.mark.parametrize(

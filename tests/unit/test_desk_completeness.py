@@ -91,5 +91,5 @@ def test_gap_names_what_was_withheld_and_what_failed():
 
 
 def test_visits_that_were_not_permitted_are_not_known():
-    visits = write_page(replace(view(), withheld=frozenset({"Appointment"}))).facts[0]
+    visits = write_page(replace(view(), withheld=frozenset({"Appointment"}))).facts[3]
     assert (visits.value, visits.note) == ("Not known", "Visits are not permitted")

@@ -26,7 +26,7 @@ def said(one):
 def test_confidential_contact_names_the_only_place():
     assert said(view(preferences=(ASKED,))) == (
         "Confidential contact",
-        "Text Rosa at (415) 555-0142 only.",
+        "Text Rosa in Spanish at (415) 555-0142 only.",
         [],
     )
     answer = choose_answer(view(preferences=(ASKED,)), "")

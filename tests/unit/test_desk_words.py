@@ -16,6 +16,7 @@ from mappings.preference import (
 from middleware.decisions.fatigue import COMING
 from middleware.desk import formats
 from middleware.desk.evidence import write_facts
+from middleware.desk.flags import write_conflicts
 from middleware.desk.histories import write_finding, write_history, write_lede
 from middleware.desk.page import write_page
 from middleware.desk.preferring import write_hours, write_topics
@@ -81,6 +82,43 @@ def test_each_state_has_its_own_chip(changes, chip):
     assert sentence(view(**changes))[0] == chip
 
 
+# what is missing, and the form in which it is recorded
+STEPS = [
+    ({"consents": ()}, "answer"),
+    ({"patient": {"telecom": []}}, "telecom"),
+    ({"patient": {"communication": []}}, "language"),
+    ({"patient": {"birthDate": "2010-01-01"}}, ""),
+    ({"consents": (consent(False),)}, ""),
+    ({}, ""),
+]
+
+
+@pytest.mark.parametrize(("changes", "step"), STEPS)
+def test_what_is_missing_names_where_it_is_recorded(changes, step):
+    assert choose_answer(view(**changes), "").step == step
+
+
+def test_minor_is_not_said_twice():
+    answer = choose_answer(view(patient={"birthDate": "2010-01-01"}), "")
+    assert answer.sentence == "A person decides whom to reach for Rosa."
+    assert answer.lede == "Rosa is under 18: nothing goes out by itself."
+
+
+def test_one_difference_says_what_is_in_force():
+    one = preference("language", "en")
+    assert write_conflicts(view(preferences=(one,))) == (
+        "Answers differ on language. In force: English.",
+    )
+
+
+def test_confidential_contact_is_the_only_way_shown_as_used():
+    place = {"system": "sms", "value": "+14155550142", "note": ""}
+    page = write_page(view(preferences=(preference("confidential", place),)))
+    assert page.answer.sentence == "Text Rosa in Spanish"
+    used = [row.address for row in page.channels if not row.off]
+    assert used == ["(415) 555-0142"]
+
+
 def test_pause_sentence_names_the_last_day_and_who():
     answer = choose_answer(view(preferences=(preference("pause", PAUSE),)), "")
     assert f"{answer.sentence} {answer.hours}" == (
@@ -127,6 +165,15 @@ def test_finding_needs_five_messages():
     assert write_finding(view(sent=many)) == "Rosa answers texts, 5 of 7."
     assert write_lede(view(sent=many)) == "Rosa usually answers a text within an hour."
     assert write_lede(view(sent=many[:4])) == ""
+
+
+def test_usual_is_what_three_in_four_answers_kept():
+    spans = (10, 10, 25, 70, 110, 150)
+    slow = [sent(day, span) for day, span in enumerate(spans, 1)]
+    assert write_lede(view(sent=slow)) == "Rosa usually answers a text within 2 hours."
+    assert [tally.usual for tally in write_history(view(sent=slow)).tallies] == [
+        "within 1 h 50 min"
+    ]
 
 
 def test_failed_messages_are_rows_but_no_dots():

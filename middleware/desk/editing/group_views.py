@@ -14,6 +14,7 @@ from middleware.desk.editing.fields import Field, Fields, refill
 from middleware.desk.editing.groups import GROUPS, Group
 from middleware.desk.editing.kept import write_kept
 from middleware.desk.editing.points import PointRow
+from middleware.desk.personal import write_visits
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_topic, write_value
 from middleware.desk.values import Actor, Choice
@@ -180,6 +181,9 @@ def _lines(view: View, group: Group) -> tuple[str, ...]:
         if name == "zone" and values:
             values = [", ".join(write_value(view, name, zone) for zone in values[0])]
             found.append(values[0])
+            continue
+        if name == "modality":
+            found += [write_visits(view, said) for said in standing(view.profile, name)]
             continue
         found.extend(write_named(view, name, value) for value in values)
     if found:

@@ -23,7 +23,7 @@ def test_page_says_how_to_reach_the_patient(rig):
     assert "58 years, female" in text
     assert "Born Feb 3, 1968" in text
     assert "4471-0926" in text
-    assert "Chart read 7:00 AM" in text
+    assert "Chart read 7:00 AM Pacific" in text
     assert "1 of 1 topics" in text
     assert "0 of 3" in text
 

@@ -140,7 +140,7 @@ def test_card_says_what_ends_the_next_message_in_one_sentence(calls: Calls):
     agree(calls.rig)
     plan(calls.rig, plan="urn:gone")
     detail = calls.call(calls.request(fhirAuthorization=calls.grant())).card["detail"]
-    assert "Ends: The plan is switched off.\n" in f"{detail}\n"
+    assert "Will be cancelled. The plan is switched off.\n" in f"{detail}\n"
 
 
 def test_patient_view_reads_little_of_the_chart(calls: Calls):
