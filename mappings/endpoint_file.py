@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -114,10 +114,19 @@ def _part(kind: type[T], raw: dict[str, Any], name: str) -> T:
         key: tuple(value) if isinstance(value, list) else value
         for key, value in raw.items()
     }
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise BadInputError(f"[{name}] is not complete: {error}.") from None
+    missing = [
+        item.name
+        for item in fields(kind)
+        if item.default is MISSING
+        and item.default_factory is MISSING
+        and item.name not in raw
+    ]
+    if missing:
+        raise BadInputError(
+            f"[{name}] is not complete: it needs {', '.join(missing)}. Nothing was "
+            "changed."
+        )
+    return kind(**values)
 
 
 def read_site(raw: dict[str, Any]) -> Site:

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         default=None,
-        description="PostgreSQL 15 or newer; without it the embedded server is used.",
+        description="PostgreSQL 15 or newer; without it `carecue demo` alone runs, on its own.",
     )
     secret_key_file: Path | None = Field(
         default=None,

@@ -21,10 +21,13 @@ CACHE_SECONDS = 300.0
 AHEAD_SECONDS = CACHE_SECONDS / 2
 
 Answer = TypeVar("Answer")
+Place = tuple[str, str]
 
 
 class Fetched(Generic[Answer]):
-    """Answers by URL. Raises what ``fetch`` raises.
+    """Answers by endpoint and URL. Raises what ``fetch`` raises.
+
+    Of an endpoint that was registered anew nothing is kept from before.
 
     ``pause`` is for how many seconds a URL is not asked anew another time.
     """
@@ -35,36 +38,41 @@ class Fetched(Generic[Answer]):
         self._fetch = fetch
         self._pause = pause
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, Answer]] = {}
-        self._forced: dict[str, float] = {}
-        self._ahead: dict[str, float] = {}
-        self._asking: dict[str, threading.Lock] = {}
+        self._kept: dict[Place, tuple[float, Answer, Endpoint]] = {}
+        self._forced: dict[Place, float] = {}
+        self._ahead: dict[Place, float] = {}
+        self._asking: dict[Place, threading.Lock] = {}
 
     def find(self, endpoint: Endpoint, url: str, *, fresh: bool) -> Answer:
         """Return the answer at a URL; ``fresh`` asks for it anew where it may."""
-        now = time.monotonic()
+        now, place = time.monotonic(), (endpoint.id, url)
         with self._lock:
-            kept = self._kept.get(url)
-            since = now - self._forced.get(url, now - self._pause)
+            kept = self._find_kept(endpoint, url)
+            since = now - self._forced.get(place, now - self._pause)
             again = fresh and since >= self._pause
             if again:
-                self._forced[url] = now
+                self._forced[place] = now
         if kept is not None and not again and now - kept[0] < CACHE_SECONDS:
             return kept[1]
         return self._ask(endpoint, url, now if again else now - CACHE_SECONDS)
 
     def prefetch(self, endpoint: Endpoint, url: str) -> None:
         """Ask in the background for what somebody will want soon; returns at once."""
-        now = time.monotonic()
+        now, place = time.monotonic(), (endpoint.id, url)
         with self._lock:
-            kept = self._kept.get(url)
+            kept = self._find_kept(endpoint, url)
             young = kept is not None and now - kept[0] < AHEAD_SECONDS
-            if young or now - self._ahead.get(url, now - self._pause) < self._pause:
+            if young or now - self._ahead.get(place, now - self._pause) < self._pause:
                 return
-            self._ahead[url] = now
+            self._ahead[place] = now
         threading.Thread(
             target=self._ask_quietly, args=(endpoint, url, now), daemon=True
         ).start()
+
+    def _find_kept(self, endpoint: Endpoint, url: str) -> tuple[float, Answer] | None:
+        kept = self._kept.get((endpoint.id, url))
+        same = kept is not None and _registration(kept[2]) == _registration(endpoint)
+        return kept[:2] if kept is not None and same else None
 
     def _ask_quietly(self, endpoint: Endpoint, url: str, since: float) -> None:
         # Whoever needs it asks again, and is told what is wrong.
@@ -74,14 +82,19 @@ class Fetched(Generic[Answer]):
     def _ask(self, endpoint: Endpoint, url: str, since: float) -> Answer:
         """Return what was asked for after ``since``: by us, or by who came before."""
         with self._lock:
-            asking = self._asking.setdefault(url, threading.Lock())
+            asking = self._asking.setdefault((endpoint.id, url), threading.Lock())
         with asking:
             with self._lock:
-                kept = self._kept.get(url)
+                kept = self._find_kept(endpoint, url)
             if kept is not None and kept[0] >= since:
                 return kept[1]
             began = time.monotonic()
             answer = self._fetch(endpoint, url)
             with self._lock:
-                self._kept[url] = (began, answer)
+                self._kept[endpoint.id, url] = (began, answer, endpoint)
             return answer
+
+
+def _registration(endpoint: Endpoint) -> tuple[object, ...]:
+    # What was mended there has to count at the next launch, not minutes later.
+    return endpoint.fhir_base, endpoint.app, endpoint.profile, endpoint.cds

@@ -165,8 +165,10 @@ def _write_rules(
     several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
     if several or "azp" in claims:
         rules["azp"] = {"essential": True, "value": endpoint.app.client_id}
-    echoes = endpoint.app.nonce_echoed and app_ways(endpoint.profile).nonce_echoed
-    echoed = echoes or "nonce" in claims
+    ways = app_ways(endpoint.profile)
+    if nonce is None and not ways.renewed_audience and "aud" not in claims:
+        rules.pop("aud")
+    echoed = (endpoint.app.nonce_echoed and ways.nonce_echoed) or "nonce" in claims
     if nonce is not None and echoed:
         rules["nonce"] = {"essential": True, "value": nonce}
     return rules

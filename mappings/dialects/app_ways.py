@@ -18,7 +18,8 @@ Style = Literal["v1", "v2"]
 class AppWays:
     """One server's ways with apps.
 
-    ``nonce_echoed`` False: its id_tokens carry no nonce. ``issuers`` are templates of
+    ``nonce_echoed`` False: its id_tokens carry no nonce. ``renewed_audience`` False:
+    those that come with a refresh may name no audience. ``issuers`` are templates of
     id_token issuers that its documents do not name: ``{issuer}`` is the documents',
     ``{tenant}`` the last part of it, ``{root}`` the FHIR base without ``base_tail``.
     ``root_configuration``: its SMART configuration may stand at the host's root.
@@ -29,6 +30,7 @@ class AppWays:
     """
 
     nonce_echoed: bool = True
+    renewed_audience: bool = True
     issuers: tuple[str, ...] = ()
     base_tail: str = ""
     root_configuration: bool = False

@@ -12,9 +12,20 @@ DIALECT = Dialect(
     numbering="absent",
     app=AppWays(
         nonce_echoed=False,
+        renewed_audience=False,
+        issuers=("{root}/auth/fhir",),
+        base_tail="/fhir",
         notes=(
             "a nonce may not come back: none is asked for",
             "keys change without a name: every published key is tried",
+            (
+                "id_tokens name an issuer below /auth that its documents do not: it is "
+                "believed"
+            ),
+            (
+                "id_tokens that come with a renewed token name no audience: user and "
+                "issuer are compared all the same"
+            ),
         ),
     ),
 )

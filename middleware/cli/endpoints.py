@@ -65,6 +65,13 @@ def add(file: Path, by: str) -> None:
 def _store(tx: Tx, described: Endpoint, now: datetime) -> str:
     """Insert or replace an endpoint, keeping its sealed secret; say which it was."""
     known = endpoints.get_endpoint(tx, described.id)
+    for other in endpoints.list_endpoints(tx):
+        if other.fhir_base == described.fhir_base and other.id != described.id:
+            raise BadInputError(
+                f"The endpoint {other.id} has this fhir_base already, and one server is "
+                f"one endpoint. Nothing was changed. Write id = {other.id!r} to change "
+                f"it, or take it away with `carecue endpoint remove {other.id}`."
+            )
     if known is None:
         endpoints.insert_endpoint(tx, described, now)
         return "Stored"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.clinic import Clinic, code_of, near_the_end, renewing
+from tests.conformance.heard import laid_over
 
 
 @pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@105-117")
@@ -24,6 +25,7 @@ from tests.conformance.clinic import Clinic, code_of, near_the_end, renewing
         ({}, {"fhirUser": "Practitioner/other"}),
         ({}, {"fhirUser": "Patient/rosa"}),
         ({}, {"aud": "another-client"}),
+        ({}, {"aud": None}),
     ],
 )
 def test_a_token_that_comes_back_for_another_ends_the_launch(
@@ -39,7 +41,7 @@ def test_a_token_that_comes_back_for_another_ends_the_launch(
             "iat": now + 570,
             "exp": now + 900,
         }
-        refreshed = {**refreshed, "id_token": clinic.ehr.sign({**usual, **claims})}
+        refreshed = {"id_token": clinic.ehr.sign(laid_over(usual, claims))}
     clinic.ehr.habits.refreshed = refreshed
     near_the_end(clinic)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.clinic import Clinic, asked_of
+from tests.conformance.clinic import Clinic, asked_of, near_the_end, renewing
 from tests.conformance.hostile import HostileEhr
 from tests.conformance.vendors import VENDORS, Vendor, behave
 
@@ -54,3 +54,20 @@ def test_no_deviation_is_taken_from_an_endpoint_that_did_not_list_it(
     )
 
     assert opened is (vendor.needed is None)
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"), [({}, 200), ({"aud": "another-client"}, 401)]
+)
+def test_the_launcher_may_leave_out_whom_a_renewed_id_token_is_for(
+    clinic: Clinic, ehr: HostileEhr, claims: dict[str, str], status: int
+) -> None:
+    clinic.connect(profile={"server": "launcher"})
+    opened = renewing(clinic)
+    now = int(clinic.clock.now().timestamp())
+    usual = {"iss": ehr.issuer, "sub": "user-1", "iat": now + 570, "exp": now + 900}
+    ehr.habits.refreshed = {"id_token": ehr.sign(usual | claims)}
+    near_the_end(clinic)
+
+    assert clinic.browser.get(opened).status_code == status
+    assert len(ehr.forms("refresh_token")) == 1

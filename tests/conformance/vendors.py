@@ -178,7 +178,7 @@ VENDORS = (
             code_challenge_methods_supported=["S256"],
             capabilities=["launch-ehr", "launch-standalone", "permission-v1"],
         ),
-        "{base}",
+        "{root}/v/r4/sim/WzIsIiIsIiIsIkFVVE8iXQ/auth/fhir",
         answer={"smart_style_url": "{root}/smart-style.json"},
         profile={"server": "launcher"},
         needed="profile",
