@@ -17,7 +17,7 @@ from smart_app.discovery import Discovery
 from smart_app.editing import add_edits
 from smart_app.failures import BROKEN, name_title, note_failure, settle_fault
 from smart_app.handoff import Handoff
-from smart_app.headers import protect, write_policy
+from smart_app.headers import protect, read_origin, write_policy
 from smart_app.launch import Launching
 from smart_app.opening import CALLBACK
 from smart_app.pages import PatientPages
@@ -155,7 +155,8 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
         return pages.notice(
             name_title(error),
             error,
-            frames=all_frames(ports.endpoints()),
+            # A frame of our own page may hold it, where it tried the sign-in.
+            frames=(*all_frames(ports.endpoints()), read_origin(ports.public_url)),
             viewer=viewer_of(asked_language(request)),
             launch_id=lid or note_failure(ports, error),
         )

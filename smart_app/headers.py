@@ -21,8 +21,14 @@ def read_origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def write_policy(frames: Sequence[str], form_origins: Sequence[str] = ()) -> str:
-    """Return the Content-Security-Policy; names that are no origins are left out."""
+def write_policy(
+    frames: Sequence[str], form_origins: Sequence[str] = (), inner: str = ""
+) -> str:
+    """Return the Content-Security-Policy; names that are no origins are left out.
+
+    ``inner`` is where a frame within the page begins, which goes on to wherever the
+    EHR signs people in.
+    """
     parents = " ".join(name for name in frames if ORIGIN.match(name)) or "'none'"
     targets = ["'self'", *(name for name in form_origins if ORIGIN.match(name))]
     return "; ".join(
@@ -33,6 +39,7 @@ def write_policy(frames: Sequence[str], form_origins: Sequence[str] = ()) -> str
             "img-src 'self'",
             "font-src 'self'",
             "connect-src 'self'",
+            *([f"frame-src 'self' https: {inner}"] if ORIGIN.match(inner) else []),
             f"form-action {' '.join(targets)}",
             "base-uri 'none'",
             "object-src 'none'",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,11 +26,12 @@ from middleware.desk.launches import (
     note_step,
 )
 from middleware.desk.viewer import mark
-from smart_app.cookies import digest, held_launches, holds_cookie, set_cookie
+from smart_app.cookies import digest, holds_cookie, set_cookie
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.failures import as_failure, read_refusal
+from smart_app.framing import Framing
 from smart_app.intents import find_place
-from smart_app.leaving import HERE, Leaving, is_framed
+from smart_app.leaving import Leaving, is_framed, is_inner
 from smart_app.oauth import write_authorization_url
 from smart_app.opening import CALLBACK, Opening
 from smart_app.ports import SmartPorts
@@ -41,8 +41,6 @@ from smart_app.session import ENDED, START_LIFE, find_endpoint, known, seal
 from smart_app.users import wants_roles
 
 LAUNCH = re.compile(r"[\x21-\x7e]{1,2048}\Z")
-# So long a sign-in that needs nobody may take; sooner, the first one is still under way.
-UNDER_WAY = timedelta(seconds=5)
 NO_COOKIE = mark(
     "This browser did not bring back the app's cookie, so the sign-in was stopped. "
     "Nothing was opened. Open this app again from the chart; if it stays so, ask IT "
@@ -57,7 +55,8 @@ class Launching:
         self._ports = ports
         self._discovery = discovery
         self._opening = Opening(ports, discovery)
-        self._leaving = Leaving(pages)
+        self._leaving = Leaving(pages, ports.public_url)
+        self._framing = Framing(ports)
 
     def start(self, request: Request, *, standalone: bool) -> Response:
         """Answer ``/smart/launch`` or ``/smart/standalone`` with a redirect.
@@ -72,16 +71,31 @@ class Launching:
                 "The EHR's launch is incomplete. Open this app again from the chart.",
                 code="L2",
             )
-        ways = app_ways(endpoint.profile)
-        lost = _came_to_nothing(self._ports, request, endpoint)
-        if lost or (not ways.framed and is_framed(request)):
-            return self._leaving.ask_window(request, endpoint, again=lost)
+        blank = self._framing.look_back(request, endpoint)
+        if blank is not None:
+            return self._leaving.ask_window(request, endpoint, blank)
         server = self._discovery.begin(endpoint)
+        blank = self._framing.look_ahead(request, endpoint, server)
+        if blank is not None:
+            return self._leaving.ask_window(request, endpoint, blank, server)
+        asking = _choose_asking(endpoint, server, standalone=standalone)
+        return self._leave(request, endpoint, server, asking, opaque)
+
+    def _leave(
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        server: AuthorizationServer,
+        asking: Asking,
+        opaque: str | None,
+    ) -> Response:
+        """Keep a new launch and send the browser to the sign-in."""
         ports = self._ports
         state, verifier, nonce, secret = (ports.ids.secret() for _ in range(4))
-        asking = _choose_asking(endpoint, server, standalone=standalone)
         scope = write_scope(
-            ports.desk.resource_types(endpoint), standalone=standalone, asking=asking
+            ports.desk.resource_types(endpoint),
+            standalone=opaque is None,
+            asking=asking,
         )
         kept = {"verifier": verifier, "nonce": nonce, "asked": scope}
         context = _begin_context(request, asking)
@@ -96,6 +110,7 @@ class Launching:
             nonce=nonce,
             launch=opaque,
         )
+        ways = app_ways(endpoint.profile)
         response = self._leaving.send(request, endpoint, server, ways, url)
         set_cookie(response, launch, secret)
         return response
@@ -109,9 +124,20 @@ class Launching:
             raise self._fail(launch, as_failure(error)) from error
         if opened.stage == PICKING:
             self._ports.launches.update(opened)
-            return _see_other(f"/l/{launch.id}/patient")
+            return self._arrive(request, opened, endpoint, f"/l/{launch.id}/patient")
         self._ports.launches.open(opened, self._ports.clock.now())
-        return _see_other(find_place(opened))
+        return self._arrive(request, opened, endpoint, find_place(opened))
+
+    def _arrive(
+        self,
+        request: Request,
+        launch: Launch,
+        endpoint: Endpoint | None,
+        url: str,
+    ) -> Response:
+        if launch.context.get("inner") and endpoint is not None:
+            return self._leaving.tell_opened(request, endpoint, url)
+        return _see_other(url)
 
     def _open(self, request: Request, launch: Launch, endpoint: Endpoint) -> Launch:
         server = self._discovery.find_server(endpoint)
@@ -201,33 +227,8 @@ class Launching:
 def _begin_context(request: Request, asking: Asking) -> dict[str, Any]:
     """Return what is known of a launch before anybody signed in."""
     framed = is_framed(request)
-    return {"style": asking.style, "level": asking.level, "framed": framed}
-
-
-def _came_to_nothing(ports: SmartPorts, request: Request, endpoint: Endpoint) -> bool:
-    """Tell whether this browser left for this sign-in in a frame and did not come back.
-
-    A sign-in that refuses to be framed leaves the frame blank and tells nobody. Who
-    asked for the frame once more gets it, and so does who came back from one before.
-    """
-    now = ports.clock.now()
-    if not is_framed(request) or request.args.get(HERE) == "1":
-        return False
-    found = [ports.launches.get(name) for name in held_launches(request)]
-    tried = [
-        launch
-        for launch in found
-        if launch is not None
-        and launch.endpoint_id == endpoint.id
-        and launch.context.get("framed") is True
-        and holds_cookie(request, launch)
-    ]
-    if any(launch.stage not in (STARTED, FAILED) for launch in tried):
-        return False
-    return any(
-        launch.stage == STARTED and UNDER_WAY <= now - launch.created_at < START_LIFE
-        for launch in tried
-    )
+    context = {"style": asking.style, "level": asking.level, "framed": framed}
+    return {**context, "inner": True} if is_inner(request) else context
 
 
 def write_standalone(ports: SmartPorts, launch: Launch) -> str:

@@ -13,6 +13,7 @@ from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import Launch, LaunchBook
+from middleware.desk.sign_in_frames import FrameBook
 from middleware.ports import Clock, FhirApi, Ids, Patience
 
 
@@ -96,6 +97,8 @@ class SmartPorts:
     ``fetch_keys`` the JWKS at a URL of its authorization server, ``fetch_style`` its
     SMART style: all bounded in time and size, following no redirects, trusting the site's own authority. ``bound``
     gives the session that exchanges a code at such a URL the same bounds.
+    ``look_at_sign_in`` returns which header of the sign-in page at a URL refuses the
+    EHR's frame, '' for none, None where it did not answer within a second.
     ``signing_key`` gives our private joserfc key, with its kid, for RS384 or ES384.
     ``client_secret`` gives the secret of an endpoint whose app uses
     client_secret_basic. ``public_url`` is where browsers reach us, without a
@@ -104,6 +107,7 @@ class SmartPorts:
 
     endpoints: Callable[[], Sequence[Endpoint]]
     launches: LaunchBook
+    frames: FrameBook
     clock: Clock
     ids: Ids
     sealer: Sealer
@@ -111,6 +115,7 @@ class SmartPorts:
     discover: Callable[[Endpoint], SmartConfiguration]
     fetch_keys: Callable[[Endpoint, str], dict[str, Any]]
     fetch_style: Callable[[Endpoint, str], dict[str, Any]]
+    look_at_sign_in: Callable[[Endpoint, str], str | None]
     bound: Callable[[Any, Endpoint, str], None]
     signing_key: Callable[[str], Any]
     client_secret: Callable[[str], str | None]

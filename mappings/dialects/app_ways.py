@@ -23,8 +23,9 @@ class AppWays:
     id_token issuers that its documents do not name: ``{issuer}`` is the documents',
     ``{tenant}`` the last part of it, ``{root}`` the FHIR base without ``base_tail``.
     ``root_configuration``: its SMART configuration may stand at the host's root.
-    ``scope_style`` and ``authorize_post`` say how it wants to be asked, ``framed``
-    False that its sign-in page cannot be shown in a frame. ``notes`` are sentences:
+    ``scope_style`` and ``authorize_post`` say how it wants to be asked. ``framed`` True:
+    launches are signed in within the frame; False: its sign-in cannot be shown there;
+    None: it has to be found out. ``notes`` are sentences:
     what it does, and what the app does about it. ``meanings`` are codes of its
     OperationOutcomes in words.
     """
@@ -36,7 +37,7 @@ class AppWays:
     root_configuration: bool = False
     scope_style: Style | None = None
     authorize_post: bool = False
-    framed: bool = True
+    framed: bool | None = None
     notes: tuple[str, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
 

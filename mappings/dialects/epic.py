@@ -15,6 +15,7 @@ DIALECT = Dialect(
     note="it offers no FHIR Subscriptions to other parties; it is polled",
     numbering="absent",
     app=AppWays(
+        framed=True,
         issuers=("{root}/oauth2",),
         base_tail="/api/FHIR/R4",
         notes=(
@@ -33,6 +34,10 @@ DIALECT = Dialect(
                 "where unknown_users is set"
             ),
             "refresh tokens may be missing: the page ends with its token",
+            (
+                "a launch from a chart is signed in without a page: it stays in the frame, "
+                "whatever the sign-in page says of frames"
+            ),
         ),
         meanings={
             "4101": "Nothing of this kind is documented.",

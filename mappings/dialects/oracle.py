@@ -11,6 +11,7 @@ DIALECT = Dialect(
     note="it has no FHIR Subscriptions; it is polled",
     numbering="absent",
     app=AppWays(
+        framed=True,
         issuers=("{issuer}/oidc/idsps/{tenant}/",),
         notes=(
             (

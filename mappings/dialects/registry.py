@@ -83,11 +83,12 @@ def app_ways(profile: Mapping[str, Any]) -> AppWays:
     go before. BadInputError for a server that is not known.
     """
     ways = choose_dialect(profile).app if "server" in profile else AppWays()
+    window = profile.get("authorize_in_window")
     return replace(
         ways,
         scope_style=profile.get("scope_style", ways.scope_style),
         authorize_post=profile.get("authorize_post", ways.authorize_post),
-        framed=not profile.get("authorize_in_window", not ways.framed),
+        framed=ways.framed if window is None else not window,
     )
 
 

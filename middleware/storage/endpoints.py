@@ -79,7 +79,7 @@ def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
     if row is not None:
         return False
     held = ("inbox", "poll_cursor", "focus_state", "review", "review_pace")
-    for table in (*held, "draft", "launch", "last_answer"):
+    for table in (*held, "draft", "launch", "last_answer", "sign_in_frame"):
         tx.execute(f"DELETE FROM {table} WHERE endpoint_id = %s", (endpoint_id,))  # noqa: S608 -- constants
     for table in ("tally", "notification"):
         tx.execute(

@@ -10,6 +10,7 @@ from mappings.endpoint import Endpoint
 from mappings.event import FOCUS_TYPES
 from mappings.plan import Library
 from middleware.decisions.prefetch import SAFETY_TYPES, data_queries
+from middleware.desk.sign_in_frames import FrameBook
 from middleware.fhir.checking.exchange import Caller, Patience
 from middleware.fhir.checking.finding import CDS_STEP, Finding, Outcome, conclude
 from middleware.fhir.checking.steps import STEPS, Step, run_steps
@@ -86,6 +87,9 @@ def check_endpoint(
         findings = tuple(run_steps(talk, tell, (*STEPS, calls, trial)))
     finally:
         talk.caller.close()
+    if talk.framing is not None:
+        seen, now = talk.framing, runtime.clock.now()
+        FrameBook(runtime.database).keep(endpoint.id, seen.refusal, now)
     return Checked(
         endpoint.id, runtime.clock.now(), conclude(endpoint, findings), findings
     )

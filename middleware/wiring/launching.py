@@ -15,12 +15,14 @@ from mappings.endpoint import Endpoint
 from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
+from middleware.desk.sign_in_frames import FrameBook
 from middleware.fhir import discovery
 from middleware.fhir.abilities import Abilities
 from middleware.fhir.auth import bound_token_session
 from middleware.fhir.bounded import make_session
 from middleware.fhir.client import FhirClient
 from middleware.fhir.discovery import fetch_key_set, fetch_smart_configuration
+from middleware.fhir.framing import fetch_framing
 from middleware.fhir.reach import Reach, endpoint_reach
 from middleware.fhir.transport import Limits
 from middleware.ports import FhirApi, Patience
@@ -32,6 +34,8 @@ from smart_app.ports import Bearing, SmartPorts
 
 # One read of a person's, whole: also of an EHR that drips its answer.
 READ_SECONDS = 15.0
+# The first launch from an EHR's frame waits for no more.
+LOOK_SECONDS = 1.0
 # Where an EHR takes no batches, a person waits for two rounds of reads, not for four.
 WORKERS = 16
 
@@ -56,6 +60,7 @@ def make_smart_ports(
     return SmartPorts(
         endpoints=known,
         launches=LaunchBook(runtime.database),
+        frames=FrameBook(runtime.database),
         clock=runtime.clock,
         ids=runtime.ids,
         sealer=runtime.sealer,
@@ -63,6 +68,7 @@ def make_smart_ports(
         discover=discover,
         fetch_keys=fetch_keys,
         fetch_style=fetch_style,
+        look_at_sign_in=looks_from(runtime.settings.public_url),
         bound=bound_exchange,
         signing_key=lambda algorithm: keys().signing_key(algorithm),
         client_secret=client_secret,
@@ -99,6 +105,16 @@ def fetch_style(endpoint: Endpoint, url: str) -> Any:
         private_network=endpoint.profile.get("private_network") is True,
         ca_file=endpoint.profile.get("ca_file"),
     )
+
+
+def looks_from(public_url: str) -> Callable[[Endpoint, str], str | None]:
+    """Return what looks at sign-in pages, for an app at this address of ours."""
+
+    def look(endpoint: Endpoint, url: str) -> str | None:
+        seen = fetch_framing(endpoint, url, public_url, seconds=LOOK_SECONDS)
+        return None if seen is None else seen.refusal
+
+    return look
 
 
 def bound_exchange(session: Any, endpoint: Endpoint, url: str) -> None:

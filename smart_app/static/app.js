@@ -1,5 +1,5 @@
-/* What htmx does not do: the page refuses what belongs to another patient, is blank when
-   it leaves, opens and closes its dialog, prints. Every page works without this file. */
+/* What htmx does not: the page refuses what is another patient's, is blank when it leaves,
+   opens its dialog, prints. Every page works without this file. */
 (() => {
   'use strict';
   const body = document.body;
@@ -9,7 +9,7 @@
   let opener = null;
   let away = 0;
 
-  // Nothing of a patient may be seen once the page is left, nor when it is brought back.
+  // Nothing of a patient is seen once the page is left, nor when it is back.
   addEventListener('pagehide', () => { body.hidden = true; });
   addEventListener('pageshow', (e) => {
     if (e.persisted) location.reload();
@@ -37,7 +37,7 @@
   addEventListener('offline', () => offline(true));
   addEventListener('online', () => offline(false));
 
-  // A page that was out of sight for a minute is read again, and so checked again.
+  // Out of sight for a minute, a page is read again, and so checked.
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) away = Date.now();
     else if (chart && byId('main') && Date.now() - away > 60000 && !dialog()?.open) {
@@ -51,7 +51,7 @@
     if (turn) turn.value++;
   }, true);
 
-  // What else is being filled in stays as it is when the page around it changes.
+  // What else is being filled in stays when the page around it changes.
   document.addEventListener('htmx:before:swap', ({ detail: { ctx, tasks } }) => {
     for (const form of document.querySelectorAll('form.edit')) {
       if (form.contains(ctx.sourceElement)) continue;

@@ -1,6 +1,6 @@
-/* Asks every half minute whether the session lives, warns before it is locked, and locks.
-   Asking is no use of the page; a key or a click is. Without this file the server locks.
-   It stands in the head and is not deferred: so nothing is laid out before its styles. */
+/* Asks every half minute whether the session lives, warns and locks; only a key or a
+   click is a use of it. It stands in the head and is not deferred: so nothing is
+   laid out before its styles. */
 addEventListener('DOMContentLoaded', () => {
   'use strict';
   const warning = document.getElementById('idle');

@@ -6,6 +6,7 @@ Source: SMART App Launch 2.2, conformance; OpenID Connect Discovery 1.0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
@@ -14,6 +15,7 @@ from mappings.endpoint import Endpoint
 from middleware.fhir.addresses import host_of
 from middleware.fhir.checking.finding import Seen
 from middleware.fhir.checking.talk import Talk
+from middleware.fhir.framing import Framing, look_at_framing
 
 NO_APP = Seen("skipped", "no SMART app is set for this server")
 OPENID = ".well-known/openid-configuration"
@@ -123,15 +125,33 @@ def check_frame(talk: Talk) -> Seen:
         return Seen(
             "app-host-unreviewed", f"on the host {host}", url, {"host": host}, False
         )
+    talk.framing = look_at_framing(
+        lambda asked: _get(talk, asked), talk.endpoint, url, talk.public_url
+    )
+    return judge_frame(talk.endpoint, talk.framing)
+
+
+def judge_frame(endpoint: Endpoint, seen: Framing | None) -> Seen:
+    """Say what the sign-in's headers mean for launches from the EHR's frame."""
+    framed = app_ways(endpoint.profile).framed
+    if framed is False:
+        told = "authorize_in_window is set: it opens in a window by a click"
+        found = f"; its page says {seen.refusal}" if seen and seen.refusal else ""
+        return Seen("ok", f"{told}{found}")
+    if seen is None:
+        return Seen("app-frame-unseen", "the sign-in page gave no usable answer")
+    if seen.unseen:
+        told = f"the sign-in goes on at {seen.unseen}, which nobody has reviewed"
+        return Seen("app-frame-unseen", told, seen.asked)
+    if not seen.refusal:
+        return Seen("ok", "nothing forbids the EHR's frame")
+    told = f"its page says {seen.refusal}"
+    return Seen("app-signs-in" if framed else "app-not-framed", told, seen.asked)
+
+
+def _get(talk: Talk, url: str) -> tuple[int, Mapping[str, str]] | None:
     exchange = talk.caller.call("GET", url)
-    framing = (exchange.headers.get("X-Frame-Options") or "").lower()
-    policy = (exchange.headers.get("Content-Security-Policy") or "").lower()
-    refuses = framing in {"deny", "sameorigin"} or "frame-ancestors 'none'" in policy
-    window = not app_ways(talk.endpoint.profile).framed
-    if refuses and not window:
-        return Seen("app-not-framed", "its headers forbid frames", url)
-    told = "it opens in a window of its own" if window else "nothing forbids frames"
-    return Seen("ok", told)
+    return None if exchange.status is None else (exchange.status, exchange.headers)
 
 
 def check_deviations(talk: Talk) -> Seen:

@@ -75,9 +75,26 @@ APP = {
         "Nothing, or ask for online_access for our app.",
     ),
     "app-not-framed": warned(
-        "The sign-in page forbids to be shown in a frame.",
-        "A launch from a chart's frame would show an empty frame.",
-        "Set authorize_in_window = true in [profile]: it opens in a window by a click.",
+        "The sign-in page forbids to be shown in the EHR's frame.",
+        "Launches from it offer a window by a click, or a try in the frame; once one came "
+        "back from there, the next go there at once.",
+        "Nothing; or set authorize_in_window in [profile]: false where the EHR signs in "
+        "without a page, true where it never does.",
+    ),
+    "app-signs-in": warned(
+        "The sign-in page forbids to be shown in the EHR's frame, but launches are said to "
+        "be signed in without it.",
+        "Launches stay in the frame; where one leaves it blank, the next says so and "
+        "offers a window.",
+        "Try a launch from a test chart; where the frame stays blank set "
+        "authorize_in_window = true in [profile].",
+    ),
+    "app-frame-unseen": warned(
+        "Whether the sign-in page lets itself be shown in the EHR's frame is not known.",
+        "Launches go on in the frame; where three stay blank and none comes back, they "
+        "offer a window by a click.",
+        "Try a launch from a test chart; where it is another host's page, review that and "
+        "add it to authorization_hosts in [profile].",
     ),
     "app-server-unnamed": warned(
         "The server looks like one whose launches deviate from the standard.",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mappings.endpoint import Endpoint
 from middleware.fhir.checking.exchange import Caller, Exchange, Patience
+from middleware.fhir.framing import Framing
 from middleware.fhir.keys import SigningKeys
 from middleware.ports import Clock
 
@@ -60,6 +61,7 @@ class Talk:
     token: str | None = None
     granted: str | None = None
     samples: dict[str, dict[str, Any]] = field(default_factory=dict)
+    framing: Framing | None = None
 
     @property
     def sample(self) -> dict[str, Any] | None:

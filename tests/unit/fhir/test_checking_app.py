@@ -38,7 +38,7 @@ def look(ehr: Ehr, document: dict[str, Any] | None = None, **more: Any) -> Any:
         replies["/fhir/metadata"] = Reply(200, statement)
 
     def answer(asked: Asked) -> Reply | None:
-        return replies.get(asked.path)
+        return replies.get(asked.path.partition("?")[0])
 
     ehr.broken = answer
     found: dict[str, Finding] = check(ehr, ehr.endpoint(**more))
@@ -121,9 +121,36 @@ def test_a_sign_in_that_refuses_frames_is_told(
     ehr: Ehr, headers: dict[str, str]
 ) -> None:
     replies = {"/authorize": Reply(200, "<html>", headers=headers)}
-    assert look(ehr, replies=replies)["app frame"].code == "app-not-framed"
+    found = look(ehr, replies=replies)["app frame"]
+    assert found.code == "app-not-framed"
+    assert next(iter(headers)) in found.saw
+    assert "offer a window" in found.safe
     window = {"authorize_in_window": True}
-    assert look(ehr, replies=replies, profile=window)["app frame"].code == "ok"
+    found = look(ehr, replies=replies, profile=window)["app frame"]
+    assert found.code == "ok"
+    assert next(iter(headers)) in found.saw
+    stays = look(ehr, replies=replies, profile={"authorize_in_window": False})
+    assert stays["app frame"].code == "app-signs-in"
+    assert "stay in the frame" in stays["app frame"].safe
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(503), Reply(302, headers={"Location": "https://idp.example.com/"})],
+)
+def test_a_sign_in_whose_page_was_not_seen_is_told(ehr: Ehr, reply: Reply) -> None:
+    found = look(ehr, replies={"/authorize": reply})["app frame"]
+    assert found.code == "app-frame-unseen"
+    assert ("idp.example.com" in found.saw) == (reply.status == 302)
+    assert "three stay blank" in found.safe
+
+
+def test_the_sign_in_is_asked_with_our_registration(ehr: Ehr) -> None:
+    look(ehr)
+    asked = [line for line in ehr.lines if line.startswith("GET /authorize?")]
+    assert len(asked) == 1
+    assert "client_id=carecue-app" in asked[0]
+    assert "redirect_uri=http" in asked[0]
 
 
 def test_a_known_kind_of_server_tells_its_deviations(ehr: Ehr) -> None:

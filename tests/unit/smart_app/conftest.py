@@ -16,6 +16,7 @@ from middleware.clock import FixedClock
 from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
+from middleware.desk.sign_in_frames import FrameBook
 from middleware.fhir.client import FhirClient
 from middleware.fhir.transport import Limits
 from middleware.ports import RandomIds
@@ -28,6 +29,7 @@ from middleware.wiring.launching import (
     discover,
     fetch_keys,
     fetch_style,
+    looks_from,
 )
 from smart_app.app import create_blueprint
 from smart_app.ports import SmartPorts
@@ -165,6 +167,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
     ports = SmartPorts(
         endpoints=lambda: registered,
         launches=LaunchBook(database),
+        frames=FrameBook(database),
         clock=clock,
         ids=ids,
         sealer=Sealer([b"k" * 32]),
@@ -178,6 +181,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         discover=discover,
         fetch_keys=fetch_keys,
         fetch_style=fetch_style,
+        look_at_sign_in=looks_from(PUBLIC),
         bound=bound_exchange,
         signing_key=lambda algorithm: OURS,
         client_secret=lambda endpoint_id: ehr.secret,
