@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,14 +23,15 @@ from mappings.errors import BadInputError
 T = TypeVar("T", BackendClient, AppClient, CdsCaller, Site)
 FLAGS = ("private_network", "authorize_post", "authorize_in_window", "audit_events")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-TOP = frozenset(
-    {"id", "name", "kind", "fhir_base", "allow_list", "profile", "backend", "app"}
-    | {"site", "cds"}
-)
+TABLES = ("profile", "backend", "app", "site", "cds")
+TOP = frozenset({"id", "name", "kind", "fhir_base", "allow_list", *TABLES})
 
 
-def read_endpoint_file(text: str) -> Endpoint:
-    """Read the TOML text; raises BadInputError that names the field at fault."""
+def read_endpoint_file(text: str, cds: Mapping[str, Any] | None = None) -> Endpoint:
+    """Read the TOML text; raises BadInputError that names the field at fault.
+
+    ``cds`` are fields that go before those of the file's ``[cds]``.
+    """
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -37,6 +39,9 @@ def read_endpoint_file(text: str) -> Endpoint:
     unknown = sorted(set(raw) - TOP)
     if unknown:
         raise BadInputError(f"The endpoint file has unknown fields: {unknown}.")
+    for name in TABLES:
+        if not isinstance(raw.get(name, {}), dict):
+            raise BadInputError(f"The endpoint file needs a table for [{name}].")
     try:
         return Endpoint(
             id=_text(raw, "id"),
@@ -45,7 +50,7 @@ def read_endpoint_file(text: str) -> Endpoint:
             fhir_base=_base(_text(raw, "fhir_base")),
             backend=_part(BackendClient, raw.get("backend", {}), "backend"),
             app=_part(AppClient, raw.get("app", {}), "app"),
-            cds=_caller(raw.get("cds", {})),
+            cds=_caller({**raw.get("cds", {}), **(cds or {})}),
             site=read_site(raw.get("site", {})),
             allow_list=tuple(raw.get("allow_list", ())),
             profile=_profile(raw.get("profile", {})),

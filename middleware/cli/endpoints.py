@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 import orjson
@@ -13,6 +13,7 @@ import orjson
 from mappings.endpoint import Endpoint, EndpointKind
 from mappings.endpoint_file import read_endpoint_file
 from mappings.errors import BadInputError, CareCueError
+from middleware.cli.endpoint_callers import read_callers, with_callers, write_callers
 from middleware.cli.endpoint_check import check
 from middleware.cli.endpoint_known import get_known
 from middleware.cli.endpoint_subscriptions import remove, status, subscribe
@@ -38,15 +39,21 @@ for _command in (check, subscribe, status, remove):
 @endpoint.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--by", default="command line", help="Who does it; it is audited.")
-def add(file: Path, by: str) -> None:
+@with_callers
+def add(file: Path, by: str, **cds: Any) -> None:
     """Store the endpoint that a TOML file describes (docs/operations.md).
 
+    The options name who may call our CDS Hooks services. They go before the file's
+    [cds]; adding the file again without them takes the file's again.
+
     \b
-    Example:
+    Examples:
       carecue endpoint add northside.toml
+      carecue endpoint add northside.toml --cds-issuer https://ehr.example.org/cds \\
+        --cds-keys https://ehr.example.org/cds/jwks.json
     """
     try:
-        described = read_endpoint_file(_read_text(file))
+        described = read_endpoint_file(_read_text(file), read_callers(cds))
         settings = read_settings()
         with open_runtime(settings) as runtime:
             now = runtime.clock.now()
@@ -59,6 +66,9 @@ def add(file: Path, by: str) -> None:
                 )
     except CareCueError as error:
         fail(error)
+    told = write_callers(described.cds)
+    if told:
+        click.echo(told)
     click.echo(f"{word} {described.id}. Next: carecue endpoint check {described.id}")
 
 
