@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Blueprint, Response, abort, request, send_file
+from flask import Blueprint, Response, abort, request
 
 from mappings.errors import CareCueError, FhirError, LaunchError
-from middleware.desk.look import LOOK
 from middleware.desk.viewer import mark, viewer_of
 from smart_app.closing import Closing
 from smart_app.discovery import Discovery
@@ -34,23 +33,18 @@ NAMED = mark(
     "This address names a patient, but a page shows only the patient whose chart it "
     "was opened from. Nothing was shown or changed. Open this app again from the chart."
 )
-YEAR_SECONDS = 31_536_000
 STATIC_PATH = "/smart/static"
 
 
 def create_blueprint(ports: SmartPorts) -> Blueprint:
     """Return the blueprint to mount at the root of the web process."""
-    blueprint = Blueprint(
-        "smart",
-        __name__,
-        static_folder="static",
-        static_url_path=STATIC_PATH,
-        template_folder="templates",
-    )
+    blueprint = Blueprint("smart", __name__, template_folder="templates")
     pages = Pages()
     blueprint.record_once(lambda state: install_words(state.app.jinja_env))
     blueprint.add_url_rule(
-        f"{STATIC_PATH}/{LOOK.name}", "look", lambda: send_file(LOOK)
+        f"{STATIC_PATH}/<filename>",
+        "static",
+        lambda filename: pages.assets.send(request, filename),
     )
     discovery = Discovery(ports.discover, ports.fetch_keys)
     ports = replace(ports, bearer=Bearers(ports, discovery).of)
@@ -62,7 +56,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     add_edits(blueprint, ports, pages)
     _add_guard(blueprint)
     _add_errors(blueprint, ports, pages)
-    _add_headers(blueprint, ports, pages)
+    _add_headers(blueprint, ports)
     return blueprint
 
 
@@ -183,18 +177,10 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
         return show(LaunchError(NO_PAGE, code="N1", status=404))
 
 
-def _add_headers(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
+def _add_headers(blueprint: Blueprint, ports: SmartPorts) -> None:
     @blueprint.after_request
     def finish(response: Response) -> Response:
-        if request.endpoint in {"smart.static", "smart.look"}:
-            name = request.path.removeprefix(f"{STATIC_PATH}/")
-            response.headers["X-Content-Type-Options"] = "nosniff"
-            if pages.is_current(name, request.args.get("v")):
-                response.cache_control.no_cache = None
-                response.cache_control.max_age = YEAR_SECONDS
-                response.cache_control.public = True
-                response.cache_control.immutable = True
-            return response
-        if "Content-Security-Policy" not in response.headers:
+        is_file = request.endpoint == "smart.static" and response.status_code < 400
+        if not is_file and "Content-Security-Policy" not in response.headers:
             protect(response, write_policy(all_frames(ports.endpoints())))
         return response

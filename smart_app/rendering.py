@@ -1,25 +1,23 @@
-"""Turning values into pages: templates, versioned assets and the page's headers.
+"""Turning values into pages: templates, and the page's headers.
 
 Everything is escaped by the templates; nothing here marks a text as safe.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from flask import Response, make_response, render_template, request, url_for
+from flask import Response, make_response, render_template, request
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
-from middleware.desk.look import LOOK
 from middleware.desk.viewer import LANGUAGES, Viewer
+from smart_app.assets import Assets
 from smart_app.failures import name_step
 from smart_app.headers import protect, write_policy
 from smart_app.session import Session
@@ -30,25 +28,14 @@ LONGEST_TEXT = 8000
 STEERING = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066\u2067]"
 )
-STATIC = Path(__file__).parent / "static"
 
 
 class Pages:
     """Renders the app's templates."""
 
     def __init__(self) -> None:
-        self._marks = {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-            for path in (LOOK, *STATIC.iterdir())
-        }
-
-    def asset(self, name: str) -> str:
-        """Return the URL of a static file; it changes when the file does."""
-        return url_for("smart.static", filename=name, v=self._marks[name])
-
-    def is_current(self, name: str, mark: str | None) -> bool:
-        """Tell whether ``mark`` is the static file's present one."""
-        return mark is not None and self._marks.get(name) == mark
+        self.assets = Assets()
+        self.asset = self.assets.url
 
     def show(
         self, template: str, session: Session, status: int = 200, **values: Any

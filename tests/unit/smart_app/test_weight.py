@@ -38,6 +38,24 @@ def test_what_a_page_loads_is_light(rig, suffix, limit):
     assert weigh(file.read_bytes() for file in every) <= limit * 1024
 
 
+@pytest.mark.parametrize("name", ["htmx-4.0.1.min.js", "look.css"])
+def test_files_travel_packed_where_the_browser_takes_that(rig, name):
+    with rig.http.get(f"/smart/static/{name}") as plain:
+        content, tag = plain.data, plain.headers["ETag"]
+        assert "Content-Encoding" not in plain.headers
+    packs = {"Accept-Encoding": "gzip, br"}
+    with rig.http.get(f"/smart/static/{name}", headers=packs) as packed:
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed.data) == content
+        assert int(packed.headers["Content-Length"]) == len(packed.data)
+        assert "Accept-Encoding" in packed.headers["Vary"]
+        assert packed.headers["ETag"] != tag
+        known = {**packs, "If-None-Match": packed.headers["ETag"]}
+    assert rig.http.get(f"/smart/static/{name}", headers=known).status_code == 304
+    page = rig.http.get(rig.open(), headers=packs)
+    assert "Content-Encoding" not in page.headers
+
+
 def test_page_of_a_full_chart_is_light(rig):
     agree(rig)
     plan(rig)
