@@ -12,13 +12,14 @@ from middleware.desk.values import Choice
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
-PAUSED_AS = {  # in which words the record says why
-    "asked": mark("The patient asked"),
-    "hospital": mark("In hospital"),
-    "crisis": mark("Bereavement or crisis"),
-    "number": mark("Wrong number or address"),
-    "other": mark("Other"),
-}
+# In which words a record says why; a form says it with the patient's name.
+WHY_PAUSE = (
+    Choice("asked", mark("The patient asked")),
+    Choice("hospital", mark("In hospital")),
+    Choice("crisis", mark("Bereavement or crisis")),
+    Choice("number", mark("Wrong number or address")),
+    Choice("other", mark("Other")),
+)
 WHY_SKIP = (
     Choice("done", mark("It is already done")),
     Choice("not-right", mark("It does not fit this patient")),
@@ -32,6 +33,11 @@ WHY_MOVE = (
     Choice("staff", mark("Staff talk to the patient first")),
     Choice("other", mark("Other")),
 )
+NAMED = {
+    "The patient asked": mark("%(name)s asked"),
+    "It does not fit this patient": mark("It does not fit %(name)s"),
+    "Staff talk to the patient first": mark("Staff talk to %(name)s first"),
+}
 LONGEST_PAUSE = timedelta(days=366)
 
 
@@ -39,7 +45,7 @@ LONGEST_PAUSE = timedelta(days=366)
 class PauseForm:
     """A pause as chosen: ``last`` is its last day, None until somebody ends it.
 
-    ``seen`` is when the form was made.
+    ``seen`` is when the form was made, ``reason`` what the record says of ``why``.
     """
 
     until: str
@@ -48,6 +54,7 @@ class PauseForm:
     version: str
     seen: str = ""
     last: date | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,12 @@ def pause_days(view: View) -> tuple[Choice, ...]:
     return tuple(Choice(day.isoformat(), write_day(view.viewer, day)) for day in days)
 
 
-def pause_reasons(view: View) -> tuple[Choice, ...]:
-    """Return the reasons that the form offers."""
-    asked = view.say("%(name)s asked", name=view.given)
-    rest = [(code, view.say(text)) for code, text in PAUSED_AS.items()]
-    return tuple(Choice(*pair) for pair in [("asked", asked), *rest[1:]])
+def offer_reasons(view: View, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """Return the reasons that a form offers, in the viewer's words."""
+    return tuple(
+        replace(one, text=view.say(NAMED.get(one.text, one.text), name=view.given))
+        for one in choices
+    )
 
 
 def fill_pause(given: Fields) -> PauseForm:
@@ -86,8 +94,8 @@ def fill_pause(given: Fields) -> PauseForm:
 
 def read_pause(raw: PauseForm, today: date) -> PauseForm:
     """Return the pause that was chosen; BadInputError says what to choose."""
-    if raw.why not in PAUSED_AS:
-        raise BadInputError(mark("Choose why messages are paused."))
+    reason = _read_why(WHY_PAUSE, raw.why, mark("Choose why messages are paused."))
+    raw = replace(raw, reason=reason)
     if raw.until == "open":
         return raw
     text = raw.day if raw.until == "date" else raw.until

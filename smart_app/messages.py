@@ -29,6 +29,7 @@ from smart_app.forms import (
     WHY_SKIP,
     MoveChoice,
     fill_move,
+    offer_reasons,
     read_move,
     read_skip,
 )
@@ -162,7 +163,7 @@ class Messages:
             form=form,
             filled=filled,
             moments=offer_moments(view, filled.day, filled.time),
-            whys=WHY_MOVE,
+            whys=offer_reasons(view, WHY_MOVE),
         )
 
     def _skip_form(
@@ -185,7 +186,7 @@ class Messages:
             said,
             version=now.version,
             why=why,
-            whys=WHY_SKIP,
+            whys=offer_reasons(view, WHY_SKIP),
         )
 
     def _closed(

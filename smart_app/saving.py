@@ -20,11 +20,11 @@ from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.entering import actor_of, enter, form_of, go_back
 from smart_app.forms import (
-    PAUSED_AS,
+    WHY_PAUSE,
     PauseForm,
     fill_pause,
+    offer_reasons,
     pause_days,
-    pause_reasons,
     read_pause,
 )
 from smart_app.ports import SmartPorts
@@ -59,18 +59,20 @@ class PatientEdits:
             form = read_pause(raw, view.today)
         except BadInputError as error:
             return self._pause_form(session, view, raw, error.message, 422)
-        editor, why = self._ports.desk.editor, PAUSED_AS[form.why]
+        editor = self._ports.desk.editor
         try:
             editor.save_pause(
                 view,
                 actor_of(session),
                 last=form.last,
-                why=why,
+                why=form.reason,
                 version=form.version,
                 form=form_of(request),
             )
         except ChangedElsewhereError:
-            clash = editor.write_pause_clash(view, write_pause(view, form.last, why))
+            clash = editor.write_pause_clash(
+                view, write_pause(view, form.last, form.reason)
+            )
             again = replace(form, version=clash.version)
             return self._pause_form(session, view, again, CHANGED, 409, clash)
         # What the gate had let go before the pause was saved was not stopped by it.
@@ -120,7 +122,7 @@ class PatientEdits:
             error=error,
             clash=clash,
             untils=pause_days(view),
-            whys=pause_reasons(view),
+            whys=offer_reasons(view, WHY_PAUSE),
             today=view.today.isoformat(),
             seen=view.now.isoformat(),
             effect=write_pause_effect(view),
