@@ -5,6 +5,7 @@ from pathlib import Path
 
 from middleware.desk.editing.groups import GROUPS
 
+DARK_PAPER = "rgb(15, 21, 20)"
 SHOTS = os.environ.get("CARECUE_SHOTS")
 CARER = {
     "resourceType": "RelatedPerson",
@@ -67,6 +68,21 @@ def fit(page, width, height) -> None:
     """Give the app's frame this size, and the window with it."""
     page.set_viewport_size({"width": width, "height": height})
     page.evaluate(FIT, [width, height])
+
+
+def colour(page, frame, colours) -> None:
+    """Show the app's own colours: dark as in a window of its own, without an EHR's."""
+    page.emulate_media(color_scheme=colours)
+    dark = colours == "dark"
+    frame.evaluate(
+        "(dark) => { const page = document.documentElement;"
+        "page.toggleAttribute('data-framed', !dark);"
+        "const ehrs = document.querySelector('link[href*=\"/theme-\"]');"
+        "if (ehrs) ehrs.disabled = dark; }",
+        dark,
+    )
+    paper = frame.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (paper == DARK_PAPER) is dark, paper
 
 
 def shoot(page, frame, name) -> None:

@@ -15,6 +15,7 @@ from tests.browser.looking import (
     FIT,
     FORMS,
     SHOTS,
+    colour,
     find_ids,
     have_a_carer,
     open_alone,
@@ -68,9 +69,9 @@ def look(page, frame, width, colours, forced) -> None:
     """Show the app at this width, in these colours."""
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(FIT, [width, 900])
-    page.emulate_media(color_scheme=colours, forced_colors=forced)
-    framed = "false" if colours == "dark" else "true"
-    frame.evaluate(f"document.documentElement.toggleAttribute('data-framed', {framed})")
+    page.emulate_media(forced_colors="none")
+    colour(page, frame, colours)
+    page.emulate_media(forced_colors=forced)
 
 
 def inspect(page, frame, axe, broken, name, looks=LOOKS) -> list[str]:

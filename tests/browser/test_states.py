@@ -4,22 +4,15 @@ import pytest
 
 from tests.browser.charts import STATES, change, goal
 from tests.browser.conftest import fill
-from tests.browser.looking import SHOTS, fit, open_alone, shoot, sideways
+from tests.browser.looking import SHOTS, colour, fit, open_alone, shoot, sideways
 
 pytestmark = pytest.mark.browser
-LOOKS = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "narrow": {"color_scheme": "light"},
-    "mirrored": {"color_scheme": "light"},
-}
+LOOKS = {"light": "light", "dark": "dark", "narrow": "light", "mirrored": "light"}
 
 
 def look(page, frame, name) -> None:
     fit(page, 320 if name == "narrow" else 1080, 900)
-    page.emulate_media(**LOOKS[name])
-    framed = "false" if name == "dark" else "true"
-    frame.evaluate(f"document.documentElement.toggleAttribute('data-framed', {framed})")
+    colour(page, frame, LOOKS[name])
     turned = "rtl" if name == "mirrored" else "ltr"
     frame.evaluate(f"document.documentElement.dir = '{turned}'")
 

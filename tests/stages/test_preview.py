@@ -137,8 +137,7 @@ def test_held_message_shows_what_would_go_and_why_it_does_not(world: World) -> N
     assert held.held
     assert (held.text, held.address) == (planned.text, planned.address)
     assert (
-        held.sentence
-        == "El paciente dijo que no a esta forma de contacto o a este tema."
+        held.sentence == "El paciente dijo que no a esta vía de contacto o a este tema."
     )
     assert held.verdict.text == "Retenido: la respuesta fue no"
     assert [check.passed for check in held.checks].count(False) == 1

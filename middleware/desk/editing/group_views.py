@@ -14,10 +14,10 @@ from middleware.desk.editing.fields import Field, Fields, refill
 from middleware.desk.editing.groups import GROUPS, Group
 from middleware.desk.editing.kept import write_kept
 from middleware.desk.editing.points import PointRow
-from middleware.desk.personal import write_visits
+from middleware.desk.personal import choose_words, write_visits
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_topic, write_value
-from middleware.desk.values import Actor, Choice
+from middleware.desk.values import Actor, Choice, Words
 from middleware.desk.versions import standing, standing_version
 from middleware.desk.views import View
 
@@ -101,7 +101,7 @@ def write_group_form(view: View, name: str) -> GroupForm:
         version=group_version(view, group),
         autosave=group.autosave,
         present=". ".join(_lines(view, group)),
-        source=_source(view, _first(view, group)),
+        source=_source(view, _first(view, group)) or _charted(view, group).source,
     )
 
 
@@ -186,9 +186,14 @@ def _lines(view: View, group: Group) -> tuple[str, ...]:
             found += [write_visits(view, said) for said in standing(view.profile, name)]
             continue
         found.extend(write_named(view, name, value) for value in values)
-    if found:
-        return tuple(found)
-    return (view.say(group.empty),)
+    words = _charted(view, group).text
+    return tuple(found) or ((f"“{words}”" if words else view.say(group.empty)),)
+
+
+def _charted(view: View, group: Group) -> Words:
+    """Return what the chart says in the patient's own words, where nobody told us."""
+    words = choose_words(view) if group.quoted else None
+    return words or Words("", "", "")
 
 
 def write_named(view: View, name: str, value: Any) -> str:

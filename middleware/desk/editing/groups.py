@@ -169,7 +169,7 @@ GROUPS: dict[str, Group] = {
             offering_ways.offer_people,
             offering_ways.read_people,
             hint=mark(
-                "Whether somebody may be told at all is a recorded answer, below."
+                "Whether somebody may be told at all is an answer, recorded by itself."
             ),
         ),
         Group(

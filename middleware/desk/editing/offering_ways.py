@@ -6,6 +6,7 @@ from typing import Any
 
 from mappings.errors import BadInputError
 from mappings.recipient import read_address_value
+from middleware.decisions.recipients import list_recipients
 from middleware.desk.editing.fields import Field, Fields, read_one, read_text
 from middleware.desk.formats import language_name
 from middleware.desk.reaching import topics_of
@@ -97,8 +98,8 @@ def read_words(view: View, given: Fields) -> dict[str, Any]:
 
 def offer_people(view: View) -> tuple[Field, ...]:
     """Offer a place in the order to the patient and whoever stands beside."""
-    said = view.profile.recipients
-    order = said.value if said else ()
+    said, listed = view.profile.recipients, list_recipients(view.profile, "*")
+    order = said.value if said else tuple(item.reference for item in listed)
     names = [view.patient, *(item.reference for item in view.profile.contacts)]
     places = [
         Choice(str(n), view.say("Number %(n)s", n=n)) for n in range(1, len(names) + 1)

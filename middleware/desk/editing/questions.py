@@ -146,6 +146,9 @@ def _title(view: View, asked: Asked) -> str:
     topic = write_topic(view, asked.topic)
     if not asked.person:
         return view.say("New answer: %(topic)s", topic=topic)
+    if asked.topic == AT_ALL:
+        name = write_person(view, asked.person)
+        return view.say("New answer: may %(name)s be told?", name=name)
     return view.say(
         "New answer about telling %(name)s: %(topic)s",
         name=write_person(view, asked.person),
@@ -168,9 +171,10 @@ def _fields(view: View, asked: Asked) -> tuple[Field, ...]:
     answers = (Choice("yes", view.say("Yes")), Choice("no", view.say("No")))
     hows = tuple(Choice(name, view.say(text)) for name, text in HOWS.items())
     question = (_question(view, asked),)
+    about = view.say("About") if asked.person else view.say("Number or address")
     return (
         Field("text", "question", view.say("What was asked"), question),
-        Field("one", "point", view.say("About"), only, tuple(places)),
+        Field("one", "point", about, only, tuple(places)),
         Field("pick", "answer", view.say("The answer"), (), answers),
         Field("one", "how", view.say("How"), (), hows),
         Field("one", "said_by", view.say("Who answered"), (), tuple(people)),
@@ -180,17 +184,24 @@ def _fields(view: View, asked: Asked) -> tuple[Field, ...]:
 def _question(view: View, asked: Asked) -> str:
     topic, clinic = write_topic(view, asked.topic), view.endpoint.site.name
     if asked.person:
-        return view.say(
-            "May %(clinic)s tell %(name)s about: %(topic)s?",
-            clinic=clinic,
-            name=write_person(view, asked.person),
-            topic=topic,
-        )
+        (contact,) = _asked_about(view, asked)
+        name = contact.name or write_person(view, asked.person)
+        if asked.topic == AT_ALL:
+            whole = mark("May %(clinic)s tell %(name)s about your care?")
+            return view.say(whole, clinic=clinic, name=name)
+        part = mark("May %(clinic)s tell %(name)s about: %(topic)s?")
+        return view.say(part, clinic=clinic, name=name, topic=topic)
+    if asked.topic == AT_ALL:
+        return view.say("May %(clinic)s send you messages?", clinic=clinic)
     return view.say(
         "May %(clinic)s send you messages about: %(topic)s?",
         clinic=clinic,
         topic=topic,
     )
+
+
+def _asked_about(view: View, asked: Asked) -> list[Contact]:
+    return [one for one in view.profile.contacts if one.reference == asked.person]
 
 
 def _points(view: View, asked: Asked) -> list[tuple[str, str]]:
@@ -202,7 +213,7 @@ def _points(view: View, asked: Asked) -> list[tuple[str, str]]:
             for item in listed
             if item.channel not in FREE_CHANNELS
         ]
-    (contact,) = (i for i in view.profile.contacts if i.reference == asked.person)
+    (contact,) = _asked_about(view, asked)
     places = [(item.channel, item.value) for item in contact.addresses]
     return [(AT_ALL, AT_ALL), *places]
 

@@ -32,8 +32,8 @@ def test_sheet_is_in_the_patients_language_whoever_prints_it(rig):
     assert "Mensajes de Northside Clinic" in said
     assert "mensaje de texto, al número que termina en 0142" in said
     assert "Escribimos de 9 a.m. a 8 p.m., en español." in said.replace("\u00a0", " ")
-    assert "Su visita" in said
-    assert "Un mensaje sobre una visita" in said
+    assert "Su cita" in said
+    assert "Un mensaje sobre una cita" in said
     assert "+14155550100" in said
     assert "take-note" not in html
     assert "Print for" in html
