@@ -15,6 +15,8 @@ from typing import Any
 from mappings.reference import of_another, reference_of
 from mappings.resource import Coding, Resource, codings_of, dict_of
 
+ERROR = "entered-in-error"
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -118,13 +120,21 @@ def _index(
 ) -> dict[str, tuple[Resource, ...]]:
     found: dict[str, list[Resource]] = {}
     for resource in resources:
-        if resource.get("status") == "entered-in-error" or (
+        if _is_in_error(resource) or (
             _subject(resource) not in records
             and all(of_another(resource, record) for record in records)
         ):
             continue
         found.setdefault(str(resource.get("resourceType")), []).append(resource)
     return {name: tuple(items) for name, items in found.items()}
+
+
+def _is_in_error(resource: Resource) -> bool:
+    """Tell whether it never was: also of a Condition, which says so elsewhere."""
+    if resource.get("status") == ERROR:
+        return True
+    verified = resource.get("verificationStatus")
+    return bool(verified) and any(code == ERROR for _, code in codings_of(verified))
 
 
 def _subject(resource: Resource) -> object:

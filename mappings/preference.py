@@ -237,7 +237,8 @@ class EngagementProfile:
 
     ``age`` is in whole years where the patient is. ``others`` are messages that others
     sent, as the EHR tells. ``shared`` are (channel, value) that another adult bears,
-    ``guarded`` those of a parent or guardian, also of one who is that no more.
+    ``guarded`` those of a parent or guardian, also of one who is that no more; every one
+    may be where ``guards_known`` is False.
     ``confirmed`` says when the patient last stood by each preference.
     """
 
@@ -275,6 +276,7 @@ class EngagementProfile:
     confidential: Sourced[Designated] | None = None
     points: ContactPoints = field(default_factory=ContactPoints)
     guarded: frozenset[tuple[str, str]] = frozenset()
+    guards_known: bool = True
     shared: frozenset[tuple[str, str]] = frozenset()
     others: tuple[SentMessage, ...] = ()
     confirmed: Mapping[str, datetime] = field(default_factory=dict)

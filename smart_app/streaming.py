@@ -113,17 +113,14 @@ def _write_shell(ports: SmartPorts, pages: Pages, session: Session) -> str:
 
 
 def _write_so_far(ports: SmartPorts, pages: Pages, session: Session, view: View) -> str:
-    """Write what can be said while the rest is read; nothing where that may lift it."""
-    answer = answer_so_far(view)
-    if answer is None:
-        return ""
+    """Write what can be said while the rest is read, and what that is."""
     ports.desk.note_view(view, session.launch, "verdict")
     return pages.render(
         "smart/shell.html",
         session,
         piece=MORE,
         identity=write_identity(view),
-        so_far=Said(answer, reading=name_kinds(view, sorted(view.unread))),
+        so_far=Said(answer_so_far(view), reading=name_kinds(view, sorted(view.unread))),
     )
 
 

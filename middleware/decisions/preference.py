@@ -72,7 +72,7 @@ def compile_profile(
     patient = chart.patient
     addresses = name_sources(read_addresses(patient, now), points)
     zones = _zones(patient, own, addresses)
-    today = now.astimezone(ZoneInfo(zones.value[0] if zones else endpoint.site.zone))
+    today = _today(zones.value if zones else (endpoint.site.zone,), now)
     grown = adult_from(patient.get("birthDate"))
     language, languages = choose_language(patient, own)
     limits, narrowed = _limits(patient, own, endpoint, now)
@@ -81,7 +81,7 @@ def compile_profile(
     return EngagementProfile(
         **_identity(patient, now),
         **_own_words(chart, own),
-        age=age_on(patient.get("birthDate"), today.date()),
+        age=age_on(patient.get("birthDate"), today),
         adult_from=grown,
         channels=choose_channels(own, addresses),
         topic_channels=choose_topic_channels(own),
@@ -97,11 +97,17 @@ def compile_profile(
         recipients=choose_recipients(own, reference_of(patient)),
         confidential=designated,
         guarded=read_guarded(chart.of("RelatedPerson"), patient),
-        shared=points.shared | _shared(own, endpoint.id, grown, today.date()),
+        guards_known="RelatedPerson" not in chart.incomplete,
+        shared=points.shared | _shared(own, endpoint.id, grown, today),
         others=read_others(chart.of("Communication"), now),
         conflicts=(*languages, *narrowed, *modalities, *places, *differing),
         detail={"versions": _versions(chart)},
     )
+
+
+def _today(zones: tuple[str, ...], now: datetime) -> date:
+    """Return the day it is in all zones: nobody's birthday comes before it is there."""
+    return min(now.astimezone(ZoneInfo(zone)).date() for zone in zones)
 
 
 def _limits(

@@ -246,9 +246,10 @@ def _grown(
     """Return from when a yes counts, where one from before the 18th birthday does not.
 
     A parent's number on the chart stays the parent's until the patient, grown up, says
-    that it may be used.
+    that it may be used. Where it is not known who the parents are, any may be theirs.
     """
     theirs = (address.channel, address.value) in profile.guarded
+    theirs = theirs or not profile.guards_known
     if is_about_minor(profile) or (person.contact is None and not theirs):
         return None
     return profile.adult_from

@@ -67,6 +67,14 @@ REASON_PATHS = (
     "activity.detail.code",
     "activity.detail.reasonCode",
 )
+HOSPICE_PATHS = (
+    ("Condition", ("code",)),
+    ("Procedure", ("code",)),
+    ("ServiceRequest", ("code",)),
+    ("Encounter", ("type", "serviceType")),
+)
+# What may say that the patient died or is in hospice care, beside the Patient.
+ENDING_TYPES = frozenset({"Appointment", *(name for name, _ in HOSPICE_PATHS)})
 CONDITION_PATHS = (
     "reasonReference",
     "diagnosis.condition",
@@ -130,12 +138,7 @@ def check_patient(
 def check_hospice(chart: Chart, library: Library, now: datetime) -> Verdict | None:
     """Return the verdict when the patient is in hospice care."""
     members = library.value_sets.get("hospice", frozenset())
-    for name, paths in (
-        ("Condition", ("code",)),
-        ("Procedure", ("code",)),
-        ("ServiceRequest", ("code",)),
-        ("Encounter", ("type", "serviceType")),
-    ):
+    for name, paths in HOSPICE_PATHS:
         for resource in chart.of(name):
             for path in paths:
                 codings = codings_of(values_at(resource, path))

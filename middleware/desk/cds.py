@@ -23,9 +23,10 @@ from middleware.desk.cards import (
     write_early_card,
     write_patient_card,
 )
-from middleware.desk.charting import Within
+from middleware.desk.charting import TURNING, Within
 from middleware.desk.discharging import fetch_stay
 from middleware.desk.last import is_verdict_read
+from middleware.desk.permitted import type_of
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View, read_views
 from middleware.ports import FhirApi
@@ -178,7 +179,8 @@ class CdsDesk:
     def _narrow(self, seen: Seen, *, discharge: bool) -> StageContext:
         """Return a context whose plans ask for no more of the chart than a card needs.
 
-        An EHR waits half a second: what only other plans look at is not read.
+        An EHR waits half a second: what only other plans look at is not read, but for
+        what may turn the verdict, so that a card says what the page says.
         """
         with self._context.database.tx() as tx:
             waiting = nudges.list_open_nudges(tx, seen.endpoint.id, seen.patient)
@@ -187,7 +189,7 @@ class CdsDesk:
         plans = tuple(
             plan
             if plan.url in wanted or (discharge and DISCHARGED in plan.triggers)
-            else replace(plan, data=())
+            else replace(plan, data=tuple(filter(_may_turn, plan.data)))
             for plan in library.plans
         )
         narrow = replace(library, plans=plans)
@@ -209,3 +211,7 @@ class CdsDesk:
         if card.asks:
             return last.outcome != "overridden" or age >= OVERRIDDEN
         return age >= ONCE
+
+
+def _may_turn(query: str) -> bool:
+    return type_of(query) in TURNING

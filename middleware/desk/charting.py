@@ -16,6 +16,7 @@ from mappings.errors import FhirError
 from mappings.plan import Library
 from mappings.reference import of_another, reference_of
 from mappings.resource import Resource
+from middleware.decisions.safety import ENDING_TYPES
 from middleware.desk.permitted import Permitted, type_of, withheld_types
 from middleware.ports import FhirApi, SearchResult
 from middleware.stages.charts import (
@@ -47,8 +48,13 @@ FIRST = (
     "Flag",
     "RelatedPerson",
     "Appointment",
+    "Procedure",
+    "ServiceRequest",
     "Goal",
 )
+# What may still turn a verdict: who died or is in hospice care, who said no, where they
+# asked to be reached, and whose number it is.
+TURNING = ENDING_TYPES | {"Consent", "Flag", "Patient", "RelatedPerson"}
 
 
 @dataclass(frozen=True)
@@ -122,26 +128,32 @@ def read_charts(
     known = _leave_out(wanted, permitted)
     open_ = [query for query in wanted if query not in known]
     known |= _ask_first(api, open_, within)
-    rest = [query for query in open_ if query not in known]
+    person = within.person if within else None
     put = (api, library, patient, foci, beside, now)
-    if rest:
+    while rest := [query for query in open_ if query not in known]:
         part = {query: known.get(query, NOT_ASKED) for query in wanted}
-        if within and within.person is not None and patient in rest:
-            # Read just now: enough until it is read again with the rest.
-            part[patient] = SearchResult((within.person,))
-        chart = _put_together(*put, known=part)
-        yield Reading(chart, frozenset(map(type_of, rest)) & set(chart.incomplete))
-        known |= dict(zip(rest, api.fetch_many(rest), strict=True))
-    if within and within.person is not None and _is_late(known, patient):
-        known[patient] = SearchResult((within.person,))
+        # Read just now: enough until it is read again with the rest.
+        chart = _put_together(*put, known=_stand_in(part, patient, person))
+        unread = frozenset(map(type_of, rest)) & set(chart.incomplete)
+        if unread:
+            yield Reading(chart, unread)
+        # What may turn the verdict first, so that it is not kept waiting.
+        next_ = [query for query in rest if type_of(query) in TURNING] or rest
+        known |= dict(zip(next_, api.fetch_many(next_), strict=True))
+    known = _stand_in(known, patient, person)
     staff = tuple(item for query in users for item in known[query].resources)
     yield Reading(_put_together(*put, known=known), users=staff)
 
 
-def _is_late(known: Mapping[str, SearchResult], patient: str) -> bool:
-    """Tell whether an EHR that answers did not answer for the patient in time."""
+def _stand_in(
+    known: dict[str, SearchResult], patient: str, person: Resource | None
+) -> dict[str, SearchResult]:
+    """Take the Patient of a moment ago where an EHR that answers is late with it."""
     answered = any(found.complete for found in known.values())
-    return answered and is_passing(known[patient])
+    late = answered and is_passing(known[patient])
+    if person is not None and (late or known[patient] is NOT_ASKED):
+        return {**known, patient: SearchResult((person,))}
+    return known
 
 
 def _leave_out(

@@ -8,7 +8,7 @@ for a month, and not shown where our own record or a switch changed since.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,10 +19,11 @@ from mappings.plan import Library
 from mappings.preference import OwnRecord
 from mappings.resource import Resource
 from middleware.decisions.preference import compile_profile
-from middleware.decisions.safety import check_minor
-from middleware.desk.formats import write_instant
+from middleware.desk.charting import TURNING
+from middleware.desk.flags import write_flags
+from middleware.desk.formats import language_name, write_instant
 from middleware.desk.page import write_identity
-from middleware.desk.sentences import choose_answer
+from middleware.desk.sentences import choose_answer, choose_lasting, write_window
 from middleware.desk.values import Answer, Identity, Page, Tag
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View
@@ -31,7 +32,7 @@ from middleware.storage.connecting import Tx
 from middleware.storage.last_answers import LastAnswer
 
 KEPT = timedelta(days=30)
-# What the answer rests on: where one of these was not read it is not kept.
+# Where one of these failed the answer is that of an incomplete chart, and is not kept.
 RESTS_ON = frozenset({"Consent", "Encounter", "Condition", "RelatedPerson", "Flag"})
 
 
@@ -52,26 +53,53 @@ def write_last(
     except (KeyError, TypeError):
         # Another version of CareCue wrote it.
         return None
+    if answer.sends:
+        # Nobody reads a yes that is not known to hold any more.
+        unsure = Tag("warn", "ask", viewer.say("Being checked"))
+        answer = replace(answer, tag=unsure)
     zone = ZoneInfo(endpoint.site.zone)
     at = write_instant(viewer, row.written_at, zone)
     today = row.written_at.astimezone(zone).date() == now.astimezone(zone).date()
     return Last(answer, at.time if today else f"{at.day}, {at.time}")
 
 
-def answer_so_far(view: View) -> Answer | None:
-    """Return the verdict while the rest of a chart is read; None where that may lift it.
+def answer_so_far(view: View) -> Answer:
+    """Return what can be said of a patient while the rest of the chart is read.
 
-    Only for a minor does it rest on who stands beside the patient.
+    It is the verdict where nothing that is still being read may turn it: that a record
+    has ended or that a person holds messages, or any where all of ``TURNING`` was read
+    or failed. Else that it is not known yet, whatever was found so far.
     """
-    needed = RESTS_ON
-    if check_minor(view.chart, view.profile) is None:
-        needed -= {"RelatedPerson"}
-    return None if needed & view.unread else choose_answer(view, "")
+    if not TURNING & view.unread:
+        return choose_answer(view, "")
+    return choose_lasting(view) or _not_known_yet(view)
 
 
 def is_verdict_read(view: View) -> bool:
-    """Tell whether all that the verdict rests on was read: none is missing or failed."""
-    return not RESTS_ON & {*view.unread, *view.chart.incomplete}
+    """Tell whether nothing may turn the verdict any more, and what it rests on was read."""
+    return not TURNING & view.unread and not RESTS_ON & {*view.chart.incomplete}
+
+
+def _not_known_yet(view: View) -> Answer:
+    """Say that nobody knows yet, and what is known without the chart's other parts."""
+    parts = [view.say("It is not known yet whether a message may go out.")]
+    if view.profile.language is not None:
+        words = language_name(view.viewer, view.profile.language.value)
+        parts.append(view.say("Language to write in: %(language)s.", language=words))
+    parts.append(view.say("Hours: %(hours)s", hours=write_window(view)))
+    if "RelatedPerson" in view.unread:
+        parts.append(
+            view.say(
+                "Phone and email are not yet compared with those of family and carers."
+            )
+        )
+    return Answer(
+        Tag("warn", "ask", view.say("Being checked")),
+        view.say("Wait before you write to %(name)s.", name=view.given),
+        "",
+        " ".join(parts),
+        write_flags(view),
+    )
 
 
 def keep_last(tx: Tx, view: View, page: Page, reader: str) -> None:
@@ -108,7 +136,7 @@ def identify(
 
 
 def _read_answer(said: Mapping[str, Any]) -> Answer:
-    values = {**said, "tag": Tag(**said["tag"])}
-    if "flags" in values:
-        values["flags"] = tuple(Tag(**flag) for flag in values["flags"])
+    flags = tuple(Tag(**flag) for flag in said["flags"])
+    # What an older version kept does not tell whether it says that a message may go.
+    values = {**said, "tag": Tag(**said["tag"]), "flags": flags, "sends": said["sends"]}
     return Answer(**values)

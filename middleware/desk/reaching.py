@@ -49,12 +49,15 @@ def routes(view: View) -> list[Route]:
     ]
 
 
+def chosen_route(view: View) -> Route | None:
+    """Return the way of the most urgent topic that may be sent at all."""
+    return next((route for route in routes(view) if route.verdict is None), None)
+
+
 def chosen_channel(view: View) -> str | None:
-    """Return the channel of the most urgent topic that may be sent at all."""
-    for route in routes(view):
-        if route.verdict is None:
-            return route.channel
-    return None
+    """Return the channel of that way, None where there is none."""
+    route = chosen_route(view)
+    return route.channel if route else None
 
 
 def permissions(

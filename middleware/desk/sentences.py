@@ -6,16 +6,20 @@ serious first. The codes are those of :data:`mappings.nudge.REASONS`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from mappings.nudge import REASONS
 from mappings.preference import Who
+from middleware.decisions.consent import FREE_CHANNELS
 from middleware.decisions.safety import (
     check_hospice,
     check_patient,
     check_replies,
+    check_switches,
 )
+from middleware.decisions.timing import within_legal
 from middleware.desk.flags import CONFIDENTIAL, write_flags
 from middleware.desk.formats import (
     language_name,
@@ -26,25 +30,25 @@ from middleware.desk.formats import (
 from middleware.desk.reaching import (
     REFUSED,
     chosen_channel,
+    chosen_route,
     permissions,
     write_source,
 )
+from middleware.desk.stating import write_person
 from middleware.desk.unreachable import choose_unreachable, choose_young
 from middleware.desk.values import Answer, Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
 HOW = {
-    "sms": mark("Text %(name)s,"),
-    "email": mark("Email %(name)s,"),
-    "screen": mark("Only show on screen for %(name)s,"),
-}
-HOW_IN = {
     "sms": mark("Text %(name)s in %(language)s,"),
     "email": mark("Email %(name)s in %(language)s,"),
     "screen": mark("Only show on screen for %(name)s in %(language)s,"),
 }
-ONLY_AT = {"sms": mark("Text %(name)s"), "email": mark("Email %(name)s")}
+TO_ANOTHER = {
+    "sms": mark("Text %(who)s about %(name)s in %(language)s,"),
+    "email": mark("Email %(who)s about %(name)s in %(language)s,"),
+}
 ONLY_IN = {
     "sms": mark("Text %(name)s in %(language)s"),
     "email": mark("Email %(name)s in %(language)s"),
@@ -66,42 +70,60 @@ CHART_SAYS = mark("The chart says so. Planned messages are cancelled.")
 
 def choose_answer(view: View, lede: str) -> Answer:
     """Return the sentence for the state of this patient, with its chip."""
-    answer = _choose(view, lede)
+    return _beside(view, _choose(view, lede))
+
+
+def choose_lasting(view: View) -> Answer | None:
+    """Return the sentence of a state that nothing else in a chart can lift, or None.
+
+    Such are the end of a record, and what a person holds: of these a graver one may
+    still take the place.
+    """
+    answer = _first(view, LASTING)
+    return answer and _beside(view, answer)
+
+
+def write_window(view: View) -> str:
+    """Return the hours in which messages go out, as the end of a sentence."""
+    first, last = within_legal(view.profile.window.value)
+    return view.say(
+        "%(first)s to %(last)s.",
+        first=write_hour(view.viewer, first),
+        last=write_hour(view.viewer, last),
+    )
+
+
+def _beside(view: View, answer: Answer) -> Answer:
     others = [flag for flag in write_flags(view) if flag.text != answer.tag.text]
     return replace(answer, flags=tuple(others))
 
 
+def _first(
+    view: View, states: tuple[Callable[[View], Answer | None], ...]
+) -> Answer | None:
+    found = (choose(view) for choose in states)
+    return next((answer for answer in found if answer is not None), None)
+
+
 def _choose(view: View, lede: str) -> Answer:
-    for choose in (
-        _record,
-        _switched,
-        _paused,
-        _stopped,
-        _reply,
-        _confidential,
-        choose_unreachable,
-    ):
-        answer = choose(view)
-        if answer is not None:
-            return answer
-    first, last = view.profile.window.value
-    language = view.profile.language
-    channel = chosen_channel(view) or "screen"
-    if language is None:
-        sentence = view.say(HOW[channel], name=view.given)
+    held = _first(view, (*LASTING, _stopped, _reply, _confidential, choose_unreachable))
+    return held or _on(view, lede)
+
+
+def _on(view: View, lede: str) -> Answer:
+    route = chosen_route(view)
+    channel = (route and route.channel) or "screen"
+    language = route and route.language
+    words = language_name(view.viewer, language.value if language else "")
+    named = {"name": view.given, "language": words}
+    if route is not None and route.recipient not in ("", view.patient):
+        sentence = view.say(
+            TO_ANOTHER[channel], who=write_person(view, route.recipient), **named
+        )
     else:
-        words = language_name(view.viewer, language.value)
-        sentence = view.say(HOW_IN[channel], name=view.given, language=words)
-    return Answer(
-        Tag("ok", "okc", view.say("Messages on")),
-        sentence,
-        view.say(
-            "%(first)s to %(last)s.",
-            first=write_hour(view.viewer, first),
-            last=write_hour(view.viewer, last),
-        ),
-        lede,
-    )
+        sentence = view.say(HOW[channel], **named)
+    on = Tag("ok", "okc", view.say("Messages on"))
+    return Answer(on, sentence, write_window(view), lede, sends=True)
 
 
 def pause_until(view: View) -> datetime | None:
@@ -148,20 +170,21 @@ def _record(view: View) -> Answer | None:
 
 
 def _switched(view: View) -> Answer | None:
+    """Say that people hold all there is to send, at once or plan by plan."""
+    found = [
+        check_switches(plan, view.own, view.endpoint) for plan in view.library.plans
+    ]
+    held = [verdict for verdict in found if verdict is not None]
+    if not held or len(held) < len(found):
+        return None
+    why = view.say(REASONS["restore-unchecked"].sentence)
+    if held[0].facts:
+        why = view.say(
+            "CareCue’s administrators hold all messages: %(why)s.",
+            why=held[0].facts[0].value,
+        )
     on_hold = Tag("warn", "pause", view.say("Messages on hold"))
-    held = view.say("Messages are on hold here.")
-    if view.own.restore_unchecked:
-        why = view.say(REASONS["restore-unchecked"].sentence)
-        return Answer(on_hold, held, "", why)
-    for switch in view.own.switches:
-        own = switch.scope == "endpoint" and switch.target == view.endpoint.id
-        if switch.scope == "all" or own:
-            why = view.say(
-                "CareCue’s administrators hold all messages: %(why)s.",
-                why=switch.reason,
-            )
-            return Answer(on_hold, held, "", why)
-    return None
+    return Answer(on_hold, view.say("Messages are on hold here."), "", why)
 
 
 def _paused(view: View) -> Answer | None:
@@ -185,6 +208,9 @@ def _paused(view: View) -> Answer | None:
 def _stopped(view: View) -> Answer | None:
     found = permissions(view)
     if not found or any(item.reason != REFUSED for item in found):
+        return None
+    if chosen_channel(view) not in (None, *FREE_CHANNELS):
+        # The place that was asked for, or somebody who stands beside a child.
         return None
     records = [record for item in found for record in item.records]
     last = max(records, key=lambda item: item.recorded_at)
@@ -224,12 +250,14 @@ def _confidential(view: View) -> Answer | None:
         sentence = view.say("CareCue does not write to %(name)s.", name=view.given)
         only = view.say("Staff reach out in the way they asked for.")
         return Answer(tag, sentence, only, lede)
-    if channel not in ONLY_AT:
+    language = view.profile.language
+    if channel not in ONLY_IN or language is None or choose_unreachable(view):
         return None
-    address = write_address(place.value)
-    only = view.say("at %(address)s only.", address=address)
-    sentence = view.say(ONLY_AT[channel], name=view.given)
-    if view.profile.language is not None:
-        words = language_name(view.viewer, view.profile.language.value)
-        sentence = view.say(ONLY_IN[channel], name=view.given, language=words)
-    return Answer(tag, sentence, only, lede)
+    only = view.say("at %(address)s only.", address=write_address(place.value))
+    words = language_name(view.viewer, language.value)
+    sentence = view.say(ONLY_IN[channel], name=view.given, language=words)
+    return Answer(tag, sentence, only, lede, sends=True)
+
+
+# The order is that of how grave they are.
+LASTING = (_record, _switched, _paused)

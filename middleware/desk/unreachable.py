@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from mappings.nudge import REASONS
+from middleware.decisions.routing import Route
 from middleware.decisions.safety import check_minor, check_reading
-from middleware.desk.reaching import chosen_channel, routes
+from middleware.decisions.timing import (
+    Hours,
+    never_meet,
+    shared_days,
+    site_windows,
+    within_legal,
+)
+from middleware.desk.reaching import chosen_route, routes
 from middleware.desk.values import Answer, Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -20,7 +28,7 @@ def choose_unreachable(view: View) -> Answer | None:
     """Return what has to be known or asked first, None where nothing is missing."""
     unread = check_reading(view.chart, view.endpoint, at_send=False)
     # Without flags nobody knows whether the patient asked to be reached in one way only.
-    if unread is not None or "Flag" in view.chart.incomplete:
+    if unread is not None or "Flag" in view.chart.incomplete or _is_beside_open(view):
         return _ask(
             view,
             mark("Chart incomplete"),
@@ -29,6 +37,12 @@ def choose_unreachable(view: View) -> Answer | None:
             "warn",
         )
     return choose_young(view) or _missing(view)
+
+
+def _is_beside_open(view: View) -> bool:
+    """Tell whether nobody is found to write to while it is not known who stands beside."""
+    unknown = "RelatedPerson" in view.chart.incomplete
+    return unknown and choose_young(view) is None and chosen_route(view) is None
 
 
 def choose_young(view: View) -> Answer | None:
@@ -49,9 +63,10 @@ def choose_young(view: View) -> Answer | None:
 
 
 def _missing(view: View) -> Answer | None:
-    if chosen_channel(view) is None:
+    route = chosen_route(view)
+    if route is None:
         return _no_route(view)
-    if view.profile.language is None:
+    if route.language is None:
         return _ask(
             view,
             mark("Language not recorded"),
@@ -67,7 +82,26 @@ def _missing(view: View) -> Answer | None:
             REASONS["zone-missing"].sentence,
             step="zone",
         )
+    if never_meet(_hours(view, route)):
+        return _ask(
+            view,
+            mark("No hour left"),
+            mark("Ask %(name)s at what hours to write."),
+            REASONS["hours-never-meet"].sentence,
+        )
     return None
+
+
+def _hours(view: View, route: Route) -> Hours:
+    """Return the hours of an ordinary week, where whoever is written to may be."""
+    profile = view.profile
+    zones = profile.zones.value if profile.zones else ()
+    return Hours(
+        route.zones or zones,
+        within_legal(profile.window.value),
+        site_windows(view.endpoint.site),
+        shared_days(profile.days.value if profile.days else None),
+    )
 
 
 def _ask(

@@ -35,7 +35,8 @@ class Answer:
     """The five-second answer. ``hours`` is the part of the sentence kept on a line.
 
     ``flags`` are what has to be known before anything else, whatever the sentence;
-    ``step`` is the form in which what is missing is recorded.
+    ``step`` is the form in which what is missing is recorded. ``sends`` is True where it
+    says that a message may go.
     """
 
     tag: Tag
@@ -44,6 +45,7 @@ class Answer:
     lede: str
     flags: tuple[Tag, ...] = ()
     step: str = ""
+    sends: bool = False
 
 
 @dataclass(frozen=True)

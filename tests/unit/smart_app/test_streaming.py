@@ -30,6 +30,12 @@ def pieces(rig, path: str, **headers: str) -> list[str]:
     return [piece for piece in left if piece != BEAT]
 
 
+def pieces_of(answer):
+    """Yield the pieces of an answer that is being read, one at a time."""
+    coming = (piece.decode() for piece in answer.iter_encoded())
+    return (piece for piece in coming if piece != BEAT)
+
+
 def test_first_piece_names_the_patient_before_the_chart_is_read(rig):
     path = rig.open()
     rig.ehr.log.clear()
@@ -275,20 +281,25 @@ def test_proxies_are_told_to_pass_each_piece_on(rig):
     assert "Content-Length" not in answer.headers
 
 
-@pytest.mark.parametrize("batches", [True, False])
-def test_at_most_six_requests_from_the_callback_to_what_the_chart_says(rig, batches):
+@pytest.mark.parametrize(
+    ("batches", "expected"),
+    [(True, SAID), (False, "Language to write in: Spanish. Hours: 9 AM to 8 PM.")],
+)
+def test_at_most_six_requests_from_the_callback_to_what_the_chart_says(
+    rig, batches, expected
+):
     agree(rig)
     plan(rig)
     rig.ehr.batches = batches
     for _ in range(2):
         rig.ehr.log.clear()
         answer = rig.http.get(rig.open(), buffered=False)
-        coming = answer.iter_encoded()
+        coming = pieces_of(answer)
         next(coming)
-        said = next(coming).decode()
+        said = next(coming)
         asked = [line for line in rig.ehr.log if is_fhir(line)]
         assert len(asked) <= 6, asked
-        assert SAID in words(said)
+        assert expected in words(said)
         assert batches or "GET /fhir/Flag" in asked
         answer.close()
 
@@ -305,20 +316,25 @@ def test_without_batches_the_page_completes_itself(rig):
     rig.clock.instant += timedelta(seconds=30)
     path = rig.open()
     rig.ehr.log.clear()
-    first, so_far, rest = pieces(rig, path)
-    assert so_far.startswith('<div class="fresh" hidden></div>')
+    first, known, so_far, rest = pieces(rig, path)
+    for piece in (known, so_far):
+        assert piece.startswith('<div class="fresh" hidden></div>')
+        assert "Rosa Delgado" in piece
+        for word in ("<form", "<!doctype", "</body>", ' id="'):
+            assert word not in piece.partition("<main")[2], word
+        assert "Follow-up with Dr. Osei" not in piece
+    assert "Wait before you write to Rosa." in words(known)
+    assert "not yet compared with those of family and carers" in words(known)
+    assert "visits, messages, goals, results, and family and carers" in words(known)
+    assert SAID not in words(known)
     assert SAID in words(so_far)
-    assert "Still being read: visits, messages, goals" in words(so_far)
-    assert "Rosa Delgado" in so_far
-    for word in ("<form", "<!doctype", "</body>", ' id="'):
-        assert word not in so_far.partition("<main")[2], word
-    assert "Follow-up with Dr. Osei" not in so_far
+    assert "Still being read: messages, goals" in words(so_far)
     assert rest.startswith('<div class="fresh" hidden></div>')
     assert "Follow-up with Dr. Osei" in rest
     for word in ("Not asked", "Still being read", "did not give"):
         assert word not in words(rest)
     assert len(rig.ehr.log) == len(set(rig.ehr.log)), "something was asked twice"
-    assert f"{first}{so_far}{rest}".count("</html>") == 1
+    assert f"{first}{known}{so_far}{rest}".count("</html>") == 1
 
 
 def test_what_fails_after_the_first_words_of_the_chart_takes_their_place(rig):
@@ -326,11 +342,12 @@ def test_what_fails_after_the_first_words_of_the_chart_takes_their_place(rig):
     rig.http.get(rig.open())
     rig.ehr.batches = False
     answer = rig.http.get(rig.open(), buffered=False)
-    coming = answer.iter_encoded()
+    coming = pieces_of(answer)
     next(coming)
-    assert SAID in words(next(coming).decode())
+    assert "Wait before you write to Rosa." in words(next(coming))
+    assert SAID in words(next(coming))
     rig.ehr.broken.add("Goal")
-    rest = next(coming).decode()
+    rest = next(coming)
     assert "Not permitted: goals" in words(rest)
     assert list(coming) == []
     answer.close()
@@ -341,9 +358,49 @@ def test_minor_is_not_judged_before_it_is_known_who_stands_beside(rig):
     rig.http.get(rig.open())
     rig.ehr.resources["Patient/rosa"]["birthDate"] = "2015-02-03"
     rig.ehr.batches = False
-    _, so_far, rest = pieces(rig, rig.open())
-    assert so_far == ""
+    _, known, so_far, rest = pieces(rig, rig.open())
+    assert "Under 18" in words(known)
+    assert "A person decides" not in words(known)
+    assert "A person decides whom to reach" in words(so_far)
     assert "A person decides whom to reach" in words(rest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("Appointment", {"cancelationReason": {"coding": [{"code": "pat-dec"}]}}),
+        ("Flag", {"status": "active", "code": {"text": "Confidential communication"}}),
+    ],
+)
+def test_no_verdict_is_shown_that_what_is_read_after_it_lifts(rig, kind, changes):
+    agree(rig)
+    plan(rig)
+    rig.http.get(rig.open())
+    rig.ehr.batches = False
+    rig.ehr.resources[f"{kind}/x"] = {
+        "resourceType": kind,
+        "id": "x",
+        "status": "cancelled",
+        "subject": {"reference": "Patient/rosa"},
+        "participant": [{"actor": {"reference": "Patient/rosa"}}],
+        **changes,
+    }
+    _, *early, rest = pieces(rig, rig.open())
+    assert SAID not in words(rest)
+    assert len(early) == 2
+    for piece in early:
+        assert SAID not in words(piece)
+
+
+def test_yes_that_was_last_said_is_not_shown_as_one_that_holds(rig):
+    agree(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    rig.http.get(rig.open())
+    first, rest = pieces(rig, rig.open())
+    assert SAID in words(first)
+    assert "Being checked" in words(first)
+    assert "Messages on" not in words(first)
+    assert "Messages on" in words(rest)
 
 
 def test_chart_without_its_flags_says_that_it_cannot_tell(rig):
