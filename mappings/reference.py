@@ -79,14 +79,22 @@ def _actors(resource: Resource) -> list[object]:
 
 
 def of_another(resource: Resource, patient: str) -> bool:
-    """Tell whether a resource names patients, but not this one.
+    """Tell whether a resource is about others and not this patient.
 
-    Some servers overlook the patient parameter of a search and send it along.
+    Some servers overlook the patient parameter of a search and send it along. One that
+    names nobody was found for this patient; a group or a place is somebody.
     """
     if resource.get("resourceType") == "Patient":
         return bool(resource.get("id")) and reference_of(resource) != patient
     named = named_patients(resource)
-    return bool(named) and patient not in named
+    if named:
+        return patient not in named
+    return any(_names_somebody(resource.get(name)) for name in _SUBJECTS)
+
+
+def _names_somebody(value: object) -> bool:
+    found = read_reference(value)
+    return found is not None and not found.startswith("Patient/")
 
 
 def _patient(value: object, base: str | None) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from flask import Response, request
 
@@ -47,11 +48,14 @@ OSEI: Resource = {
 class Charts:
     """What the EHR holds; ``bend`` may change any Bundle before it is sent.
 
-    ``leaks`` lets a search return every patient's resources.
+    ``leaks`` lets a search return every patient's resources; ``batches`` lets several
+    questions be asked at once; ``instead`` is what one of them is answered with.
     """
 
     resources: dict[str, Resource] = field(default_factory=dict)
     leaks: bool = False
+    batches: bool = False
+    instead: dict[str, tuple[Resource, int]] = field(default_factory=dict)
     bend: Callable[[str, Resource], Resource] | None = None
 
     def __post_init__(self) -> None:
@@ -74,22 +78,42 @@ class Charts:
 
 
 def answer_fhir(charts: Charts, grant: Any, path: str) -> Response:
-    """Answer a read or search; 401 without a grant, 403 beyond its patient."""
+    """Answer a read, a search or a batch; 401 without a grant."""
     if grant is None:
         return write_fhir(write_outcome("login"), 401)
-    kind, _, id_ = path.partition("/")
-    if request.method != "GET" or not kind:
+    if request.method == "POST" and not path and charts.batches:
+        return write_fhir(_answer_batch(charts, grant))
+    if request.method != "GET" or not path:
         return write_fhir(write_outcome("not-supported"), 405)
-    asked = request.args.get("patient", "").removeprefix("Patient/")
+    return write_fhir(*_answer(charts, grant, path, request.args))
+
+
+def _answer(
+    charts: Charts, grant: Any, path: str, query: Mapping[str, str]
+) -> tuple[Resource, int]:
+    """Answer a read or search; 403 beyond the grant's patient."""
+    if path in charts.instead:
+        return charts.instead[path]
+    kind, _, id_ = path.partition("/")
+    asked = query.get("patient", "").removeprefix("Patient/")
     patient = str(grant.context.get("patient") or asked or "rosa")
     if not id_:
-        return write_fhir(charts.search(kind, patient))
+        return charts.search(kind, patient), 200
     found = charts.resources.get(path)
     if found is None:
-        return write_fhir(write_outcome("not-found"), 404)
+        return write_outcome("not-found"), 404
     if not charts.leaks and not _is_of(found, patient):
-        return write_fhir(write_outcome("forbidden"), 403)
-    return write_fhir(found)
+        return write_outcome("forbidden"), 403
+    return found, 200
+
+
+def _answer_batch(charts: Charts, grant: Any) -> Resource:
+    entries = []
+    for entry in json.loads(request.get_data())["entry"]:
+        parts = urlsplit(entry["request"]["url"])
+        found, status = _answer(charts, grant, parts.path, dict(parse_qsl(parts.query)))
+        entries.append({"resource": found, "response": {"status": str(status)}})
+    return {"resourceType": "Bundle", "type": "batch-response", "entry": entries}
 
 
 def write_fhir(resource: Resource, status: int = 200) -> Response:

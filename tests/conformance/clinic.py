@@ -6,7 +6,8 @@ EHR goes by HTTP to one of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,6 +28,7 @@ from middleware.storage import marks
 from middleware.storage.endpoints import insert_endpoint, update_endpoint
 from middleware.wiring.apps import make_public_app
 from middleware.wiring.runtime import KEYS_MARK, Runtime, make_runtime
+from tests.conformance.heard import Heard
 from tests.conformance.hostile import CLIENT, REDIRECT, HostileEhr
 
 PUBLIC = REDIRECT.removesuffix("/smart/callback")
@@ -112,6 +114,15 @@ class Clinic:
         assert answer.status_code == 303, code_of(answer)
         return str(answer.location)
 
+    def routes(self, opened: str) -> Iterator[tuple[str, str]]:
+        """Return every method and path of a launch that the app answers to."""
+        for rule in self.app.url_map.iter_rules():
+            if rule.rule.startswith("/l/<lid>/"):
+                path = opened + rule.rule.removeprefix("/l/<lid>/")
+                path = path.replace("<nudge_id>", "x").replace("<name>", "channels")
+                for method in sorted({"GET", "POST"} & (rule.methods or set())):
+                    yield method, path
+
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Read from the database."""
         with self.runtime.database.tx() as tx:
@@ -140,6 +151,18 @@ def asked_of(answer: TestResponse) -> dict[str, str]:
     query = parse_qs(urlsplit(answer.location).query, keep_blank_values=True)
     assert all(len(values) == 1 for values in query.values()), query
     return {name: values[0] for name, values in query.items()}
+
+
+def types_asked(heard: Iterable[Heard]) -> set[str]:
+    """Return the types that an EHR was asked for, one by one or in a batch."""
+    told = list(heard)
+    lines = [one.path.removeprefix("/fhir/") for one in told]
+    for one in told:
+        if (one.method, one.path) == ("POST", "/fhir"):
+            entries = json.loads(one.body)["entry"]
+            lines += [entry["request"]["url"] for entry in entries]
+    names = {line.partition("?")[0].partition("/")[0] for line in lines}
+    return {name for name in names if name[:1].isupper()}
 
 
 def code_of(answer: TestResponse) -> str:

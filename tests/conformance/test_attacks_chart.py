@@ -11,12 +11,19 @@ import pytest
 from flask import Response
 
 from middleware.desk.completeness import PLAIN
-from tests.conformance.charts import JAMES, ROSA, write_fhir
-from tests.conformance.clinic import Clinic
+from tests.conformance.charts import JAMES, ROSA, write_outcome
+from tests.conformance.clinic import Clinic, types_asked
 from tests.conformance.hostile import HostileEhr
 from tests.conformance.reading import condition, is_stopped, names_as_missing, show
 
 Bundle = dict[str, Any]
+
+
+@pytest.fixture(params=[False, True], ids=["one by one", "in a batch"], autouse=True)
+def batches(ehr: HostileEhr, request: pytest.FixtureRequest) -> bool:
+    """The EHR takes questions one by one, or several at once."""
+    ehr.charts.batches = request.param
+    return ehr.charts.batches
 
 
 @pytest.mark.attack(50)
@@ -96,6 +103,14 @@ def test_a_reference_that_leads_away_is_not_followed(
             ],
             "photo": [{"contentType": "image/png", "url": f"{elsewhere.root}/p.png"}],
         },
+        {
+            "resourceType": "Consent",
+            "id": "k1",
+            "status": "active",
+            "patient": {"reference": "Patient/rosa"},
+            "sourceAttachment": {"url": f"{elsewhere.root}/a.pdf"},
+            "sourceReference": {"reference": f"{elsewhere.base}/Binary/1"},
+        },
         *(
             condition(number, asserter={"reference": place})
             for number, place in enumerate(places)
@@ -106,30 +121,42 @@ def test_a_reference_that_leads_away_is_not_followed(
     assert elsewhere.heard == []
     assert elsewhere.root not in page
     asked = {one.path for one in clinic.ehr.heard}
-    assert not [path for path in asked if "contained" in path or "urn" in path]
+    assert not [path for path in asked if re.search("contained|urn|Binary", path)]
+
+
+def heard_of(clinic: Clinic) -> set[tuple[str, int]]:
+    """Return what the EHR was asked, and how it answered."""
+    return {(one.line, one.status) for one in clinic.ehr.heard}
 
 
 @pytest.mark.attack(52)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_chart_that_moved_is_not_followed(
-    clinic: Clinic, elsewhere: HostileEhr
+    clinic: Clinic, elsewhere: HostileEhr, batches: bool, status: int
 ) -> None:
     opened = clinic.open()
     clinic.clock.instant += timedelta(minutes=2)
-    for status in (301, 302, 303, 307, 308):
 
-        def move(path: str, status: int = status) -> None:
-            there = {"Location": elsewhere.root + path}
-            moved = {path: lambda: Response("", status, there)}
-            clinic.ehr.habits.instead = moved
+    def move(path: str) -> None:
+        there = {"Location": f"{elsewhere.root}/fhir/{path}"}
+        told = write_outcome("transient")
+        clinic.ehr.habits.instead = {
+            f"/fhir/{path}".rstrip("/"): lambda: Response("", status, there)
+        }
+        clinic.ehr.charts.instead = {path: (told, status)}
 
-        move("/fhir/Condition")
-        page = clinic.browser.get(opened).text
-        assert names_as_missing(page), status
-        assert "The chart could not be read in full." in page, status
-        move("/fhir/Patient/rosa")
-        assert is_stopped(clinic, opened, "Delgado", "4471-0926"), status
-        assert clinic.launch().status_code == 502, status
+    move("Condition")
+    page = clinic.browser.get(opened).text
+    assert names_as_missing(page)
+    assert "The chart could not be read in full." in page
+    move("Patient/rosa")
+    assert is_stopped(clinic, opened, "Delgado", "4471-0926")
+    assert clinic.launch().status_code == 502
+    # A batch that moved is asked for one by one.
+    move("")
+    assert "Delgado" in clinic.browser.get(opened).text
     assert elsewhere.heard == []
+    assert (("POST /fhir", 200) in heard_of(clinic)) is batches
 
 
 @pytest.mark.attack(53)
@@ -154,15 +181,15 @@ def test_pages_without_end_have_one(clinic: Clinic, turn: str) -> None:
 
 @pytest.mark.attack(54)
 def test_a_record_that_became_another_is_not_shown(clinic: Clinic) -> None:
-    clinic.ehr.habits.instead["/fhir/Patient/rosa"] = lambda: write_fhir(JAMES)
+    clinic.ehr.charts.instead["Patient/rosa"] = (JAMES, 200)
     answer = clinic.launch()
     assert answer.status_code == 502
     assert "Okafor" not in answer.text
     assert clinic.rows("SELECT id FROM launch WHERE stage = 'open'") == []
 
-    del clinic.ehr.habits.instead["/fhir/Patient/rosa"]
+    clinic.ehr.charts.instead.clear()
     opened = clinic.open()
-    clinic.ehr.habits.instead["/fhir/Patient/rosa"] = lambda: write_fhir(JAMES)
+    clinic.ehr.charts.instead["Patient/rosa"] = (JAMES, 200)
     # Who was read at the launch stands above for as long as nothing came after it.
     others = ("Okafor", JAMES["birthDate"][:4], "Delgado", "4471-0926")
     assert is_stopped(clinic, opened, *others)
@@ -173,48 +200,71 @@ def test_a_record_that_became_another_is_not_shown(clinic: Clinic) -> None:
         assert not [name for name in others if name in answer.text]
 
 
+# What names the patient in each type that a page reads; ``subject`` in all others.
+NAMED_BY = {
+    "Consent": "patient",
+    "Immunization": "patient",
+    "RelatedPerson": "patient",
+    "Task": "for",
+}
+OTHERS = (
+    {"reference": "Patient/james"},
+    {"reference": "Patient/james/_history/2"},
+    {"reference": "Patient/rosa2"},
+    {"reference": "Group/rosa"},
+)
+
+
+def about(kind: str, number: int, person: Bundle) -> Bundle:
+    """Return a resource of a type about somebody, whose every text tells of Okafor."""
+    concept = {"text": "Okafor"}
+    written: Bundle = {
+        "resourceType": kind,
+        "id": f"{kind.lower()}-{number}",
+        "status": "active",
+        "lifecycleStatus": "active",
+        "start": "2026-11-18T09:15:00Z",
+        "description": concept if kind == "Goal" else "Okafor",
+        "code": concept,
+        "scope": concept,
+        "name": [concept],
+        "valueString": "Okafor",
+        "payload": [{"contentString": "Okafor"}],
+        "expressedBy": person,
+    }
+    if kind == "Appointment":
+        return {**written, "status": "booked", "participant": [{"actor": person}]}
+    if kind == "Observation":
+        loinc = {"system": "http://loinc.org", "code": "95541-9"}
+        written["code"] = {"coding": [loinc], "text": "Okafor"}
+    return {**written, NAMED_BY.get(kind, "subject"): person}
+
+
 @pytest.mark.attack(55)
+@pytest.mark.parametrize("person", OTHERS, ids=lambda one: str(one["reference"]))
 def test_what_is_another_patients_is_left_out_and_said(
-    clinic: Clinic, caplog: pytest.LogCaptureFixture
+    clinic: Clinic, caplog: pytest.LogCaptureFixture, person: Bundle
 ) -> None:
-    others = {"reference": "Patient/james"}
-    wish = {"lifecycleStatus": "active", "expressedBy": others, "subject": others}
-    visit = {"status": "booked", "start": "2026-11-18T09:15:00Z"}
+    # An appointment is with many who are no patient.
+    kinds = [kind for kind in PLAIN if kind != "Appointment" or "Pat" in str(person)]
+    clinic.ehr.charts.leaks = True
     clinic.ehr.charts.put(
         condition(1),
-        condition(2, "james"),
-        {"resourceType": "Goal", "id": "g1", "description": {"text": "Fish"}, **wish},
-        {
-            "resourceType": "Appointment",
-            "id": "a1",
-            "description": "Oncology",
-            "participant": [{"actor": others}],
-            **visit,
-        },
-        {
-            "resourceType": "Observation",
-            "id": "o1",
-            "status": "final",
-            "code": {"coding": [{"system": "http://loinc.org", "code": "95541-9"}]},
-            "subject": others,
-            "valueString": "Grandchildren",
-        },
+        *(about(kind, number, person) for number, kind in enumerate(kinds)),
     )
-    clinic.ehr.charts.leaks = True
-    page = show(clinic)
+    opened = clinic.open()
+    page = clinic.browser.get(opened).text
 
-    for word in (
-        "Okafor",
-        "Fish",
-        "Oncology",
-        "Grandchildren",
-        "james",
-        "+14155550177",
-    ):
-        assert word not in page
-    assert "The EHR sent 4 entries of other patients along" in page
-    for kind in ("Condition", "Goal", "Appointment", "Observation"):
-        assert re.search(f"patients along:[^.]*{PLAIN[kind]}", page)
-    (warning,) = [one.msg for one in caplog.records if one.name.endswith("desk.views")]
-    assert (warning["endpoint_id"], warning["count"]) == ("northside", 4)
+    assert "Okafor" not in page + clinic.browser.get(f"{opened}history").text
+    told = re.search(
+        r"The EHR sent (\d+) entries of other patients along:([^.]*)", page
+    )
+    assert told
+    asked = types_asked(clinic.ehr.heard)
+    for kind in kinds:
+        assert (PLAIN[kind] in told[2]) is (kind in asked), kind
+    assert int(told[1]) == len(asked & set(kinds))
+    assert asked >= {"Consent", "Flag", "Goal", "Communication", "RelatedPerson"}
+    warning, *_ = [one.msg for one in caplog.records if one.name.endswith("desk.views")]
+    assert (warning["endpoint_id"], warning["count"]) == ("northside", int(told[1]))
     assert "james" not in caplog.text

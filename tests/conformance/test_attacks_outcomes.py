@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from middleware.desk.completeness import PLAIN
-from tests.conformance.charts import write_fhir, write_outcome
+from tests.conformance.charts import write_outcome
 from tests.conformance.clinic import Clinic
+from tests.conformance.hostile import HostileEhr
 from tests.conformance.reading import condition, names_as_missing, show
 
 Bundle = dict[str, Any]
+KIN = "RelatedPerson"
+
+
+@pytest.fixture(params=[False, True], ids=["one by one", "in a batch"], autouse=True)
+def batches(ehr: HostileEhr, request: pytest.FixtureRequest) -> bool:
+    """The EHR takes questions one by one, or several at once."""
+    ehr.charts.batches = request.param
+    return ehr.charts.batches
 
 
 @pytest.mark.attack(56)
@@ -19,31 +29,31 @@ def test_one_bad_entry_of_a_hundred_is_said_and_no_other_is_lost(
     clinic: Clinic,
 ) -> None:
     bad: tuple[Any, ...] = (None, 7, "x", [], {}, {"resource": None}, {"resource": {}})
-    worse = ({"resource": {"resourceType": 7}}, {"resource": {"resourceType": "Goal"}})
+    worse = ({"resource": {"resourceType": 7}}, {"resource": {"resourceType": KIN}})
     good = [
         {
-            "resourceType": "Goal",
-            "id": f"g{number}",
-            "lifecycleStatus": "active",
-            "subject": {"reference": "Patient/rosa"},
-            "expressedBy": {"reference": "Patient/rosa"},
-            "description": {"text": f"Walk my dog {number}"},
-            "startDate": f"2026-11-{number % 15 + 1:02}",
+            "resourceType": KIN,
+            "id": f"r{number}",
+            "active": True,
+            "patient": {"reference": "Patient/rosa"},
+            "name": [{"given": ["Ana"], "family": f"Daughter{number:02}"}],
+            "relationship": [{"text": "daughter"}],
+            "telecom": [{"system": "phone", "value": f"+141555501{number:02}"}],
         }
         for number in range(99)
     ]
     for entry in (*bad, *worse):
 
         def bend(kind: str, bundle: Bundle, entry: Any = entry) -> Bundle:
-            if kind != "Goal":
+            if kind != KIN:
                 return bundle
             whole = [{"resource": one} for one in good]
             return {**bundle, "entry": [*whole[:50], entry, *whole[50:]]}
 
         clinic.ehr.charts.bend = bend
         page = show(clinic)
-        assert "Walk my dog" in page, entry
-        assert names_as_missing(page, "Goal"), entry
+        assert len(set(re.findall(r"Daughter\d\d", page))) == 99, entry
+        assert names_as_missing(page, KIN), entry
 
 
 @pytest.mark.attack(57)
@@ -89,7 +99,6 @@ def test_an_outcome_that_only_informs_is_no_alarm(clinic: Clinic) -> None:
 
 @pytest.mark.attack(57)
 def test_an_outcome_instead_of_an_answer_is_said(clinic: Clinic) -> None:
-    clinic.ehr.habits.instead["/fhir/Condition"] = lambda: write_fhir(
-        write_outcome("too-costly", "error")
-    )
+    told = write_outcome("too-costly", "error")
+    clinic.ehr.charts.instead["Condition"] = (told, 200)
     assert names_as_missing(show(clinic))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -38,22 +37,12 @@ def preferences(clinic: Clinic) -> int:
     return len(clinic.rows("SELECT id FROM preference"))
 
 
-def routes(clinic: Clinic, opened: str) -> Iterator[tuple[str, str]]:
-    """Return every method and path of a launch that the app answers to."""
-    for rule in clinic.app.url_map.iter_rules():
-        if rule.rule.startswith("/l/<lid>/"):
-            path = opened + rule.rule.removeprefix("/l/<lid>/")
-            path = path.replace("<nudge_id>", "x").replace("<name>", "channels")
-            for method in sorted({"GET", "POST"} & (rule.methods or set())):
-                yield method, path
-
-
 @pytest.mark.attack(58)
 def test_no_address_shows_another_patient(clinic: Clinic) -> None:
     rosa, james = clinic.open(), of_james(clinic)
     clinic.ehr.heard.clear()
     for extra in ("patient=james", "patient=Patient/james", "patient=", "patient=rosa"):
-        for method, path in routes(clinic, rosa):
+        for method, path in clinic.routes(rosa):
             answer = clinic.browser.open(f"{path}?{extra}", method=method, headers=FORM)
             assert (answer.status_code, code_of(answer)) == (403, "S5"), path
             assert "Okafor" not in answer.text
@@ -90,7 +79,7 @@ def test_no_cookie_opens_another_launch(clinic: Clinic) -> None:
     ):
         thief.set_cookie(name, value, domain="localhost", secure=True)
     clinic.ehr.heard.clear()
-    tried = list(routes(clinic, james))
+    tried = list(clinic.routes(james))
     assert len(tried) > 20
     for method, path in tried:
         answer = thief.open(path, method=method, headers=FORM)
@@ -147,7 +136,7 @@ def test_a_form_of_another_site_is_refused(clinic: Clinic) -> None:
         {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
         {"Referer": f"{PUBLIC}{rosa}"},
     )
-    posts = [path for method, path in routes(clinic, rosa) if method == "POST"]
+    posts = [path for method, path in clinic.routes(rosa) if method == "POST"]
     assert len(posts) > 10
     for headers in foreign:
         for path in posts:

@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 
+from mappings.chart import Chart
+from mappings.event import Event, EventKind
+from middleware.desk.editing.groups import GROUPS
+from middleware.storage.events import insert_event
+from middleware.storage.nudges import upsert_nudges
 from tests.conformance.charts import OSEI, ROSA
 from tests.conformance.clinic import Clinic
+from tests.unit.smart_app.conftest import make_nudge
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
@@ -58,11 +64,16 @@ class Reader(HTMLParser):
 
 def spoil(clinic: Clinic, text: str) -> None:
     """Put a text wherever a chart holds one."""
+    clinic.ehr.charts.put(*spoiled(text))
+
+
+def spoiled(text: str) -> list[dict[str, Any]]:
+    """Return resources that hold a text wherever they hold one."""
     coding = {"system": text, "code": text, "display": text}
     concept = {"coding": [coding], "text": text}
     narrative = {"status": "generated", "div": f"<div>{text}</div>"}
     mine = {"reference": "Patient/rosa", "display": text}
-    clinic.ehr.charts.put(
+    return [
         {
             **ROSA,
             "name": [{"given": [text], "family": text, "text": text, "use": "usual"}],
@@ -126,7 +137,7 @@ def spoil(clinic: Clinic, text: str) -> None:
             "subject": mine,
             "valueString": text,
         },
-    )
+    ]
 
 
 def read(clinic: Clinic, path: str) -> Reader:
@@ -144,25 +155,67 @@ def read(clinic: Clinic, path: str) -> Reader:
     return reader
 
 
+def plan(clinic: Clinic, number: int, text: str) -> str:
+    """Plan a message whose every sentence is a text; return its id."""
+    now, name = clinic.clock.now(), f"m{number}"
+    event = Event(
+        id=name,
+        key=name,
+        endpoint_id="northside",
+        kind=EventKind.APPOINTMENT_BOOKED,
+        patient="Patient/rosa",
+        shard=3,
+        focus="Appointment/a1",
+        focus_version="1",
+        occurred_at=now,
+        received_at=now,
+    )
+    words = dict.fromkeys(("title", "why", "stops"), text.replace("\x00", ""))
+    nudge = make_nudge(clinic.clock, id=name, key=name, event_id=name, **words)
+    chart = Chart(ROSA, (), now)
+    with clinic.runtime.database.tx() as tx:
+        insert_event(tx, event, source="push", inbox_id=None, chart=chart, due_at=now)
+        upsert_nudges(tx, [nudge], now)
+    return name
+
+
+def pages(clinic: Clinic, opened: str, message: str) -> set[str]:
+    """Return every address of a launch that answers a page."""
+    found = {path for method, path in clinic.routes(opened) if method == "GET"}
+    no_pages = ("session", "draft", "patient", "theme-channels.css")
+    found -= {opened + name for name in no_pages}
+    found |= {f"{opened}preferences/{name}" for name in GROUPS}
+    return {path.replace("messages/x", f"messages/{message}") for path in found}
+
+
 @pytest.mark.attack(59)
 def test_text_of_a_chart_stays_text(clinic: Clinic) -> None:
-    for text in HOSTILE:
+    for number, text in enumerate(HOSTILE):
         spoil(clinic, text)
+        message = plan(clinic, number, text)
         opened = clinic.open()
-        for place in ("", "pause", "preferences/channels"):
-            reader = read(clinic, opened + place)
+        # The page itself each time; all others with the worst of them.
+        places = pages(clinic, opened, message) if number in {2, 3, 5} else {opened}
+        assert len(places) > 12 or number not in {2, 3, 5}
+        for place in places:
+            reader = read(clinic, place)
             assert [tag for tag in reader.tags if not OURS.fullmatch(tag)] == [], text
-            assert reader.odd == [], text
+            assert reader.odd == [], (place, text)
             assert "49" not in reader.text.replace("+1415555", "").split(), text
 
 
 @pytest.mark.attack(59)
 def test_text_that_turns_the_line_turns_no_other(clinic: Clinic) -> None:
-    spoil(clinic, "Rosa\u202e\u202b\u2067\u200fevil\u0007\u009b31m")
-    reader = read(clinic, clinic.open())
-
-    assert "Rosaevil31m" in reader.text
-    assert re.findall("[\u202a-\u202e\u2066\u2067\u200f\x07\x9b]", reader.text) == []
+    text = "Rosa\u202e\u202b\u2067\u200fevil\u0007\u009b31m"
+    spoil(clinic, text)
+    message = plan(clinic, 1, text)
+    opened = clinic.open()
+    for place in pages(clinic, opened, message):
+        html = clinic.browser.get(place).text
+        assert "Rosaevil31m" in html, place
+        assert re.findall("[\u202a-\u202e\u2066\u2067\u200f\x07\x9b]", html) == [], (
+            place
+        )
 
 
 @pytest.mark.attack(59)
@@ -186,6 +239,14 @@ def test_a_megabyte_of_text_is_cut(clinic: Clinic) -> None:
         answer = clinic.browser.get(clinic.open())
         assert answer.status_code == 200
         assert len(answer.data) < 100_000, resource["resourceType"]
+    for resource in spoiled("R" * 300_000):
+        clinic.ehr.charts.resources.clear()
+        clinic.ehr.charts.put(ROSA, OSEI, resource)
+        opened = clinic.open()
+        for place in ("", "summary", "history"):
+            answer = clinic.browser.get(opened + place)
+            assert answer.status_code == 200
+            assert len(answer.data) < 200_000, (place, resource["resourceType"])
 
 
 @pytest.mark.attack(60)

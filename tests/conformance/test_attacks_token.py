@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,8 +16,13 @@ from mappings.scopes import read_grant
 from middleware.desk.completeness import PLAIN
 from middleware.log import configure_logging
 from smart_app.scopes import examine
-from tests.conformance.clinic import Clinic, code_of, near_the_end, renewing
-from tests.conformance.heard import Heard
+from tests.conformance.clinic import (
+    Clinic,
+    code_of,
+    near_the_end,
+    renewing,
+    types_asked,
+)
 from tests.conformance.hostile import HostileEhr
 
 HTML = Response("<!doctype html><title>Sign in</title>", content_type="text/html")
@@ -119,18 +123,6 @@ def test_a_scope_gives_no_more_than_it_says(clinic: Clinic) -> None:
     assert not [one for one in used if one.method == "POST" and one.path != "/fhir"]
     people = {value for one in used for value in one.query.get("patient", [])}
     assert people <= {"Patient/rosa"}
-
-
-def types_asked(heard: Iterable[Heard]) -> set[str]:
-    """Return the types that an EHR was asked for, one by one or in a batch."""
-    told = list(heard)
-    lines = [one.path.removeprefix("/fhir/") for one in told]
-    for one in told:
-        if (one.method, one.path) == ("POST", "/fhir"):
-            entries = json.loads(one.body)["entry"]
-            lines += [entry["request"]["url"] for entry in entries]
-    names = {line.partition("?")[0].partition("/")[0] for line in lines}
-    return {name for name in names if name[:1].isupper()}
 
 
 def types_granted(scope: str) -> set[str]:
