@@ -20,6 +20,7 @@ from smart_app.fetched import Fetched
 from smart_app.ports import SmartConfiguration
 
 FORCED_AFTER_SECONDS = 5.0
+LONGEST = 300
 LACKING = mark(
     "The EHR's sign-in document lacks an authorization endpoint, a token endpoint, an "
     "issuer or keys. Nothing was opened. The person who runs CareCue can add what is "
@@ -75,6 +76,7 @@ class Discovery:
                 "a minute; if it stays so, tell the person who runs CareCue.",
                 code="D1",
                 status=502,
+                said=_tell(error),
             ) from error
 
     def begin(self, endpoint: Endpoint) -> AuthorizationServer:
@@ -99,7 +101,13 @@ class Discovery:
                 "Nothing was opened. Try again in a minute.",
                 code="D4",
                 status=502,
+                said=_tell(error),
             ) from error
+
+
+def _tell(error: CareCueError) -> str:
+    """Return what was found in place of a document: a status, a host, never its text."""
+    return "".join(char for char in error.message if char.isprintable())[:LONGEST]
 
 
 def read_server(

@@ -14,7 +14,7 @@ from typing import Any
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError, LaunchError
-from mappings.resource import list_of
+from mappings.resource import dict_of, list_of
 from middleware.desk.launches import LOCKED, Launch
 from middleware.desk.viewer import mark
 from smart_app.discovery import is_allowed
@@ -45,11 +45,21 @@ UNREADABLE = mark(
     "The chart could not be read. Nothing was sent or changed. Try again, or open "
     "this app again from the chart."
 )
+UNANSWERED = mark(
+    "The chart could not be read. The EHR did not answer. Nothing was sent or changed. "
+    "Try again in a minute, or open this app again from the chart."
+)
+NOT_LET = mark(
+    "The chart could not be read. The EHR does not let you or this app read it. Nothing "
+    "was sent or changed. Open it in the EHR first; if it stays so, ask the person who "
+    "runs the EHR what this app may read."
+)
 BROKEN = mark(
     "Something of CareCue is not working. Nothing was sent or changed. Try again in "
     "a minute; if it stays so, tell the person who runs CareCue."
 )
 ERROR = re.compile(r"[a-z_]{1,40}\Z")
+ISSUE = re.compile(r"[a-z][a-z-]{1,30}\Z")
 
 
 def name_step(code: str) -> str:
@@ -69,11 +79,31 @@ def settle_fault(
     if not isinstance(error, FhirError):
         return as_failure(error)
     if error.status != 401:
-        said = explain_outcome(ports.endpoints(), error.outcome)
-        return LaunchError(UNREADABLE, code="E1", status=502, said=said)
+        fault = _describe_fault(error, ports.endpoints())
+        if launch is not None:
+            now, word = ports.clock.now(), fault.said.partition(":")[0]
+            ports.launches.note_fault(launch, now, fault.code, word)
+        return fault
     if launch is not None:
         end_session(ports, launch, LOCKED, "E2")
     return LaunchError(ENDED, code="S2", status=401)
+
+
+def _describe_fault(error: FhirError, endpoints: Sequence[Endpoint]) -> LaunchError:
+    """Return LaunchError E1: what a read came to, and what the EHR said of it.
+
+    Of its answer only the status and codes are told: its texts may name the patient.
+    """
+    if error.status is None:
+        words = UNREADABLE if error.permanent else UNANSWERED
+        return LaunchError(words, code="E1", status=502)
+    issues = list_of((error.outcome or {}).get("issue"))
+    code = str(dict_of(issues[0]).get("code")) if issues else ""
+    named = f" ({code})" if ISSUE.match(code) else ""
+    meaning = explain_outcome(endpoints, error.outcome)
+    said = f"status {error.status}{named}{f': {meaning}' if meaning else ''}"
+    words = NOT_LET if error.status == 403 else UNREADABLE
+    return LaunchError(words, code="E1", status=502, said=said)
 
 
 def read_refusal(
@@ -97,12 +127,12 @@ def read_refusal(
     )
 
 
-def as_failure(error: CareCueError) -> LaunchError:
+def as_failure(error: CareCueError, endpoints: Sequence[Endpoint] = ()) -> LaunchError:
     """Return any error of a launch as one that its page can show."""
     if isinstance(error, LaunchError):
         return error
     if isinstance(error, FhirError):
-        return LaunchError(UNREADABLE, code="E1", status=502)
+        return _describe_fault(error, endpoints)
     return LaunchError(BROKEN, code="X1", status=500)
 
 

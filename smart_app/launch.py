@@ -121,7 +121,8 @@ class Launching:
         try:
             opened = self._open(request, launch, known(endpoint))
         except CareCueError as error:
-            raise self._fail(launch, as_failure(error)) from error
+            named = [endpoint] if endpoint else []
+            raise self._fail(launch, as_failure(error, named)) from error
         if opened.stage == PICKING:
             self._ports.launches.update(opened)
             return self._arrive(request, opened, endpoint, f"/l/{launch.id}/patient")

@@ -12,7 +12,7 @@ DIALECT = Dialect(
     app=AppWays(
         nonce_echoed=False,
         notes=(
-            "id_tokens carry no nonce: none is asked for",
+            "id_tokens carry no nonce: a missing one is taken, a wrong one never",
             (
                 "keys are named in .well-known/openid-configuration of the FHIR base only: "
                 "they are looked for there"

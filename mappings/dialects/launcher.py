@@ -16,7 +16,7 @@ DIALECT = Dialect(
         issuers=("{root}/auth/fhir",),
         base_tail="/fhir",
         notes=(
-            "a nonce may not come back: none is asked for",
+            "a nonce may not come back: a missing one is taken, a wrong one never",
             "keys change without a name: every published key is tried",
             (
                 "id_tokens name an issuer below /auth that its documents do not: it is "

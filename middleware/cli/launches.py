@@ -107,6 +107,7 @@ def _describe(row: stored.LaunchRow | stored.FailureRow) -> dict[str, Any]:
         "framed",
         "sub",
         "iss",
+        "last_fault",
     )
     return {
         "id": row.id,

@@ -122,6 +122,12 @@ class LaunchBook:
         with self._database.tx() as tx:
             launches.update_launch(tx, launch.id, steps=launch.steps)
 
+    def note_fault(self, launch: Launch, now: datetime, code: str, said: str) -> None:
+        """Keep with an open launch what did not work last: a code and the EHR's own."""
+        told = {"at": now.isoformat(), "code": code, "said": said or "no answer"}
+        with self._database.single() as tx:
+            launches.set_last_fault(tx, launch.id, told)
+
     def claim_renewal(self, launch: Launch, now: datetime) -> bool:
         """Say that this process renews the token; False when another does or did."""
         with self._database.tx() as tx:

@@ -108,6 +108,15 @@ def update_launch(tx: Tx, launch_id: str, **changes: Any) -> bool:
     )
 
 
+def set_last_fault(tx: Tx, launch_id: str, fault: dict[str, str]) -> None:
+    """Keep what did not work last; no step, for those count what is sealed."""
+    tx.execute(
+        "UPDATE launch SET context = context || jsonb_build_object('last_fault', %s) "
+        "WHERE id = %s",
+        (Jsonb(fault), launch_id),
+    )
+
+
 def take_known_name(tx: Tx, row: LaunchRow, since: datetime) -> None:
     """Call the user of a launch as an earlier one did, if that was read ``since``."""
     tx.execute(

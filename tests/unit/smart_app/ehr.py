@@ -55,6 +55,7 @@ class Ehr:
         self.moved: str | None = None
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
+        self.fault: tuple[int, str] | None = None
         self.style = "{}"
         self.batches = True
         self.accepted = "Bearer at-1"
@@ -163,6 +164,8 @@ class Ehr:
             self.queries.append(f"{kind}/{id_}")
             if request.headers.get("Authorization") != self.accepted:
                 return _fhir(_outcome("login"), 401)
+            if self.fault is not None:
+                return _fhir(_outcome(self.fault[1]), self.fault[0])
             found = self.resources.get(f"{kind}/{id_}")
             return _fhir(found) if found else _fhir(_outcome("not-found"), 404)
 

@@ -371,6 +371,57 @@ def test_every_failure_page_shows_an_id_that_is_kept(rig):
     assert "Step: Coming back from the EHR&#39;s sign-in." in late.text
 
 
+@pytest.mark.parametrize(
+    ("fault", "told", "next_"),
+    [
+        ((403, "forbidden"), "status 403 (forbidden)", "Open it in the EHR first"),
+        ((503, "transient"), "status 503 (transient)", "Try again, or open this app"),
+        ((404, "<b>"), "status 404", "Try again, or open this app"),
+    ],
+)
+def test_a_chart_that_cannot_be_read_tells_what_the_ehr_said(rig, fault, told, next_):
+    rig.ehr.fault = fault
+    answer = rig.launch()
+    assert answer.status_code == 502
+    assert f"The EHR said: <bdi>{told}</bdi>" in answer.text
+    assert next_ in answer.text
+    with rig.database.tx() as tx:
+        (row,) = find_by_prefix(tx, short_id(answer))
+    assert (row.error, row.steps[-1]["said"]) == ("E1", told)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"token_endpoint": "https://as.example.org/t"}, "as.example.org"),
+        ({"authorization_endpoint": "http://ehr.example.org/a"}, "is not an https URL"),
+    ],
+)
+def test_a_sign_in_document_that_is_refused_is_told_with_its_fault(rig, change, told):
+    rig.ehr.configuration = change
+    query = {"iss": rig.ehr.base, "launch": "x"}
+    answer = rig.http.get("/smart/launch", query_string=query)
+    assert answer.status_code == 502
+    found = answer.text.split("What was found: <bdi>")[1].split("</bdi>")[0]
+    assert told in found
+    assert next(iter(change)) in found
+
+
+def test_an_open_page_that_cannot_be_read_is_found_by_its_id(rig):
+    page = rig.open()
+    rig.ehr.batches = False
+    rig.ehr.fault = (403, "forbidden")
+    answer = rig.http.get(f"{page}history")
+    assert "status 403 (forbidden)" in answer.text
+    with rig.database.tx() as tx:
+        (row,) = find_by_prefix(tx, short_id(answer))
+    assert row.stage == "open"
+    fault = row.context["last_fault"]
+    assert (fault["code"], fault["said"]) == ("E1", "status 403 (forbidden)")
+    rig.ehr.fault = None
+    assert "Rosa" in rig.http.get(page).text
+
+
 def test_the_ehrs_own_words_are_text_and_its_link_is_checked(rig):
     _, state = start(rig)
     query = {
