@@ -2,24 +2,28 @@
 
 Written as IHE's Basic Audit Log Patterns write a query with a patient: the person who
 asked, the app, where the data came from; the patient, what was searched, the launch.
-R4 (and R4B) and R5 spell the same differently. Nothing that a chart says is in it.
+R4 (and R4B) and R5 spell the same differently. Nothing that a chart says is in it. An
+AuditEvent has no identifier in any release: the entry's own is an entity of it, as there.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import uuid
 from typing import Any
 
 from mappings.audited import SEARCHED, VIEWED, Audited
 from mappings.endpoint import Endpoint
 from mappings.instants import write_instant
 from mappings.plan import NS
-from mappings.resource import Resource, dict_of
+from mappings.resource import Resource, dict_of, list_of
 
 TERMS = "http://terminology.hl7.org/CodeSystem"
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 INTERACTION = "http://hl7.org/fhir/restful-interaction"
+URI = "urn:ietf:rfc:3986"
+URN = "urn:uuid:"
 LAUNCH = f"{NS}/launch"
 ACTION = f"{NS}/CodeSystem/audit-action"
 
@@ -39,6 +43,11 @@ OTHER: Term = (f"{TERMS}/audit-entity-type", "4", "Other")
 PATIENT: Term = (f"{TERMS}/object-role", "1", "Patient")
 RESOURCE: Term = (f"{TERMS}/object-role", "4", "Domain Resource")
 QUERY: Term = (f"{TERMS}/object-role", "24", "Query")
+ENTRY: Term = (
+    "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType",
+    "XrequestId",
+    "X-Request-ID",
+)
 JOB: Term = (f"{TERMS}/object-role", "20", "Job")
 RECIPIENT: Term = (f"{TERMS}/v3-ParticipationType", "IRCP", "information recipient")
 AUTHOR: Term = (f"{TERMS}/v3-ParticipationType", "AUT", "author (originator)")
@@ -112,6 +121,32 @@ def write_audit_event(
     }
 
 
+def names_entry(event: Resource, found: Resource) -> bool:
+    """Tell whether an AuditEvent that was found is of the same entry as ours."""
+    return bool(_entry_of(event)) and _entry_of(event) == _entry_of(found)
+
+
+def _entry_of(event: Resource) -> list[str]:
+    return [
+        str(value)
+        for item in list_of(event.get("entity"))
+        for value in [dict_of(dict_of(item).get("what")).get("identifier")]
+        for value in [dict_of(value).get("value")]
+        if str(value).startswith(URN)
+    ]
+
+
+def _name_entry(entry: Audited, patient: str, release: str) -> Resource:
+    """Name the entry of a patient by what it is made of: a restored database counts anew."""
+    parts = (entry.endpoint_id, entry.id, entry.at.isoformat(), entry.who, entry.action)
+    told = "|".join(map(str, (*parts, entry.subject, patient)))
+    value = f"{URN}{uuid.uuid5(uuid.NAMESPACE_URL, f'{NS}/audit|{told}')}"
+    what: Resource = {"what": {"identifier": {"system": URI, "value": value}}}
+    if release == "R5":
+        return {**what, "role": _concept(ENTRY)}
+    return {**what, "type": _coding(ENTRY)}
+
+
 def _agents(entry: Audited, endpoint: Endpoint, release: str) -> list[Resource]:
     reads = "read" in entry.detail or entry.action == SEARCHED
     person = RECIPIENT if reads else AUTHOR
@@ -170,6 +205,7 @@ def _entities(entry: Audited, patient: str, release: str) -> list[Resource]:
         role = JOB if opened else RESOURCE
         named = what if opened else {"name": entry.subject or entry.action}
         found.append(_entity(OTHER, role, named, why, release))
+    found.append(_name_entry(entry, patient, release))
     return found
 
 

@@ -89,6 +89,10 @@ class FhirError(CareCueError):
         self.retry_after = retry_after
 
 
+class UnlocatedError(FhirError):
+    """A server took a creation and did not say where it stands."""
+
+
 class MergedError(FhirError):
     """A server answered for a record with the one that replaces it (``Patient/id``)."""
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mappings.consent import OWN
-from mappings.instants import write_instant
-from mappings.resource import Resource
+from mappings.instants import find_instant, write_instant
+from mappings.resource import Resource, dict_of, list_of
 
 TERMS = "http://terminology.hl7.org/CodeSystem"
 KIND = f"{TERMS}/provenance-participant-type"
@@ -66,6 +66,21 @@ def aim_provenance(provenance: Resource, target: str, release: str) -> Resource:
         reasons = ready.pop("reason", [])
         ready["authorization"] = [{"concept": reason} for reason in reasons]
     return ready
+
+
+def is_same(provenance: Resource, found: Resource) -> bool:
+    """Tell whether a Provenance that was found says what ours says: of what, when, by whom."""
+    return _told(provenance) == _told(found)
+
+
+def _told(provenance: Resource) -> tuple[object, ...]:
+    targets = list_of(provenance.get("target"))
+    agents = [dict_of(item) for item in list_of(provenance.get("agent"))]
+    return (
+        [dict_of(item).get("reference") for item in targets],
+        find_instant(provenance.get("recorded")),
+        [dict_of(item.get("who")).get("reference") for item in agents],
+    )
 
 
 def _agent(kind: str, who: Resource) -> Resource:

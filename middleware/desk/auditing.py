@@ -7,7 +7,7 @@ comes before the answer leaves: what cannot be kept is not shown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,15 +73,14 @@ def tells_ehr(endpoint: Endpoint) -> bool:
 
 def note_launch(tx: Tx, launch: Launch, now: datetime) -> None:
     """Put an opened launch into the audit: who came to whose chart, and when."""
-    audit.insert_audit(
-        tx,
-        launch.who,
-        "launch-opened",
-        now,
-        endpoint_id=launch.endpoint_id,
-        patient=launch.patient,
-        subject=launch.id,
-        detail={"scope": launch.scope, **_why(launch)},
+    detail = {"scope": launch.scope, **_why(launch)}
+    _note(tx, launch, "launch-opened", detail, now, patient=launch.patient)
+
+
+def note_end(tx: Tx, launch: Launch, now: datetime) -> None:
+    """Put the end of a launch into the audit, and why it ended."""
+    _note(
+        tx, launch, "launch-ended", {"code": launch.error}, now, patient=launch.patient
     )
 
 
@@ -92,20 +91,39 @@ def note_search(
 
     What was searched for is not kept: it names a person who may not be a patient.
     """
+    shown = [f"Patient/{row.id}" for row in found.rows]
+    detail = {
+        "by": sorted(name for name, text in fields.items() if text.strip()),
+        "count": len(found.rows),
+        "whole": found.whole,
+        "patients": shown,
+        **_why(launch),
+    }
+    _note(tx, launch, SEARCHED, detail, now, concerns=shown)
+
+
+def _note(
+    tx: Tx,
+    launch: Launch,
+    action: str,
+    detail: dict[str, Any],
+    now: datetime,
+    *,
+    patient: str | None = None,
+    concerns: Sequence[str] | None = None,
+) -> None:
+    """Put what was done in a launch into the audit; the EHR hears of it where it wants to."""
     audit.insert_audit(
         tx,
         launch.who,
-        SEARCHED,
+        action,
         now,
         endpoint_id=launch.endpoint_id,
+        patient=patient,
         subject=launch.id,
-        detail={
-            "by": sorted(name for name, text in fields.items() if text.strip()),
-            "count": len(found.rows),
-            "whole": found.whole,
-            "patients": [f"Patient/{row.id}" for row in found.rows],
-            **_why(launch),
-        },
+        detail=detail,
+        tell=None,
+        concerns=concerns,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from middleware.desk import auditing
 from middleware.desk.last import KEPT
-from middleware.storage import audit, entering, last_answers, launches
+from middleware.storage import entering, last_answers, launches
 from middleware.storage.database import Database
 
 STARTED = "started"
@@ -142,16 +142,7 @@ class LaunchBook:
         """Close a launch: its stage, why, and nothing sealed; audited."""
         with self._database.tx() as tx:
             if launches.end_launch(tx, launch):
-                audit.insert_audit(
-                    tx,
-                    launch.who,
-                    "launch-ended",
-                    now,
-                    endpoint_id=launch.endpoint_id,
-                    patient=launch.patient,
-                    subject=launch.id,
-                    detail={"code": launch.error},
-                )
+                auditing.note_end(tx, launch, now)
 
     def insert_failure(self, failure_id: str, code: str, now: datetime) -> str:
         """Keep that a launch failed before there was one; return the id."""

@@ -1,4 +1,4 @@
-"""Changing one resource by its id: an update of the whole, or a patch.
+"""Changing one resource by its id: an update of the whole, or a patch; where a new one is.
 
 Sources: FHIR R4 http.html#update, #patch, #concurrency.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mappings.errors import FhirError, UnlocatedError
 from mappings.patching import JSON_PATCH
 from middleware.fhir.addresses import Reference
 from middleware.fhir.bundles import names
+from middleware.fhir.faults import Answer, is_serious, read_outcome
 from middleware.fhir.transport import JSON_TYPE, Request, Transport
 
 Patch = Sequence[Mapping[str, Any]] | Mapping[str, Any]
@@ -32,6 +34,29 @@ def send_change(
         headers=_headers(JSON_TYPE, if_match),
     )
     return _stands(transport, request, target)
+
+
+def read_location(answer: Answer, kind: str) -> str:
+    """Return where a creation stands. UnlocatedError where its answer does not say.
+
+    FhirError where it was answered as done with an error.
+    """
+    location = answer.headers.get("Location") or answer.headers.get("Content-Location")
+    if location:
+        return location
+    outcome = read_outcome(answer.body)
+    if outcome is not None and is_serious(outcome):
+        raise FhirError(
+            f"The FHIR server answered {answer.status} with an error to a create of "
+            f"{kind}; it may be tried again",
+            status=answer.status,
+            outcome=outcome,
+        )
+    raise UnlocatedError(
+        f"The FHIR server took a create of {kind} and did not say where; look for it "
+        "before it is sent again",
+        status=answer.status,
+    )
 
 
 def send_patch(

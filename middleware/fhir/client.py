@@ -20,7 +20,7 @@ from middleware.fhir.addresses import Reference, read_base, read_query, read_ref
 from middleware.fhir.batch import Batches, Part
 from middleware.fhir.bounded import make_session
 from middleware.fhir.bundles import names, read_history, read_searchset, read_single
-from middleware.fhir.changing import send_change, send_patch
+from middleware.fhir.changing import read_location, send_change, send_patch
 from middleware.fhir.faults import Answer, is_serious, read_date, write_outcome
 from middleware.fhir.many import Many
 from middleware.fhir.operations import ask_operation
@@ -170,7 +170,7 @@ class FhirClient:
                 f"a create of {kind}",
                 body=resource,
                 headers=tuple(sent),
-                repeatable=if_none_exist is not None,
+                repeatable=if_none_exist is not None and not self._search_first,
             )
         )
         return self._standing(answer, kind)
@@ -280,17 +280,13 @@ class FhirClient:
         body = answer.body or {}
         if body.get("resourceType") == kind and body.get("id"):
             return body
-        location = answer.headers.get("Location") or answer.headers.get(
-            "Content-Location"
-        )
-        if not location:
-            raise FhirError(
-                f"The FHIR server took a create of {kind} and did not say where; it "
-                "may be tried again when it is conditional",
-                status=answer.status,
-            )
+        location = read_location(answer, kind)
         reference: Reference = read_reference(self.base_url, location)
-        return self.fetch(str(reference))
+        try:
+            return self.fetch(str(reference))
+        except FhirError:
+            # It was created, whether or not it may be read.
+            return {"resourceType": kind, "id": reference.id}
 
 
 def _failed(error: FhirError) -> SearchResult:

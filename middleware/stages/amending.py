@@ -30,13 +30,13 @@ from mappings.telecom import CURRENT, OLD, is_point, read_point_name, says
 from middleware.ports import FhirApi
 from middleware.stages.agreeing import complete_task
 from middleware.stages.context import StageContext
+from middleware.stages.creating import REFUSALS, identifier_of
 from middleware.stages.staff import ask_person
 from middleware.stages.withdrawing import amend_task
 from middleware.storage import outbox, preferences, tasks
 from middleware.storage.connecting import Tx
 from middleware.storage.differing import REASON, task_id, task_key
 
-REFUSALS = (400, 403, 404, 405, 410, 415, 422, 501)
 ADD = "Add {place} to the patient's chart: the patient can be reached there."
 CHANGE = "Look at {place} in the patient's chart: it was said to be used otherwise."
 END = "Mark {place} in the patient's chart as old: it is used no more."
@@ -200,7 +200,7 @@ def _is_about_point(resource: Resource) -> bool:
 
 
 def _record_id(row: outbox.OutboxItem) -> str:
-    return str(row.resource["identifier"]["value"]).rpartition(".")[0]
+    return identifier_of(row.resource)["value"].rpartition(".")[0]
 
 
 def _list_said(context: StageContext, row: outbox.OutboxItem) -> Said:

@@ -1,7 +1,6 @@
 """RECORD: write back to the EHR what was said and what a person must do.
 
-Created conditionally on our identifier, so that a retry finds the first one; what is
-learnt later (arrived, not delivered) amends it. What a patient answered goes in the
+Each is created once, and a retry finds the first one; what is learnt later (arrived, not delivered) amends it. What a patient answered goes in the
 first form that the EHR takes. Where the EHR refuses, ours stays the record and says so.
 """
 
@@ -13,17 +12,15 @@ from functools import partial
 from typing import Any
 
 from mappings.answers import list_forms, takes
-from mappings.capabilities import choose_release
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError, FhirError
-from mappings.provenance import aim_provenance
-from mappings.resource import list_of
 from middleware.decisions.retries import next_attempt
 from middleware.ports import FhirApi
-from middleware.stages.amending import REFUSALS, amend, is_overtaken
+from middleware.stages.amending import amend, is_overtaken
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
-from middleware.stages.telling import send_audit_event
+from middleware.stages.creating import REFUSALS, create_once, identifier_of
+from middleware.stages.telling import send_audit_event, send_provenance
 from middleware.stages.writing_back import answer_key
 from middleware.storage import endpoints, outbox
 from middleware.storage.shards import Held, check_epochs
@@ -59,42 +56,41 @@ def amendment_key(key: str, word: str) -> str:
 
 
 def _write(context: StageContext, endpoint: Endpoint, row: outbox.OutboxItem) -> str:
-    """Write the resource and return its ``Type/id`` at the EHR; "" where none is needed."""
+    """Write the resource; return its ``Type/id`` at the EHR, "" where none is known."""
     api = context.fhir(endpoint)
+    statement = context.capabilities(endpoint)
     kind = row.resource["resourceType"]
+    stored: Mapping[str, Any] | None
     if kind == "AuditEvent":
-        statement = context.capabilities(endpoint)
         stored = send_audit_event(context, api, endpoint, statement, row)
     elif kind == "Provenance":
-        found = _send_provenance(context, api, context.capabilities(endpoint), row)
-        if found is None:
-            return ""
-        stored = found
-    elif row.key == answer_key(endpoint.id, _identifier_of(row.resource)["value"]):
-        statement = context.capabilities(endpoint)
+        stored = send_provenance(context, api, statement, row)
+    elif row.key == answer_key(endpoint.id, identifier_of(row.resource)["value"]):
         if is_overtaken(context, row):
             return ""
-        stored = amend(context, endpoint, row, statement) or _send_answer(
-            api, statement, row.resource
-        )
+        stored = amend(context, endpoint, row, statement)
+        stored = stored or _send_answer(context, api, statement, row)
     else:
-        stored = _send(context, api, row)
-    return f"{stored['resourceType']}/{stored['id']}"
+        stored = _send(context, api, statement, row)
+    return f"{stored['resourceType']}/{stored['id']}" if stored else ""
 
 
 def _send(
-    context: StageContext, api: FhirApi, row: outbox.OutboxItem
+    context: StageContext,
+    api: FhirApi,
+    statement: Mapping[str, Any] | None,
+    row: outbox.OutboxItem,
 ) -> dict[str, Any]:
     """Create the resource, or amend the one that was created before it."""
     base_key = row.key.rpartition("|")[0]
     with context.database.tx() as tx:
         base = outbox.find_outbox(tx, base_key)
     if base is None:
-        return api.send_create(row.resource, if_none_exist=_search_of(row.resource))
+        return create_once(context, api, statement, row, row.resource)
     if base.server_reference is None:
-        refused = base.state in ("kept", "dead")
+        waits = base.state == "waiting"
         raise FhirError(
-            "what this amends is not in the EHR", status=404 if refused else None
+            "what this amends is not in the EHR", status=None if waits else 404
         )
     current = api.fetch(base.server_reference)
     changed = {name: row.resource[name] for name in AMENDED if name in row.resource}
@@ -103,62 +99,24 @@ def _send(
     return api.send_update({**current, **changed}, if_match=match)
 
 
-def _send_provenance(
+def _send_answer(
     context: StageContext,
     api: FhirApi,
     statement: Mapping[str, Any] | None,
     row: outbox.OutboxItem,
-) -> dict[str, Any] | None:
-    """Create the Provenance of an answer that is in the chart; None where none is taken.
-
-    Who recorded what stands in our audit whatever the EHR takes.
-    """
-    with context.database.tx() as tx:
-        base = outbox.find_outbox(tx, row.key.rpartition("|")[0])
-    if base is None or base.state in ("kept", "dead"):
-        return None
-    if base.server_reference is None and base.state == "done":
-        return None
-    if base.server_reference is None:
-        raise FhirError("the answer is not in the EHR yet", status=None)
-    if statement is None or not takes(statement, row.resource):
-        return None
-    release = choose_release(statement)
-    ready = aim_provenance(row.resource, base.server_reference, release)
-    try:
-        return api.send_create(ready)
-    except FhirError as error:
-        if error.status in REFUSALS:
-            return None
-        raise
-
-
-def _send_answer(
-    api: FhirApi, statement: Mapping[str, Any] | None, resource: dict[str, Any]
 ) -> dict[str, Any]:
     """Create an answer in the first form that the EHR says it takes, and does."""
     refusal = FhirError(NO_FORM, status=501)
-    for form in list_forms(resource):
+    for form in list_forms(row.resource):
         if not takes(statement, form):
             continue
         try:
-            return api.send_create(form, if_none_exist=_search_of(form))
+            return create_once(context, api, statement, row, form)
         except FhirError as error:
             if error.status not in REFUSALS:
                 raise
             refusal = error
     raise refusal
-
-
-def _search_of(resource: dict[str, Any]) -> str:
-    """Return the If-None-Exist search for the resource's own identifier."""
-    first = _identifier_of(resource)
-    return f"identifier={first['system']}|{first['value']}"
-
-
-def _identifier_of(resource: dict[str, Any]) -> dict[str, str]:
-    first: dict[str, str] = list_of(resource["identifier"])[0]
-    return first
 
 
 def _postpone(

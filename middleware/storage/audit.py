@@ -6,6 +6,7 @@ that what is shown and that it was shown are one transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,6 @@ from psycopg.types.json import Jsonb
 from mappings.audited import SEARCHED, VIEWED, Audited
 from middleware.storage.connecting import Tx
 from middleware.storage.ids import shard_of
-from middleware.storage.outbox import insert_outbox
 
 # A page that is read again so soon, with nothing else in it, is the same look.
 SAME_LOOK = timedelta(minutes=1)
@@ -62,6 +62,25 @@ WITH looked AS (
 SELECT FROM seen
 """  # noqa: S608 -- constants
 
+_ADD = """
+WITH added AS (
+  INSERT INTO audit (at, who, action, endpoint_id, patient, subject, detail)
+  VALUES (%(at)s, %(who)s, %(action)s, %(endpoint)s, %(patient)s, %(subject)s, %(detail)s)
+  RETURNING id),
+told AS (
+  SELECT a.id, t.patient, t.shard,
+         a.id || CASE WHEN t.number > 1 THEN '|' || t.number ELSE '' END AS place
+    FROM added AS a, unnest(%(told)s::text[], %(shards)s::int[])
+         WITH ORDINALITY AS t (patient, shard, number)
+   WHERE coalesce(%(tell)s::boolean, (
+         SELECT record #> '{profile,audit_events}' = 'true' FROM endpoint
+          WHERE id = %(endpoint)s), false))
+INSERT INTO outbox (id, key, endpoint_id, patient, shard, resource, due_at)
+SELECT 'audit-' || place, %(endpoint)s || '|audit|' || place, %(endpoint)s, patient, shard,
+       jsonb_build_object('resourceType', 'AuditEvent', 'id', id::text), %(at)s
+  FROM told
+"""
+
 
 @dataclass(frozen=True)
 class Viewing:
@@ -106,28 +125,29 @@ def insert_audit(
     patient: str | None = None,
     subject: str | None = None,
     detail: dict[str, Any] | None = None,
-    tell: bool = False,
+    tell: bool | None = False,
+    concerns: Sequence[str] | None = None,
 ) -> None:
     """Add an entry, in the transaction of the act itself.
 
-    With ``tell`` the EHR of the endpoint hears of it as well.
+    With ``tell`` the EHR of the endpoint hears of it as well, with None where its site
+    wants that: once for each patient whom it ``concerns``, by default the entry's own.
     """
-    row = tx.execute(
-        "INSERT INTO audit (at, who, action, endpoint_id, patient, subject, detail) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (now, who, action, endpoint_id, patient, subject, Jsonb(detail or {})),
-    ).fetchone()
-    if tell and row and endpoint_id and patient:
-        insert_outbox(
-            tx,
-            id=f"audit-{row['id']}",
-            key=f"{endpoint_id}|audit|{row['id']}",
-            endpoint_id=endpoint_id,
-            patient=patient,
-            shard=shard_of(endpoint_id, patient),
-            resource={"resourceType": "AuditEvent", "id": str(row["id"])},
-            due_at=now,
-        )
+    mine = () if patient is None else (patient,)
+    told = list(mine if concerns is None else concerns) if endpoint_id else []
+    values = {
+        "at": now,
+        "who": who,
+        "action": action,
+        "endpoint": endpoint_id,
+        "patient": patient,
+        "subject": subject,
+        "detail": Jsonb(detail or {}),
+        "tell": tell,
+        "told": told,
+        "shards": [shard_of(endpoint_id or "", name) for name in told],
+    }
+    tx.execute(_ADD, values)
 
 
 def get_audit(tx: Tx, audit_id: int) -> Audited | None:

@@ -14,7 +14,7 @@ from middleware.storage.rows import end_rows, list_rows, retry_row
 
 _COLUMNS = (
     "id, key, endpoint_id, patient, shard, resource, state, due_at, attempts, error, "
-    "server_reference, done_at"
+    "server_reference, done_at, begun_at"
 )
 
 
@@ -24,6 +24,7 @@ class OutboxItem:
 
     ``state`` waiting, done, kept (the EHR takes no such resource: ours stays the
     record) or dead; ``server_reference`` is ``Type/id`` at the EHR.
+    ``begun_at`` is when it was first sent where only a search tells whether it arrived.
     """
 
     id: str
@@ -38,6 +39,7 @@ class OutboxItem:
     error: str | None
     server_reference: str | None
     done_at: datetime | None
+    begun_at: datetime | None = None
 
 
 def insert_outbox(
@@ -95,6 +97,14 @@ def list_beside(tx: Tx, item: OutboxItem) -> list[OutboxItem]:
         ),
     )
     return [OutboxItem(**row) for row in rows]
+
+
+def begin_outbox(tx: Tx, item_id: str, now: datetime) -> None:
+    """Note, before it is sent, that an item may have arrived from now on."""
+    tx.execute(
+        "UPDATE outbox SET begun_at = coalesce(begun_at, %s) WHERE id = %s",
+        (now, item_id),
+    )
 
 
 def finish_outbox(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -31,6 +30,8 @@ from middleware.wiring.signing import KeyRing
 from middleware.worker import Step
 
 STATEMENT_AGE = timedelta(hours=1)
+ASK_AGAIN = timedelta(seconds=15)
+AWAY = (408, 425, 429, 500, 502, 503, 504)
 STEPS = {
     "resolve": resolve.step,
     "decide": decide.step,
@@ -76,27 +77,38 @@ def library_factory(runtime: Runtime) -> Callable[[Endpoint], Library]:
 def capability_reader(
     runtime: Runtime,
 ) -> Callable[[Endpoint], dict[str, Any] | None]:
-    """Return what tells what an EHR takes: asked once an hour, None while it is away."""
-    known: dict[str, tuple[datetime, dict[str, Any] | None]] = {}
+    """Return what tells what an EHR takes, asked once an hour; None where it says nothing.
+
+    While it is away what it said last counts; FhirError where it was never heard, so that
+    what is to be written waits instead of taking a lesser form.
+    """
+    known: dict[str, tuple[datetime, dict[str, Any] | FhirError | None]] = {}
 
     def read(endpoint: Endpoint) -> dict[str, Any] | None:
         now = runtime.clock.now()
-        before = known.get(endpoint.id)
-        if before is not None and timedelta(0) <= now - before[0] < STATEMENT_AGE:
-            return before[1]
-        ca_file = endpoint.profile.get("ca_file")
-        statement = None
-        with (
-            contextlib.suppress(FhirError),
-            make_session(endpoint_reach(endpoint), ca_file=ca_file) as session,
-        ):
-            statement = fetch_capabilities(
-                endpoint.fhir_base, clock=runtime.clock, session=session
-            )
-        known[endpoint.id] = (now, statement)
-        return statement
+        until, told = known.get(endpoint.id, (now, None))
+        if not timedelta(0) < until - now <= STATEMENT_AGE:
+            until = now + STATEMENT_AGE
+            try:
+                told = _fetch_statement(runtime, endpoint)
+            except FhirError as error:
+                away = error.status is None or error.status in AWAY
+                until = now + ASK_AGAIN if away else until
+                told = (told or error) if away else None
+            known[endpoint.id] = (until, told)
+        if isinstance(told, FhirError):
+            raise FhirError(told.message, status=told.status)
+        return told
 
     return read
+
+
+def _fetch_statement(runtime: Runtime, endpoint: Endpoint) -> dict[str, Any]:
+    ca_file = endpoint.profile.get("ca_file")
+    with make_session(endpoint_reach(endpoint), ca_file=ca_file) as session:
+        return fetch_capabilities(
+            endpoint.fhir_base, clock=runtime.clock, session=session
+        )
 
 
 def stage_context(runtime: Runtime) -> StageContext:

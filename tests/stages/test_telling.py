@@ -58,7 +58,8 @@ def test_a_look_is_written_once_in_the_release_of_the_ehr(
     assert person["who"]["reference"] == OSEI
     assert person["who"]["identifier"] == {"system": WHY["iss"], "value": WHY["sub"]}
     assert [agent["requestor"] for agent in event["agent"]] == [True, False, False]
-    whom, what, why = event["entity"]
+    whom, what, why, entry = event["entity"]
+    assert entry["what"]["identifier"]["value"].startswith("urn:uuid:")
     assert whom["what"] == {"reference": ROSA}
     query = f"Appointment?patient={ROSA}"
     assert base64.b64decode(what["query"]).decode() == query

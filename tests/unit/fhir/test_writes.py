@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mappings.errors import FhirError, ReferenceRefusedError
+from mappings.errors import FhirError, ReferenceRefusedError, UnlocatedError
 from middleware.clock import FixedClock
 from middleware.fhir.client import FhirClient
 from tests.unit.fhir.scripted import NOW, QUICK, Asked, Reply, Script, bundle
@@ -30,6 +30,61 @@ def test_send_create_with_an_empty_answer_reads_the_location(
     script.then(Reply(201, None, {"Location": location}), Reply(200, STANDING))
     assert client.send_create(TASK) == STANDING
     assert script.lines == ["POST /fhir/Task", "GET /fhir/Task/t1"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_send_create_was_done_though_what_stands_may_not_be_read(
+    script: Script, client: FhirClient, status: int
+) -> None:
+    location = f"{script.base}/Task/t1/_history/1"
+    script.answer = lambda asked: (
+        Reply(201, None, {"Location": location})
+        if asked.method == "POST"
+        else Reply(status)
+    )
+    assert client.send_create(TASK) == {"resourceType": "Task", "id": "t1"}
+    assert script.lines.count("POST /fhir/Task") == 1
+
+
+@pytest.mark.parametrize("severity", ["information", None])
+@pytest.mark.parametrize("status", [201, 202])
+def test_send_create_that_was_taken_without_a_place_says_so(
+    script: Script, client: FhirClient, status: int, severity: str | None
+) -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": severity}]}
+    script.then(Reply(status, outcome if severity else None))
+    with pytest.raises(UnlocatedError):
+        client.send_create(TASK)
+
+
+def test_send_create_that_was_answered_with_an_error_was_not_taken(
+    script: Script, client: FhirClient
+) -> None:
+    issue = {"severity": "error", "code": "processing"}
+    script.then(Reply(200, {"resourceType": "OperationOutcome", "issue": [issue]}))
+    with pytest.raises(FhirError) as caught:
+        client.send_create(TASK)
+    assert not isinstance(caught.value, UnlocatedError)
+    assert not caught.value.permanent
+
+
+def test_send_create_is_not_repeated_where_the_server_knows_no_condition(
+    script: Script,
+) -> None:
+    """The search before it found nothing; a second one would make two."""
+    script.answer = lambda asked: (
+        Reply(200, bundle()) if asked.method == "GET" else Reply(503)
+    )
+    client = FhirClient(
+        script.base,
+        lambda: None,
+        clock=FixedClock(NOW),
+        limits=QUICK,
+        search_first=True,
+    )
+    with pytest.raises(FhirError):
+        client.send_create(TASK, if_none_exist=KEY)
+    assert script.lines.count("POST /fhir/Task") == 1
 
 
 def test_send_create_does_not_follow_a_foreign_location(

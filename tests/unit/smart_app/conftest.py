@@ -111,6 +111,7 @@ class Rig:
     endpoints: list[Endpoint]
     woken: list[tuple[str, int]]
     ports: SmartPorts
+    context: StageContext
 
     def app(self, **changes) -> None:
         endpoint = self.endpoints[0]
@@ -150,6 +151,11 @@ class Rig:
 
 @pytest.fixture
 def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
+    return make_rig(ehr, database, clock)
+
+
+def make_rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
+    """The app registered at an EHR, over an empty database."""
     registered = Registered(database, clock)
     registered.append(make_endpoint(ehr))
     woken: list[tuple[str, int]] = []
@@ -193,7 +199,7 @@ def rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
     app.test_client_class = Browser
     app.register_blueprint(create_blueprint(ports))
     client = app.test_client()
-    return Rig(client, ehr, database, clock, registered, woken, ports)
+    return Rig(client, ehr, database, clock, registered, woken, ports, context)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from mappings.audited import SEARCHED, VIEWED
 from middleware.storage import endpoints
 from middleware.storage.audit import list_audit
 from middleware.storage.outbox import find_outbox
-from tests.unit.smart_app.acts import agree, plan, search
+from tests.unit.smart_app.acts import OURS, agree, plan, search
 
 CONTEXT = [{"reference": "Appointment/a1"}]
 
@@ -124,13 +124,53 @@ def test_nobody_changes_the_audit(rig):
         assert count.fetchone() == (0,)
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_the_ehr_is_told_where_the_site_wants_that(rig, wanted):
+def want_events(rig, wanted):
     endpoint = rig.endpoints[0]
     profile = {**endpoint.profile, "audit_events": wanted}
     rig.endpoints[0] = replace(endpoint, profile=profile)
     with rig.database.tx() as tx:
         endpoints.update_endpoint(tx, rig.endpoints[0])
+
+
+def told(rig, action):
+    """Whom the EHR is told of because of an action, once for each time."""
+    with rig.database.tx() as tx:
+        rows = tx.execute(
+            "SELECT o.patient FROM outbox AS o "
+            "JOIN audit AS a ON a.id::text = o.resource ->> 'id' "
+            "WHERE a.action = %s AND o.resource ->> 'resourceType' = 'AuditEvent' "
+            "ORDER BY 1",
+            (action,),
+        )
+        return [row["patient"] for row in rows]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_ehr_is_told_who_came_and_left(rig, wanted):
+    want_events(rig, wanted)
+    path = rig.open()
+    rig.http.get(path)
+    rig.http.post(f"{path}close", data=rig.form(path), headers=OURS)
+    expected = ["Patient/rosa"] if wanted else []
+    assert told(rig, "launch-opened") == expected
+    assert told(rig, "launch-ended") == expected
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_ehr_is_told_of_everybody_whom_a_search_showed(rig, picker, wanted):
+    want_events(rig, wanted)
+    rig.ehr.resources["Patient/ruth"] = {
+        **rig.ehr.resources["Patient/rosa"],
+        "id": "ruth",
+    }
+    search(rig, picker)
+    expected = ["Patient/rosa", "Patient/ruth"] if wanted else []
+    assert told(rig, SEARCHED) == expected
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_ehr_is_told_where_the_site_wants_that(rig, wanted):
+    want_events(rig, wanted)
     rig.http.get(rig.open())
     for row in looks(rig):
         with rig.database.tx() as tx:
