@@ -106,6 +106,18 @@ class MergedError(FhirError):
         self.survivor = survivor
 
 
+class AnotherResourceError(FhirError):
+    """A server answered a read with another resource than the one asked for."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"The FHIR server answered a read of {kind} with another resource (a merged "
+            "record?); it was not used; look it up in the EHR",
+            status=200,
+            permanent=True,
+        )
+
+
 class CdsError(CareCueError):
     """A CDS Hooks call is refused with an HTTP ``status``; ``code`` is FHIR's issue type.
 
@@ -129,15 +141,31 @@ class ReferenceRefusedError(FhirError):
 
 
 class AuthorizationError(CareCueError):
-    """An authorization server refused us, or its answer cannot be trusted."""
+    """An authorization server refused us, or its answer cannot be trusted.
+
+    ``found`` is the fault in the terms of the protocol (a URL, a status), which need no
+    translation; nothing secret is in it.
+    """
+
+    def __init__(
+        self, message: str, *, permanent: bool = False, found: str = ""
+    ) -> None:
+        super().__init__(message, permanent=permanent)
+        self.found = found
+
+
+class UnreviewedHostError(AuthorizationError):
+    """A document sends us to a host that no administrator has reviewed."""
 
 
 class LaunchError(CareCueError):
     """A SMART launch cannot go on; ``code`` is the short code that a person reads.
 
     ``said`` is the EHR's own error, as text that a page may show; ``link`` is the
-    page that it gives for it; ``launch_id`` is set once there is a launch, ``alone``
-    to a page of ours that may work in a window of its own.
+    page that it gives for it; ``found`` is what did not fit, in the terms of the
+    protocol, which need no translation. ``launch_id`` is set once there is a launch,
+    ``endpoint_id`` where only the EHR is known, ``alone`` to a page of ours that may
+    work in a window of its own.
     """
 
     def __init__(
@@ -148,13 +176,16 @@ class LaunchError(CareCueError):
         status: int = 400,
         said: str = "",
         link: str = "",
+        found: str = "",
     ) -> None:
         super().__init__(message, permanent=True)
         self.code = code
         self.status = status
         self.said = said
         self.link = link
+        self.found = found
         self.launch_id: str | None = None
+        self.endpoint_id: str | None = None
         self.alone = ""
 
 

@@ -14,13 +14,17 @@ from urllib.parse import urlsplit
 
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
-from mappings.errors import CareCueError, LaunchError
+from mappings.errors import (
+    AuthorizationError,
+    CareCueError,
+    LaunchError,
+    UnreviewedHostError,
+)
 from middleware.desk.viewer import mark
 from smart_app.fetched import Fetched
 from smart_app.ports import SmartConfiguration
 
 FORCED_AFTER_SECONDS = 5.0
-LONGEST = 300
 LACKING = mark(
     "The EHR's sign-in document lacks an authorization endpoint, a token endpoint, an "
     "issuer or keys. Nothing was opened. The person who runs CareCue can add what is "
@@ -70,13 +74,17 @@ class Discovery:
             return self._servers.find(endpoint, endpoint.fhir_base, fresh=False)
         except LaunchError:
             raise
+        except UnreviewedHostError as error:
+            raise LaunchError(
+                FOREIGN, code="D3", status=502, found=error.found
+            ) from error
         except CareCueError as error:
             raise LaunchError(
                 "The EHR did not say how to sign in. Nothing was opened. Try again in "
                 "a minute; if it stays so, tell the person who runs CareCue.",
                 code="D1",
                 status=502,
-                said=_tell(error),
+                found=_found(error),
             ) from error
 
     def begin(self, endpoint: Endpoint) -> AuthorizationServer:
@@ -101,13 +109,8 @@ class Discovery:
                 "Nothing was opened. Try again in a minute.",
                 code="D4",
                 status=502,
-                said=_tell(error),
+                found=_found(error),
             ) from error
-
-
-def _tell(error: CareCueError) -> str:
-    """Return what was found in place of a document: a status, a host, never its text."""
-    return "".join(char for char in error.message if char.isprintable())[:LONGEST]
 
 
 def read_server(
@@ -124,10 +127,17 @@ def read_server(
         configuration.token_endpoint,
     )
     if not authorize or not token or not jwks_uri or not issuers:
-        raise LaunchError(LACKING, code="D2", status=502)
+        named = {
+            "authorization_endpoint": authorize,
+            "token_endpoint": token,
+            "issuer": issuers,
+            "jwks_uri": jwks_uri,
+        }
+        lacking = ", ".join(name for name, value in named.items() if not value)
+        raise LaunchError(LACKING, code="D2", status=502, found=lacking)
     for url in (authorize, token, str(jwks_uri)):
         if not is_allowed(endpoint, url):
-            raise LaunchError(FOREIGN, code="D3", status=502)
+            raise LaunchError(FOREIGN, code="D3", status=502, found=url)
     revoke = configuration.revocation_endpoint
     return AuthorizationServer(
         authorize,
@@ -139,6 +149,10 @@ def read_server(
         scopes=configuration.scopes,
         names_itself=configuration.names_itself,
     )
+
+
+def _found(error: CareCueError) -> str:
+    return error.found if isinstance(error, AuthorizationError) else ""
 
 
 def _list_issuers(endpoint: Endpoint, named: str | None) -> tuple[str, ...]:

@@ -13,7 +13,12 @@ from typing import Any
 
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
-from mappings.errors import CareCueError, FhirError, LaunchError
+from mappings.errors import (
+    AnotherResourceError,
+    CareCueError,
+    FhirError,
+    LaunchError,
+)
 from mappings.resource import dict_of, list_of
 from middleware.desk.launches import LOCKED, Launch
 from middleware.desk.viewer import mark
@@ -54,6 +59,11 @@ NOT_LET = mark(
     "was sent or changed. Open it in the EHR first; if it stays so, ask the person who "
     "runs the EHR what this app may read."
 )
+ANOTHER = mark(
+    "The EHR answered with another record than the open chart's (merged records?), so "
+    "nothing is shown. Open this app again from the chart; if it stays so, look the "
+    "patient up in the EHR."
+)
 BROKEN = mark(
     "Something of CareCue is not working. Nothing was sent or changed. Try again in "
     "a minute; if it stays so, tell the person who runs CareCue."
@@ -90,10 +100,12 @@ def settle_fault(
 
 
 def _describe_fault(error: FhirError, endpoints: Sequence[Endpoint]) -> LaunchError:
-    """Return LaunchError E1: what a read came to, and what the EHR said of it.
+    """Return LaunchError E1 or E3: what a read came to, and what the EHR said of it.
 
     Of its answer only the status and codes are told: its texts may name the patient.
     """
+    if isinstance(error, AnotherResourceError):
+        return LaunchError(ANOTHER, code="E3", status=502)
     if error.status is None:
         words = UNREADABLE if error.permanent else UNANSWERED
         return LaunchError(words, code="E1", status=502)
@@ -157,4 +169,5 @@ def explain_outcome(
 
 def note_failure(ports: SmartPorts, error: LaunchError) -> str:
     """Keep a failure that has no launch, without what the request said; return its id."""
-    return ports.launches.insert_failure(ports.ids.new(), error.code, ports.clock.now())
+    told = (error.code, error.endpoint_id, error.found)
+    return ports.launches.insert_failure(ports.ids.new(), *told, ports.clock.now())

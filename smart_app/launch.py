@@ -32,7 +32,7 @@ from smart_app.failures import as_failure, read_refusal
 from smart_app.framing import Framing
 from smart_app.intents import find_place
 from smart_app.leaving import Leaving, is_framed, is_inner
-from smart_app.oauth import write_authorization_url
+from smart_app.oauth import clean_text, write_authorization_url
 from smart_app.opening import CALLBACK, Opening
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -64,7 +64,7 @@ class Launching:
         LaunchError L1 (403) for an EHR that is not registered, L2 (400) for a
         malformed request; neither causes an outbound request.
         """
-        endpoint = self._registered(_once(request, "iss"))
+        endpoint = self._registered(_once(request, "iss") or "")
         opaque = None if standalone else _once(request, "launch") or ""
         if opaque is not None and not LAUNCH.match(opaque):
             raise LaunchError(
@@ -74,7 +74,7 @@ class Launching:
         blank = self._framing.look_back(request, endpoint)
         if blank is not None:
             return self._leaving.ask_window(request, endpoint, blank)
-        server = self._discovery.begin(endpoint)
+        server = self._begin(endpoint)
         blank = self._framing.look_ahead(request, endpoint, server)
         if blank is not None:
             return self._leaving.ask_window(request, endpoint, blank, server)
@@ -104,6 +104,7 @@ class Launching:
             endpoint,
             server,
             redirect_uri=ports.public_url + CALLBACK,
+            aud=_once(request, "iss") or endpoint.fhir_base,
             scope=scope,
             state=state,
             verifier=verifier,
@@ -156,6 +157,13 @@ class Launching:
         note_step(launch, self._ports.clock.now(), "returned")
         return self._opening.open(launch, endpoint, server, code)
 
+    def _begin(self, endpoint: Endpoint) -> AuthorizationServer:
+        try:
+            return self._discovery.begin(endpoint)
+        except LaunchError as error:
+            error.endpoint_id = endpoint.id
+            raise
+
     def _insert(
         self,
         endpoint: Endpoint,
@@ -179,9 +187,10 @@ class Launching:
         self._ports.launches.insert(launch)
         return launch
 
-    def _registered(self, iss: str | None) -> Endpoint:
+    def _registered(self, iss: str) -> Endpoint:
+        # Bases are kept without the slash that some EHRs end theirs with.
         for endpoint in self._ports.endpoints():
-            if endpoint.fhir_base == iss and endpoint.app.client_id:
+            if endpoint.fhir_base == iss.removesuffix("/") and endpoint.app.client_id:
                 return endpoint
         raise LaunchError(
             "This EHR is not connected to CareCue, so nothing was opened. Ask the "
@@ -215,9 +224,9 @@ class Launching:
         error.launch_id = launch.id
         if error.code == "C1":
             return error
-        word = error.said.partition(":")[0]
+        said, found = error.said or None, error.found or None
         now = self._ports.clock.now()
-        note_step(launch, now, "failed", code=error.code, said=word or None)
+        note_step(launch, now, "failed", code=error.code, said=said, found=found)
         failed = replace(
             launch, stage=FAILED, state_hash=None, sealed=b"", error=error.code
         )
@@ -275,6 +284,7 @@ def _check_issuer(issuer: str | None, server: AuthorizationServer) -> None:
             "The answer came from another sign-in server than the one asked. Nothing "
             "was opened. Open this app again from the chart.",
             code="C5",
+            found=f"iss {clean_text(issuer)}".strip(),
         )
 
 

@@ -62,13 +62,17 @@ def write_authorization_url(
     server: AuthorizationServer,
     *,
     redirect_uri: str,
+    aud: str,
     scope: str,
     state: str,
     verifier: str,
     nonce: str,
     launch: str | None,
 ) -> str:
-    """Return the URL to send the browser to: code flow, PKCE S256, aud = the base."""
+    """Return the URL to send the browser to: code flow, PKCE S256.
+
+    ``aud`` is the FHIR base as the EHR wrote it: servers compare it letter for letter.
+    """
     session = OAuth2Session(
         endpoint.app.client_id,
         scope=scope,
@@ -82,7 +86,7 @@ def write_authorization_url(
             state=state,
             code_verifier=verifier,
             nonce=nonce,
-            aud=endpoint.fhir_base,
+            aud=aud,
             **extra,
         )
     return str(url)

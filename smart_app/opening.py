@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from mappings.endpoint import Endpoint
-from mappings.errors import FhirError, LaunchError
+from mappings.errors import LaunchError
 from middleware.desk.launches import OPEN, PICKING, Launch, note_step
 from middleware.desk.viewer import mark
 from middleware.ports import FhirApi
@@ -122,7 +122,6 @@ class Opening:
         if person is None or launch.patient is None:
             note_step(launch, now, "patient to be chosen")
             return launch, None, asked
-        check_patient(person, launch.patient)
         note_step(launch, now, "opened", patient=launch.patient)
         return launch, person, asked + 1
 
@@ -175,15 +174,6 @@ class Bearer:
 def slim(person: dict[str, Any]) -> dict[str, Any]:
     """Return a patient without what is large and what no page reads."""
     return {name: value for name, value in person.items() if name not in LARGE}
-
-
-def check_patient(patient: dict[str, Any], reference: str) -> None:
-    """Raise FhirError unless a record is the one that was asked for."""
-    if f"{patient.get('resourceType')}/{patient.get('id')}" != reference:
-        raise FhirError(
-            "The EHR returned another record than the open chart's; nothing is shown",
-            permanent=True,
-        )
 
 
 def _note_token(

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ClaimError, JoseError
 
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
 from middleware.desk.viewer import mark
+from smart_app.oauth import clean_text
 from smart_app.signatures import decode_claims
 from smart_app.users import FHIR_ID
 
@@ -72,10 +73,10 @@ def read_access(
     patient = answer.get("patient")
     named = isinstance(patient, str) and FHIR_ID.match(patient)
     if not named and not (picks and patient is None):
-        raise _refuse("T3")
+        raise _refuse("T3", name_value("patient", patient))
     id_token = answer.get("id_token")
     if not isinstance(id_token, str) or not id_token:
-        raise _refuse("T4")
+        raise _refuse("T4", "id_token")
     encounter = answer.get("encounter")
     known = isinstance(encounter, str) and FHIR_ID.match(encounter)
     return Access(
@@ -139,12 +140,20 @@ def verify_id_token(
             claims = decode_claims(raw, keys(False))
         except (JoseError, ValueError, TypeError, KeyError):
             claims = decode_claims(raw, keys(True))
-        rules = _write_rules(claims, endpoint, issuers, nonce)
-        jwt.JWTClaimsRegistry(
-            now=int(now.timestamp()), leeway=LEEWAY_SECONDS, **rules
-        ).validate(claims)
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise _refuse("T5") from error
+        raise _refuse("T5", "id_token: signature") from error
+    rules = _write_rules(claims, endpoint, issuers, nonce)
+    registry = jwt.JWTClaimsRegistry(
+        now=int(now.timestamp()), leeway=LEEWAY_SECONDS, **rules
+    )
+    try:
+        registry.validate(claims)
+    except ClaimError as error:
+        # A nonce that is not ours is nobody's business.
+        value = None if error.claim == "nonce" else claims.get(error.claim)
+        raise _refuse("T5", f"id_token: {name_value(error.claim, value)}") from error
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise _refuse("T5", "id_token") from error
     return claims
 
 
@@ -182,8 +191,10 @@ def _is_false(value: Any) -> bool:
 def _read_token(answer: dict[str, Any]) -> str:
     token, kind = answer.get("access_token"), answer.get("token_type")
     usable = isinstance(token, str) and token.isascii() and token.isprintable()
-    if not usable or not token or str(kind).lower() != "bearer":
-        raise _refuse("T2")
+    if not usable or not token:
+        raise _refuse("T2", "access_token")
+    if str(kind).lower() != "bearer":
+        raise _refuse("T2", name_value("token_type", kind))
     return str(token)
 
 
@@ -193,5 +204,15 @@ def _life(value: Any) -> timedelta:
     return timedelta(seconds=int(text)) if good else DEFAULT_LIFE
 
 
-def _refuse(code: str) -> LaunchError:
-    return LaunchError(LACKS[code], code=code, status=502)
+def name_value(name: str, value: Any) -> str:
+    """Return a member of a server's answer with what it holds, if anything; bounded."""
+    text = (
+        ""
+        if value is None
+        else clean_text(value if isinstance(value, str) else str(value))
+    )
+    return f"{name} {text}".strip()
+
+
+def _refuse(code: str, found: str) -> LaunchError:
+    return LaunchError(LACKS[code], code=code, status=502, found=found)

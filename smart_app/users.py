@@ -17,6 +17,7 @@ from mappings.resource import list_of
 from mappings.scopes import Grant
 from middleware.desk.viewer import mark
 from middleware.ports import FhirApi
+from smart_app.oauth import clean_text
 from smart_app.scopes import allows_scope
 
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
@@ -84,6 +85,7 @@ def read_user(claims: dict[str, Any], endpoint: Endpoint) -> User:
         "to link your account to a Practitioner or PractitionerRole.",
         code="U1",
         status=403,
+        found=f"fhirUser {clean_text(text)}".strip(),
     )
 
 

@@ -1,6 +1,7 @@
 """Launches of the SMART app: the last ones, and how far one came.
 
-What is shown are ids, codes and scopes; no token and nothing clinical is kept there.
+What is shown are ids, codes, scopes and the EHR's own error; no token and nothing
+clinical is kept there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,21 @@ from middleware.settings import read_settings
 from middleware.storage import launches as stored
 from middleware.wiring.runtime import open_runtime
 from smart_app.failures import name_step
+from smart_app.remedies import REMEDIES
 
 ID = re.compile(r"[0-9a-f-]{6,36}\Z")
 HIDDEN = {"at", "step"}
+TOLD = (
+    "intent",
+    "fhir_context",
+    "tenant",
+    "style",
+    "level",
+    "framed",
+    "sub",
+    "iss",
+    "last_fault",
+)
 
 
 @click.group()
@@ -96,18 +109,13 @@ def _describe(row: stored.LaunchRow | stored.FailureRow) -> dict[str, Any]:
             "stage": "failed",
             "code": row.code,
             "step": name_step(row.code),
+            "found": row.found or None,
+            "do": REMEDIES.get(row.code),
+            "endpoint": row.endpoint_id,
             "steps": [],
         }
-    known = (
-        "intent",
-        "fhir_context",
-        "tenant",
-        "style",
-        "level",
-        "framed",
-        "sub",
-        "iss",
-        "last_fault",
+    failed: dict[str, Any] = next(
+        (step for step in reversed(row.steps) if step.get("code")), {}
     )
     return {
         "id": row.id,
@@ -115,12 +123,14 @@ def _describe(row: stored.LaunchRow | stored.FailureRow) -> dict[str, Any]:
         "stage": row.stage,
         "code": row.error,
         "step": name_step(row.error) if row.error and len(row.error) == 2 else None,
+        **{name: failed.get(name) for name in ("said", "found")},
+        "do": REMEDIES.get(row.error or ""),
         "endpoint": row.endpoint_id,
         "user": row.user_reference,
         "patient": row.patient,
         "encounter": row.encounter,
         "scope": row.scope,
-        "context": {name: row.context[name] for name in known if row.context.get(name)},
+        "context": {name: row.context[name] for name in TOLD if row.context.get(name)},
         "seen_at": row.seen_at.isoformat() if row.seen_at else None,
         "steps": row.steps,
     }

@@ -144,10 +144,21 @@ class LaunchBook:
             if launches.end_launch(tx, launch):
                 auditing.note_end(tx, launch, now)
 
-    def insert_failure(self, failure_id: str, code: str, now: datetime) -> str:
-        """Keep that a launch failed before there was one; return the id."""
+    def insert_failure(
+        self,
+        failure_id: str,
+        code: str,
+        endpoint_id: str | None,
+        found: str,
+        now: datetime,
+    ) -> str:
+        """Keep that a launch failed before there was one; return the id.
+
+        ``found`` is what did not fit of an EHR's own documents.
+        """
+        row = launches.FailureRow(failure_id, now, code, endpoint_id, found)
         with self._database.tx() as tx:
-            launches.insert_failure(tx, failure_id, code, now)
+            launches.insert_failure(tx, row)
         return failure_id
 
     def touch(self, launch_id: str, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from mappings.errors import FhirError
+from mappings.errors import AnotherResourceError, FhirError
 from middleware.fhir.abilities import Abilities
 from middleware.fhir.addresses import Reference, read_base, read_query, read_reference
 from middleware.fhir.batch import Batches, Part
@@ -81,12 +81,7 @@ class FhirClient:
         url, what = f"{self.base_url}/{wanted}", f"a read of {wanted.type}"
         resource, _ = self._get(url, what)
         if not names(resource, wanted):
-            raise FhirError(
-                f"The FHIR server answered a read of {wanted.type} with another "
-                "resource (a merged record?); it was not used; look it up in the EHR",
-                status=200,
-                permanent=True,
-            )
+            raise AnotherResourceError(wanted.type)
         return resource
 
     def fetch_history(self, reference: str) -> tuple[dict[str, Any], ...]:

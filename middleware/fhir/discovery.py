@@ -7,7 +7,6 @@ SMART App Launch 2.2 conformance; OpenID Connect Discovery 1.0; FHIR R4 http.htm
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +15,21 @@ from urllib.parse import urljoin
 import requests
 
 from mappings.capabilities import list_rests
-from mappings.errors import AuthorizationError, FhirError
+from mappings.errors import AuthorizationError, FhirError, UnreviewedHostError
 from middleware.fhir.addresses import host_of, is_protected, read_base
 from middleware.fhir.bounded import make_session
+from middleware.fhir.documents import (
+    SECONDS,
+    fetch_document,
+    get_document,
+    parse_document,
+)
 from middleware.fhir.faults import Answer, make_fault
 from middleware.fhir.reach import read_reach
 from middleware.ports import Clock, require_no_transaction
 
 _DOCUMENT_BYTES = 512 * 1024
 _CAPABILITY_BYTES = 8 * 1024 * 1024
-_SECONDS = 10.0
 _STYLE = 16 * 1024
 _NAMES_ITSELF = "authorization_response_iss_parameter_supported"
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -78,9 +82,9 @@ def fetch_smart_configuration(
         document = None
         for place in (home, urljoin(home, "/").rstrip("/"))[: 2 if at_root else 1]:
             url = f"{place}/.well-known/smart-configuration"
-            document = document or _fetch_document(opened, url, missing_ok=True)
+            document = document or fetch_document(opened, url, missing_ok=True)
         if document is None:
-            statement = _fetch_document(opened, f"{home}/metadata") or {}
+            statement = fetch_document(opened, f"{home}/metadata") or {}
             return _read_oauth_uris(statement, home, allowed)
         if not isinstance(document.get("jwks_uri"), str):
             document = {**document, **_find_keys(opened, document, home, allowed)}
@@ -99,12 +103,12 @@ def fetch_capabilities(
     what = "a read of the CapabilityStatement"
     with session or _open(base, private_network, size=_CAPABILITY_BYTES) as opened:
         try:
-            response = _get(opened, f"{read_base(base)}/metadata")
+            response = get_document(opened, f"{read_base(base)}/metadata")
         except requests.RequestException as error:
             raise FhirError(
                 f"The FHIR server did not answer {what} ({type(error).__name__})"
             ) from None
-    body = _parse(response.content)
+    body = parse_document(response.content)
     if response.status_code != 200:
         answer = Answer(response.status_code, response.headers, body)
         raise make_fault(answer, what, clock.now())
@@ -123,7 +127,7 @@ def fetch_key_set(
 ) -> Any:
     """Return the JWK set at a URL that was reviewed before. AuthorizationError."""
     with _open(url, private_network, ca_file) as opened:
-        document = _fetch_document(opened, url)
+        document = fetch_document(opened, url)
     if document is None or not isinstance(document.get("keys"), list):
         raise AuthorizationError("The authorization server's key set is unusable")
     return document
@@ -134,7 +138,7 @@ def fetch_style(
 ) -> dict[str, Any]:
     """Return the SMART style at a URL that was reviewed before. AuthorizationError."""
     with _open(url, private_network, ca_file, size=_STYLE, seconds=2.0) as opened:
-        return _fetch_document(opened, url) or {}
+        return fetch_document(opened, url) or {}
 
 
 def _open(
@@ -143,62 +147,10 @@ def _open(
     ca_file: str | None = None,
     *,
     size: int = _DOCUMENT_BYTES,
-    seconds: float = _SECONDS,
+    seconds: float = SECONDS,
 ) -> requests.Session:
     reach = read_reach(url, private_network=private)
     return make_session(reach, size=size, seconds=seconds, ca_file=ca_file)
-
-
-def _get(session: requests.Session, url: str) -> requests.Response:
-    headers = {"Accept": "application/json, application/fhir+json"}
-    return session.get(
-        url, headers=headers, timeout=(3.0, _SECONDS), allow_redirects=False
-    )
-
-
-def _fetch_document(
-    session: requests.Session, url: str, *, missing_ok: bool = False
-) -> dict[str, Any] | None:
-    require_no_transaction("discovery")
-    try:
-        response = _get(session, url)
-    except requests.RequestException as error:
-        raise AuthorizationError(
-            f"A discovery document could not be read ({type(error).__name__}); it may "
-            "be tried again"
-        ) from None
-    if missing_ok and response.status_code in {401, 403, 404, 405, 410, 501}:
-        return None
-    if response.status_code != 200:
-        raise AuthorizationError(
-            f"A discovery document was answered with {response.status_code}; redirects "
-            "are not followed; nothing was stored",
-            permanent=response.status_code < 500,
-        )
-    document = _parse(response.content)
-    if document is None:
-        raise AuthorizationError(
-            "A discovery document is not one JSON object with unique members; nothing "
-            "was stored",
-            permanent=True,
-        )
-    return document
-
-
-def _parse(content: bytes) -> dict[str, Any] | None:
-    """Parse an object; None for anything else, members given twice included."""
-    try:
-        parsed = json.loads(content, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is given twice")
-    return members
 
 
 def _find_keys(
@@ -212,7 +164,7 @@ def _find_keys(
         if host_of(url) not in allowed or not is_protected(url):
             continue
         try:
-            found = _fetch_document(session, url, missing_ok=True)
+            found = fetch_document(session, url, missing_ok=True)
         except AuthorizationError:
             continue
         if found is not None and isinstance(found.get("jwks_uri"), str):
@@ -289,11 +241,13 @@ def _read_endpoint(value: Any, name: str, home: str, allowed: set[str]) -> str |
         raise AuthorizationError(
             f"The SMART configuration's {name} is not an https URL; it was refused",
             permanent=True,
+            found=f"{name} {url}",
         )
     if host_of(url) not in allowed:
-        raise AuthorizationError(
+        raise UnreviewedHostError(
             f"The SMART configuration's {name} lies on the host {host_of(url)!r}, which "
             "nobody has reviewed; nothing was stored; allow that host if it is right",
             permanent=True,
+            found=f"{name} {url}",
         )
     return url

@@ -20,6 +20,7 @@ _COLUMNS = (
     "expires_at, seen_at, error, language, context, steps, renewing_at, "
     "handoff_hash, handoff_until, look"
 )
+_FAILURE = "id, at, code, endpoint_id, coalesce(detail ->> 'found', '') AS found"
 NAMES = tuple(_COLUMNS.split(", "))
 MOST_FAILURES = 2000
 _JSON = ("context", "steps", "look")
@@ -210,14 +211,15 @@ def take_launch_state(tx: Tx, state_hash: str) -> bool:
     return used.rowcount == 1
 
 
-def insert_failure(tx: Tx, failure_id: str, code: str, now: datetime) -> None:
+def insert_failure(tx: Tx, row: FailureRow) -> None:
     """Keep that a launch failed before there was one.
 
     Anybody may cause these, so that only the newest are kept.
     """
     tx.execute(
-        "INSERT INTO launch_failure (id, at, code) VALUES (%s, %s, %s)",
-        (failure_id, now, code),
+        "INSERT INTO launch_failure (id, at, code, endpoint_id, detail) VALUES (%(id)s, "
+        "%(at)s, %(code)s, %(endpoint_id)s, jsonb_build_object('found', %(found)s::text))",
+        asdict(row),
     )
     tx.execute(
         "DELETE FROM launch_failure WHERE at <= (SELECT at FROM launch_failure "
@@ -245,6 +247,8 @@ class FailureRow:
     id: str
     at: datetime
     code: str
+    endpoint_id: str | None = None
+    found: str = ""
 
 
 def list_launches(tx: Tx, limit: int) -> list[LaunchRow]:
@@ -259,7 +263,8 @@ def list_launches(tx: Tx, limit: int) -> list[LaunchRow]:
 def list_failures(tx: Tx, limit: int) -> list[FailureRow]:
     """List the newest failures without a launch first."""
     rows = tx.execute(
-        "SELECT id, at, code FROM launch_failure ORDER BY at DESC LIMIT %s", (limit,)
+        f"SELECT {_FAILURE} FROM launch_failure ORDER BY at DESC LIMIT %s",  # noqa: S608 -- constants
+        (limit,),
     )
     return [FailureRow(**row) for row in rows]
 
@@ -273,7 +278,8 @@ def find_by_prefix(tx: Tx, start: str) -> list[LaunchRow | FailureRow]:
     )
     found: list[LaunchRow | FailureRow] = [LaunchRow(**row) for row in launches]
     failures = tx.execute(
-        "SELECT id, at, code FROM launch_failure WHERE id LIKE %s LIMIT 2", (pattern,)
+        f"SELECT {_FAILURE} FROM launch_failure WHERE id LIKE %s LIMIT 2",  # noqa: S608 -- constants
+        (pattern,),
     )
     return [*found, *(FailureRow(**row) for row in failures)][:2]
 

@@ -14,6 +14,7 @@ from middleware.cli.main import main
 from middleware.desk.launches import FAILED, LaunchBook, new_launch, note_step
 from middleware.storage.database import Database
 from middleware.storage.launches import MOST_FAILURES, list_failures
+from smart_app.remedies import REMEDIES
 
 NOW = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
 GOOD, EARLY = "3f2b6c1e-5a0d", "77aa6c1e-5a0d"
@@ -39,9 +40,9 @@ def book(
         expires_at=NOW + timedelta(minutes=10),
     )
     note_step(launch, NOW, "asked", scope="launch openid")
-    note_step(launch, NOW, "failed", code="C4", said="access_denied")
+    note_step(launch, NOW, "failed", code="C4", said="access_denied: not today")
     kept.insert(replace(launch, stage=FAILED, error="C4"))
-    kept.insert_failure(EARLY, "L1", NOW + timedelta(seconds=1))
+    kept.insert_failure(EARLY, "D2", "north", "jwks_uri", NOW + timedelta(seconds=1))
     return kept
 
 
@@ -56,14 +57,17 @@ def test_the_short_id_of_the_page_leads_to_the_steps() -> None:
     assert (told["code"], told["endpoint"]) == ("C4", "north")
     assert told["step"] == "Coming back from the EHR's sign-in"
     assert [step["step"] for step in told["steps"]] == ["asked", "failed"]
-    assert "access_denied" in run("show", GOOD[:8]).output
+    assert told["said"] == "access_denied: not today"
+    assert told["do"] == REMEDIES["C4"]
+    assert "access_denied: not today" in run("show", GOOD[:8]).output
 
 
 @pytest.mark.usefixtures("book")
 def test_a_failure_before_there_was_a_launch_is_found_too() -> None:
     done = run("show", EARLY[:8])
-    assert "L1" in done.output
-    assert "Starting from the chart" in done.output
+    for told in ("D2", "Asking the EHR how to sign in", "north", "jwks_uri"):
+        assert told in done.output
+    assert REMEDIES["D2"] in done.output
 
 
 @pytest.mark.usefixtures("book")
@@ -88,7 +92,7 @@ def test_failures_without_a_launch_do_not_pile_up(
             "%s - n * interval '1 second', 'L1' FROM generate_series(1, 2500) AS g(n)",
             (NOW,),
         )
-    book.insert_failure("newest", "L1", NOW + timedelta(minutes=1))
+    book.insert_failure("newest", "L1", None, "", NOW + timedelta(minutes=1))
     with database.tx() as tx:
         kept = list_failures(tx, 5000)
     assert len(kept) == MOST_FAILURES
