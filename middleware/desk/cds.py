@@ -7,7 +7,7 @@ a user once for what it says, so that it does not become noise.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ import structlog
 from mappings.endpoint import Endpoint
 from mappings.errors import CdsReason, StorageError
 from mappings.event import EventKind
+from mappings.resource import Resource
 from middleware.desk.auditing import count_read, tells_ehr
 from middleware.desk.cards import (
     Card,
@@ -71,19 +72,27 @@ class CdsDesk:
             return cds.take_token(tx, mark, expires_at)
 
     def read_cards(
-        self, seen: Seen, api: FhirApi | None, stay: str | None, viewer: Viewer
+        self,
+        seen: Seen,
+        api: FhirApi | None,
+        stay: str | None,
+        viewer: Viewer,
+        told: Mapping[str, Resource] | None = None,
     ) -> Iterator[Card | None]:
         """Yield the card as the chart is read, None where none is due; the last holds.
 
         What comes before it says the verdict alone, and comes only where the rest of
         the chart cannot lift that. ``api`` None reads with our own backend's token.
-        With ``stay`` (an Encounter) the card is that of its end. Raises FhirError when
-        the patient cannot be read.
+        With ``stay`` (an Encounter) the card is that of its end. ``told`` are resources
+        that the EHR sent along, by reference: what it reads is read after the others,
+        and the stay not at all. Raises FhirError when the patient cannot be read.
         """
         api = api or self._context.fhir(seen.endpoint)
         context = self._narrow(seen, discharge=stay is not None)
         about = (seen.endpoint, api, seen.patient, viewer)
-        for view in read_views(context, *about, within=Within()):
+        sent = told or {}
+        within = Within(person=sent.get(seen.patient))
+        for view in read_views(context, *about, within=within):
             if view.unread:
                 # A stay that was found with the patient's is this patient's.
                 known = stay is None or view.chart.find(stay) is not None
@@ -92,7 +101,7 @@ class CdsDesk:
             elif stay is None:
                 yield self._finish(seen, view, write_patient_card(view), stay)
             else:
-                ending = fetch_stay(view, api, stay)
+                ending = fetch_stay(view, api, stay, sent.get(stay))
                 card = write_discharge_card(ending, stay)
                 yield self._finish(seen, ending, card, stay)
 

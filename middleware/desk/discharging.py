@@ -48,15 +48,18 @@ class FollowUp:
     why: str
 
 
-def fetch_stay(view: View, api: FhirApi, reference: str) -> View:
+def fetch_stay(
+    view: View, api: FhirApi, reference: str, told: Resource | None = None
+) -> View:
     """Return the view with this Encounter in its chart, read where it is not there.
 
-    Raises CdsError (412) when it is about another patient.
+    ``told`` is the Encounter where the EHR sent it along. Raises CdsError (412) when
+    it is about another patient.
     """
     stay = view.chart.find(reference)
     chart = view.chart
     if stay is None:
-        stay = api.fetch(reference)
+        stay = told or api.fetch(reference)
         chart = _hold(chart, (*chart.resources, stay))
     subject = str(dict_of(stay.get("subject")).get("reference") or "")
     if not subject or of_another(stay, view.patient):

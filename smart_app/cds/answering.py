@@ -18,7 +18,7 @@ from mappings.errors import CareCueError, CdsError, CdsReason, FhirError
 from middleware.desk.cards import Card
 from middleware.desk.cds import Seen
 from middleware.desk.viewer import viewer_of
-from smart_app.cds.calls import Call, read_body, read_call, read_feedback
+from smart_app.cds.calls import PREFETCH, Call, read_body, read_call, read_feedback
 from smart_app.cds.ports import CdsPorts
 from smart_app.cds.proof import Proof, prove_claim, read_claim
 from smart_app.fetched import Fetched
@@ -41,6 +41,12 @@ class Service:
     title: str
     description: str
     stay: bool = False
+
+    @property
+    def prefetch(self) -> dict[str, str]:
+        """Return what the EHR is asked to send along."""
+        names = ("patient", "encounter") if self.stay else ("patient",)
+        return {name: PREFETCH[name] for name in names}
 
 
 SERVICES = {
@@ -178,7 +184,7 @@ class CdsHooks:
         api = ports.fhir(call.endpoint, call.token) if call.token else None
         try:
             for card in ports.desk.read_cards(
-                seen, api, call.encounter, viewer_of(language)
+                seen, api, call.encounter, viewer_of(language), call.told
             ):
                 trace.found = None if card is None else (seen, card)
                 trace.known = True

@@ -56,6 +56,7 @@ def _add_calls(blueprint: Blueprint, ports: CdsPorts, hooks: CdsHooks) -> None:
                 "id": item.id,
                 "title": item.title,
                 "description": item.description,
+                "prefetch": item.prefetch,
             }
             for item in SERVICES.values()
         ]

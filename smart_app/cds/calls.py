@@ -7,7 +7,7 @@ words. Source: CDS Hooks 2.0, Calling a CDS Service; FHIR Authorization.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ import orjson
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CdsError
-from mappings.resource import dict_of, list_of
+from mappings.resource import Resource, dict_of, list_of
 from middleware.desk.cds import Feedback
 
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
@@ -26,6 +26,11 @@ USER = re.compile(
 TOKEN = re.compile(r"[\x21-\x7e]{1,8192}\Z")
 READS_PATIENT = re.compile(r"(patient|user)/(Patient|\*)\.(read|\*|c?ru?d?s?)(\?.*)?\Z")
 LARGEST = 256 * 1024
+# What an EHR has at hand when it calls; the rest depends on each endpoint's plans.
+PREFETCH = {
+    "patient": "Patient/{{context.patientId}}",
+    "encounter": "Encounter/{{context.encounterId}}",
+}
 MOST_FEEDBACK = 100
 REASON_CODE = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 
@@ -35,6 +40,7 @@ class Call:
     """A call that can be answered; references are ``Type/id``.
 
     ``token`` is the EHR's for this call alone, None without one that we may use.
+    ``told`` are the resources that came along, by reference.
     """
 
     endpoint: Endpoint
@@ -43,6 +49,7 @@ class Call:
     user: str
     encounter: str | None
     token: str | None = field(repr=False, default=None)
+    told: Mapping[str, Resource] = field(repr=False, default_factory=dict)
 
 
 def read_body(raw: bytes) -> dict[str, Any]:
@@ -85,7 +92,21 @@ def read_call(
         user=user,
         encounter=encounter if stay else None,
         token=_read_token(body, endpoint, patient),
+        told=_read_prefetch(body, (f"Patient/{patient}", encounter if stay else None)),
     )
+
+
+def _read_prefetch(
+    body: dict[str, Any], wanted: Sequence[str | None]
+) -> dict[str, Resource]:
+    """Return what came along of what we asked for; anything else is passed over.
+
+    Prefetched data may be missing, null or an error: it is then read as ever.
+    """
+    came = dict_of(body.get("prefetch"))
+    items = [dict_of(came.get(name)) for name in PREFETCH]
+    named = {f"{item.get('resourceType')}/{item.get('id')}": item for item in items}
+    return {name: named[name] for name in wanted if name is not None and name in named}
 
 
 def read_feedback(body: dict[str, Any]) -> tuple[Feedback, ...]:

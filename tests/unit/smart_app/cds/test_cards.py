@@ -21,6 +21,62 @@ def test_discovery_lists_two_services_to_everybody(calls: Calls):
     }
 
 
+def test_discovery_asks_for_what_the_ehr_has_at_hand(calls: Calls):
+    listed = calls.send("/cds-services", method="GET").body["services"]
+    asked = {item["hook"]: item["prefetch"] for item in listed}
+    assert asked == {
+        "patient-view": {"patient": "Patient/{{context.patientId}}"},
+        "encounter-discharge": {
+            "patient": "Patient/{{context.patientId}}",
+            "encounter": "Encounter/{{context.encounterId}}",
+        },
+    }
+
+
+def test_a_stay_that_was_sent_along_is_not_read_again(calls: Calls):
+    calls.ehr.resources.pop("Encounter/stay-1")
+    assert calls.discharge(fhirAuthorization=calls.grant()).status == 412
+    answer = calls.discharge(
+        fhirAuthorization=calls.grant(), prefetch={"encounter": STAY, "patient": None}
+    )
+    assert answer.card["links"]
+    assert calls.ehr.log.count("GET /fhir/Encounter/stay-1") == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"encounter": {**STAY, "id": "stay-2"}},
+        {"encounter": {"resourceType": "OperationOutcome", "issue": []}},
+        {"encounter": [STAY]},
+        "nothing",
+    ],
+)
+def test_what_was_sent_along_and_is_not_what_was_asked_for_is_passed_over(
+    calls: Calls, sent
+):
+    calls.ehr.resources.pop("Encounter/stay-1")
+    answer = calls.discharge(fhirAuthorization=calls.grant(), prefetch=sent)
+    assert answer.status == 412
+
+
+def test_a_stay_of_another_patient_that_was_sent_along_is_refused(calls: Calls):
+    calls.ehr.resources.pop("Encounter/stay-1")
+    other = {**STAY, "subject": {"reference": "Patient/karl"}}
+    answer = calls.discharge(
+        fhirAuthorization=calls.grant(), prefetch={"encounter": other}
+    )
+    assert answer.status == 412
+    assert "is not this patient's" in answer.words
+
+
+def test_a_patient_that_was_sent_along_permits_no_more_than_the_token(calls: Calls):
+    calls.ehr.accepted = "Bearer backend-1"
+    rosa = calls.ehr.resources["Patient/rosa"]
+    body = calls.request(fhirAuthorization=calls.grant(), prefetch={"patient": rosa})
+    assert calls.call(body).status == 412
+
+
 def test_card_says_the_verdict_and_links_to_the_launch(calls: Calls):
     card = calls.call(calls.request(fhirAuthorization=calls.grant())).card
     assert card["summary"] == "No permission recorded: Ask Rosa first."

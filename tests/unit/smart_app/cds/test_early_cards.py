@@ -8,6 +8,7 @@ import pytest
 from mappings.errors import CdsError, FhirError
 from middleware.desk.cards import Card
 from middleware.desk.cds import Seen
+from middleware.desk.charting import MOST_READS
 from middleware.desk.viewer import viewer_of
 from middleware.fhir.client import FhirClient
 from middleware.fhir.transport import Limits
@@ -43,10 +44,12 @@ def unbatched(calls: Calls) -> FhirClient:
     return client
 
 
-def begin(calls: Calls, api, stay=None, language="en") -> Iterator[Card | None]:
+def begin(
+    calls: Calls, api, stay=None, language="en", told=None
+) -> Iterator[Card | None]:
     seen = Seen(calls.rig.endpoints[0], "Patient/rosa", "Practitioner/osei", "s")
     desk = make_ports(calls.rig, calls.url).desk
-    return desk.read_cards(seen, api, stay, viewer_of(language))
+    return desk.read_cards(seen, api, stay, viewer_of(language), told)
 
 
 def read(calls: Calls, api, stay=None, language="en") -> list[Card | None]:
@@ -98,6 +101,16 @@ def test_no_early_card_before_all_that_may_turn_the_verdict_was_read(calls: Call
     coming = begin(calls, client)
     assert "Not read in time: messages, goals" in next(coming).detail
     assert any("RelatedPerson" in query for query in calls.ehr.queries)
+
+
+def test_a_patient_that_was_sent_along_is_read_after_what_is_not_known(calls, api):
+    agree(calls.rig)
+    rosa = calls.ehr.resources["Patient/rosa"]
+    early, whole = list(begin(calls, api, told={"Patient/rosa": rosa}))
+    assert early.summary.startswith("Messages on: Text Rosa in Spanish")
+    assert whole.summary == early.summary
+    assert calls.ehr.queries.count("Patient/rosa") == 1
+    assert "Patient/rosa" not in calls.ehr.queries[:MOST_READS]
 
 
 def test_closed_record_has_no_card_early_either(calls, api):
