@@ -165,6 +165,18 @@ def types_asked(heard: Iterable[Heard]) -> set[str]:
     return {name for name in names if name[:1].isupper()}
 
 
+def secrets_of(clinic: Clinic, ehr: HostileEhr) -> list[str]:
+    """Return every secret that went between us and an EHR."""
+    found = [*ehr.tokens, *ehr.refresh_tokens, *ehr.codes]
+    for one in ehr.heard:
+        names = ("code", "code_verifier", "client_assertion", "refresh_token", "token")
+        found += [one.form[name] for name in names if name in one.form]
+        if one.path == "/authorize":
+            found += [one.query[name][0] for name in ("state", "nonce")]
+    found += [cookie.value for cookie in clinic.browser._cookies.values()]
+    return found
+
+
 def code_of(answer: TestResponse) -> str:
     """Return the code of a notice that the app answered with, such as ``T5``."""
     return answer.text.split('Code <span class="num">')[1].split("<")[0]

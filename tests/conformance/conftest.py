@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from middleware.clock import FixedClock
 from middleware.fhir.keys import SigningKeys
-from tests.conformance.clinic import Clinic, open_clinic
+from tests.conformance.clinic import Clinic, open_clinic, secrets_of
 from tests.conformance.hostile import HostileEhr
 from tests.conformance.server import FhirServer
 from tests.product import Product, open_product
@@ -64,7 +65,18 @@ def clinic(
     signing: SigningKeys,
     ehr: HostileEhr,
     own_logging: None,
+    caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Clinic]:
-    """The app as it ships, at a clinic whose EHR is ``ehr``."""
+    """The app as it ships, at a clinic whose EHR is ``ehr``.
+
+    Whatever a test does to it, nothing secret may stand in its logs.
+    """
     with open_clinic(database_url, tmp_path, clock, signing, ehr) as opened:
+        # The runtime took the root's handlers for its own.
+        root = logging.getLogger()
+        root.addHandler(caplog.handler)
+        root.setLevel(logging.DEBUG)
         yield opened
+        root.removeHandler(caplog.handler)
+        told = "".join(repr(vars(one)) for one in caplog.get_records("call"))
+        assert [one for one in secrets_of(opened, ehr) if one and one in told] == []

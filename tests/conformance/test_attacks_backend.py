@@ -9,6 +9,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,8 +24,10 @@ from middleware.clock import FixedClock
 from middleware.fhir.auth import sign_assertion
 from middleware.fhir.keys import SigningKeys
 from middleware.sealing import read_keys
+from middleware.stages.reconcile import poll_endpoints
 from middleware.storage.audit import list_audit
-from middleware.wiring.pipeline import fhir_factory
+from middleware.storage.endpoints import update_endpoint
+from middleware.wiring.pipeline import fhir_factory, stage_context
 from middleware.wiring.runtime import signing_keys
 from middleware.wiring.signing import WAIT, rotate_signing
 from tests.conformance.charts import write_fhir, write_outcome
@@ -198,6 +201,26 @@ def test_a_client_that_is_refused_does_not_ask_in_a_loop(
     clinic.clock.instant += timedelta(seconds=4)
     with pytest.raises(FhirError):
         api.fetch("Patient/rosa")
+    assert ehr.lines() == ["POST /token"]
+
+
+@pytest.mark.attack(73)
+def test_a_client_that_is_refused_is_told_to_a_person(
+    clinic: Clinic, ehr: HostileEhr
+) -> None:
+    ehr.keys = clinic.keys.public_jwks()
+    with clinic.runtime.database.tx() as tx:
+        assert update_endpoint(tx, replace(backend(ehr), id="northside"))
+    poll_endpoints(stage_context(clinic.runtime))
+    assert clinic.rows("SELECT 1 FROM poll_cursor WHERE error IS NULL")
+    ehr.heard.clear()
+    ehr.habits.instead["/token"] = lambda: ({"error": "invalid_client"}, 401)
+    clinic.clock.instant += timedelta(hours=2)
+    poll_endpoints(stage_context(clinic.runtime))
+
+    told = clinic.rows("SELECT error FROM poll_cursor WHERE endpoint_id = 'northside'")
+    assert told
+    assert all("invalid_client" in row["error"] for row in told)
     assert ehr.lines() == ["POST /token"]
 
 

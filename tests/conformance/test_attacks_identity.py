@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.charts import OSEI
 from tests.conformance.clinic import Clinic, assert_stranger, code_of
 from tests.conformance.hostile import CLIENT, HostileEhr
 
@@ -142,6 +143,26 @@ def test_a_user_on_another_host_is_not_looked_up(
         assert (answer.status_code, code_of(answer)) == (403, "U1"), user
     assert elsewhere.heard == []
     assert [one.path for one in clinic.ehr.used() if not one.form] == []
+
+
+@pytest.mark.attack(48)
+def test_a_user_on_another_host_is_nobody_known_where_that_may_look(
+    clinic: Clinic, elsewhere: HostileEhr
+) -> None:
+    clinic.connect(unknown_users=True)
+    elsewhere.charts.put({**OSEI, "name": [{"text": "Dr. Eve"}]})
+    for user in (f"{elsewhere.base}/Practitioner/osei", "//evil.example/x", None):
+        clinic.ehr.habits.claims = {"fhirUser": user}
+        opened = clinic.open()
+        page = clinic.browser.get(opened).text
+        assert "the EHR did not say who you are" in page
+        assert "Dr. Eve" not in page
+        assert "Dr. Abena Osei" not in page
+        refused = clinic.browser.get(f"{opened}pause")
+        assert refused.status_code == 403
+        assert "the EHR did not say who you are" in refused.text
+    assert elsewhere.heard == []
+    assert not [one for one in clinic.ehr.heard if "Practitioner" in one.path]
 
 
 @pytest.mark.attack(49)

@@ -211,6 +211,62 @@ def test_closing_ends_the_access_here_and_at_the_ehr(clinic: Clinic) -> None:
 
 
 @pytest.mark.attack(67)
+def test_a_user_is_an_issuer_and_a_subject_and_no_name(
+    clinic: Clinic, elsewhere: HostileEhr
+) -> None:
+    also = f"{clinic.ehr.root}/second"
+    clinic.connect(issuers=(also,))
+    clinic.connect(elsewhere, "southside")
+    rosa = clinic.open()
+    typed = {"text": "Call my sister first", "language": "en", "who": "patient"}
+    form = clinic.form(f"{rosa}preferences/words", version="", **typed)
+    clinic.clock.instant += timedelta(minutes=31)
+    late = clinic.browser.post(f"{rosa}preferences/words", data=form, headers=FORM)
+    assert late.status_code == 401
+
+    mail = {"email": "osei@example.org", "fhirUser": "Practitioner/osei"}
+    strangers: tuple[dict[str, Any], ...] = (
+        {"sub": "user-2", **mail},
+        {"iss": also, **mail},
+        {"iss": also, "sub": "osei@example.org"},
+        {"sub": "Practitioner/osei"},
+    )
+    for claims in strangers:
+        clinic.ehr.habits.claims = claims
+        assert clinic.browser.get(f"{clinic.open()}draft").status_code == 404, claims
+    elsewhere.habits.claims = mail
+    south = clinic.open(ehr=elsewhere)
+    assert clinic.browser.get(f"{south}draft").status_code == 404
+    clinic.ehr.habits.claims = {
+        "email": "another@example.org",
+        "fhirUser": f"{clinic.ehr.base}/Practitioner/osei",
+    }
+    mine = clinic.browser.get(f"{clinic.open()}draft")
+    assert "Call my sister first" in mine.text
+
+
+@pytest.mark.attack(61)
+def test_a_page_may_be_framed_by_its_own_ehr_alone(
+    clinic: Clinic, elsewhere: HostileEhr
+) -> None:
+    there = "https://ehr.south.example"
+    clinic.connect(elsewhere, "southside", frame_origins=(there,))
+    for ehr, own in ((clinic.ehr, FRAME), (elsewhere, there)):
+        other = elsewhere if ehr is clinic.ehr else clinic.ehr
+        opened = clinic.open(ehr=ehr)
+        headers = {"Referer": f"{other.root}/", "Origin": other.root}
+        for method, path in clinic.routes(opened):
+            if method == "GET" and not path.endswith((".css", "/patient", "/draft")):
+                asked = f"{path}?iss={other.base}"
+                answer = clinic.browser.get(asked, headers=headers)
+                policy = answer.headers["Content-Security-Policy"]
+                parents = policy.partition("frame-ancestors ")[2].split()
+                # What is not there is no launch's: any EHR of ours may frame that.
+                assert parents == [own] or answer.status_code == 404, path
+                assert "X-Frame-Options" not in answer.headers
+
+
+@pytest.mark.attack(67)
 @pytest.mark.attack(68)
 def test_two_ehrs_with_the_same_names_share_nothing(
     clinic: Clinic, elsewhere: HostileEhr
@@ -232,12 +288,9 @@ def test_two_ehrs_with_the_same_names_share_nothing(
     assert {row["endpoint_id"] for row in rows} == {"northside"}
     assert "resume" in clinic.browser.get(north).text
     assert "resume" not in clinic.browser.get(south).text
-    assert [one.path for one in elsewhere.heard if "northside" in str(one)] == []
-    tokens = {one.headers.get("Authorization") for one in elsewhere.used()}
     assert clinic.rows("SELECT count(DISTINCT context->>'iss') AS n FROM launch") == [
         {"n": 2}
     ]
-    assert tokens
 
 
 @pytest.mark.attack(68)
