@@ -182,6 +182,8 @@ def _who(entry: Audited) -> Resource:
     who: Resource = {}
     if entry.who.startswith(REFERENCES):
         who["reference"] = entry.who
+        if isinstance(name := entry.detail.get("by"), str):
+            who["display"] = name
     if subject:
         who["identifier"] = {"system": entry.detail.get("iss"), "value": subject}
     return who or {"display": entry.who}

@@ -19,12 +19,13 @@ REASON = f"{TERMS}/v3-ActReason"
 class Recording:
     """Who recorded an answer (``Practitioner/id``), and whose word it is, if known.
 
-    ``organization`` is who the author works for.
+    ``organization`` is who the author works for, ``name`` how the author is called.
     """
 
     author: str
     informant: str | None = None
     organization: str | None = None
+    name: str | None = None
 
 
 def write_provenance(
@@ -34,7 +35,10 @@ def write_provenance(
 
     R4's Provenance has no identifier: ours names the answer here and is not sent.
     """
-    author = _agent("author", {"reference": recording.author})
+    who = {"reference": recording.author}
+    if recording.name and "/" not in recording.name:
+        who["display"] = recording.name
+    author = _agent("author", who)
     if recording.organization:
         author["onBehalfOf"] = {"reference": recording.organization}
     agents = [author]

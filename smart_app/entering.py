@@ -17,6 +17,7 @@ from middleware.desk.values import Actor
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
 from smart_app.drafts import KEPT, drop_draft, keep_draft
+from smart_app.naming import name_user
 from smart_app.own_forms import check_form
 from smart_app.ports import SmartPorts
 from smart_app.session import Session, end_session, open_session
@@ -40,7 +41,8 @@ def enter(
     """Return the session and its patient; raises LaunchError or FhirError.
 
     ``form`` lets only our own form of this launch and patient through, ``edit`` only
-    who may change anything (LaunchError F5, 403). Where the session has ended, or the
+    who may change anything (LaunchError F5, 403). Who sends a form is known by name
+    where that can be read. Where the session has ended, or the
     chart cannot be read, what a form says is kept as a draft.
     """
     try:
@@ -49,6 +51,8 @@ def enter(
             check_form(ports, request, session)
         if edit:
             _check_role(session)
+        if form:
+            session = name_user(ports, session)
         return session, _read(ports, session, name_view(request))
     except LaunchError as error:
         if form and error.status == 401 and keep_draft(ports, request, lid):

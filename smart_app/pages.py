@@ -16,12 +16,12 @@ from middleware.desk.charting import Within
 from middleware.desk.editing.messages import write_time_of
 from middleware.desk.editing.questions import list_people
 from middleware.desk.opened import read_opened
-from middleware.desk.users import read_user_name
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from middleware.ports import Patience
 from smart_app.drafts import find_draft
 from smart_app.entering import actor_of, enter, is_partial
+from smart_app.naming import keep_names
 from smart_app.own_forms import check_origin
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -83,7 +83,7 @@ class PatientPages:
             )
 
         def write(view: View, piece: str) -> str:
-            self._keep_name(session, view)
+            keep_names(self._ports, session, view.users)
             page = desk.write_page(view)
             desk.note_page(view, page, session.launch)
             return self._pages.render(
@@ -100,13 +100,6 @@ class PatientPages:
             return self._pages.address(Response(html, content_type=HTML), session)
         views = read(session.within)
         return stream_page(self._ports, self._pages, session, views, write, patience)
-
-    def _keep_name(self, session: Session, view: View) -> None:
-        """Keep who is signed in, where that was read along with the chart."""
-        for person in view.users:
-            name = read_user_name(session.api, person)
-            now = self._ports.clock.now()
-            self._ports.launches.set_user_name(session.launch, name or "", now)
 
     def history(self, request: Request, lid: str) -> Response:
         """Answer every message of the last weeks."""

@@ -65,7 +65,8 @@ def save_preference(
     _queue(context, tx, about, resource, said.recorded_at)
     if author is not None:
         informant = patient if said.who is Who.PATIENT else None
-        recording = Recording(author, informant, endpoint.site.organization)
+        site, name = endpoint.site.organization, said.recorded_by
+        recording = Recording(author, informant, site, name)
         _queue_provenance(context, tx, about, recording, said.recorded_at)
 
 
@@ -87,7 +88,8 @@ def queue_consent(
     about = (answer.endpoint_id, patient, answer_identifier(answer.id, patient))
     _queue(context, tx, about, resource, now)
     if author is not None:
-        recording = Recording(author, find_speaker(answer, patient), organization)
+        speaker, name = find_speaker(answer, patient), answer.recorded_by
+        recording = Recording(author, speaker, organization, name)
         _queue_provenance(context, tx, about, recording, now)
 
 

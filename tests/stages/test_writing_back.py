@@ -278,7 +278,8 @@ def test_who_recorded_an_answer_is_told_where_the_ehr_takes_it(
     for provenance in found:
         target = f"QuestionnaireResponse/{response['id']}"
         assert provenance["target"] == [{"reference": target}]
-        assert provenance["agent"][0]["who"] == {"reference": AUTHOR}
+        author = {"reference": AUTHOR, "display": "Dr. Osei"}
+        assert provenance["agent"][0]["who"] == author
         assert "identifier" not in provenance
         assert provenance["agent"][1]["who"] == {"reference": ROSA}
         assert provenance["reason"][0]["coding"][0]["code"] == "PATRQT"

@@ -185,8 +185,13 @@ def write_audit(
     about: tuple[str, dict[str, Any]],
     now: datetime,
 ) -> None:
-    """Put what was done into the audit, with its subject and what was said of it."""
+    """Put what was done into the audit: its subject, what was said of it, by whom.
+
+    ``by`` is how the EHR calls them, where that is known; the reference always stands.
+    """
     subject, detail = about
+    if actor.name != actor.reference:
+        detail = {**detail, "by": actor.name}
     audit.insert_audit(
         tx,
         actor.reference,

@@ -12,7 +12,7 @@ from mappings.audited import SEARCHED, VIEWED
 from middleware.storage import endpoints
 from middleware.storage.audit import list_audit
 from middleware.storage.outbox import find_outbox
-from tests.unit.smart_app.acts import OURS, agree, plan, search
+from tests.unit.smart_app.acts import OURS, acts, agree, field, plan, search
 
 CONTEXT = [{"reference": "Appointment/a1"}]
 
@@ -176,3 +176,48 @@ def test_the_ehr_is_told_where_the_site_wants_that(rig, wanted):
         with rig.database.tx() as tx:
             queued = find_outbox(tx, f"northside|audit|{row.id}")
         assert (queued is not None) is wanted
+
+
+def pause_unseen(rig):
+    """Pause messages in a launch whose page was never asked for."""
+    path = rig.open()
+    form = rig.http.get(f"{path}pause").text
+    names = ("csrf", "patient", "form_id", "version")
+    hidden = {name: field(form, name) for name in names}
+    data = {**hidden, "until": "open", "why": "crisis"}
+    assert rig.http.post(f"{path}pause", data=data, headers=OURS).status_code == 303
+    with rig.database.tx() as tx:
+        told = tx.execute(
+            "SELECT resource FROM outbox WHERE resource ->> 'resourceType' = "
+            "'Provenance' ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+    return saved(rig), told["resource"]["agent"][0]
+
+
+def saved(rig):
+    with rig.database.tx() as tx:
+        return next(row for row in acts(tx) if row.action == "preference-saved")
+
+
+def test_who_saves_before_a_page_was_seen_is_known_by_name(rig):
+    agree(rig)
+    entry, agent = pause_unseen(rig)
+    assert (entry.who, entry.detail["by"]) == ("Practitioner/osei", "Dr. Abena Osei")
+    assert agent["who"] == {
+        "reference": "Practitioner/osei",
+        "display": "Dr. Abena Osei",
+    }
+    assert rig.ehr.log.count("GET /fhir/Practitioner/osei") == 1
+
+
+@pytest.mark.parametrize("why", ["refused", "not permitted"])
+def test_who_may_not_be_read_saves_under_the_reference(rig, why):
+    agree(rig)
+    if why == "refused":
+        del rig.ehr.resources["Practitioner/osei"]
+    else:
+        rig.ehr.answer = {"scope": "openid fhirUser launch patient/*.rs"}
+    entry, agent = pause_unseen(rig)
+    assert entry.who == "Practitioner/osei"
+    assert "by" not in entry.detail
+    assert agent["who"] == {"reference": "Practitioner/osei"}
