@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from middleware.decisions.recipients import is_about_minor
 from middleware.desk.stating import write_value
+from middleware.desk.underway import list_differing
 from middleware.desk.values import Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
@@ -38,7 +39,7 @@ def write_flags(view: View) -> tuple[Tag, ...]:
         flags.append(Tag("warn", "hold", view.say(CONFIDENTIAL)))
     if is_about_minor(profile):
         flags.append(Tag("warn", "warn", view.say("Under 18")))
-    if profile.conflicts:
+    if list_differing(view):
         flags.append(Tag("warn", "warn", view.say(DIFFER)))
     if profile.interpreter_needed:
         flags.append(Tag("info", "person", view.say("Interpreter for visits")))
@@ -47,7 +48,7 @@ def write_flags(view: View) -> tuple[Tag, ...]:
 
 def write_conflicts(view: View) -> tuple[str, ...]:
     """Return a sentence that names what the voices disagree on, none where they agree."""
-    found = view.profile.conflicts
+    found = list_differing(view)
     kinds = dict.fromkeys(item.name.partition(":")[0] for item in found)
     if not kinds:
         return ()

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from middleware.storage.connecting import Tx
+from middleware.storage.differing import task_id
 
 # An answer's outbox key: endpoint, the word, the record's id and the patient's.
 _KEY = "endpoint_id || '|answer|' || id || '.' || split_part(patient, '/', 2)"
+_SEEN = '$.item[*] ? (@.linkId == "seen").answer[0].valueString'
 _PREFERENCES = f"""
-SELECT p.name, o.state, o.server_reference, o.attempts, o.error
-  FROM (SELECT DISTINCT ON (name) name, {_KEY} AS key FROM preference
+SELECT p.name, o.state, o.server_reference, o.attempts, o.error,
+       jsonb_path_query_first(o.resource, '{_SEEN}') #>> '{{}}' AS seen,
+       coalesce(t.state = 'requested', false) AS asked
+  FROM (SELECT DISTINCT ON (name) name, id, {_KEY} AS key FROM preference
          WHERE endpoint_id = %(endpoint)s AND patient = %(patient)s
          ORDER BY name, seq DESC) AS p LEFT JOIN outbox AS o ON o.key = p.key
+  LEFT JOIN staff_task AS t ON t.id = '{task_id("")}' || p.id
 """  # noqa: S608 -- constants
 _CONSENTS = f"""
 SELECT c.id AS name, o.state, o.server_reference, o.attempts, o.error
@@ -24,12 +29,18 @@ SELECT c.id AS name, o.state, o.server_reference, o.attempts, o.error
 
 @dataclass(frozen=True)
 class Written:
-    """What became of one answer; ``state`` is the outbox's, None where it has no row."""
+    """What became of one answer; ``state`` is the outbox's, None where it has no row.
+
+    ``seen`` marks what the chart said of it when it was given
+    (:func:`mappings.amending.mark_elements`); ``asked``: a task to correct the chart is open.
+    """
 
     state: str | None
     server_reference: str | None
     attempts: int | None
     error: str | None
+    seen: str | None = None
+    asked: bool = False
 
 
 def list_written(tx: Tx, endpoint_id: str, patient: str) -> dict[str, Written]:

@@ -12,11 +12,12 @@ from mappings.preference import Conflict, PreferenceRecord, Sourced, Who
 from middleware.desk.editing.clashes import Clash, write_moment, write_recorded
 from middleware.desk.editing.fields import Field, Fields, refill
 from middleware.desk.editing.groups import GROUPS, Group
-from middleware.desk.editing.kept import write_kept
+from middleware.desk.editing.kept import write_kept, write_underway
 from middleware.desk.editing.points import PointRow
 from middleware.desk.personal import choose_words, write_visits
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_topic, write_value
+from middleware.desk.underway import is_underway, list_differing
 from middleware.desk.values import Actor, Choice, Words
 from middleware.desk.versions import standing, standing_version
 from middleware.desk.views import View
@@ -30,7 +31,8 @@ class GroupView:
 
     ``saved`` is when, and ``undo`` the version to undo, while that is offered;
     ``take_back`` the one to take back what staff said, where another voice disagrees.
-    ``rows`` are the values of a group in which each has a source of its own.
+    ``rows`` are the values of a group in which each has a source of its own;
+    ``underway`` says what the chart still holds of what is on its way there.
     """
 
     name: str
@@ -43,6 +45,7 @@ class GroupView:
     undo: str
     take_back: str
     rows: tuple[PointRow, ...] = ()
+    underway: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,13 @@ def write_group(view: View, name: str, actor: Actor) -> GroupView:
         kept="" if record is None or group.rows else write_kept(view, record.name),
         conflicts=tuple(
             _conflict(view, item)
-            for item in view.profile.conflicts
+            for item in list_differing(view)
             if item.name in group.records(view)
+        ),
+        underway=tuple(
+            write_underway(view, item, actor)
+            for item in view.profile.conflicts
+            if item.name in group.records(view) and is_underway(view, item)
         ),
         saved=saved,
         undo=group_version(view, group) if fresh else "",

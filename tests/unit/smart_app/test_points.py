@@ -87,7 +87,7 @@ def later(rig, **span):
 def test_the_page_shows_each_number_with_its_use_and_its_source(rig, path):
     text = words(rig.http.get(path).text)
     group = text[text.index("Phone and email") :]
-    assert "(415) 555-0142 Agreed Mobile. From the chart" in group
+    assert "(415) 555-0142 Mobile. From the chart" in group
     assert "rosa@example.org No permission recorded From the chart" in group
 
 
@@ -312,7 +312,7 @@ def test_undo_puts_both_numbers_back_as_they_were(rig, path):
     assert answer.status_code == 303
     assert places(rig) == [OLD_NUMBER, MAIL]
     text = words(rig.http.get(path).text)
-    assert "(415) 555-0142 Agreed Mobile" in text
+    assert "(415) 555-0142 Mobile" in text
     assert "555-0177" not in text
 
 
@@ -412,3 +412,99 @@ def test_it_reads_in_spanish(rig, path):
     text = words(rig.http.get(rig.open(), headers=spanish).text)
     assert "Teléfono y correo electrónico" in text
     assert "Ya no se usa" in text
+
+
+def group_of(html):
+    """What the page says of phone and email."""
+    return words(html.split('<div class="pref" id="g-telecom">')[-1].split('id="g-')[0])
+
+
+def settle(rig, state, **changes):
+    """RECORD is done with what was saved, in this way."""
+    with rig.database.tx() as tx:
+        tx.execute(
+            "UPDATE outbox SET state = %(state)s, server_reference = %(there)s, "
+            "error = %(error)s WHERE key LIKE '%%|answer|%%.rosa'",
+            {"state": state, "there": None, "error": None, **changes},
+        )
+
+
+def ask_staff(rig):
+    with rig.database.tx() as tx:
+        tx.execute(
+            "INSERT INTO staff_task (id, endpoint_id, patient, priority, reason, text, "
+            "created_at) SELECT 'task-chart-differs-' || id, endpoint_id, patient, "
+            "'routine', 'chart-differs', '', recorded_at FROM preference"
+        )
+
+
+def test_what_is_on_its_way_into_the_chart_alarms_nobody(rig, path):
+    assert save(rig, path, **{f"use-{PHONE}": "home"}).status_code == 303
+    html = rig.http.get(path).text
+    assert (
+        "You changed it at 7:00 AM. Until that is in the chart, it still says: "
+        "(415) 555-0142: mobile."
+    ) in group_of(html)
+    assert "Waiting to be written to the chart" in group_of(html)
+    assert "Answers differ" not in words(html)
+    assert "In force" not in words(html)
+    settle(rig, "waiting", error="the server did not answer")
+    text = group_of(rig.http.get(path).text)
+    assert "Until that is in the chart, it still says" in text
+    assert "Waiting to be written: the chart did not take it yet" in text
+
+
+def test_somebody_else_reads_who_changed_it(rig, path):
+    save(rig, path, **{f"use-{PHONE}": "home"})
+    with rig.database.tx() as tx:
+        tx.execute("UPDATE preference SET saved_by = 'somebody else'")
+    text = group_of(rig.http.get(path).text)
+    assert "Dr. Abena Osei changed it at 7:00 AM. Until that is in the chart" in text
+
+
+def test_what_others_changed_meanwhile_is_a_difference(rig, path):
+    save(rig, path, **{f"use-{PHONE}": "home"})
+    rig.ehr.resources["Patient/rosa"]["telecom"][0]["use"] = "work"
+    html = rig.http.get(path).text
+    assert "Until that is in the chart" not in words(html)
+    assert "Answers differ on phone and email" in words(html)
+    assert "In force: (415) 555-0142: " in group_of(html)
+
+
+@pytest.mark.parametrize(
+    ("reference", "asked", "kept"),
+    [
+        ("QuestionnaireResponse/q1", True, "a task for it is open"),
+        ("QuestionnaireResponse/q1", False, "no task to correct it is open"),
+        ("Patient/rosa", False, "Kept in the chart"),
+    ],
+)
+def test_where_a_number_is_kept_is_said_as_it_is(rig, path, reference, asked, kept):
+    save(rig, path, **{f"use-{PHONE}": "home"})
+    settle(rig, "done", there=reference)
+    if asked:
+        ask_staff(rig)
+    assert kept in group_of(rig.http.get(path).text)
+
+
+def test_a_chart_that_somebody_corrected_is_where_it_is_kept(rig, path):
+    save(rig, path, **{f"state-{PHONE}": "wrong"})
+    settle(rig, "done", there="QuestionnaireResponse/q1")
+    ask_staff(rig)
+    rig.ehr.resources["Patient/rosa"]["telecom"][0]["use"] = "old"
+    html = rig.http.get(path).text
+    assert "Kept in the chart" in group_of(html)
+    assert "In force" not in words(html)
+
+
+def test_a_language_on_its_way_is_no_difference_either(rig, path):
+    html = rig.http.get(f"{path}preferences/language", headers=PARTIAL).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html))
+    data = {**hidden, "language": "vi", "who": "patient"}
+    url = f"{path}preferences/language"
+    assert rig.http.post(url, data=data, headers=OURS).status_code == 303
+    text = words(rig.http.get(path).text)
+    assert "Until that is in the chart, it still says: Spanish." in text
+    assert "Answers differ" not in text
+    settle(rig, "done", there="QuestionnaireResponse/q1")
+    assert "Answers differ on language" in words(rig.http.get(path).text)
