@@ -25,7 +25,7 @@ from middleware.desk.viewer import mark
 from smart_app.discovery import is_allowed
 from smart_app.oauth import clean_text
 from smart_app.ports import SmartPorts
-from smart_app.session import ENDED, end_session
+from smart_app.session import ENDED, end_session, is_over
 
 STEPS = {
     "L": mark("Starting from the chart"),
@@ -94,9 +94,10 @@ def settle_fault(
             now, word = ports.clock.now(), fault.said.partition(":")[0]
             ports.launches.note_fault(launch, now, fault.code, word)
         return fault
-    if launch is not None:
-        end_session(ports, launch, LOCKED, "E2")
-    return LaunchError(ENDED, code="S2", status=401)
+    if launch is None:
+        return LaunchError(ENDED, code="S2", status=401)
+    end_session(ports, launch, LOCKED, "E2")
+    return is_over(ports.launches.get(launch.id))
 
 
 def _describe_fault(error: FhirError, endpoints: Sequence[Endpoint]) -> LaunchError:

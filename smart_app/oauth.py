@@ -28,6 +28,16 @@ FAULTS = (AuthlibBaseError, OSError, ValueError, TypeError, AttributeError)
 PASSING = frozenset({"server_error", "temporarily_unavailable"})
 
 
+class UnusableAnswerError(ValueError):
+    """A token endpoint answered with what is no JSON: a page, a redirect."""
+
+    def __init__(self, answer: Any) -> None:
+        kind = clean_text(answer.headers.get("Content-Type", "").partition(";")[0], 60)
+        super().__init__(
+            ", ".join(filter(None, (f"status {answer.status_code}", kind)))
+        )
+
+
 class SmartAssertion(PrivateKeyJWT):  # type: ignore[misc]
     """A client assertion as SMART wants it: 4 minutes, own kid, a fresh jti each.
 
@@ -199,6 +209,8 @@ class TokenClient:
             default_timeout=TIMEOUT_SECONDS,
         )
         ports.bound(session, endpoint, url)
+        for kind in ("access_token_response", "refresh_token_response"):
+            session.register_compliance_hook(kind, _require_json)
         if app.authentication == "private_key_jwt":
             key, now = ports.signing_key(app.algorithm), ports.clock.now()
             session.register_client_auth_method(
@@ -232,8 +244,21 @@ def _told(error: Exception) -> str:
     if isinstance(error, OAuthError):
         words = (clean_text(error.error), clean_text(error.description))
         return ": ".join(word for word in words if word)
+    if isinstance(error, UnusableAnswerError):
+        return str(error)
     status = getattr(getattr(error, "response", None), "status_code", None)
     return f"status {status}" if status else "no usable answer"
+
+
+def _require_json(answer: Any) -> Any:
+    # JSON says itself how it is written (RFC 8259): UTF-8, also after a byte order mark.
+    answer.encoding = None
+    if answer.status_code < 400:
+        try:
+            answer.json()
+        except ValueError:
+            raise UnusableAnswerError(answer) from None
+    return answer
 
 
 def _object(answer: Any) -> dict[str, Any]:

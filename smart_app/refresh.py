@@ -201,14 +201,14 @@ class Renewal:
             self._check_same(launch, endpoint, server, answer, now)
             fresh = read_renewed(answer, now)
         except LaunchError as error:
-            note_step(launch, now, "renewal refused by us", code=error.code)
+            told = {"code": error.code, "found": error.found or None}
+            note_step(launch, now, "renewal refused by us", **told)
             self.end(launch, FAILED, error.code)
             raise AuthorizationError(error.message, permanent=True) from error
         # Less than before counts from now on; silence means the same as before.
         launch = replace(launch, scope=read_granted(answer) or launch.scope)
         note_step(launch, now, "renewed")
-        kept = {
-            **value,
+        kept = value | {
             "token": fresh.token,
             "token_since": now.isoformat(),
             "token_until": fresh.expires_at.isoformat(),

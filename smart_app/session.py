@@ -33,6 +33,8 @@ from smart_app.users import find_read_only
 START_LIFE = timedelta(minutes=10)
 JUST_NOW = timedelta(minutes=1)
 TOUCH_AFTER = timedelta(minutes=1)
+# What a renewal comes to: refused, or an answer that may not be used.
+RENEWING = ("R", "T", "U")
 ENDED = mark(
     "Your chart session ended. Open this app again from the chart. "
     "What was saved before is kept."
@@ -191,10 +193,16 @@ def _check_lives(
     ports: SmartPorts, launch: Launch, endpoint: Endpoint, now: datetime
 ) -> None:
     if launch.stage != OPEN or launch.patient is None or launch.look is None:
-        raise LaunchError(ENDED, code="S2", status=401)
+        raise is_over(launch)
     if now >= min(launch.expires_at, idle_until(launch, endpoint)):
         end_session(ports, launch, LOCKED, "S2")
         raise LaunchError(ENDED, code="S2", status=401)
+
+
+def is_over(launch: Launch | None) -> LaunchError:
+    """Return that a launch has ended, with the code of the renewal that ended it."""
+    code = (launch.error if launch else None) or ""
+    return LaunchError(ENDED, code=code if code[:1] in RENEWING else "S2", status=401)
 
 
 def note_use(ports: SmartPorts, session: Session) -> None:
@@ -257,7 +265,7 @@ def bearer_of(ports: SmartPorts, launch: Launch) -> Bearing:
     try:
         bearer.token()
     except AuthorizationError as error:
-        raise LaunchError(ENDED, code="S2", status=401) from error
+        raise is_over(ports.launches.get(launch.id)) from error
     return bearer
 
 

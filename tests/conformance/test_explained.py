@@ -40,6 +40,12 @@ def reads(body: dict[str, Any], status: int) -> Bend:
     )
 
 
+def exchanges(body: str, status: int, kind: str) -> Bend:
+    """Answer the exchange of the code."""
+    view = partial(Response, body, status, {"Location": "/login"}, content_type=kind)
+    return lambda ehr: ehr.habits.instead.update({"/token": view})
+
+
 def signs_with_another(ehr: HostileEhr) -> None:
     ehr.habits.published = []
 
@@ -59,6 +65,9 @@ AFTER: list[tuple[str, Bend, str, str]] = [
     ("patient", answers(patient="a b"), "T3", "patient a b"),
     ("token_type", answers(token_type="mac"), "T2", "token_type mac"),
     ("no token", answers(access_token=None), "T2", "access_token"),
+    ("redirect", exchanges("", 302, "text/html"), "T1", "status 302, text/html"),
+    ("login page", exchanges("<p>", 200, "text/html; a=b"), "T1", "200, text/html"),
+    ("broken page", exchanges("<p>", 500, "text/html"), "T1", "status 500"),
     ("user", claims(fhirUser="Device/7"), "U1", "fhirUser Device/7"),
     ("forbidden", reads(FORBIDDEN, 403), "E1", "status 403 (forbidden)"),
     ("another", reads(JAMES, 200), "E3", "another record than the open chart's"),
@@ -138,3 +147,15 @@ def test_a_base_that_ends_in_a_slash_is_sent_back_with_it(clinic: Clinic) -> Non
     page = clinic.browser.get(clinic.open())
     assert page.status_code == 200
     assert "Delgado" in page.text
+
+
+def test_a_byte_order_mark_before_an_answer_is_passed_over(clinic: Clinic) -> None:
+    def mark(answer: Response) -> Response:
+        if answer.content_type.startswith("application/"):
+            answer.set_data(b"\xef\xbb\xbf" + answer.get_data())
+        return answer
+
+    clinic.ehr._server.app.after_request_funcs.setdefault(None, []).append(mark)
+    page = clinic.browser.get(clinic.open())
+    assert "Delgado" in page.text
+    assert "could not be read" not in page.text
