@@ -56,7 +56,7 @@ class Framing:
     ) -> Blank | None:
         """Return why this launch asks for a window, by what its sign-in says.
 
-        The EHR is asked, for a second at the most, only where nothing is known as yet.
+        The EHR is asked, for two seconds at the most, only where nothing is known as yet.
         """
         if not is_framed(request) or is_tried(request):
             return None

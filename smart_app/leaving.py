@@ -78,7 +78,8 @@ class Leaving:
         Where an administrator has not ruled the frame out, it may be tried as well:
         with ``server`` the page tries it by itself, in a frame of its own.
         """
-        url = f"{request.path}?{urlencode(list(request.args.items()))}"
+        said = [item for item in request.args.items() if item[0] != HERE]
+        url = f"{request.path}?{urlencode(said)}"
         tries = blank is Blank.REFUSED and server is not None
         inside = read_origin(server.authorization_endpoint) if server else ""
         return self._show(

@@ -98,7 +98,7 @@ class SmartPorts:
     SMART style: all bounded in time and size, following no redirects, trusting the site's own authority. ``bound``
     gives the session that exchanges a code at such a URL the same bounds.
     ``look_at_sign_in`` returns which header of the sign-in page at a URL refuses the
-    EHR's frame, '' for none, None where it did not answer within a second.
+    EHR's frame, '' for none, None where it did not answer within two seconds.
     ``signing_key`` gives our private joserfc key, with its kid, for RS384 or ES384.
     ``client_secret`` gives the secret of an endpoint whose app uses
     client_secret_basic. ``public_url`` is where browsers reach us, without a

@@ -20,10 +20,13 @@ DIALECT = Dialect(
         base_tail="/api/FHIR/R4",
         notes=(
             (
-                "id_tokens name {root}/oauth2 as issuer, which older documents leave out: "
-                "it is believed"
+                "id_tokens name the issuer /oauth2 beside /api/FHIR/R4, which older "
+                "documents leave out: it is believed"
             ),
-            "keys are looked for at .well-known/openid-configuration of the FHIR base",
+            (
+                "older documents name no keys: they are looked for at "
+                ".well-known/openid-configuration of the FHIR base"
+            ),
             'need_patient_banner comes as the text "true": texts are read',
             (
                 "granted scopes come twice, in mixed case and for user: they are compared "

@@ -35,7 +35,7 @@ from smart_app.ports import Bearing, SmartPorts
 # One read of a person's, whole: also of an EHR that drips its answer.
 READ_SECONDS = 15.0
 # The first launch from an EHR's frame waits for no more.
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 # Where an EHR takes no batches, a person waits for two rounds of reads, not for four.
 WORKERS = 16
 
@@ -107,11 +107,13 @@ def fetch_style(endpoint: Endpoint, url: str) -> Any:
     )
 
 
-def looks_from(public_url: str) -> Callable[[Endpoint, str], str | None]:
+def looks_from(
+    public_url: str, seconds: float = LOOK_SECONDS
+) -> Callable[[Endpoint, str], str | None]:
     """Return what looks at sign-in pages, for an app at this address of ours."""
 
     def look(endpoint: Endpoint, url: str) -> str | None:
-        seen = fetch_framing(endpoint, url, public_url, seconds=LOOK_SECONDS)
+        seen = fetch_framing(endpoint, url, public_url, seconds=seconds)
         return None if seen is None else seen.refusal
 
     return look

@@ -76,8 +76,8 @@ APP = {
     ),
     "app-not-framed": warned(
         "The sign-in page forbids to be shown in the EHR's frame.",
-        "Launches from it offer a window by a click, or a try in the frame; once one came "
-        "back from there, the next go there at once.",
+        "A launch is tried in a frame within a page of ours, which offers a window by a "
+        "click when nothing comes; once one came back, the next go there at once.",
         "Nothing; or set authorize_in_window in [profile]: false where the EHR signs in "
         "without a page, true where it never does.",
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mappings.dialects.registry import DIALECTS
 from mappings.endpoint import AppClient
 from middleware.fhir.checking.finding import Finding, Outcome
 from middleware.fhir.keys import SigningKeys
@@ -124,7 +125,7 @@ def test_a_sign_in_that_refuses_frames_is_told(
     found = look(ehr, replies=replies)["app frame"]
     assert found.code == "app-not-framed"
     assert next(iter(headers)) in found.saw
-    assert "offer a window" in found.safe
+    assert "offers a window" in found.safe
     window = {"authorize_in_window": True}
     found = look(ehr, replies=replies, profile=window)["app frame"]
     assert found.code == "ok"
@@ -161,3 +162,22 @@ def test_a_known_kind_of_server_tells_its_deviations(ehr: Ehr) -> None:
     named = look(ehr, profile={"server": "epic"})
     assert "need_patient_banner" in named["app deviations"].saw
     assert "/oauth2" in named["app identity"].saw
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["athena", "epic", "inferno", "launcher", "meditech", "medplum", "oracle"],
+)
+def test_each_deviation_of_a_named_server_is_printed(ehr: Ehr, server: str) -> None:
+    notes = DIALECTS[server].app.notes
+    found = look(ehr, profile={"server": server})["app deviations"]
+    assert found.code == "app-deviations"
+    assert notes
+    assert [note for note in notes if note not in found.saw] == []
+    # What it does stands before the colon, what the app does after it.
+    assert [note for note in notes if ": " not in note] == []
+
+
+def test_the_sandbox_deviates_in_nothing(ehr: Ehr) -> None:
+    found = look(ehr, profile={"server": "sandbox"})["app deviations"]
+    assert found.code == "ok"

@@ -187,7 +187,7 @@ def make_rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         discover=discover,
         fetch_keys=fetch_keys,
         fetch_style=fetch_style,
-        look_at_sign_in=looks_from(PUBLIC),
+        look_at_sign_in=looks_from(PUBLIC, seconds=20),
         bound=bound_exchange,
         signing_key=lambda algorithm: OURS,
         client_secret=lambda endpoint_id: ehr.secret,

@@ -138,6 +138,14 @@ def test_the_page_tries_the_sign_in_in_a_frame_of_its_own_and_goes_on(rig, looke
     assert PUBLIC not in opened.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("said", ["", "2", "innermost"])
+def test_no_page_holds_itself_in_its_frame(rig, looked, said):
+    told = begin(rig, here=said)
+    inner = html.unescape(re.findall(r'<iframe src="([^"]*)"', told.text)[0])
+    assert inner.count("here=") == 1
+    assert rig.http.get(inner, headers=FRAMED).status_code == 303
+
+
 def test_a_refused_sign_in_within_the_page_tells_why_in_its_frame(rig, looked):
     first = begin(rig, here="inner")
     state = rig.ehr.state(first.location)
@@ -218,7 +226,9 @@ def test_an_administrator_knows_better(rig, looked):
 
 def test_what_one_ehr_does_says_nothing_of_another(rig, looked):
     come_back(rig, begin(rig, here="1"))
-    other = replace(rig.endpoints[0], id="other", fhir_base=f"{rig.ehr.base}/")
+    base = rig.ehr.base.replace("127.0.0.1", "localhost")
+    listed = {"authorization_hosts": ["127.0.0.1"]}
+    other = replace(rig.endpoints[0], id="other", fhir_base=base, profile=listed)
     rig.endpoints.append(other)
     query = {"iss": other.fhir_base, "launch": "x"}
     told = rig.http.get("/smart/launch", query_string=query, headers=FRAMED)
