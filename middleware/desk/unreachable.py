@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mappings.nudge import REASONS
+from middleware.decisions.languages import language_tags
 from middleware.decisions.routing import Route
 from middleware.decisions.safety import check_minor, check_reading
 from middleware.decisions.timing import (
@@ -12,6 +13,7 @@ from middleware.decisions.timing import (
     site_windows,
     within_legal,
 )
+from middleware.desk.formats import language_name
 from middleware.desk.reaching import chosen_route, routes
 from middleware.desk.values import Answer, Tag
 from middleware.desk.viewer import mark
@@ -89,7 +91,29 @@ def _missing(view: View) -> Answer | None:
             mark("Ask %(name)s at what hours to write."),
             REASONS["hours-never-meet"].sentence,
         )
-    return None
+    return None if _is_worded(view, route) else _unworded(view, route)
+
+
+def _is_worded(view: View, route: Route) -> bool:
+    """Tell whether anything may be written in the language of who is written to."""
+    wordings, language = view.library.wordings, route.language
+    tags = {tag.lower() for tag in language_tags(language.value if language else "")}
+    approved = (one for one in wordings if one.reviewer)
+    return not wordings or any(one.language.lower() in tags for one in approved)
+
+
+def _unworded(view: View, route: Route) -> Answer:
+    tag = route.language.value if route.language else ""
+    language = language_name(view.viewer, tag)
+    return Answer(
+        Tag("warn", "warn", view.say("No wording approved")),
+        view.say("CareCue cannot write in %(language)s yet.", language=language),
+        "",
+        view.say(
+            "Messages to %(name)s are held until a wording in it is approved.",
+            name=view.given,
+        ),
+    )
 
 
 def _hours(view: View, route: Route) -> Hours:

@@ -77,10 +77,17 @@ class Viewer:
 
     def _fill(self, text: str, values: dict[str, object]) -> str:
         put = {
-            name: self.isolate(value) if isinstance(value, str) else value
+            name: self.isolate(_end_once(text, name, value))
+            if isinstance(value, str)
+            else value
             for name, value in values.items()
         }
         return text % put if put else text
+
+
+def _end_once(text: str, name: str, value: str) -> str:
+    """Leave the full stop to the sentence, where both end here: ``8 p.m.`` and it."""
+    return value.removesuffix(".") if f"%({name})s." in text else value
 
 
 @cache

@@ -7,6 +7,7 @@ import pytest
 
 from mappings.endpoint import EndpointKind
 from mappings.nudge import REASONS, Fact, Verdict
+from mappings.plan import Wording
 from mappings.preference import (
     OwnRecord,
     SentMessage,
@@ -28,6 +29,7 @@ from middleware.desk.weeks import write_week
 from tests.unit.desk_views import (
     ENDPOINT,
     ENGLISH,
+    LIBRARY,
     NOW,
     consent,
     preference,
@@ -98,6 +100,22 @@ def test_what_is_missing_names_where_it_is_recorded(changes, step):
     assert choose_answer(view(**changes), "").step == step
 
 
+@pytest.mark.parametrize(
+    ("language", "reviewer", "chip"),
+    [
+        ("es", "Lucía Ferrer", "Messages on"),
+        ("es", None, "No wording approved"),
+        ("vi", "Lan Tran", "No wording approved"),
+    ],
+)
+def test_no_language_is_promised_that_nobody_approved(language, reviewer, chip):
+    wording = Wording("one", "sms", language, "", "Text", reviewer)
+    one = replace(view(), library=replace(LIBRARY, wordings=(wording,)))
+    assert sentence(one)[0] == chip
+    if reviewer is None:
+        assert sentence(one)[1] == "CareCue cannot write in Spanish yet."
+
+
 def test_minor_is_not_said_twice():
     answer = choose_answer(view(patient={"birthDate": "2010-01-01"}), "")
     assert answer.sentence == "A person decides whom to reach for Rosa."
@@ -156,6 +174,16 @@ def test_hours_name_a_day_on_which_the_site_sends_nothing():
     hours = write_hours(closed, None)
     assert hours.text == "9 AM to 8 PM, never Sunday"
     assert hours.less == "On Sunday nothing is sent."
+
+
+def test_a_sentence_ends_once():
+    spanish = viewer_of("es-US")
+    hours = write_hours(replace(view(), viewer=spanish), None)
+    assert hours.first_text == "9 a.m."
+    assert hours.less == "El domingo: mediodía a 6 p.m."
+    assert spanish.say("It was already sent at %(when)s.", when="hoy, 8 p.m.") == (
+        "Ya se envió: hoy, 8 p.m."
+    )
 
 
 def test_finding_needs_five_messages():

@@ -273,7 +273,7 @@ LIBRARY = Library(
                 "{{ clinic }}: {{ given }}, you have a visit on {{ day }} at {{ time }}. "
                 "Call {{ phone }} to change it. STOP to stop."
             ),
-            reviewer="",
+            reviewer="Language Services",
         ),
     ),
     value_sets={},

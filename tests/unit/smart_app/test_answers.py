@@ -144,7 +144,7 @@ def test_whether_somebody_may_be_told_is_an_answer_too(rig, path):
         ({"answer": "perhaps"}, "Choose: The answer."),
         ({"how": "-"}, "Choose: How."),
         ({"said_by": "Patient/tom"}, "Choose: Who answered."),
-        ({"point": "sms:+14155559999"}, "Choose: About."),
+        ({"point": "sms:+14155559999"}, "Choose: Number or address."),
     ],
 )
 def test_an_answer_that_is_not_whole_is_asked_again(rig, path, changes, reason):

@@ -195,7 +195,7 @@ def calls(rig: Rig) -> Iterator[Calls]:
 
 
 def make_ports(rig: Rig, url: str) -> CdsPorts:
-    library = load_shipped()
+    library = load_shipped({"en": "Language Services", "es": "Language Services"})
     context = StageContext(
         database=rig.database,
         clock=rig.clock,
