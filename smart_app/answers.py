@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
+from middleware.desk.editing.clashes import Clash
 from middleware.desk.editing.fields import Fields, refill
 from middleware.desk.editing.questions import (
     Asked,
@@ -17,14 +18,14 @@ from middleware.desk.editing.questions import (
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, go_back
+from smart_app.entering import actor_of, enter, form_of, go_back
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import Session
 
 CHANGED = mark(
-    "Not saved: another answer was recorded while the form was open; it is the first "
-    "one below. Your input is still filled in: save again to record it as the newest."
+    "Another answer was recorded while the form was open. Nothing of yours is saved "
+    "yet: choose which of the two is the newest."
 )
 
 
@@ -49,9 +50,12 @@ class Answers:
         try:
             answer = read_answer(view, asked, given)
             version = request.form.get("version", "")
-            desk.editor.save_answer(view, actor_of(session), answer, version)
+            made = (version, form_of(request))
+            desk.editor.save_answer(view, actor_of(session), answer, *made)
         except ChangedElsewhereError:
-            return self._form(session, view, asked, given, CHANGED, 409)
+            fresh = desk.editor.refresh_view(view)
+            clash = desk.editor.write_answer_clash(fresh, answer)
+            return self._form(session, fresh, asked, given, CHANGED, 409, clash)
         except (BadInputError, RefusedError) as error:
             return self._form(session, view, asked, given, error.message, 422)
         return go_back(self._ports, session, "answer", "topics")
@@ -76,6 +80,7 @@ class Answers:
         given: Fields | None = None,
         error: str = "",
         status: int = 200,
+        clash: Clash | None = None,
     ) -> Response:
         form = write_answer_form(view, asked)
         fields = form.fields if given is None else refill(form.fields, given)
@@ -87,4 +92,5 @@ class Answers:
             form=form,
             fields=fields,
             error=error,
+            clash=clash,
         )

@@ -6,13 +6,16 @@ one, gave it: nobody but the patient takes back the patient's own no.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from mappings.preference import ConsentRecord, Who
+from mappings.preference import ConsentRecord, OwnRecord, Who
 from mappings.related import GUARDIAN, PARENT, PROXY
 from middleware.decisions.consent import Asked as Weighed
 from middleware.decisions.consent import choose_permission
+from middleware.desk.editing.fields import Form
 from middleware.desk.editing.questions import AT_ALL, Answer
 from middleware.desk.editing.saving import (
     ChangedElsewhereError,
@@ -37,19 +40,26 @@ SPEAKERS = frozenset({PARENT, GUARDIAN, PROXY})
 
 
 def save_answer(
-    context: StageContext, view: View, actor: Actor, answer: Answer, version: str
+    context: StageContext,
+    view: View,
+    actor: Actor,
+    answer: Answer,
+    *,
+    version: str,
+    form: Form,
 ) -> None:
     """Record an answer at each of its contact points, as rows that are never changed.
 
     Raises RefusedError for a yes that would not count, and ChangedElsewhereError where
-    another answer came since the form was made. Messages that a no stops are held in
-    the same transaction; it takes the gate's locks, so a message that is just being
-    sent went before or sees it.
+    another answer came since the form was made, but for the same one of the same
+    ``form``. Messages that a no stops are held in the same transaction; it takes the
+    gate's locks, so a message that is just being sent went before or sees it.
     """
-    if consent_version(view.own) != version:
-        raise ChangedElsewhereError
     now = context.clock.now()
-    records = [_record(context, view, actor, answer, i, now) for i in answer.points]
+    records = [_record(view, actor, answer, i, form, now) for i in answer.points]
+    records = [item if form.id else _anew(context, item) for item in records]
+    if _is_repeated(view.own, version, records):
+        return
     if answer.permit:
         for record in records:
             _check_yes(view, record)
@@ -58,35 +68,64 @@ def save_answer(
             gate.lock_contact_point(tx, system, value)
         gate.lock_patient(tx, view.endpoint.id, view.patient)
         own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
-        if consent_version(own) != version:
-            raise ChangedElsewhereError
+        if _is_repeated(own, version, records):
+            return
         for record in records:
-            preferences.insert_consent(tx, record)
-            queue_consent(
-                context,
-                tx,
-                record,
-                view.patient,
-                now,
-                author=author_of(actor),
-                organization=view.endpoint.site.organization,
-            )
-            _note(tx, view, actor, record, now)
+            _insert(context, tx, view, actor, record)
         shards = look_again(context, tx, view, now)
     wake(context, view, shards)
 
 
+def _insert(
+    context: StageContext, tx: Tx, view: View, actor: Actor, record: ConsentRecord
+) -> None:
+    """Record an answer at one place and queue it for the EHR, audited."""
+    now = record.recorded_at
+    preferences.insert_consent(tx, record)
+    queue_consent(
+        context,
+        tx,
+        record,
+        view.patient,
+        now,
+        author=author_of(actor),
+        organization=view.endpoint.site.organization,
+    )
+    _note(tx, view, actor, record, now)
+
+
+def _is_repeated(
+    own: OwnRecord, version: str, records: Sequence[ConsentRecord]
+) -> bool:
+    """Tell whether all of these are there: the form was sent twice.
+
+    ChangedElsewhereError where another answer came. An id says all that an answer is.
+    """
+    if consent_version(own) == version:
+        return False
+    if {item.id for item in records} <= {item.id for item in own.consents}:
+        return True
+    raise ChangedElsewhereError
+
+
+def _anew(context: StageContext, record: ConsentRecord) -> ConsentRecord:
+    return replace(record, id=context.ids.new())
+
+
 def _record(
-    context: StageContext,
     view: View,
     actor: Actor,
     answer: Answer,
     point: tuple[str, str],
+    form: Form,
     now: datetime,
 ) -> ConsentRecord:
     mine = answer.said_by == view.patient
+    # One form of one person makes one answer at a place, however often it is sent.
+    origin = (form.id, actor.user, actor.reference, view.endpoint.id, view.patient)
+    named = "|".join((*origin, *point, str(answer)))
     return ConsentRecord(
-        id=context.ids.new(),
+        id=hashlib.sha256(named.encode()).hexdigest()[:32],
         endpoint_id=view.endpoint.id,
         patient=view.patient,
         system=point[0],

@@ -12,6 +12,7 @@ from middleware.desk.editing import moving, pausing, skipping
 from middleware.desk.editing import preferences as groups
 from middleware.desk.editing.answering import save_answer
 from middleware.desk.editing.clashes import Clash, write_pause_clash
+from middleware.desk.editing.clashing_answers import write_answer_clash
 from middleware.desk.editing.fields import Filled, Form
 from middleware.desk.editing.group_views import GroupView, clash_with, write_group
 from middleware.desk.editing.groups import GROUPS
@@ -142,7 +143,11 @@ class Editor:
     # --- answers ---------------------------------------------------------------------
 
     def save_answer(
-        self, view: View, actor: Actor, answer: Answer, version: str
+        self, view: View, actor: Actor, answer: Answer, version: str, form: Form
     ) -> None:
         """Record an answer. Raises as :func:`middleware.desk.editing.answering.save_answer`."""
-        save_answer(self._context, view, actor, answer, version)
+        save_answer(self._context, view, actor, answer, version=version, form=form)
+
+    def write_answer_clash(self, view: View, answer: Answer) -> Clash:
+        """Return the answer that came meanwhile beside the one that was not saved."""
+        return write_answer_clash(view, answer)

@@ -158,7 +158,8 @@ def _title(view: View, asked: Asked) -> str:
 
 def _fields(view: View, asked: Asked) -> tuple[Field, ...]:
     places = [
-        Choice(":".join(point), _place(view, *point)) for point in _points(view, asked)
+        Choice(":".join(point), write_place(view, *point))
+        for point in _points(view, asked)
     ]
     if len(places) > 1:
         places.append(Choice(ALL, view.say("All of these")))
@@ -218,9 +219,12 @@ def _points(view: View, asked: Asked) -> list[tuple[str, str]]:
     return [(AT_ALL, AT_ALL), *places]
 
 
-def _place(view: View, system: str, value: str) -> str:
+def write_place(view: View, system: str, value: str) -> str:
+    """Return where an answer counts: a number, an address, or being told at all."""
     if system == AT_ALL:
         return view.say("Being told at all, at any number or address")
+    if value == AT_ALL:
+        return view.say("Every number and address")
     words = {
         "sms": view.say("Text to %(place)s", place=write_address(value)),
         "email": view.say("Email to %(place)s", place=value),
@@ -243,9 +247,7 @@ def _before(view: View, asked: Asked) -> list[ConsentRecord]:
 def _recorded(view: View, item: ConsentRecord) -> Recorded:
     return Recorded(
         permit=item.permit,
-        where=", ".join([_place(view, item.system, item.value)])
-        if item.value != AT_ALL or item.system == AT_ALL
-        else view.say("Every number and address"),
+        where=write_place(view, item.system, item.value),
         source=_source(view, item),
         question=item.asked,
         kept=write_kept(view, item.id) if "/" not in item.id else "",

@@ -162,7 +162,9 @@ def test_an_answer_recorded_meanwhile_is_shown_first(rig, path):
     answer = rig.http.post(path + "answers", data=data, headers=OURS)
     assert answer.status_code == 409
     text = words(answer.text)
-    assert "another answer was recorded" in text
+    assert "Another answer was recorded while the form was open" in text
+    assert "Stands now No, Appointments, Text to (415) 555-0142 Rosa, by phone" in text
+    assert "Yours, not saved Yes, Appointments, Text to (415) 555-0142" in text
     assert "No , Text to (415) 555-0142" in text
     assert len(own(rig).consents) == 1
     version = re.search(r'name="version" value="([^"]+)"', answer.text)[1]

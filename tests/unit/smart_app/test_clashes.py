@@ -15,6 +15,12 @@ PARTIAL = {**OURS, "HX-Request": "true"}
 MOVE, SKIP = "messages/nudge-1/move", "messages/nudge-1/skip"
 PAUSE = {"until": "open", "why": "crisis"}
 LATER = {"day": "2026-11-18", "time": "15:30", "why": "asked"}
+ANSWER = {
+    "question": "May we write to you?",
+    "point": "sms:+14155550142",
+    "how": "in-person",
+    "said_by": "Patient/rosa",
+}
 # A form, what one fills in, what another fills in, and how both read side by side.
 FORMS = {
     "pause": ("pause", PAUSE, {"until": "2026-11-23", "why": "hospital"}),
@@ -25,6 +31,7 @@ FORMS = {
         {"ways": "email", "who": "patient"},
         {"ways": "email,sms", "who": "patient"},
     ),
+    "answer": ("answers", {**ANSWER, "answer": "no"}, {**ANSWER, "answer": "yes"}),
 }
 BOTH = {
     "pause": (
@@ -37,6 +44,10 @@ BOTH = {
         "Skip it: The reason given is wrong",
     ),
     "group": ("Email only", "Email, then text"),
+    "answer": (
+        "No, Everything, Text to (415) 555-0142 Rosa, in person.",
+        "Yes, Everything, Text to (415) 555-0142",
+    ),
 }
 
 
@@ -91,6 +102,7 @@ def outcome(rig):
     """Return all that counts of what may have been changed."""
     nudge = stored(rig)
     said = [(item.name, item.value) for item in own(rig).preferences]
+    said += sorted((item.id, item.permit) for item in own(rig).consents)
     return said, nudge.due_at, nudge.state, nudge.detail
 
 
