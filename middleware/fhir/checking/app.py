@@ -134,6 +134,8 @@ def check_frame(talk: Talk) -> Seen:
 def judge_frame(endpoint: Endpoint, seen: Framing | None) -> Seen:
     """Say what the sign-in's headers mean for launches from the EHR's frame."""
     framed = app_ways(endpoint.profile).framed
+    if not endpoint.app.frame_origins:
+        return Seen("app-no-frame", "[app] frame_origins is empty")
     if framed is False:
         told = "authorize_in_window is set: it opens in a window by a click"
         found = f"; its page says {seen.refusal}" if seen and seen.refusal else ""

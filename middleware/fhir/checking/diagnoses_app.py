@@ -74,6 +74,12 @@ APP = {
         "A page ends with its token and is opened again from the chart.",
         "Nothing, or ask for online_access for our app.",
     ),
+    "app-no-frame": warned(
+        "No site may show the app in a frame, so that a launch from one stays blank.",
+        "The app opens in windows of its own; nobody else can frame it.",
+        "Put the origin of the EHR's pages into [app] frame_origins, unless it opens apps "
+        "in windows only.",
+    ),
     "app-not-framed": warned(
         "The sign-in page forbids to be shown in the EHR's frame.",
         "A launch is tried in a frame within a page of ours, which offers a window by a "

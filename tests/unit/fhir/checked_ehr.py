@@ -155,7 +155,11 @@ class Ehr:
             "kind": EndpointKind.TEST,
             "backend": BackendClient("carecue", f"{self.root}/token", SCOPE),
             "profile": {},
-            "app": AppClient("carecue-app", algorithm="RS384"),
+            "app": AppClient(
+                "carecue-app",
+                algorithm="RS384",
+                frame_origins=("https://chart.example.org",),
+            ),
         }
         return Endpoint(
             id="north",

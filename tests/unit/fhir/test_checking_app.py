@@ -146,6 +146,13 @@ def test_a_sign_in_whose_page_was_not_seen_is_told(ehr: Ehr, reply: Reply) -> No
     assert "three stay blank" in found.safe
 
 
+def test_an_app_that_nobody_may_frame_is_told(ehr: Ehr) -> None:
+    app = AppClient("carecue-app", algorithm="RS384")
+    found = look(ehr, app=app)["app frame"]
+    assert found.code == "app-no-frame"
+    assert "frame_origins" in found.todo
+
+
 def test_the_sign_in_is_asked_with_our_registration(ehr: Ehr) -> None:
     look(ehr)
     asked = [line for line in ehr.lines if line.startswith("GET /authorize?")]
