@@ -26,12 +26,32 @@ REQUIREMENTS = (
         "Run input as code, send callback values on, or keep tokens in clear cookies.",
     ),
     Requirement(
+        f"{SMART}@8-90",
+        "SHOULD",
+        "Keep tokens where only the app finds them.",
+    ),
+    Requirement(
+        f"{SMART}@11-65",
+        "SHOULD",
+        "Be a confidential client, by a key where that is taken.",
+    ),
+    Requirement(
+        f"{SMART}@13",
+        "SHALL",
+        "Support PKCE.",
+    ),
+    Requirement(
         f"{SMART}@20-21",
         "SHALL",
         "Register fixed launch and redirect URIs.",
         "registration",
     ),
     Requirement(f"{SMART}@29", "SHALL", "Read the configuration at the FHIR base."),
+    Requirement(
+        f"{SMART}@227",
+        "SHALL",
+        "Read it as a backend too, with an Accept of JSON.",
+    ),
     Requirement(
         f"{SMART}@32-45",
         "SHALL",
@@ -45,6 +65,21 @@ REQUIREMENTS = (
         "authorization_request_verification",
     ),
     Requirement(f"{SMART}@41", "SHALL", "Send as aud the FHIR base that came as iss."),
+    Requirement(
+        f"{SMART}@46-148",
+        "SHOULD",
+        "Ask for the least that is needed, and for nothing by a star.",
+    ),
+    Requirement(
+        f"{SMART}@50-52",
+        "SHALL",
+        "Send the authorization request by GET or POST.",
+    ),
+    Requirement(
+        f"{SMART}@133",
+        "SHOULD",
+        "Prefer POST for a long one.",
+    ),
     Requirement(f"{SMART}@60-61", "SHALL", "Bind the state to the user's own session."),
     Requirement(
         f"{SMART}@62-72",
@@ -69,12 +104,42 @@ REQUIREMENTS = (
         f"{SMART}@120-146", "SHALL", "Write scopes by the grammar of version 2."
     ),
     Requirement(
+        f"{SMART}@132",
+        "SHALL",
+        "Ask for a part of a type by search parameters behind it.",
+    ),
+    Requirement(
+        f"{SMART}@147",
+        "SHOULD",
+        "Look at what was granted and do without the rest.",
+    ),
+    Requirement(
+        f"{SMART}@150-166",
+        "SHALL",
+        "Ask for context by launch scopes; by itself, for the patient.",
+    ),
+    Requirement(
         f"{SMART}@191",
         "SHALL",
-        "Take launch context from the token response and nowhere else.",
+        "Take a fhirContext item without a role for one that was launched with.",
+    ),
+    Requirement(
+        f"{SMART}@193",
+        "SHOULD",
+        "Show the usual page for an intent that is unknown or missing.",
     ),
     Requirement(
         f"{SMART}@196-218", "SHALL", "Ask for openid fhirUser and check the id_token."
+    ),
+    Requirement(
+        f"{SMART}@202",
+        "SHALL",
+        "Read the user at the URL that fhirUser is.",
+    ),
+    Requirement(
+        f"{SMART}@211",
+        "SHALL NOT",
+        "Send max_age or ask for auth_time where that is not supported.",
     ),
     Requirement(
         f"{SMART}@215-216",
@@ -88,9 +153,30 @@ REQUIREMENTS = (
         "token_request_bsca",
     ),
     Requirement(f"{SMART}@263", "SHALL", "As a backend, ask anew when a token ends."),
+    Requirement(
+        f"{SMART}@267-268",
+        "SHOULD NOT",
+        "As a backend, follow references to other servers with the token.",
+    ),
+    Requirement(
+        f"{SMART}@270",
+        "MAY",
+        "Ask what a token is worth (RFC 7662).",
+        instead="Not asked: a token is used where it came from.",
+    ),
     Requirement(f"{SMART}@290", "SHALL", "Publish public keys without private parts."),
     Requirement(
         f"{SMART}@290-315", "SHALL", "Publish a key set with kid.", "registration"
+    ),
+    Requirement(
+        f"{SMART}@295",
+        "SHALL",
+        "Protect the private key.",
+    ),
+    Requirement(
+        f"{SMART}@303",
+        "SHOULD",
+        "Say with Cache-Control how long the key set holds.",
     ),
     Requirement(f"{SMART}@308", "SHALL", "Be able to sign with RS384."),
     Requirement(f"{SMART}@309", "SHALL", "Be able to sign with ES384."),
@@ -100,6 +186,17 @@ REQUIREMENTS = (
         "SHALL",
         "Give an assertion iss, sub, aud, a short exp and a jti of one use.",
         "token_request_alca, _bsca",
+    ),
+    Requirement(
+        f"{SMART}@325",
+        "SHALL",
+        "Name as jku only the registered URL.",
+        instead="None is named.",
+    ),
+    Requirement(
+        f"{SMART}@331",
+        "SHALL",
+        "Let an assertion end within five minutes.",
     ),
     Requirement(
         f"{SMART}@345",

@@ -50,6 +50,10 @@ def backend(ehr: HostileEhr, algorithm: str = "ES384") -> Endpoint:
     )
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@308")
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@309")
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@319")
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@331")
 @pytest.mark.attack(70)
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
 def test_an_assertion_is_short_named_and_good_once(
@@ -89,6 +93,8 @@ def test_no_assertion_is_sent_twice(
     assert len(ehr.jtis) == 5
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@290")
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@303")
 @pytest.mark.attack(71)
 def test_a_key_is_published_before_it_signs_and_after(clinic: Clinic) -> None:
     def published() -> list[dict[str, Any]]:
@@ -151,6 +157,7 @@ def pages(ehr: HostileEhr, count: int, end: Callable[[int], None]) -> None:
     ehr.habits.instead["/fhir/Condition"] = view
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@263")
 @pytest.mark.attack(72)
 def test_a_token_that_ends_between_pages_is_renewed_once(
     clinic: Clinic, ehr: HostileEhr
@@ -224,6 +231,7 @@ def test_a_client_that_is_refused_is_told_to_a_person(
     assert ehr.lines() == ["POST /token"]
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@295")
 @pytest.mark.attack(74)
 def test_the_private_keys_are_nowhere_to_be_read(
     clinic: Clinic, ehr: HostileEhr, caplog: pytest.LogCaptureFixture
@@ -295,6 +303,7 @@ def test_a_server_that_asks_for_patience_gets_it(
     assert len(asked) == 1
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@267-268")
 @pytest.mark.attack(75)
 def test_a_page_on_another_host_gets_no_token(
     clinic: Clinic, ehr: HostileEhr, elsewhere: HostileEhr

@@ -26,6 +26,7 @@ def batches(ehr: HostileEhr, request: pytest.FixtureRequest) -> bool:
     return ehr.charts.batches
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@98")
 @pytest.mark.attack(50)
 def test_a_link_that_leads_away_is_not_followed(
     clinic: Clinic, elsewhere: HostileEhr
@@ -64,6 +65,7 @@ def test_a_link_that_leads_away_is_not_followed(
     assert not [one for one in clinic.ehr.heard if "admin" in one.path]
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@97")
 @pytest.mark.attack(51)
 def test_a_reference_that_leads_away_is_not_followed(
     clinic: Clinic, elsewhere: HostileEhr

@@ -194,6 +194,7 @@ def test_state_cannot_be_guessed(clinic: Clinic) -> None:
     assert sum(4_500 < count < 5_500 for count in ones) >= 122
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@13")
 @pytest.mark.attack(11)
 @pytest.mark.parametrize(
     "says",
@@ -240,6 +241,7 @@ def test_without_an_ehr_launch_no_launch_is_sent(clinic: Clinic) -> None:
     assert "launch" not in asked["scope"].split()
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@211")
 @pytest.mark.attack(13)
 def test_nothing_of_the_request_but_iss_and_launch_is_passed_on(
     clinic: Clinic,

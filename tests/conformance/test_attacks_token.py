@@ -149,6 +149,7 @@ def types_granted(scope: str) -> set[str]:
     return {"Practitioner", *PLAIN, "Patient"} if "*" in found else set(found)
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@147")
 @pytest.mark.attack(24)
 def test_what_was_not_granted_is_off_by_name(clinic: Clinic) -> None:
     clinic.ehr.habits.scope = "launch openid fhirUser patient/Patient.rs patient/Goal.r"
@@ -180,7 +181,6 @@ def test_the_patient_is_named_unless_it_is_clear_that_the_ehr_does(
     assert "4471-0926" in page
 
 
-@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@191")
 @pytest.mark.attack(26)
 def test_a_launch_without_a_patient_is_refused(clinic: Clinic) -> None:
     for patient in (None, "", "../Patient/james", "a/b", 7, ["rosa"], "x" * 65, "é"):
@@ -190,6 +190,7 @@ def test_a_launch_without_a_patient_is_refused(clinic: Clinic) -> None:
     assert clinic.rows("SELECT id FROM launch WHERE stage = 'open'") == []
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@8-90")
 @pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@5-7")
 @pytest.mark.attack(31)
 @pytest.mark.attack(32)

@@ -30,6 +30,7 @@ def configuration(script: Script, **changes: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@227")
 @pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@29")
 @pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@379")
 def test_configuration_is_read_and_relative_urls_resolved(script: Script) -> None:

@@ -462,6 +462,7 @@ def test_a_server_that_names_itself_always_must_do_so(rig):
     assert answer.status_code == 303
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@191")
 def test_what_the_launch_was_told_is_kept_as_far_as_it_is_usable(rig):
     rig.open(
         intent="reconcile",

@@ -131,6 +131,7 @@ def test_a_known_intent_opens_its_place(rig, intent, place):
     assert not anchor or f'id="{anchor}"' in answer.text
 
 
+@pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@193")
 @pytest.mark.parametrize("intent", [None, "make-coffee", "//evil.example", "../x", 7])
 def test_an_unknown_intent_is_ignored(rig, intent):
     path = rig.open(intent=intent)
