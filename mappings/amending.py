@@ -39,6 +39,11 @@ def mark_elements(patient: Resource, name: str) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def keep_elements(patient: Resource, name: str) -> Resource:
+    """Return the elements that a preference would change, as they are; None for absent."""
+    return {item: patient.get(item) for item in _ELEMENTS.get(name, ())}
+
+
 def amend_patient(patient: Resource, name: str, value: Any) -> Resource | None:
     """Return the Patient with a preference in it; None where it has no place there."""
     if is_point(name):

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mappings.amending import amend_patient, mark_elements
-from mappings.answers import read_preference
+from mappings.amending import amend_patient, keep_elements, mark_elements
+from mappings.answers import answer_identifier, read_preference
 from mappings.endpoint import Endpoint
 from mappings.errors import FhirError
 from mappings.merge import ELSEWHERE, merged_into
@@ -26,45 +26,47 @@ from mappings.patching import (
 )
 from mappings.preference import PreferenceRecord
 from mappings.resource import Resource, dict_of, list_of
-from mappings.telecom import CURRENT, OLD, is_point, read_point_name, says
+from mappings.telecom import is_point, says
 from middleware.ports import FhirApi
-from middleware.stages.agreeing import complete_task
 from middleware.stages.context import StageContext
-from middleware.stages.creating import REFUSALS, identifier_of
-from middleware.stages.staff import ask_person
-from middleware.stages.withdrawing import amend_task
-from middleware.storage import outbox, preferences, tasks
-from middleware.storage.connecting import Tx
-from middleware.storage.differing import REASON, task_id, task_key
-
-ADD = "Add {place} to the patient's chart: the patient can be reached there."
-CHANGE = "Look at {place} in the patient's chart: it was said to be used otherwise."
-END = "Mark {place} in the patient's chart as old: it is used no more."
-STRIKE = (
-    "Correct {place} in the patient's chart: it is not the patient's. It is out of use "
-    "here whatever the chart shows."
+from middleware.stages.correcting import (
+    ask_correction,
+    is_about_point,
+    record_id,
+    settle_tasks,
 )
-NEWER = "Something newer was said of it."
+from middleware.stages.creating import REFUSALS
+from middleware.stages.writing_back import answer_key
+from middleware.storage import outbox, preferences
+
 Said = list[tuple[str, PreferenceRecord]]
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer as it was queued, and what was said of the same number before it."""
+    """An answer as it was queued, and what was said of the same before it.
+
+    ``before`` is what the chart said before an answer that this one takes back.
+    """
 
     response: Resource
     earlier: Said
+    before: Resource | None = None
 
 
 def is_overtaken(context: StageContext, row: outbox.OutboxItem) -> bool:
-    """Tell whether something newer was said of a number before this was written.
+    """Tell whether something newer was said before this was written into the Patient.
 
-    What was taken back at once never reaches the chart.
+    What was taken back at once never reaches the chart. Of a number the last word counts,
+    whoever's; of anything else the same voice's.
     """
-    if not _is_about_point(row.resource):
+    if not _has_place(row.resource):
         return False
-    newest = _list_said(context, row)[:1]
-    return bool(newest) and newest[0][0] != _record_id(row)
+    said, mine = _list_said(context, row), record_id(row)
+    who = next((record.who for name, record in said if name == mine), None)
+    if not is_about_point(row.resource):
+        said = [pair for pair in said if pair[1].who is who]
+    return bool(said) and said[0][0] != mine
 
 
 def amend(
@@ -81,19 +83,18 @@ def amend(
     if row.resource["resourceType"] != "QuestionnaireResponse":
         return None
     ways = list_ways(statement, "Patient")
-    answer = _Answer(row.resource, [])
-    if not _is_about_point(row.resource):
+    answer = _answer(context, row)
+    if not is_about_point(row.resource):
         return _change(context, endpoint, ways, row, answer)
     said = _list_said(context, row)
-    answer = _Answer(row.resource, said[1:])
     stored = _change(context, endpoint, ways, row, answer)
     now = context.clock.now()
     with context.database.tx() as tx:
         if stored is not None:
-            preferences.note_in_chart(tx, _record_id(row), now)
-        _settle_tasks(context, tx, endpoint, said, stored)
+            preferences.note_in_chart(tx, record_id(row), now)
+        settle_tasks(context, tx, endpoint, said, stored)
         if stored is None and said:
-            _ask(context, tx, endpoint, row)
+            ask_correction(context, tx, endpoint, row)
     return stored
 
 
@@ -122,15 +123,36 @@ def _change(
         return None
     if alone == patient:
         return patient
+    rows = [row]
     together = alone
     for other in _list_beside(context, row):
-        together = _amend(patient, together, other) or together
-    for changed in (together, alone) if together != alone else (alone,):
-        for way in ways:
-            stored = _send(api, way, patient, changed)
-            if stored is not None:
-                return stored
-    return None
+        more = _amend(patient, together, _answer(context, other))
+        rows += [other] if more is not None else []
+        together = more or together
+    _note_before(context, rows, patient)
+    tried = (together, alone) if together != alone else (alone,)
+    sent = (_send(api, way, patient, after) for after in tried for way in ways)
+    stored = next((found for found in sent if found is not None), None)
+    return stored if stored and _took(patient, stored, answer) else None
+
+
+def _note_before(
+    context: StageContext, rows: list[outbox.OutboxItem], patient: Resource
+) -> None:
+    """Keep what the chart says, so that it can be put back; of a number it is in the words."""
+    names = [(row, read_preference(row.resource)[0]) for row in rows]
+    with context.database.tx() as tx:
+        for row, name in names:
+            if not is_point(name):
+                outbox.note_before(tx, row.id, keep_elements(patient, name))
+
+
+def _took(before: Resource, stored: Resource, answer: _Answer) -> bool:
+    """Tell whether what stands says it: some take a change and leave what they keep."""
+    name, value, _ = read_preference(answer.response)
+    if is_point(name):
+        return says(list_of(stored.get("telecom")), name, value)
+    return mark_elements(stored, name) != mark_elements(before, name)
 
 
 def _fetch_patient(api: FhirApi, reference: str) -> Resource:
@@ -148,6 +170,8 @@ def _amend(patient: Resource, onto: Resource, answer: _Answer) -> Resource | Non
     ``patient`` is what the chart says.
     """
     name, value, seen = read_preference(answer.response)
+    if value is None:
+        return _restore(patient, onto, answer)
     changed = amend_patient(patient, name, value)
     ours = any(
         amend_patient(patient, name, old.value) == patient for _, old in answer.earlier
@@ -159,18 +183,57 @@ def _amend(patient: Resource, onto: Resource, answer: _Answer) -> Resource | Non
     return amend_patient(onto, name, value)
 
 
-def _list_beside(context: StageContext, row: outbox.OutboxItem) -> list[_Answer]:
+def _restore(patient: Resource, onto: Resource, answer: _Answer) -> Resource | None:
+    """Return ``onto`` with what stood before an answer that was taken back.
+
+    None where the chart no longer says what that answer put there.
+    """
+    name = read_preference(answer.response)[0]
+    for _, old in answer.earlier[:1]:
+        ours = amend_patient(patient, name, old.value) == patient
+        if ours and answer.before is not None:
+            kept = {key: part for key, part in onto.items() if key not in answer.before}
+            put = {key: part for key, part in answer.before.items() if part is not None}
+            return {**kept, **put}
+    return None
+
+
+def _list_beside(
+    context: StageContext, row: outbox.OutboxItem
+) -> list[outbox.OutboxItem]:
     """List what was said in the same save: it makes one version of the Patient with it."""
     with context.database.tx() as tx:
         rows = outbox.list_beside(tx, row)
-    return [
-        _Answer(
-            other.resource,
-            _list_said(context, other)[1:] if _is_about_point(other.resource) else [],
-        )
-        for other in rows
-        if not is_overtaken(context, other)
-    ]
+    return [other for other in rows if not is_overtaken(context, other)]
+
+
+def _answer(context: StageContext, row: outbox.OutboxItem) -> _Answer:
+    """Return an answer with what was said before it, and what the chart said before that."""
+    if not _has_place(row.resource):
+        return _Answer(row.resource, [])
+    mine = record_id(row)
+    said = _list_said(context, row)
+    who = next((record.who for name, record in said if name == mine), None)
+    place = next((at for at, (name, _) in enumerate(said) if name == mine), -1)
+    earlier = said[place + 1 :]
+    if read_preference(row.resource)[1] is not None or not earlier:
+        return _Answer(row.resource, earlier)
+    same = [pair for pair in earlier if pair[1].who is who]
+    for name, _ in same[:1]:
+        key = answer_key(row.endpoint_id, answer_identifier(name, row.patient))
+        with context.database.tx() as tx:
+            written = outbox.find_outbox(tx, key)
+        if written is not None:
+            return _Answer(row.resource, same, written.resource.get(outbox.BEFORE))
+    return _Answer(row.resource, same)
+
+
+def _has_place(resource: Resource) -> bool:
+    """Tell whether an answer has a place in the Patient itself."""
+    if resource["resourceType"] != "QuestionnaireResponse":
+        return False
+    name, _, seen = read_preference(resource)
+    return is_point(name) or bool(seen)
 
 
 def _send(api: FhirApi, way: str, before: Resource, after: Resource) -> Resource | None:
@@ -193,59 +256,7 @@ def _send(api: FhirApi, way: str, before: Resource, after: Resource) -> Resource
         raise
 
 
-def _is_about_point(resource: Resource) -> bool:
-    if resource["resourceType"] != "QuestionnaireResponse":
-        return False
-    return is_point(read_preference(resource)[0])
-
-
-def _record_id(row: outbox.OutboxItem) -> str:
-    return identifier_of(row.resource)["value"].rpartition(".")[0]
-
-
 def _list_said(context: StageContext, row: outbox.OutboxItem) -> Said:
     name = read_preference(row.resource)[0]
     with context.database.tx() as tx:
         return preferences.list_said(tx, row.endpoint_id, row.patient, name)
-
-
-def _settle_tasks(
-    context: StageContext,
-    tx: Tx,
-    endpoint: Endpoint,
-    said: Said,
-    stored: Resource | None,
-) -> None:
-    """End what staff were asked about a number: the chart says it now, or other words do."""
-    now = context.clock.now()
-    telecom = list_of((stored or {}).get("telecom"))
-    for place, (record_id, record) in enumerate(said):
-        task = tasks.get_task(tx, task_id(record_id))
-        if task is None:
-            continue
-        if stored is not None and says(telecom, record.name, record.value):
-            complete_task(context, tx, endpoint, task.id, now)
-        elif place and tasks.withdraw_task(tx, task.id, "superseded", now):
-            amend_task(context, tx, endpoint, task, "cancelled", now, NEWER)
-
-
-def _ask(
-    context: StageContext, tx: Tx, endpoint: Endpoint, row: outbox.OutboxItem
-) -> None:
-    """Ask staff to make the chart say what counts here."""
-    name, value, _ = read_preference(row.resource)
-    said = dict_of(value)
-    words = {CURRENT: CHANGE if said.get("before") else ADD, OLD: END}
-    text = words.get(str(said.get("state")), STRIKE)
-    ask_person(
-        context,
-        tx,
-        endpoint,
-        row.patient,
-        shard=row.shard,
-        priority="routine",
-        reason=REASON,
-        text=text.format(place=read_point_name(name)[1]),
-        now=context.clock.now(),
-        key=task_key(_record_id(row)),
-    )

@@ -19,6 +19,7 @@ from middleware.ports import FhirApi
 from middleware.stages.amending import amend, is_overtaken
 from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
+from middleware.stages.correcting import ask_correction, is_about_point
 from middleware.stages.creating import REFUSALS, create_once, identifier_of
 from middleware.stages.telling import send_audit_event, send_provenance
 from middleware.stages.writing_back import answer_key
@@ -40,7 +41,7 @@ def step(context: StageContext, held: Held, now: datetime) -> int:
         known = {row.id: row for row in endpoints.list_endpoints(tx)}
     for row in rows:
         run = partial(_write, context, known[row.endpoint_id], row)
-        postpone = partial(_postpone, context, row, held, now)
+        postpone = partial(_postpone, context, known[row.endpoint_id], row, held, now)
         reference = attempt("record", run, postpone)
         if reference is None:
             continue
@@ -107,7 +108,8 @@ def _send_answer(
 ) -> dict[str, Any]:
     """Create an answer in the first form that the EHR says it takes, and does."""
     refusal = FhirError(NO_FORM, status=501)
-    for form in list_forms(row.resource):
+    said = {key: part for key, part in row.resource.items() if key != outbox.BEFORE}
+    for form in list_forms(said):
         if not takes(statement, form):
             continue
         try:
@@ -121,6 +123,7 @@ def _send_answer(
 
 def _postpone(
     context: StageContext,
+    endpoint: Endpoint,
     row: outbox.OutboxItem,
     held: Held,
     now: datetime,
@@ -134,5 +137,7 @@ def _postpone(
             outbox.keep_outbox(tx, row.id, error.message, now)
         elif due is None:
             outbox.kill_outbox(tx, row.id, error.message, now)
+            if is_about_point(row.resource):
+                ask_correction(context, tx, endpoint, row)
         else:
             outbox.retry_outbox(tx, row.id, due, error.message)

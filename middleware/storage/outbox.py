@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 from middleware.storage.connecting import Tx
 from middleware.storage.rows import end_rows, list_rows, retry_row
 
+# What stood in the EHR before an item changed it; it is kept with the item, never sent.
+BEFORE = "before"
 _COLUMNS = (
     "id, key, endpoint_id, patient, shard, resource, state, due_at, attempts, error, "
     "server_reference, done_at, begun_at"
@@ -97,6 +99,15 @@ def list_beside(tx: Tx, item: OutboxItem) -> list[OutboxItem]:
         ),
     )
     return [OutboxItem(**row) for row in rows]
+
+
+def note_before(tx: Tx, item_id: str, elements: dict[str, Any]) -> None:
+    """Keep, before they are changed, the elements as they are, the first time."""
+    tx.execute(
+        "UPDATE outbox SET resource = resource || %s WHERE id = %s "
+        "AND NOT resource ? %s",
+        (Jsonb({BEFORE: elements}), item_id, BEFORE),
+    )
 
 
 def begin_outbox(tx: Tx, item_id: str, now: datetime) -> None:

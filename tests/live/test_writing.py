@@ -363,7 +363,7 @@ def test_each_answer_arrives_once_with_who_recorded_it(desk: Desk) -> None:
         item["linkId"]: item["answer"][0]["valueString"] for item in response["item"]
     }
     assert (answers["name"], answers["value"]) == ("max_per_week", "1")
-    assert response["author"] == {"reference": "Practitioner/osei"}
+    assert response["author"]["reference"] == "Practitioner/osei"
     (agreed,) = desk.find("Consent")
     assert agreed["provision"]["type"] == "permit"
     said = base64.b64decode(agreed["sourceAttachment"]["data"]).decode()
@@ -376,7 +376,7 @@ def test_each_answer_arrives_once_with_who_recorded_it(desk: Desk) -> None:
         target = f"{item['resourceType']}/{item['id']}"
         (found,) = desk.read(f"Provenance?target={target}")["entry"]
         author, *_ = found["resource"]["agent"]
-        assert author["who"] == {"reference": "Practitioner/osei"}
+        assert author["who"]["reference"] == "Practitioner/osei"
     # One for each look and each change, however often they were sent.
     events = desk.find("AuditEvent")
     told = desk.rows(
@@ -402,3 +402,50 @@ def consent(desk: Desk) -> None:
     }
     answer = desk.rig.http.post(url, data=data, headers=OURS)
     assert answer.status_code == 303, words(answer.text)
+
+
+def test_an_undo_after_the_chart_took_it_puts_the_chart_back(desk: Desk) -> None:
+    before = desk.chart()
+    desk.save("language", language="vi")
+    desk.write()
+    assert len(desk.chart()["communication"]) == 2
+    page = desk.rig.http.get(desk.path).text
+    form = page[page.index(f'action="{desk.path}preferences/language/undo"') :]
+    data = dict(
+        re.findall(r'name="(\w+)" value="([^"]*)"', form.partition("</form>")[0])
+    )
+    url = f"{desk.path}preferences/language/undo"
+    answer = desk.rig.http.post(url, data=data, headers=OURS)
+    assert answer.status_code == 303, words(answer.text)
+    desk.write()
+    after = desk.chart()
+    assert after["communication"] == before["communication"]
+    assert desk.version() == 3
+    assert desk.find("QuestionnaireResponse") == []
+
+
+def test_what_is_taken_back_of_numbers_stays_to_be_seen_as_old(desk: Desk) -> None:
+    desk.save("telecom", **{**desk.stands(), "number": NEW, "again": NEW})
+    desk.write()
+    page = desk.rig.http.get(desk.path).text
+    form = page[page.index(f'action="{desk.path}preferences/telecom/undo"') :]
+    data = dict(
+        re.findall(r'name="(\w+)" value="([^"]*)"', form.partition("</form>")[0])
+    )
+    url = f"{desk.path}preferences/telecom/undo"
+    assert desk.rig.http.post(url, data=data, headers=OURS).status_code == 303
+    desk.write()
+    after = desk.telecom()
+    assert after.pop(NEW)["use"] == "old"
+    assert list(after.values()) == TELECOM
+
+
+def test_a_save_that_is_pressed_twice_is_written_once(desk: Desk) -> None:
+    html = desk.rig.http.get(f"{desk.path}preferences/visits", headers=PARTIAL).text
+    data = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html))
+    data |= {"visits": "telehealth", "who": "patient"}
+    for _ in range(2):
+        url = f"{desk.path}preferences/visits"
+        assert desk.rig.http.post(url, data=data, headers=OURS).status_code == 303
+    desk.write()
+    assert len(desk.find("Observation")) == 1
