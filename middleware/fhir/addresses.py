@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -88,6 +89,18 @@ def resolve_link(base: str, current: str, link: str) -> str | None:
     if _has_dots(link.partition("?")[0]):
         return None
     return url if _tail(base, url) is not None else None
+
+
+def bring_home(base: str, aliases: Sequence[str], link: str) -> str:
+    """Return a link under another of the server's bases as the same under ours.
+
+    Behind a proxy servers write links with the base that they have inside.
+    """
+    for alias in aliases:
+        rest = link.removeprefix(alias.rstrip("/"))
+        if rest != link and rest[:1] in ("", "/", "?"):
+            return f"{base}{rest}"
+    return link
 
 
 def host_of(url: str) -> str:

@@ -37,7 +37,8 @@ class FhirClient:
 
     ``token`` returns a bearer token or None; ``forget`` is told of one that the
     server refused; ``search_first`` is for servers without conditional create.
-    ``abilities`` are shared by the clients of one endpoint.
+    ``abilities`` are shared by the clients of one endpoint. ``aliases`` are other bases
+    that mean this server: links to pages may name them.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class FhirClient:
         search_first: bool = False,
         limits: Limits | None = None,
         abilities: Abilities | None = None,
+        aliases: Sequence[str] = (),
     ) -> None:
-        self.base_url = read_base(base_url)
+        self.base_url, self._aliases = read_base(base_url), tuple(aliases)
         self._limits = limits or Limits()
         self._search_first = search_first
         self._histories = True
@@ -222,6 +224,7 @@ class FhirClient:
             first,
             lambda url: self._get(url, what)[0],
             limit=limit or self._limits.pages,
+            aliases=self._aliases,
         )
         return replace(read(pages), server_time=server_time)
 

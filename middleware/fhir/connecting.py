@@ -2,7 +2,7 @@
 
 Profile flags read here: ``search_first`` (no conditional create), ``ca_file`` (PEM
 bundle of the site's own authority), ``private_network`` (this machine and link-local
-addresses may be reached).
+addresses may be reached), ``aliases`` (other bases that mean this server).
 """
 
 from __future__ import annotations
@@ -31,4 +31,5 @@ def open_client(endpoint: Endpoint, keys: SigningKeys, clock: Clock) -> FhirClie
         forget=tokens.forget,
         search_first=bool(endpoint.profile.get("search_first")),
         limits=limits,
+        aliases=endpoint.profile.get("aliases", ()),
     )

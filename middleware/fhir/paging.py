@@ -6,11 +6,11 @@ complete. Source: FHIR R4 http.html, paging.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mappings.errors import FhirError
-from middleware.fhir.addresses import resolve_link
+from middleware.fhir.addresses import bring_home, resolve_link
 from middleware.fhir.bundles import Pages, list_entries, read_next
 from middleware.fhir.faults import read_outcome, write_outcome
 
@@ -24,9 +24,11 @@ def collect_pages(
     fetch_page: FetchPage,
     *,
     limit: int,
+    aliases: Sequence[str] = (),
 ) -> Pages:
     """Return the entries of the first page and of those behind it.
 
+    ``aliases`` are other bases that mean this server; it is asked at its own.
     A page that fails, leaves the base, repeats or lies beyond ``limit`` ends the walk
     with ``complete`` False.
     """
@@ -45,7 +47,7 @@ def collect_pages(
         link = read_next(page)
         if link is None:
             return Pages(tuple(entries), complete=True, outcomes=tuple(outcomes))
-        following = resolve_link(base, current, link)
+        following = resolve_link(base, current, bring_home(base, aliases, link))
         if following is None or following in seen or len(seen) >= limit:
             return Pages(tuple(entries), complete=False, outcomes=tuple(outcomes))
         seen.add(following)

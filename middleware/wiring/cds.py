@@ -78,6 +78,7 @@ def transient_clients(clock: Clock) -> Any:
             timeout=(1.0, SECONDS),
             limits=LIMITS,
             abilities=abilities[base],
+            aliases=endpoint.profile.get("aliases", ()),
         )
 
     return make

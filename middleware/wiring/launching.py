@@ -156,6 +156,7 @@ def _person_clients(
             forget=bearer.forget,
             abilities=learn(base),
             limits=Limits(workers=WORKERS, patience=patience),
+            aliases=endpoint.profile.get("aliases", ()),
         )
 
     return make

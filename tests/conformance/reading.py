@@ -43,7 +43,7 @@ def is_stopped(clinic: Clinic, opened: str, *names: str) -> bool:
     shell, _, rest = streamed.text.rpartition('<div class="fresh" hidden></div>')
     waited = clinic.browser.get(opened, headers={"HX-Request": "true"})
     return (
-        "The chart could not be read." in rest
+        '<span class="num">E' in rest
         and 'id="h-notice"' in rest
         and 'id="main"' not in streamed.text
         and "<form" not in streamed.text

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Response
+from flask import Response, request
 
 from middleware.desk.completeness import PLAIN
 from tests.conformance.charts import JAMES, ROSA, write_outcome
@@ -24,6 +24,26 @@ def batches(ehr: HostileEhr, request: pytest.FixtureRequest) -> bool:
     """The EHR takes questions one by one, or several at once."""
     ehr.charts.batches = request.param
     return ehr.charts.batches
+
+
+@pytest.mark.attack(50)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_link_with_a_base_that_the_site_named_is_asked_for_at_the_ehrs_own(
+    clinic: Clinic, elsewhere: HostileEhr, *, known: bool
+) -> None:
+    clinic.connect(profile={"aliases": [elsewhere.base]} if known else {})
+
+    def bend(kind: str, bundle: Bundle) -> Bundle:
+        if kind != "Condition" or "page" in request.args:
+            return bundle
+        url = f"{elsewhere.base}/Condition?patient=Patient/rosa&page=2"
+        return {**bundle, "link": [{"relation": "next", "url": url}]}
+
+    clinic.ehr.charts.bend = bend
+    assert bool(names_as_missing(show(clinic))) is not known
+    asked = [one.query for one in clinic.ehr.heard if one.path == "/fhir/Condition"]
+    assert ({"patient": ["Patient/rosa"], "page": ["2"]} in asked) is known
+    assert elsewhere.heard == []
 
 
 @pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@98")

@@ -4,6 +4,7 @@ import pytest
 
 from mappings.errors import ConfigurationError, ReferenceRefusedError
 from middleware.fhir.addresses import (
+    bring_home,
     read_base,
     read_query,
     read_reference,
@@ -145,3 +146,25 @@ def test_read_base_unusable_is_a_configuration_error(base: str) -> None:
 
 def test_read_base_loses_its_slash() -> None:
     assert read_base(f"{BASE}/") == BASE
+
+
+INSIDE = "http://ehr.internal:8080/fhir"
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        (f"{INSIDE}?_getpages=abc", f"{BASE}?_getpages=abc"),
+        (f"{INSIDE}/Encounter?page=2", f"{BASE}/Encounter?page=2"),
+        (f"{INSIDE}/../admin", None),
+        (f"{INSIDE}s/Encounter?page=2", None),
+        ("http://ehr.internal:8080/fhir.evil.example/x", None),
+        ("http://ehr.internal:8080@evil.example/fhir", None),
+        ("https://evil.example/fhir/Encounter", None),
+    ],
+)
+def test_a_link_with_the_base_inside_is_asked_for_at_ours(
+    link: str, expected: str | None
+) -> None:
+    home = bring_home(BASE, [f"{INSIDE}/"], link)
+    assert resolve_link(BASE, f"{BASE}/Encounter?patient=p1", home) == expected
