@@ -58,10 +58,14 @@ class ConfigurationError(CareCueError):
 
 
 class BadInputError(CareCueError):
-    """What a caller gave cannot be understood; nothing was changed."""
+    """What a caller gave cannot be understood; nothing was changed.
 
-    def __init__(self, message: str) -> None:
+    ``field`` is the name of the form's field that is to be filled in otherwise, if one.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message, permanent=True)
+        self.field = field
 
 
 class ContentError(CareCueError):

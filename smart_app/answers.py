@@ -18,7 +18,8 @@ from middleware.desk.editing.questions import (
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, form_of, go_back
+from smart_app.entering import actor_of, enter, form_of
+from smart_app.pages import tell_saved
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import Session
@@ -57,8 +58,10 @@ class Answers:
             clash = desk.editor.write_answer_clash(fresh, answer)
             return self._form(session, fresh, asked, given, CHANGED, 409, clash)
         except (BadInputError, RefusedError) as error:
-            return self._form(session, view, asked, given, error.message, 422)
-        return go_back(self._ports, session, "answer", "topics")
+            said = (error.message, 422, None, error.field)
+            return self._form(session, view, asked, given, *said)
+        came = (request, session, view)
+        return tell_saved(self._ports, self._pages, came, "answer", "topics")
 
     def fill(self, session: Session, view: View, given: Fields) -> Response:
         """Answer the form, filled in as it was."""
@@ -81,6 +84,7 @@ class Answers:
         error: str = "",
         status: int = 200,
         clash: Clash | None = None,
+        wrong: str = "",
     ) -> Response:
         form = write_answer_form(view, asked)
         fields = form.fields if given is None else refill(form.fields, given)
@@ -93,4 +97,5 @@ class Answers:
             fields=fields,
             error=error,
             clash=clash,
+            wrong=wrong if wrong in {item.name for item in fields} else "",
         )

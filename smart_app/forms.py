@@ -102,9 +102,13 @@ def read_pause(raw: PauseForm, today: date) -> PauseForm:
     try:
         last = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 -- a day
     except ValueError:
-        raise BadInputError(mark("Choose the last day of the pause.")) from None
+        raise BadInputError(
+            mark("Choose the last day of the pause."), field="date"
+        ) from None
     if not today <= last <= today + LONGEST_PAUSE:
-        raise BadInputError(mark("Choose a day from today on, within a year."))
+        raise BadInputError(
+            mark("Choose a day from today on, within a year."), field="date"
+        )
     return replace(raw, last=last)
 
 
@@ -131,4 +135,4 @@ def _read_why(choices: tuple[Choice, ...], given: str, missing: str) -> str:
     for choice in choices:
         if choice.value == given:
             return choice.text
-    raise BadInputError(missing)
+    raise BadInputError(missing, field="why")

@@ -25,9 +25,8 @@ from middleware.desk.editing.groups import GROUPS
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.values import Actor
 from middleware.desk.views import View
-from smart_app.drafts import drop_draft
 from smart_app.entering import actor_of, enter, form_of, go_back, is_partial
-from smart_app.pages import list_parts
+from smart_app.pages import tell_saved
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.saving import CHANGED
@@ -37,7 +36,6 @@ from smart_app.session import Session
 Act = tuple[
     Callable[[View, Actor, str, str, Form], None], Callable[[View, str, Actor], Clash]
 ]
-WHOLE = {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerMorph"}
 
 
 class GroupEdits:
@@ -79,7 +77,15 @@ class GroupEdits:
             )
         except (BadInputError, RefusedError) as error:
             form = refill_group_form(view, name, given, who)
-            return self._form(request, session, view, form, error.message, status=422)
+            return self._form(
+                request,
+                session,
+                view,
+                form,
+                error.message,
+                status=422,
+                wrong=error.field,
+            )
         return self._saved(request, session, view, name)
 
     def undo(self, request: Request, lid: str, name: str) -> Response:
@@ -132,19 +138,8 @@ class GroupEdits:
     ) -> Response:
         if not is_partial(request):
             return go_back(self._ports, session, saved, f"g-{name}")
-        drop_draft(self._ports, session)
-        fresh = self._editor.refresh_view(view)
-        # All of the page follows from what was saved: the answer, what is coming.
-        answer = self._pages.show(
-            "smart/page.html",
-            session,
-            piece="",
-            page=self._ports.desk.write_page(fresh),
-            saved=None,
-            **list_parts(self._ports, session, fresh),
-        )
-        answer.headers.update(WHOLE)
-        return answer
+        # The group says it where it stands.
+        return tell_saved(self._ports, self._pages, (request, session, view), "")
 
     def _shown(self, session: Session, view: View, name: str) -> Response:
         group = write_group(view, name, actor_of(session))
@@ -184,7 +179,10 @@ class GroupEdits:
         *,
         status: int = 200,
         clash: Clash | None = None,
+        wrong: str = "",
     ) -> Response:
+        # What is about no field that stands here is said at the top.
+        wrong = wrong if wrong in {"who", *(f.name for f in form.fields)} else ""
         if is_partial(request):
             return self._pages.show(
                 "smart/group_form.html",
@@ -192,6 +190,7 @@ class GroupEdits:
                 status,
                 form=form,
                 error=error,
+                wrong=wrong,
                 clash=clash,
             )
         return self._pages.show(
@@ -201,6 +200,7 @@ class GroupEdits:
             page=self._ports.desk.write_page(view),
             form=form,
             error=error,
+            wrong=wrong,
             clash=clash,
         )
 

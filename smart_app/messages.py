@@ -23,7 +23,7 @@ from middleware.desk.editing.moving import offer_moments, read_moment
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, form_of, go_back
+from smart_app.entering import actor_of, enter, form_of
 from smart_app.forms import (
     WHY_MOVE,
     WHY_SKIP,
@@ -33,6 +33,7 @@ from smart_app.forms import (
     read_move,
     read_skip,
 )
+from smart_app.pages import tell_saved
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.saving import CHANGED
@@ -51,6 +52,7 @@ class Said:
     error: str = ""
     status: int = 200
     clash: Clash | None = None
+    wrong: str = ""
 
 
 class Messages:
@@ -89,9 +91,10 @@ class Messages:
             said = Said(CHANGED, 409, clash)
             return self._move_form(session, view, nudge_id, chosen, said)
         except (BadInputError, RefusedError) as error:
-            said = Said(error.message, 422)
+            said = Said(error.message, 422, wrong=error.field)
             return self._move_form(session, view, nudge_id, chosen, said)
-        return go_back(self._ports, session, "back" if chosen.back else "move")
+        told = "back" if chosen.back else "move"
+        return tell_saved(self._ports, self._pages, (request, session, view), told)
 
     def ask_skip(self, request: Request, lid: str, nudge_id: str) -> Response:
         """Answer the form that skips a message."""
@@ -118,9 +121,9 @@ class Messages:
             said = Said(CHANGED, 409, clash)
             return self._skip_form(session, view, nudge_id, given, said)
         except BadInputError as error:
-            said = Said(error.message, 422)
+            said = Said(error.message, 422, wrong=error.field)
             return self._skip_form(session, view, nudge_id, given, said)
-        return go_back(self._ports, session, "skip")
+        return tell_saved(self._ports, self._pages, (request, session, view), "skip")
 
     def fill_move(
         self, session: Session, view: View, nudge_id: str, given: Fields
@@ -217,6 +220,7 @@ class Messages:
             page=self._ports.desk.write_page(view),
             coming=message.coming,
             error=said.error,
+            wrong=said.wrong,
             clash=said.clash,
             **values,
         )

@@ -19,8 +19,8 @@ from middleware.desk.opened import read_opened
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from middleware.ports import Patience
-from smart_app.drafts import find_draft
-from smart_app.entering import actor_of, enter, is_partial
+from smart_app.drafts import drop_draft, find_draft
+from smart_app.entering import actor_of, enter, go_back, is_partial
 from smart_app.naming import keep_names
 from smart_app.own_forms import check_origin
 from smart_app.ports import SmartPorts
@@ -31,6 +31,7 @@ from smart_app.streaming import HTML, stream_page
 # The page leaves by then, with what the EHR has answered.
 PAGE_SECONDS = 20.0
 NO_LANGUAGE = mark("This page is not written in that language. Nothing was changed.")
+WHOLE = {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerMorph"}
 SAVED = {
     "pause": mark("Saved. Messages are paused from now on."),
     "resume": mark("Saved. Messages are on again."),
@@ -51,6 +52,36 @@ def list_parts(ports: SmartPorts, session: Session, view: View) -> dict[str, Any
         "people": list_people(view),
         "draft": find_draft(ports, session),
     }
+
+
+def tell_saved(
+    ports: SmartPorts,
+    pages: Pages,
+    came: tuple[Request, Session, View],
+    told: str,
+    part: str = "",
+) -> Response:
+    """Answer a save: the page, which says so; to htmx in place of what it shows.
+
+    All of a page follows from what was saved: the answer, what is coming.
+    """
+    request, session, view = came
+    if not is_partial(request):
+        return go_back(ports, session, told, part)
+    drop_draft(ports, session)
+    fresh = ports.desk.editor.refresh_view(view)
+    page = ports.desk.write_page(fresh)
+    ports.desk.note_page(fresh, page, session.launch)
+    answer = pages.show(
+        "smart/page.html",
+        session,
+        piece="",
+        page=page,
+        saved=_say_saved(fresh, told),
+        **list_parts(ports, session, fresh),
+    )
+    answer.headers.update(WHOLE)
+    return answer
 
 
 class PatientPages:

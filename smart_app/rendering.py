@@ -55,6 +55,7 @@ class Pages:
             session=session,
             viewer=session.viewer,
             framed=is_framed(),
+            part=request.headers.get("HX-Request") == "true",
             languages=LANGUAGES,
             here=f"/l/{session.launch.id}/",
             **values,

@@ -18,7 +18,7 @@ from middleware.desk.editing.saving import ChangedElsewhereError
 from middleware.desk.page import write_pause_effect
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, form_of, go_back
+from smart_app.entering import actor_of, enter, form_of
 from smart_app.forms import (
     WHY_PAUSE,
     PauseForm,
@@ -27,6 +27,7 @@ from smart_app.forms import (
     pause_days,
     read_pause,
 )
+from smart_app.pages import tell_saved
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import Session
@@ -58,7 +59,9 @@ class PatientEdits:
         try:
             form = read_pause(raw, view.today)
         except BadInputError as error:
-            return self._pause_form(session, view, raw, error.message, 422)
+            return self._pause_form(
+                session, view, raw, error.message, 422, wrong=error.field
+            )
         editor = self._ports.desk.editor
         try:
             editor.save_pause(
@@ -78,7 +81,8 @@ class PatientEdits:
         # What the gate had let go before the pause was saved was not stopped by it.
         seen, sent = find_instant(form.seen), editor.refresh_view(view).sent
         late = bool(seen and sent and sent[0].at > seen)
-        return go_back(self._ports, session, "pause-late" if late else "pause")
+        told = "pause-late" if late else "pause"
+        return tell_saved(self._ports, self._pages, (request, session, view), told)
 
     def resume(self, request: Request, lid: str) -> Response:
         """Turn messages on again."""
@@ -97,7 +101,7 @@ class PatientEdits:
                 error=CHANGED,
                 clash=editor.write_pause_clash(view, view.say("Messages are on")),
             )
-        return go_back(self._ports, session, "resume")
+        return tell_saved(self._ports, self._pages, (request, session, view), "resume")
 
     def fill_pause(self, session: Session, view: View, given: Fields) -> Response:
         """Answer the pause form, filled in as it was."""
@@ -112,6 +116,7 @@ class PatientEdits:
         error: str = "",
         status: int = 200,
         clash: Clash | None = None,
+        wrong: str = "",
     ) -> Response:
         return self._pages.show(
             "smart/pause.html",
@@ -120,6 +125,7 @@ class PatientEdits:
             page=self._ports.desk.write_page(view),
             form=form,
             error=error,
+            wrong=wrong,
             clash=clash,
             untils=pause_days(view),
             whys=offer_reasons(view, WHY_PAUSE),

@@ -45,7 +45,7 @@
     }
   });
 
-  // Of two saves on their way the server takes the one that was filled in later.
+  // The server takes the save that was filled in later.
   addEventListener('change', ({ target }) => {
     const turn = target.form?.elements.turn;
     if (turn) turn.value++;
@@ -59,18 +59,16 @@
     }
   });
 
-  // What was saved in place took its button along: the way on from it comes next.
-  document.addEventListener('htmx:after:swap', () => {
-    if (document.activeElement === body) document.querySelector('.clash .btn, .undo button')?.focus();
-  });
-
-  document.addEventListener('htmx:after:swap', (e) => {
-    const { ctx } = e.detail;
+  // The focus goes to what is wrong, or to the way on from what was saved in place.
+  document.addEventListener('htmx:after:swap', ({ detail: { ctx: { target, request } } }) => {
     const box = dialog();
-    if (!box || ctx?.target !== box) return;
-    if (!box.childElementCount) location.href = ctx.request.action;
-    else if (!box.open) box.showModal();
-    ready(box);
+    const at = target.matches ? target : document.querySelector(target);
+    if (box && at === box) {
+      if (!box.childElementCount) location.href = request.action;
+      else if (!box.open) box.showModal();
+      ready(box);
+    } else if (at?.id === 'main') box?.close();
+    if (document.activeElement === body) document.querySelector('[aria-describedby=flaw], .clash .btn, .undo button, .stop[tabindex]')?.focus();
   });
 
   function ready(root) {

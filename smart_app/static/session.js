@@ -1,6 +1,5 @@
-/* Asks every half minute whether the session lives, warns and locks; only a key or a
-   click is a use of it. It stands in the head and is not deferred: so nothing is
-   laid out before its styles. */
+/* Warns before the session is locked, and locks; only a key or a click is use of the page.
+   Not deferred: nothing is laid out before its styles are there. */
 addEventListener('DOMContentLoaded', () => {
   'use strict';
   const warning = document.getElementById('idle');

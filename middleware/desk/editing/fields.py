@@ -78,7 +78,9 @@ def read_one(view: View, field: Field, given: Fields) -> str:
     values = list(given.get(field.name, ()))
     known = {choice.value for choice in field.choices}
     if len(values) != 1 or values[0] not in known:
-        raise BadInputError(view.say("Choose: %(label)s.", label=field.label))
+        raise BadInputError(
+            view.say("Choose: %(label)s.", label=field.label), field=field.name
+        )
     return values[0]
 
 
@@ -87,7 +89,9 @@ def read_some(view: View, field: Field, given: Fields) -> list[str]:
     values = set(given.get(field.name, ()))
     known = [choice.value for choice in field.choices]
     if values - set(known):
-        raise BadInputError(view.say("Choose: %(label)s.", label=field.label))
+        raise BadInputError(
+            view.say("Choose: %(label)s.", label=field.label), field=field.name
+        )
     return [value for value in known if value in values]
 
 

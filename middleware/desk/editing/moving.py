@@ -91,11 +91,13 @@ def read_moment(view: View, day: str, time: str, which: str = "") -> datetime:
     first, second = _both(local)
     if _is_skipped(local):
         raise BadInputError(
-            view.say("The clock is set forward then: that time does not come.")
+            view.say("The clock is set forward then: that time does not come."),
+            field="time",
         )
     if first != second and which not in FOLDS:
         raise BadInputError(
-            view.say("The clock is set back then: choose which of the two times.")
+            view.say("The clock is set back then: choose which of the two times."),
+            field="which",
         )
     return second if which == "1" else first
 
@@ -124,7 +126,7 @@ def _parse(view: View, day: str, time: str) -> datetime:
         local = local.replace(tzinfo=view.zone)
         _both(local)
     except (ValueError, OverflowError):
-        raise BadInputError(view.say("Choose a day and a time.")) from None
+        raise BadInputError(view.say("Choose a day and a time."), field="day") from None
     return local
 
 

@@ -80,7 +80,7 @@ def _save(
 ) -> None:
     values = group.read(view, filled.given)
     if filled.who not in {choice.value for choice in list_voices(view, group)}:
-        raise BadInputError(view.say("Choose who said so."))
+        raise BadInputError(view.say("Choose who said so."), field="who")
     if group_version(view, group) != version:
         raise ChangedElsewhereError
     voice, how = VOICES[filled.who]

@@ -111,7 +111,10 @@ def read_answer(view: View, asked: Asked, given: Fields) -> Answer:
     question, place, answer, how, who = _fields(view, asked)
     text = read_text(view, question.name, given)
     if not text:
-        raise BadInputError(view.say("Write down what was asked, in its exact words."))
+        raise BadInputError(
+            view.say("Write down what was asked, in its exact words."),
+            field=question.name,
+        )
     chosen = read_one(view, place, given)
     points = _points(view, asked)
     if chosen != ALL:

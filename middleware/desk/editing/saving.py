@@ -44,6 +44,8 @@ class ChangedElsewhereError(CareCueError):
 class RefusedError(CareCueError):
     """A save that must not be; the message says why to the person who tried."""
 
+    field = ""  # it is about no one of them
+
     def __init__(self, message: str) -> None:
         super().__init__(message, permanent=True)
 
