@@ -24,6 +24,7 @@ from smart_app.session import Session
 
 CHART = "CareCue-Chart"
 LONGEST_TEXT = 8000
+LOST = "S1"  # the cookie of a launch did not come along
 # Control characters; marks, embeddings and overrides of direction.
 STEERING = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066\u2067]"
@@ -92,7 +93,11 @@ class Pages:
             step=name_step(error.code),
             launch_id=launch_id,
         )
-        return protect(make_response(html, error.status), write_policy(frames))
+        response = make_response(html, error.status)
+        if error.code == LOST and request.method == "POST":
+            # Nobody knows whose form it was, so no draft is kept: it stays filled in.
+            response.headers["HX-Reswap"] = "beforebegin"
+        return protect(response, write_policy(frames))
 
 
 @pass_context

@@ -109,3 +109,19 @@ def test_ended_session_is_said_in_the_dialog(browser, site):
     opened = frame.locator("dialog[open]")
     opened.get_by_text("This cannot be opened here").wait_for()
     assert opened.locator(".bubble").count() == 0
+
+
+def test_what_was_typed_stays_where_the_cookie_is_lost(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, _ = launch(page, site)
+    frame.locator(".matters").get_by_role("link", name="Change").click()
+    form = frame.locator("form#g-words")
+    form.locator("textarea").fill("More time with my grandkids.")
+    form.get_by_label("Rosa, today").check()
+    page.context.clear_cookies()
+    form.get_by_role("button", name="Save").click()
+    frame.get_by_text("Nothing was shown or changed.").wait_for()
+    assert form.locator("textarea").input_value() == "More time with my grandkids."
+    card = frame.locator("[role=alert].notice").bounding_box()
+    assert card["width"] >= 0.9 * form.bounding_box()["width"]
