@@ -57,12 +57,15 @@ def write_provenance(
     }
 
 
-def aim_provenance(provenance: Resource, target: str, release: str) -> Resource:
+def aim_provenance(
+    provenance: Resource, target: str, release: str, *, changed: bool = False
+) -> Resource:
     """Return it as it is sent: about ``target`` (``Type/id``), in R4 or R5.
 
-    An answer that went into the Patient itself changed it; any other is new.
+    An answer that went into the Patient itself ``changed`` it, and so does one that takes
+    another back; any other is new.
     """
-    changed = target.startswith("Patient/")
+    changed = changed or target.startswith("Patient/")
     ready = {name: part for name, part in provenance.items() if name != "identifier"}
     ready["target"] = [{"reference": target}]
     ready["activity"] = _concept(OPERATION, "UPDATE" if changed else "CREATE")

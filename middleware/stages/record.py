@@ -21,6 +21,7 @@ from middleware.stages.attempting import attempt
 from middleware.stages.context import StageContext
 from middleware.stages.correcting import ask_correction, is_about_point
 from middleware.stages.creating import REFUSALS, create_once, identifier_of
+from middleware.stages.taking_back import is_taken_back, take_back
 from middleware.stages.telling import send_audit_event, send_provenance
 from middleware.stages.writing_back import answer_key
 from middleware.storage import endpoints, outbox
@@ -70,7 +71,10 @@ def _write(context: StageContext, endpoint: Endpoint, row: outbox.OutboxItem) ->
         if is_overtaken(context, row):
             return ""
         stored = amend(context, endpoint, row, statement)
-        stored = stored or _send_answer(context, api, statement, row)
+        if stored is None and is_taken_back(row.resource):
+            stored = take_back(context, api, statement, row)
+        if stored is None:
+            stored = _send_answer(context, api, statement, row)
     else:
         stored = _send(context, api, statement, row)
     return f"{stored['resourceType']}/{stored['id']}" if stored else ""

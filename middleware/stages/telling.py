@@ -22,6 +22,7 @@ from mappings.resource import Resource
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.stages.creating import REFUSALS, Known, create_once
+from middleware.stages.taking_back import is_taken_back
 from middleware.storage import audit, outbox
 
 NOT_TAKEN = (
@@ -72,7 +73,9 @@ def send_provenance(
         raise FhirError("the answer is not in the EHR yet", status=None)
     if statement is None or not takes(statement, row.resource):
         return None
-    ready = aim_provenance(row.resource, target, choose_release(statement))
+    changed = is_taken_back(base.resource)
+    release = choose_release(statement)
+    ready = aim_provenance(row.resource, target, release, changed=changed)
     known = Known(f"Provenance?target={target}", partial(is_same, ready))
     try:
         return create_once(context, api, statement, row, ready, known)

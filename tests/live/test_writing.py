@@ -404,37 +404,42 @@ def consent(desk: Desk) -> None:
     assert answer.status_code == 303, words(answer.text)
 
 
+def undo(desk: Desk, group: str) -> None:
+    """Press Undo beside a group that was just saved."""
+    url = f"{desk.path}preferences/{group}/undo"
+    page = desk.rig.http.get(desk.path).text
+    form = page[page.index(f'action="{url}"') :].partition("</form>")[0]
+    data = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    answer = desk.rig.http.post(url, data=data, headers=OURS)
+    assert answer.status_code == 303, words(answer.text)
+    desk.write()
+
+
 def test_an_undo_after_the_chart_took_it_puts_the_chart_back(desk: Desk) -> None:
     before = desk.chart()
     desk.save("language", language="vi")
     desk.write()
     assert len(desk.chart()["communication"]) == 2
-    page = desk.rig.http.get(desk.path).text
-    form = page[page.index(f'action="{desk.path}preferences/language/undo"') :]
-    data = dict(
-        re.findall(r'name="(\w+)" value="([^"]*)"', form.partition("</form>")[0])
-    )
-    url = f"{desk.path}preferences/language/undo"
-    answer = desk.rig.http.post(url, data=data, headers=OURS)
-    assert answer.status_code == 303, words(answer.text)
-    desk.write()
-    after = desk.chart()
-    assert after["communication"] == before["communication"]
+    undo(desk, "language")
+    assert desk.chart()["communication"] == before["communication"]
     assert desk.version() == 3
     assert desk.find("QuestionnaireResponse") == []
 
 
-def test_what_is_taken_back_of_numbers_stays_to_be_seen_as_old(desk: Desk) -> None:
+def test_an_undo_marks_what_was_created_as_an_error(desk: Desk) -> None:
+    desk.save("visits", visits="telehealth")
+    desk.write()
+    undo(desk, "visits")
+    (found,) = desk.find("Observation")
+    assert found["status"] == "entered-in-error"
+    assert found["meta"]["versionId"] == "2"
+    assert desk.find("QuestionnaireResponse") == []
+
+
+def test_an_undo_of_a_new_number_leaves_it_to_be_seen_as_old(desk: Desk) -> None:
     desk.save("telecom", **{**desk.stands(), "number": NEW, "again": NEW})
     desk.write()
-    page = desk.rig.http.get(desk.path).text
-    form = page[page.index(f'action="{desk.path}preferences/telecom/undo"') :]
-    data = dict(
-        re.findall(r'name="(\w+)" value="([^"]*)"', form.partition("</form>")[0])
-    )
-    url = f"{desk.path}preferences/telecom/undo"
-    assert desk.rig.http.post(url, data=data, headers=OURS).status_code == 303
-    desk.write()
+    undo(desk, "telecom")
     after = desk.telecom()
     assert after.pop(NEW)["use"] == "old"
     assert list(after.values()) == TELECOM

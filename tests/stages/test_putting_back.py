@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from fhir.resources.R4B import get_fhir_model_class
 
 from mappings.errors import FhirError
 from mappings.preference import PreferenceRecord, Who
@@ -177,3 +179,97 @@ def test_what_was_given_up_is_asked_of_staff_and_ends_when_it_is_written(
     world.run()
     assert telecom(world)[NUMBER]["use"] == "old"
     assert tasks(world) == ["completed"]
+
+
+def takes(world: World, *interactions: str) -> None:
+    """The EHR creates these, and changes them where ``interactions`` say so."""
+    codes = [{"code": code} for code in ("create", *interactions)]
+    listed = [
+        {"type": kind, "interaction": codes}
+        for kind in ("Observation", "QuestionnaireResponse", "Provenance")
+    ]
+    statement = {"fhirVersion": "4.0.1", "rest": [{"resource": listed}]}
+    world.context = replace(world.context, capabilities=lambda _: statement)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("modality", "telehealth", "Observation"),
+        ("max_per_week", 1, "QuestionnaireResponse"),
+    ],
+)
+def test_what_was_created_is_marked_as_an_error_when_it_is_taken_back(
+    world: World, name: str, value: Any, kind: str
+) -> None:
+    takes(world, "update")
+    seen = world.fhir.fetch(ROSA)
+    answer(world, value, seen, name=name)
+    world.run()
+    answer(world, None, seen, name=name)
+    world.run()
+    (found,) = world.fhir.list_created(kind)
+    assert found["status"] == "entered-in-error"
+    get_fhir_model_class(kind).model_validate(found)
+    new, changed = world.fhir.list_created("Provenance")
+    assert new["target"] == changed["target"]
+    told = [item["activity"]["coding"][0]["code"] for item in (new, changed)]
+    assert told == ["CREATE", "UPDATE"]
+
+
+def test_where_nothing_may_be_changed_taking_back_is_told_as_an_answer(
+    world: World,
+) -> None:
+    takes(world)
+    seen = world.fhir.fetch(ROSA)
+    for value in (1, None):
+        answer(world, value, seen, name="max_per_week")
+        world.run()
+    told = [
+        {item["linkId"]: item["answer"][0]["valueString"] for item in found["item"]}
+        for found in world.fhir.list_created("QuestionnaireResponse")
+    ]
+    assert [item["value"] for item in told] == ["1", "taken back"]
+
+
+def test_what_may_still_arrive_is_waited_for_before_it_is_taken_back(
+    world: World,
+) -> None:
+    takes(world, "update")
+    faults = iter([FhirError("down", status=503)])
+    world.fhir.fault = lambda verb, kind: (
+        next(faults, None) if (verb, kind) == ("created", "Observation") else None
+    )
+    seen = world.fhir.fetch(ROSA)
+    for value in ("telehealth", None):
+        answer(world, value, seen, name="modality")
+    world.run()
+    world.wait(minutes=5)
+    world.wait(minutes=5)
+    (found,) = world.fhir.list_created("Observation")
+    assert found["status"] == "entered-in-error"
+    states = {row["state"] for row in world.rows("SELECT DISTINCT state FROM outbox")}
+    assert states == {"done"}
+
+
+def test_what_never_arrived_is_not_taken_back_there(world: World) -> None:
+    takes(world, "update")
+    refused = FhirError("answered 403", status=403)
+    world.fhir.fault = lambda verb, _: refused if verb == "create" else None
+    seen = world.fhir.fetch(ROSA)
+    answer(world, "telehealth", seen, name="modality")
+    world.run()
+    world.fhir.fault = lambda verb, what: None
+    answer(world, None, seen, name="modality")
+    world.run()
+    assert world.fhir.created == []
+
+
+def test_a_pause_that_ends_was_no_error(world: World) -> None:
+    takes(world, "update")
+    seen = world.fhir.fetch(ROSA)
+    for value in ({"until": None, "why": ""}, None):
+        answer(world, value, seen, name="pause")
+        world.run()
+    found = world.fhir.list_created("QuestionnaireResponse")
+    assert [item["status"] for item in found] == ["completed", "completed"]
