@@ -1,7 +1,9 @@
 """A sign-in that refuses the EHR's frame: the launch says so and offers a window."""
 
+from urllib.parse import urlencode
+
 import pytest
-from flask import request
+from flask import redirect, request
 
 pytestmark = pytest.mark.browser
 
@@ -62,6 +64,23 @@ def test_who_is_signed_in_without_a_page_comes_in_by_the_frame(browser, site):
     with other.expect_response("**/smart/launch*") as first:
         launch(other, site).locator("#h-answer").wait_for(timeout=30_000)
     assert first.value.status == 303, "known by now: nothing is tried beforehand"
+
+
+def test_a_sign_in_that_says_no_is_told_within_the_page(browser, site):
+    def say_no():
+        asked = request.path == "/oauth/authorize" and "launch" in request.args
+        state = request.args.get("state", "")
+        said = urlencode(
+            {"error": "access_denied", "state": state, "iss": f"{site.ehr}/fhir"}
+        )
+        back = f"{site.app}/smart/callback?{said}"
+        return redirect(back) if asked else refuse_strangers()
+
+    sign_in_by(site, say_no)
+    frame = launch(browser.new_page(), site)
+    told = frame.frame_locator("iframe").locator("main")
+    told.get_by_text("The EHR did not let this app in.").wait_for(timeout=20_000)
+    assert "access_denied" in told.inner_text()
 
 
 def test_without_script_the_frame_is_tried_by_a_click(browser, site):

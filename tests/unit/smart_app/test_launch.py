@@ -9,9 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from mappings.dialects.registry import DIALECTS
+from mappings.errors import FhirError
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import LaunchRow, find_by_prefix, get_launch
-from smart_app.failures import explain_outcome
+from middleware.wiring.launching import discover, fetch_keys
+from smart_app.cds.calls import Call
+from smart_app.discovery import Discovery
+from smart_app.failures import as_failure, explain_outcome
+from smart_app.refresh import Bearers
+from smart_app.tokens import read_access, read_renewed
 from tests.unit.smart_app.conftest import FRAME, PUBLIC
 from tests.unit.smart_app.ehr import NEXT_KEY, STRANGER
 
@@ -411,6 +417,16 @@ def test_a_sign_in_document_that_is_refused_is_told_with_its_fault(rig, change, 
     assert next(iter(change)) in found
 
 
+@pytest.mark.parametrize(
+    ("permanent", "told"),
+    [(False, "The EHR did not answer. Nothing was sent"), (True, "Try again, or open")],
+)
+def test_an_ehr_that_does_not_answer_is_told_as_such(permanent, told):
+    fault = as_failure(FhirError("no answer in time", permanent=permanent))
+    assert (fault.code, fault.status, fault.said) == ("E1", 502, "")
+    assert told in fault.message
+
+
 def test_an_open_page_that_cannot_be_read_is_found_by_its_id(rig):
     page = rig.open()
     rig.ehr.batches = False
@@ -590,3 +606,25 @@ def test_codes_of_a_known_kind_of_server_are_told_in_words(rig):
     profile(rig, server="epic")
     assert "Break-the-Glass" in explain_outcome(rig.endpoints, outcome)
     assert explain_outcome(rig.endpoints, {"issue": [None, {"details": []}]}) == ""
+
+
+def test_no_token_is_in_a_representation(rig, clock):
+    names = ("access_token", "id_token", "refresh_token")
+    answer = {name: f"hidden-{name}" for name in names} | {"token_type": "Bearer"}
+    access = read_access({**answer, "patient": "rosa"}, clock.now())
+    call = Call(rig.endpoints[0], "patient-view", "Patient/1", "Practitioner/1", None)
+    rig.ehr.answer = {"access_token": "hidden-at"}
+    rig.ehr.accepted, rig.ehr.refresh = "Bearer hidden-at", "hidden-rt"
+    rig.open()
+    with rig.database.tx() as tx:
+        launch = only_launch(tx)
+    bearer = Bearers(rig.ports, Discovery(discover, fetch_keys)).of(launch)
+    shown = (
+        access,
+        read_renewed(answer, clock.now()),
+        replace(call, token="hidden-call", told={"Patient/1": {"id": "hidden-id"}}),
+        bearer,
+        launch,
+    )
+    assert (access.token, bearer.token()) == ("hidden-access_token", "hidden-at")
+    assert [one for one in shown if "hidden" in repr(one)] == []
