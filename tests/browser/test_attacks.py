@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -130,6 +131,56 @@ def test_the_cookie_is_of_one_launch_and_hidden(browser, site):
         assert frame.evaluate("() => document.cookie") == ""
         assert frame.evaluate(STORED) == 0
         assert frame.evaluate(WORKERS) == 0
+
+
+@pytest.mark.attack(64)
+def test_a_form_that_another_site_sends_saves_nothing(browser, site):
+    context = browser.new_context()
+    frame = open_app(context.new_page(), site)
+    opened = frame.url.partition("#")[0]
+    fields = {"patient": "Patient/rosa", "until": "open", "why": "asked", "version": ""}
+    # Even with the mark of the page itself, had it been stolen.
+    fields["csrf"] = frame.evaluate("document.querySelector('[name=csrf]').value")
+    inputs = "".join(
+        f'<input name="{name}" value="{value}">' for name, value in fields.items()
+    )
+    form = f'<form method="post" action="{opened}pause" target="f">{inputs}</form>'
+    html = f'{form}<iframe name="f"></iframe>'
+    # Another port of the EHR's host has the same jar of cookies.
+    with serve(lambda: html) as stranger:
+        page = context.new_page()
+        page.goto(stranger)
+        with page.expect_response(f"{opened}pause") as sent:
+            page.evaluate("() => document.forms[0].submit()")
+        assert "__Host-s_" in sent.value.request.all_headers()["cookie"]
+        assert sent.value.status == 403
+    with site.runtime.database.tx() as tx:
+        assert tx.execute("SELECT 1 FROM preference").fetchall() == []
+
+
+@pytest.mark.attack(22)
+def test_nothing_of_the_sign_in_is_left_in_the_browser(browser, site):
+    page = browser.new_context().new_page()
+    asked = []
+    page.on("request", lambda one: asked.append((one.url, one.headers.get("referer"))))
+    frame = open_app(page, site)
+    came = [url for url, _ in asked if "/smart/callback?" in url]
+    assert came
+    code = parse_qs(urlsplit(came[0]).query)["code"][0]
+
+    told = frame.evaluate(
+        """() => [location.href, document.referrer, document.URL,
+            ...performance.getEntries().map((one) => one.name)]"""
+    )
+    assert not [one for one in told if code in one or "state=" in one]
+    after = asked[asked.index(next(one for one in asked if one[0] == came[0])) + 1 :]
+    assert not [one for one in after if code in f"{one}"]
+    # What the frame went through is not gone back to.
+    frame.evaluate("() => location.reload()")
+    page.wait_for_load_state("networkidle")
+    page.go_back()
+    page.wait_for_load_state("networkidle")
+    assert not [one for one in page.frames if "code=" in one.url]
 
 
 @pytest.mark.attack(69)

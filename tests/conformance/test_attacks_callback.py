@@ -6,10 +6,14 @@ import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from html import unescape
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
+from middleware.clock import FixedClock
+from tests.certificates import issue, server_context
 from tests.conformance.clinic import Clinic, asked_of, code_of
 from tests.conformance.hostile import HostileEhr
 
@@ -102,6 +106,42 @@ def test_what_the_server_says_of_an_error_stays_text(clinic: Clinic) -> None:
         assert "<img" not in answer.text
         assert f'href="{uri}' not in answer.text
     assert clinic.ehr.forms() == []
+
+
+@pytest.mark.attack(17)
+def test_a_link_is_shown_where_it_leads_to_the_ehr_by_https_alone(
+    clinic: Clinic, clock: FixedClock, tmp_path: Path
+) -> None:
+    authority = issue(None)
+    trusted = str(authority.save(tmp_path, "authority"))
+    context = server_context(issue(authority, host="localhost"), tmp_path)
+    with HostileEhr(clock, "localhost", context) as served:
+        hosts = {"ca_file": trusted, "authorization_hosts": ["help.example"]}
+        clinic.connect(served, "safe", profile=hosts)
+        good = (
+            f"{served.root}/help?code=7",
+            "https://help.example/denied",
+            f'{served.root}/"onmouseover="alert(1)',
+        )
+        port = served.root.rpartition(":")[2]
+        bad = (
+            f"http://localhost:{port}/help",
+            f"{served.root}@evil.example/help",
+            "https://evil.example/help",
+            "https://help.example.evil.example/",
+            "https://help.example@evil.example/",
+            "HTTPS://EVIL.EXAMPLE/",
+            "https:help.example",
+        )
+        for uri in (*good, *bad):
+            state = asked_of(clinic.begin(served))["state"]
+            query = urlencode(
+                {"error": "server_error", "error_uri": uri, "state": state}
+            )
+            page = clinic.browser.get(f"/smart/callback?{query}").text
+            links = [unescape(one) for one in re.findall(r'href="([^"]*)"', page)]
+            assert (uri in links) is (uri in good), uri
+            assert '"onmouseover' not in page
 
 
 @pytest.mark.attack(18)
