@@ -69,6 +69,7 @@ KINDS: dict[str, tuple[Term, Term, str]] = {
     "launch-ended": (SESSION, LOGOUT, "E"),
     "preference-saved": (REST, UPDATE, "U"),
     "preference-undone": (REST, UPDATE, "U"),
+    "preference-settled": (REST, UPDATE, "U"),
     "consent-recorded": (REST, CREATE, "C"),
     "consent-saved": (REST, CREATE, "C"),
     "nudge-moved": (REST, UPDATE, "U"),

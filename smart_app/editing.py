@@ -61,6 +61,10 @@ def _add_groups(blueprint: Blueprint, groups: GroupEdits) -> None:
     def take_back(lid: str, name: str) -> Response:
         return groups.take_back(request, lid, name)
 
+    @blueprint.post("/l/<lid>/preferences/<name>/settle/<keep>")
+    def settle(lid: str, name: str, keep: str) -> Response:
+        return groups.settle(request, lid, name, keep)
+
 
 def _add_answers(blueprint: Blueprint, answers: Answers) -> None:
     @blueprint.route("/l/<lid>/answers", methods=BOTH)

@@ -7,6 +7,7 @@ the same form is a page of its own. What is not taken comes back as it was fille
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Request, Response, abort
 
@@ -23,6 +24,7 @@ from middleware.desk.editing.group_views import (
 )
 from middleware.desk.editing.groups import GROUPS
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
+from middleware.desk.editing.settling import CHART, OURS
 from middleware.desk.values import Actor
 from middleware.desk.views import View
 from smart_app.entering import actor_of, enter, form_of, go_back, is_partial
@@ -98,6 +100,17 @@ class GroupEdits:
         """Take back what staff said, so that the other voices hold again."""
         editor, told = self._editor, ("take-back", "taken-back")
         act = (editor.take_back, editor.write_take_back_clash)
+        return self._put_back(request, lid, name, act, told)
+
+    def settle(self, request: Request, lid: str, name: str, keep: str) -> Response:
+        """Let what was said here hold, or what the chart says."""
+        if keep not in (OURS, CHART):
+            abort(404)
+        editor, told = self._editor, (f"settle/{keep}", "group")
+        act = (
+            partial(editor.settle, keep=keep),
+            partial(editor.write_settle_clash, keep=keep),
+        )
         return self._put_back(request, lid, name, act, told)
 
     def _put_back(

@@ -243,6 +243,37 @@ def test_an_update_that_another_forestalled_is_made_of_the_newer_version(
     assert answers(world) == []
 
 
+def test_what_was_forestalled_goes_in_once_somebody_chose_it_in_sight_of_both(
+    world: World,
+) -> None:
+    before = takes_updates(world, "QuestionnaireResponse")
+    korean = [{"language": {"coding": [{"code": "ko"}]}, "preferred": True}]
+
+    told: list[str] = []
+
+    def forestall(verb: str, what: str) -> FhirError | None:
+        if verb != "update" or told:
+            return None
+        told.append(what)
+        world.fhir.change(ROSA, communication=korean)
+        return FhirError("answered 412", status=412)
+
+    world.fhir.fault = forestall
+    say(world, "language", "vi", seen=before)
+    world.wait(hours=1)
+    assert world.fhir.fetch(ROSA)["communication"] == korean
+    assert answers(world) == ["QuestionnaireResponse"]
+    world.fhir.fault = lambda verb, what: None
+    say(world, "language", "vi", seen=world.fhir.fetch(ROSA))
+    spoken = {
+        item["language"]["coding"][0]["code"]: item.get("preferred")
+        for item in world.fhir.fetch(ROSA)["communication"]
+    }
+    assert spoken["vi"] is True
+    assert "ko" in spoken
+    assert answers(world) == ["QuestionnaireResponse"]
+
+
 def test_an_update_that_is_refused_gives_way_to_a_form(world: World) -> None:
     before = takes_updates(world, "QuestionnaireResponse")
     world.fhir.fault = lambda verb, what: REFUSED if verb == "update" else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime
 
-from middleware.desk.editing import moving, pausing, skipping
+from middleware.desk.editing import moving, pausing, settling, skipping
 from middleware.desk.editing import preferences as groups
 from middleware.desk.editing.answering import save_answer
 from middleware.desk.editing.clashes import Clash, write_pause_clash
@@ -139,6 +139,25 @@ class Editor:
     ) -> None:
         """Take back what staff said in a group, so that the other voices hold."""
         groups.take_back(self._context, view, actor, name, version, form)
+
+    def settle(
+        self,
+        view: View,
+        actor: Actor,
+        name: str,
+        version: str,
+        form: Form,
+        *,
+        keep: str,
+    ) -> None:
+        """Let ours hold, or the chart's. Raises as :mod:`middleware.desk.editing.settling`."""
+        settling.settle(self._context, view, actor, name, keep, version, form)
+
+    def write_settle_clash(
+        self, view: View, name: str, _: Actor, *, keep: str
+    ) -> Clash:
+        """Return what stands beside what was chosen."""
+        return settling.write_settle_clash(view, name, keep)
 
     # --- answers ---------------------------------------------------------------------
 

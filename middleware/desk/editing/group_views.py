@@ -14,6 +14,7 @@ from middleware.desk.editing.fields import Field, Fields, refill
 from middleware.desk.editing.groups import GROUPS, Group
 from middleware.desk.editing.kept import write_kept, write_underway
 from middleware.desk.editing.points import PointRow
+from middleware.desk.editing.unsettled import offer_both
 from middleware.desk.personal import choose_words, write_visits
 from middleware.desk.reaching import write_source
 from middleware.desk.stating import write_topic, write_value
@@ -33,6 +34,8 @@ class GroupView:
     ``take_back`` the one to take back what staff said, where another voice disagrees.
     ``rows`` are the values of a group in which each has a source of its own;
     ``underway`` says what the chart still holds of what is on its way there.
+    ``settle`` is the version to choose between ours and the chart's, where both differ;
+    ``charted`` says when the chart was changed, ``stated`` that ours is the patient's.
     """
 
     name: str
@@ -46,6 +49,9 @@ class GroupView:
     take_back: str
     rows: tuple[PointRow, ...] = ()
     underway: tuple[str, ...] = ()
+    settle: str = ""
+    charted: str = ""
+    stated: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ def write_group(view: View, name: str, actor: Actor) -> GroupView:
     said = _first(view, group)
     record = newest_record(view, group)
     fresh = record is not None and is_fresh(record, view, actor, UNDO)
-    saved = ""
+    version, saved = group_version(view, group), ""
+    both = offer_both(view, group, version)
     if fresh and record is not None:
         saved = view.say("Saved %(time)s", time=write_moment(view, record.recorded_at))
     return GroupView(
@@ -90,9 +97,10 @@ def write_group(view: View, name: str, actor: Actor) -> GroupView:
             if item.name in group.records(view) and is_underway(view, item)
         ),
         saved=saved,
-        undo=group_version(view, group) if fresh else "",
-        take_back=group_version(view, group) if _may_be_taken_back(view, group) else "",
+        undo=version if fresh else "",
         rows=group.rows(view) if group.rows else (),
+        take_back=version if _may_be_taken_back(view, group) and not both else "",
+        **both,
     )
 
 
