@@ -15,7 +15,7 @@ from mappings.resource import Resource, codings_of
 from mappings.stated import EXPERIENCE, NEEDS, TREATMENT
 from middleware.decisions.prefetch import data_queries
 from middleware.desk.charting import personal_queries
-from middleware.desk.formats import write_instant
+from middleware.desk.formats import write_instant, zone_name
 from middleware.desk.permitted import type_of
 from middleware.desk.values import Known
 from middleware.desk.viewer import mark
@@ -152,8 +152,8 @@ def write_gaps(view: View) -> tuple[str, ...]:
         )
     if chart.strangers:
         sentences.append(_tell_of_strangers(view))
-    if chart.refused and view.planned and view.checked_at is not None:
-        sentences.append(_tell_when_checked(view, view.checked_at))
+    if chart.refused and view.planned and view.checked_at is not None and sentences:
+        sentences[0] += f" {_tell_when_checked(view, view.checked_at)}"
     return tuple(sentences)
 
 
@@ -176,8 +176,9 @@ def _tell_when_checked(view: View, checked_at: datetime) -> str:
     today = view.now.astimezone(zone).date()
     same = checked_at.astimezone(zone).date() == today
     return view.say(
-        "Coming messages: checked by CareCue at %(time)s.",
+        "CareCue checked the coming messages on the whole chart at %(time)s %(zone)s.",
         time=when.time if same else f"{when.day}, {when.time}",
+        zone=zone_name(view.viewer, view.endpoint.site.zone, view.now),
     )
 
 

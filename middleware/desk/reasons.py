@@ -41,7 +41,7 @@ HELD = {
     "wording-missing": mark("no wording in this language"),
     "wording-not-reviewed": mark("wording not approved yet"),
     "wording-refused": mark("the text failed a check"),
-    "ehr-unreachable": mark("the chart did not answer"),
+    "ehr-unreachable": mark("the chart could not be read"),
     "long-silent": mark("not heard of for long"),
 }
 HELD_INSTEAD = {

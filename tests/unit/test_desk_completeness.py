@@ -11,7 +11,7 @@ from middleware.desk.completeness import (
     write_gaps,
 )
 from middleware.desk.page import write_page
-from tests.unit.desk_views import view
+from tests.unit.desk_views import NOW, view
 
 FLAG = {"resourceType": "Flag", "id": "f", "subject": {"reference": "Patient/rosa"}}
 GOAL = {"resourceType": "Goal", "id": "g", "description": {"text": "Walk"}}
@@ -93,3 +93,13 @@ def test_gap_names_what_was_withheld_and_what_failed():
 def test_visits_that_were_not_permitted_are_not_known():
     visits = write_page(replace(view(), withheld=frozenset({"Appointment"}))).facts[3]
     assert (visits.value, visits.note) == ("Not known", "Visits are not permitted")
+
+
+def test_what_carecue_checked_itself_is_no_warning_of_its_own():
+    one = view(incomplete=("Flag",), refused=("Flag",))
+    nudge = (None, None)
+    (told,) = write_gaps(replace(one, planned=(nudge,), checked_at=NOW))
+    assert told.startswith("The EHR did not give this app: flags.")
+    assert told.endswith(
+        "CareCue checked the coming messages on the whole chart at 12:41 PM Central."
+    )
