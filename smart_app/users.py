@@ -70,7 +70,9 @@ def read_user(claims: dict[str, Any], endpoint: Endpoint) -> User:
     """Return the user; LaunchError U1 for nobody known, U2 for who is no staff."""
     named = claims.get("fhirUser")
     text = named if isinstance(named, str) else ""
-    reference = text.removeprefix(f"{endpoint.fhir_base}/")
+    bases = (endpoint.fhir_base, *endpoint.profile.get("aliases", ()))
+    home = next((b for b in bases if text.startswith(f"{b.rstrip('/')}/")), "")
+    reference = text.removeprefix(f"{home.rstrip('/')}/") if home else text
     kind, _, identifier = reference.partition("/")
     issuer, subject = str(claims["iss"]), str(claims["sub"])
     if kind in MAY_ENTER and FHIR_ID.match(identifier):

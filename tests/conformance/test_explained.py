@@ -159,3 +159,22 @@ def test_a_byte_order_mark_before_an_answer_is_passed_over(clinic: Clinic) -> No
     page = clinic.browser.get(clinic.open())
     assert "Delgado" in page.text
     assert "could not be read" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("aliases", "status"),
+    [
+        (["http://ehr.internal:8080/fhir/"], 303),
+        (["http://ehr.internal"], 403),
+        ([], 403),
+    ],
+)
+def test_a_user_under_a_base_that_the_site_named_is_one_of_this_ehr(
+    clinic: Clinic, aliases: list[str], status: int
+) -> None:
+    clinic.connect(profile={"aliases": aliases})
+    named = "http://ehr.internal:8080/fhir/Practitioner/osei"
+    clinic.ehr.habits.claims["fhirUser"] = named
+    answer = clinic.launch()
+    assert answer.status_code == status
+    assert status == 303 or code_of(answer) == "U1"
