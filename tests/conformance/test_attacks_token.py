@@ -174,7 +174,10 @@ def test_the_patient_is_named_unless_it_is_clear_that_the_ehr_does(
         (row,) = clinic.rows(
             "SELECT need_patient_banner FROM launch WHERE id = %s", opened.split("/")[2]
         )
-        assert row["need_patient_banner"] is (said is not False and said != "false")
+        shown = said is not False and said != "false"
+        assert row["need_patient_banner"] is shown
+        page = clinic.browser.get(opened).text
+        assert ('class="banner alone"' in page) is shown, said
     # The strip stays in any case: what the EHR shows is not in this frame.
     page = clinic.browser.get(opened).text
     assert "Delgado" in page
