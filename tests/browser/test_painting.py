@@ -102,3 +102,68 @@ def test_the_verdict_is_painted_while_the_chart_is_read(browser, distance):
         assert max(one["shifts"] for one in ours) <= 0.02
         assert told["begun"] < told["first"] <= told["largest"] < told["whole"]
         assert told["largest"] < 2 * other["first"]
+
+
+def test_reads_end_when_the_browser_leaves(browser, distance):
+    page = browser.new_page()
+    opened, _ = launch(page, distance)
+    distance.set(seconds=0.5, batches=False)
+
+    def asked() -> int:
+        return distance.control.call("GET", "/bench/asked")["asked"]
+
+    asked()
+    page.goto(opened)
+    page.locator("main#main h1").wait_for(timeout=60_000)
+    whole = asked()
+    page.goto(opened, wait_until="commit")
+    page.locator(".last h1").first.wait_for(timeout=60_000)
+    page.goto("about:blank")
+    # Requests are counted when they are answered; the page would take 3 seconds more.
+    page.wait_for_timeout(5000)
+    left = asked()
+    print(f"requests of a whole page: {whole}, of one that was left at once: {left}")
+    assert 2 * left < whole
+
+
+TASKS = """() => {
+  window.told = { clicks: {}, tasks: [] };
+  const watch = (entry, options) => new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) entry(one);
+  }).observe(options);
+  watch(({ name, duration, target }) => {
+    if (name === 'click') window.told.clicks[target?.closest('a, button, summary')?.textContent.trim() ?? 'Save'] = duration;
+  }, { type: 'event', durationThreshold: 16 });
+  watch(({ duration }) => window.told.tasks.push(duration), { type: 'longtask', buffered: true });
+}"""
+
+
+def test_a_click_on_save_is_answered_before_the_page_is_put_in_place_anew(
+    browser, distance
+):
+    page = browser.new_page(viewport={"width": 1120, "height": 900})
+    opened, _ = launch(page, distance)
+    link = slow_down(page)
+    opening, saving, clicks = [], [], []
+    for turn in range(TURNS):
+        paint(page, link, opened, "main#main h1", cold=False)
+        page.evaluate(TASKS)
+        group = page.locator("#g-language")
+        group.get_by_role("link", name="Change").click()
+        language = group.get_by_label("Language to write in")
+        language.select_option(["vi", "es"][turn % 2])
+        group.get_by_label("Rosa, today").check()
+        opening.append(max(page.evaluate("window.told.tasks.splice(0)")))
+        page.evaluate("window.told.clicks = {}")
+        group.get_by_role("button", name="Save").click()
+        group.get_by_role("button", name="Undo").wait_for()
+        page.wait_for_timeout(300)
+        told = page.evaluate("window.told")
+        saving.append(max(told["tasks"], default=0))
+        clicks.append(told["clicks"].get("Save", 0))
+    figures = [round(median(one)) for one in (clicks, saving, opening)]
+    print(
+        "click on Save, its longest task, that of opening: {} {} {} ms".format(*figures)
+    )
+    # The next paint waits for neither the answer nor what it changes.
+    assert median(clicks) < median(saving) + median(opening)
