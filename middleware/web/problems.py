@@ -162,8 +162,8 @@ def _given_up(sight: Sight) -> Iterator[Problem]:
         yield Problem(
             "warn",
             "Periodic work",
-            f"The periodic work {name} failed: {fault}.",
-            "It is tried again at its next turn.",
+            f"The last turn of the periodic work “{name}” failed.",
+            f"It is tried again at its next turn. The workers’ log has the {fault}.",
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mappings.nudge import REASONS, Outcome
 from mappings.plan import Plan
-from middleware.storage import endpoints, inbox, marks
+from middleware.storage import endpoints, inbox, marks, schedule
 from middleware.storage.circuits import set_circuit
 from middleware.storage.controls import insert_control
 from middleware.storage.subscriptions import insert_subscription
@@ -105,6 +105,23 @@ def test_what_is_left_alone_is_said(console):
     console.world.wait(minutes=2)
     console.tick()
     assert heading(console).startswith("The endpoint is healthy.")
+
+
+def test_periodic_work_that_failed_is_said_in_a_sentence(console):
+    console.tick()
+    read_chart(console)
+    now = console.world.clock.now()
+    with console.world.database.tx() as tx:
+        schedule.claim(tx, "patients", timedelta(seconds=20), now)
+        schedule.note_result(tx, "patients", "FhirError")
+    console.login()
+    said = "The last turn of the periodic work “patients” failed."
+    assert heading(console) == said
+    page = text_of(console.get())
+    assert (
+        "It is tried again at its next turn. The workers’ log has the FhirError."
+        in (page)
+    )
 
 
 def test_plan_that_retires_soon_is_said(console):
