@@ -315,7 +315,7 @@ def test_skip_ends_the_message_with_a_reason(rig):
         nudge = nudges.get_nudge(tx, "nudge-1")
         newest = acts(tx)[0]
     assert (nudge.state, nudge.reason) == (NudgeState.SKIPPED, "skipped-by-staff")
-    assert newest.detail == {"why": "It is already done"}
+    assert newest.detail == {"why": "It is already done", "by": "Dr. Abena Osei"}
 
 
 def test_message_of_another_patient_cannot_be_seen_or_skipped(rig):
