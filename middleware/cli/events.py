@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -11,7 +12,8 @@ from mappings.errors import BadInputError, CareCueError
 from middleware.cli.output import fail, progress
 from middleware.settings import read_settings
 from middleware.stages.replaying import replay_quarantined
-from middleware.storage import audit, overview, quarantine, timeline
+from middleware.storage import audit, outbox, overview, quarantine, timeline
+from middleware.storage.connecting import Tx
 from middleware.storage.rows import revive_rows
 from middleware.wiring.runtime import open_runtime
 from subscriptions.outline import write_outline
@@ -23,10 +25,11 @@ def events() -> None:
 
 
 RECEIVE = "receive"
+RECORD = "record"
 TABLES = {
     "resolve": "inbox",
     "decide": "event",
-    "record": "outbox",
+    RECORD: "outbox",
     "listen": "inbound",
 }
 
@@ -93,6 +96,12 @@ def show(event_id: str, as_json: bool) -> None:
         click.echo(f"{at:%Y-%m-%d %H:%M:%S}  {step:10} {text}")
 
 
+def _revive(tx: Tx, stage: str, now: datetime) -> list[int]:
+    """Let what a stage gave up be tried again; return the shard of each row."""
+    forbidden = outbox.revive_forbidden(tx, now) if stage == RECORD else []
+    return [*revive_rows(tx, TABLES[stage], now), *forbidden]
+
+
 @events.command()
 @click.option(
     "--stage",
@@ -120,7 +129,7 @@ def replay(stage: str | None, by: str, as_json: bool) -> None:
                 if name == RECEIVE:
                     continue
                 with runtime.database.tx() as tx:
-                    shards = revive_rows(tx, TABLES[name], now)
+                    shards = _revive(tx, name, now)
                     detail = {"rows": len(shards)}
                     if shards:
                         audit.insert_audit(

@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 from middleware.storage.connecting import Tx
 from middleware.storage.rows import end_rows, list_rows, retry_row
 
+# How an error begins that an administrator of the EHR can lift.
+FORBIDDEN = "The FHIR server answered 403"
 # What stood in the EHR before an item changed it; it is kept with the item, never sent.
 BEFORE = "before"
 _COLUMNS = (
@@ -142,3 +144,17 @@ def retry_outbox(tx: Tx, item_id: str, due_at: datetime, error: str) -> None:
 def kill_outbox(tx: Tx, item_id: str, error: str, now: datetime) -> None:
     """Give an item up: a dead letter that a person sees."""
     end_rows(tx, "outbox", [item_id], "dead", now, error=error)
+
+
+def revive_forbidden(tx: Tx, now: datetime) -> list[int]:
+    """Let items that were forbidden be sent again from now; return the shard of each.
+
+    What retention or erasure took from them is not there any more.
+    """
+    rows = tx.execute(
+        "UPDATE outbox SET state = 'waiting', attempts = 0, due_at = %s, done_at = NULL "
+        "WHERE state = 'kept' AND error LIKE %s AND (resource ? 'identifier' "
+        "OR resource ->> 'resourceType' = 'AuditEvent') RETURNING shard",
+        (now, f"{FORBIDDEN}%"),
+    )
+    return [int(row["shard"]) for row in rows]

@@ -10,8 +10,11 @@ import pytest
 
 from mappings.errors import FhirError, ReferenceRefusedError, UnlocatedError
 from mappings.preference import PreferenceRecord, Who
+from middleware.fhir.faults import Answer, make_fault
 from middleware.stages.writing_back import save_preference
+from middleware.storage import outbox
 from middleware.storage.audit import Viewing, insert_audit, insert_viewing
+from middleware.storage.ids import shard_of
 from tests.stages.world import DOWN, ENDPOINT, ROSA, World
 
 OSEI = "Practitioner/osei"
@@ -239,3 +242,44 @@ def test_a_search_is_told_once_for_each_patient_whom_it_showed(world: World) -> 
         tx.execute("UPDATE outbox SET state = 'waiting', server_reference = NULL")
     world.run()
     assert len(world.fhir.list_created("AuditEvent")) == 2
+
+
+def test_what_was_forbidden_for_want_of_a_scope_is_sent_again_when_it_is_granted(
+    world: World,
+) -> None:
+    """Error texts as the client writes them; what is refused for good stays refused."""
+    declare(world, conditional=True)
+    refused = {"AuditEvent": 403, "Observation": 422}
+
+    def refuse(verb: str, kind: str) -> Any:
+        status = refused.get(kind) if verb == "create" else None
+        if status is None:
+            return None
+        answered = Answer(status, {}, None)
+        return make_fault(answered, f"a create of {kind}", world.clock.now())
+
+    world.fhir.fault = refuse
+    save(world)
+    with world.database.tx() as tx:
+        outbox.insert_outbox(
+            tx,
+            id="o1",
+            key="o1",
+            endpoint_id=ENDPOINT.id,
+            patient=ROSA,
+            shard=shard_of(ENDPOINT.id, ROSA),
+            resource={
+                "resourceType": "Observation",
+                "identifier": [{"system": "urn:x", "value": "o1"}],
+            },
+            due_at=world.clock.now(),
+        )
+    world.run()
+    assert states(world) == {"done", "kept"}
+    refused.clear()
+    with world.database.tx() as tx:
+        assert len(outbox.revive_forbidden(tx, world.clock.now())) == 1
+    world.run()
+    assert count(world) == ONCE
+    kept = world.rows("SELECT id FROM outbox WHERE state = 'kept'")
+    assert [row["id"] for row in kept] == ["o1"]
