@@ -150,11 +150,9 @@ def check_hospice(chart: Chart, library: Library, now: datetime) -> Verdict | No
 def _ended(resource: Resource, now: datetime) -> bool:
     status = str(resource.get("status"))
     clinical = {code for _, code in codings_of(resource.get("clinicalStatus"))}
-    if status in ("not-done", "cancelled", "revoked") or clinical & {
-        "inactive",
-        "resolved",
-        "remission",
-    }:
+    verified = {code for _, code in codings_of(resource.get("verificationStatus"))}
+    ended = clinical & {"inactive", "resolved", "remission"} or "refuted" in verified
+    if status in ("not-done", "cancelled", "revoked") or ended:
         return True
     end = find_instant(next(iter(values_at(resource, "abatementDateTime")), None))
     return end is not None and end <= now

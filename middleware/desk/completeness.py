@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from mappings.merge import replaced_records
 from mappings.resource import Resource, codings_of
 from mappings.stated import EXPERIENCE, NEEDS, TREATMENT
 from middleware.decisions.prefetch import data_queries
@@ -52,6 +53,10 @@ COUNTS = (
     ("failed", mark("failed %(number)s")),
     ("absent", mark("not known %(number)s")),
     ("none", mark("none recorded %(number)s")),
+)
+TOOK_A_PLACE = mark(
+    "This record took the place of another one. A no on that one counts before anything "
+    "is sent, and may not be shown here."
 )
 LINES = (
     ("withheld", mark("Not permitted: %(names)s.")),
@@ -150,6 +155,8 @@ def write_gaps(view: View) -> tuple[str, ...]:
                 names=name_kinds(view, chart.limited),
             )
         )
+    if replaced_records(chart.patient) and not chart.replaced:
+        sentences.append(view.say(TOOK_A_PLACE))
     if chart.strangers:
         sentences.append(_tell_of_strangers(view))
     if chart.refused and view.planned and view.checked_at is not None and sentences:

@@ -7,6 +7,7 @@ import pytest
 from mappings.preference import Switch, Who
 from middleware.decisions.preference import compile_profile
 from middleware.decisions.routing import Wanted, choose_route
+from middleware.desk.page import write_page
 from middleware.desk.sentences import choose_answer
 from tests.unit.desk_parts import CARE, HOSPICE, PARTS, beside, coded, part
 from tests.unit.desk_views import (
@@ -119,12 +120,12 @@ def test_hours_are_those_that_the_law_allows():
     assert said(view(preferences=(late,)))[1].endswith("8 AM to 9 PM.")
 
 
-@pytest.mark.parametrize("kind", ["entered-in-error", "active"])
-def test_problem_that_was_entered_in_error_never_was(kind):
+@pytest.mark.parametrize("kind", ["entered-in-error", "refuted", "confirmed"])
+def test_problem_that_was_entered_in_error_or_refuted_never_was(kind):
     status = {"coding": [{"code": kind}]}
     problem = part("Condition", "c1", code=coded(HOSPICE), verificationStatus=status)
     one = replace(view(resources=[problem]), library=CARE)
-    expected = "Messages on" if kind == "entered-in-error" else "Hospice care"
+    expected = "Hospice care" if kind == "confirmed" else "Messages on"
     assert said(one)[0] == expected
 
 
@@ -206,3 +207,10 @@ def test_names_that_turn_or_act_stay_what_they_are():
     sentence = said(view(patient={"name": name}))[1]
     assert "\u2068" in sentence
     assert sentence.index("\u2068") < sentence.index("<b") < sentence.index("\u2069")
+
+
+def test_record_that_took_the_place_of_another_says_what_it_does_not_show():
+    link = [{"type": "replaces", "other": {"reference": "Patient/old"}}]
+    told = "This record took the place of another one."
+    assert any(gap.startswith(told) for gap in write_page(view({"link": link})).gaps)
+    assert not any(gap.startswith(told) for gap in write_page(view()).gaps)
