@@ -53,6 +53,7 @@ def test_a_move_is_kept_shown_and_audited(rig, path):
         "from": before.isoformat(),
         "to": nudge.due_at.isoformat(),
         "why": "The patient asked",
+        "by": "Dr. Abena Osei",
     }
 
 
