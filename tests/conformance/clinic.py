@@ -120,6 +120,8 @@ class Clinic:
             if rule.rule.startswith("/l/<lid>/"):
                 path = opened + rule.rule.removeprefix("/l/<lid>/")
                 path = path.replace("<nudge_id>", "x").replace("<name>", "channels")
+                path = path.replace("<keep>", "ours")
+                assert "<" not in path, f"what stands there in {rule.rule}?"
                 for method in sorted({"GET", "POST"} & (rule.methods or set())):
                     yield method, path
 
