@@ -1,10 +1,12 @@
 """The sandbox EHR: every form, with handshakes, heartbeats, $status and $events."""
 
+from mappings.dialects.app_ways import AppWays
 from mappings.dialects.dialect import Dialect, TopicRule
 
 _TOPICS = "http://sandbox.example.org/SubscriptionTopic"
 
 DIALECT = Dialect(
+    app=AppWays(framed=True),
     name="sandbox",
     title="Sandbox EHR",
     software=("sandbox ehr",),

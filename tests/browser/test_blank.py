@@ -1,9 +1,12 @@
 """A sign-in that refuses the EHR's frame: the launch says so and offers a window."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
 from flask import redirect, request
+
+from middleware.storage.endpoints import update_endpoint
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +27,9 @@ def refuse_strangers():
 
 
 def sign_in_by(site, answer) -> None:
+    """Sign in as a server of which nothing is known does, and by this answer."""
+    with site.runtime.database.tx() as tx:
+        update_endpoint(tx, replace(site.endpoint, profile={}))
     site.sandbox.app.before_request_funcs.setdefault(None, []).append(answer)
 
 
