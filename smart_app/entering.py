@@ -22,6 +22,10 @@ from smart_app.own_forms import check_form
 from smart_app.ports import SmartPorts
 from smart_app.session import Session, end_session, open_session
 
+OVER = mark(
+    "Nothing was changed. This record is closed, so no message goes out from it. If "
+    "that is wrong, correct it in the chart first."
+)
 FORM = re.compile(r"[0-9A-Za-z-]{1,64}")
 TURN = re.compile(r"[0-9]{1,6}")
 UNREAD = mark(
@@ -41,9 +45,9 @@ def enter(
     """Return the session and its patient; raises LaunchError or FhirError.
 
     ``form`` lets only our own form of this launch and patient through, ``edit`` only
-    who may change anything (LaunchError F5, 403). Who sends a form is known by name
-    where that can be read. Where the session has ended, or the
-    chart cannot be read, what a form says is kept as a draft.
+    who may change anything (LaunchError F5, 403); nobody changes a closed record (F7,
+    403). Who sends a form is known by name where that can be read. Where the session
+    has ended, or the chart cannot be read, what a form says is kept as a draft.
     """
     try:
         session = open_session(ports, request, lid)
@@ -53,7 +57,7 @@ def enter(
             _check_role(session)
         if form:
             session = name_user(ports, session)
-        return session, _read(ports, session, name_view(request))
+        return session, _read(ports, session, name_view(request), changes=form or edit)
     except LaunchError as error:
         if form and error.status == 401 and keep_draft(ports, request, lid):
             raise LaunchError(KEPT, code=error.code, status=401) from error
@@ -77,7 +81,7 @@ def _check_role(session: Session) -> None:
         raise LaunchError(session.read_only, code="F5", status=403)
 
 
-def _read(ports: SmartPorts, session: Session, name: str) -> View:
+def _read(ports: SmartPorts, session: Session, name: str, *, changes: bool) -> View:
     """Read the chart; that it is seen is audited before anything of it is shown."""
     *_, view = ports.desk.read_views(
         session.endpoint,
@@ -88,6 +92,8 @@ def _read(ports: SmartPorts, session: Session, name: str) -> View:
         opened=read_opened(session.launch, session.endpoint),
     )
     ports.desk.note_view(view, session.launch, name)
+    if changes and view.is_over:
+        raise LaunchError(OVER, code="F7", status=403)
     return view
 
 

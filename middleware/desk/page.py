@@ -56,12 +56,10 @@ SEXES = {
 
 def write_page(view: View) -> Page:
     """Return the whole page."""
-    profile = view.profile
     answer = choose_answer(view, write_lede(view))
     coming = tuple(write_coming(view, *pair) for pair in view.planned)
     steps = tuple(write_coming(view, *pair) for pair in view.steps)
     topics = write_topics(view)
-    ended = profile.deceased or not profile.active or profile.merged_into is not None
     known = {
         "words": know_words(view),
         "coming": know_coming(view),
@@ -81,7 +79,7 @@ def write_page(view: View) -> Page:
         hours=write_hours(view, _next_due(view)),
         topics=topics,
         paused=is_paused(view),
-        can_pause=not ended,
+        can_pause=not view.is_over,
         elsewhere=write_elsewhere(view.viewer, view.linked, (*coming, *steps)),
         versions={name: view.version(name) for name in ("pause",)},
         gaps=(*write_notes(view.opened, view.chart, view.viewer), *write_gaps(view)),

@@ -90,6 +90,12 @@ class View:
         return self.profile.given or self.profile.name or self.say("the patient")
 
     @property
+    def is_over(self) -> bool:
+        """Tell whether the record is closed: its patient died, or it is another's now."""
+        one = self.profile
+        return one.deceased or not one.active or one.merged_into is not None
+
+    @property
     def zone_id(self) -> str | None:
         """Return the patient's first zone, None when it is not known."""
         zones = self.profile.zones

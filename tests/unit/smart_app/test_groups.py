@@ -333,6 +333,26 @@ def test_a_read_only_user_has_no_control_and_is_refused(rig, path):
     assert recorded(rig) == {}
 
 
+@pytest.mark.parametrize(
+    "closed",
+    [
+        {"deceasedBoolean": True},
+        {"active": False},
+        {"link": [{"type": "replaced-by", "other": {"reference": "Patient/new"}}]},
+    ],
+    ids=["died", "inactive", "merged"],
+)
+def test_a_form_of_a_record_that_was_closed_meanwhile_is_refused(rig, path, closed):
+    data = form_of(rig, path, "limit")
+    rig.ehr.resources["Patient/rosa"].update(closed)
+    answer = rig.http.post(f"{path}preferences/limit", data=data, headers=OURS)
+    assert answer.status_code == 403
+    assert "Nothing was changed. This record is closed" in words(answer.text)
+    assert recorded(rig) == {}
+    assert rig.http.get(f"{path}pause").status_code == 403
+    assert 'href="' + f"{path}pause" not in rig.http.get(path).text
+
+
 def test_what_is_saved_as_it_is_changed_waits_for_both_value_and_voice(rig, path):
     for changes in ({"who": ""}, {"limit": "3"}):
         answer = save(rig, path, "limit", headers=PARTIAL, **changes)
