@@ -7,6 +7,7 @@ the same form is a page of its own. What is not taken comes back as it was fille
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from flask import Request, Response, abort
@@ -121,8 +122,11 @@ class GroupEdits:
         session, view = enter(self._ports, request, lid, form=True)
         actor, version = actor_of(session), request.form.get("version", "")
         (save, write_both), (path, saved) = act, told
+        sent = form_of(request)
+        # The buttons of one page are different forms: only the same one is a repeat.
+        form_id = f"{sent.id} {path}" if sent.id else ""
         try:
-            save(view, actor, name, version, form_of(request))
+            save(view, actor, name, version, replace(sent, id=form_id))
         except ChangedElsewhereError:
             fresh = self._editor.refresh_view(view)
             clash = write_both(fresh, name, actor)

@@ -79,17 +79,22 @@ def lock_message(tx: Tx, view: View, nudge_id: str, version: str) -> Nudge:
     return nudge
 
 
-def is_repeated(context: StageContext, nudge_id: str, actor: Actor, form: Form) -> bool:
-    """Tell whether the last change of a message came from this very form."""
+def is_repeated(
+    context: StageContext, nudge_id: str, word: str, change: dict[str, str]
+) -> bool:
+    """Tell whether a message still stands as this very form left it: it was sent twice.
+
+    ``word`` is what was done, ``moved`` or ``skipped``; who fills the form in anew and
+    sends it again says something else.
+    """
     with context.database.tx() as tx:
         nudge = nudges.get_nudge(tx, nudge_id)
-    notes = (
-        [nudge.detail.get(word) or {} for word in ("moved", "skipped")] if nudge else []
-    )
-    return any(
-        form.made(str(note.get("user")), str(note.get("form")), actor.user)
-        for note in notes
-    )
+    if nudge is None or (nudge.state is NudgeState.SKIPPED) != (word == "skipped"):
+        return False
+    note = nudge.detail.get(word) or {}
+    said = {name: value for name, value in change.items() if name not in ("by", "at")}
+    known = bool(change["form"] and change["user"])
+    return known and all(note.get(name) == value for name, value in said.items())
 
 
 def write_mark(nudge: Nudge) -> str:

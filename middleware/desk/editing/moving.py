@@ -160,7 +160,8 @@ def save_move(
     try:
         _move(context, view, actor, (nudge_id, version), moment, change)
     except ChangedElsewhereError:
-        if not is_repeated(context, nudge_id, actor, form):
+        to = "" if moment is None else moment.isoformat()
+        if not is_repeated(context, nudge_id, "moved", {**change, "to": to}):
             raise
 
 

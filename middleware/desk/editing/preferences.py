@@ -27,6 +27,7 @@ from middleware.desk.editing.saving import (
     RefusedError,
     Said,
     save_said,
+    says_same,
 )
 from middleware.desk.values import Actor
 from middleware.desk.versions import standing
@@ -68,6 +69,10 @@ def save_group(
         if filled.form.turn > last.turn:
             version = group_version(fresh, GROUPS[name])
             _save(context, fresh, actor, GROUPS[name], filled, version)
+        elif filled.form.turn == last.turn:
+            said = _read_said(fresh, GROUPS[name], filled)
+            if not says_same(fresh.own, said):
+                raise
 
 
 def _save(
@@ -78,17 +83,23 @@ def _save(
     filled: Filled,
     version: str,
 ) -> None:
+    said = _read_said(view, group, filled)
+    if group_version(view, group) != version:
+        raise ChangedElsewhereError
+    values = {item.name: item.value for item in said}
+    if VOICES[filled.who][0] is not Who.PATIENT:
+        _spare_the_patients(view, values)
+    check_points(context, view, values)
+    save_said(context, view, actor, said, version=None, form=filled.form)
+
+
+def _read_said(view: View, group: Group, filled: Filled) -> list[Said]:
+    """Return what a form says; BadInputError for what is missing."""
     values = group.read(view, filled.given)
     if filled.who not in {choice.value for choice in list_voices(view, group)}:
         raise BadInputError(view.say("Choose who said so."), field="who")
-    if group_version(view, group) != version:
-        raise ChangedElsewhereError
     voice, how = VOICES[filled.who]
-    if voice is not Who.PATIENT:
-        _spare_the_patients(view, values)
-    check_points(context, view, values)
-    said = [Said(key, value, voice, how) for key, value in values.items()]
-    save_said(context, view, actor, said, version=None, form=filled.form)
+    return [Said(key, value, voice, how) for key, value in values.items()]
 
 
 def _made(form: Form, record: PreferenceRecord, actor: Actor) -> bool:

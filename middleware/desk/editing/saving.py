@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from mappings.errors import CareCueError
 from mappings.nudge import Outcome
 from mappings.preference import OwnRecord, PreferenceRecord, Who
@@ -88,7 +90,7 @@ def save_said(
         else:
             marks = [(version, names[0])]
         if any(preference_version(own, name) != seen for seen, name in marks):
-            if _is_repeated(own, names, actor, form):
+            if _is_repeated(own, said, actor, form):
                 return
             raise ChangedElsewhereError
         before = {(item.name, item.who): item.value for item in own.preferences}
@@ -103,16 +105,31 @@ def save_said(
 
 
 def _is_repeated(
-    own: OwnRecord, names: Sequence[str], actor: Actor, form: Form
+    own: OwnRecord, said: Sequence[Said], actor: Actor, form: Form
 ) -> bool:
-    """Tell whether the last word on these came from the same form, filled in as late."""
-    said = [item for item in own.preferences if item.name in names]
-    last = max(reversed(said), key=lambda item: item.recorded_at, default=None)
+    """Tell whether the last word on these is this form's: filled in later, or the same."""
+    names = {item.name for item in said}
+    records = [item for item in own.preferences if item.name in names]
+    last = max(reversed(records), key=lambda item: item.recorded_at, default=None)
     return (
         last is not None
         and form.made(last.saved_by, last.form, actor.user)
-        and form.turn <= last.turn
+        and (form.turn < last.turn or says_same(own, said))
     )
+
+
+def says_same(own: OwnRecord, said: Sequence[Said]) -> bool:
+    """Tell whether all of these are what their voices said last."""
+    last = {(item.name, item.who): (item.value, item.how) for item in own.preferences}
+    return all(
+        last.get((item.name, item.who)) == (_plain(item.value), item.how)
+        for item in said
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as it comes back from where it is kept."""
+    return orjson.loads(orjson.dumps(value))
 
 
 def author_of(actor: Actor) -> str | None:

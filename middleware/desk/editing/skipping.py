@@ -27,10 +27,10 @@ def save_skip(
 ) -> None:
     """Skip one message of this patient. Raises ClosedError, ChangedElsewhereError."""
     now = context.clock.now()
+    note = note_change(actor, form, now, why)
     try:
         with context.database.tx() as tx:
             nudge = lock_message(tx, view, nudge_id, version)
-            note = note_change(actor, form, now, why)
             nudges.note_nudge(tx, nudge, nudge.due_at, skipped=note)
             nudges.set_nudge(tx, nudge.id, NudgeState.SKIPPED, REASON, now)
             insert_nudge_decision(
@@ -44,5 +44,5 @@ def save_skip(
             about = (nudge.id, {"why": why})
             write_audit(tx, view, actor, "nudge-skipped", about=about, now=now)
     except ChangedElsewhereError:
-        if not is_repeated(context, nudge_id, actor, form):
+        if not is_repeated(context, nudge_id, "skipped", note):
             raise

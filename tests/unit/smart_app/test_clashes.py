@@ -180,6 +180,43 @@ def test_a_form_that_is_sent_twice_is_no_clash_with_oneself(rig, mine, kind):
 
 
 @pytest.mark.parametrize("kind", sorted(FORMS))
+def test_a_form_that_is_filled_in_anew_is_never_taken_for_the_first_one(
+    rig, mine, kind
+):
+    """The answer to the first was lost on its way, or the browser went back to it."""
+    part, first, second = FORMS[kind]
+    data = fill(rig, mine, part)
+    assert send(rig, mine, part, {**data, **first}).status_code == 303
+    before = outcome(rig)
+    rig.clock.instant += timedelta(seconds=20)
+    answer = send(rig, mine, part, {**data, **second})
+    assert answer.status_code == 409
+    assert outcome(rig) == before
+    again = {**data, **second, **pressed(answer.text, mine + part)}
+    assert send(rig, mine, part, again).status_code == 303
+    assert outcome(rig) != before
+
+
+def test_a_move_that_somebody_skipped_since_is_no_repeated_one(rig, mine, theirs):
+    data = fill(rig, mine, MOVE, **LATER)
+    assert send(rig, mine, MOVE, data).status_code == 303
+    skip = fill(rig, theirs, SKIP, why="done")
+    assert send(rig, theirs, SKIP, skip).status_code == 303
+    assert send(rig, mine, MOVE, data).status_code == 409
+    assert stored(rig).state is NudgeState.SKIPPED
+
+
+def test_another_button_of_a_page_is_another_form(rig, mine):
+    part = narrower(rig, mine, seconds=5)
+    undo = dict(hidden_of(rig, mine, "preferences/limit/undo"))
+    back = dict(hidden_of(rig, mine, part))
+    back = {**back, "form_id": undo["form_id"]}
+    assert send(rig, mine, "preferences/limit/undo", undo).status_code == 303
+    rig.clock.instant += timedelta(seconds=1)
+    assert send(rig, mine, part, back).status_code == 409
+
+
+@pytest.mark.parametrize("kind", sorted(FORMS))
 def test_two_windows_of_one_person_are_two_forms(rig, mine, kind):
     part, first, second = FORMS[kind]
     one, other = (fill(rig, mine, part, **values) for values in (first, second))
@@ -316,13 +353,13 @@ def test_undo_asks_before_it_takes_back_somebody_elses_later_answer(rig, mine, t
     assert own(rig).preferences[-1].value is None
 
 
-def narrower(rig, path):
+def narrower(rig, path, seconds=300):
     """Let staff ask for fewer messages than the patient does later."""
     part = "preferences/limit"
     send(rig, path, part, fill(rig, path, part, limit="1", who="staff"))
     rig.clock.instant += timedelta(minutes=5)
     send(rig, path, part, fill(rig, path, part, limit="3", who="patient"))
-    rig.clock.instant += timedelta(minutes=5)
+    rig.clock.instant += timedelta(seconds=seconds)
     return part + "/take-back"
 
 
