@@ -178,7 +178,7 @@ def test_every_form_of_a_launch_is_refused_to_who_may_only_look(rig) -> None:
         if rule.endpoint in own:
             continue
         path = rule.rule.replace("<lid>", lid).replace("<nudge_id>", "n1")
-        path = path.replace("<name>", "hours")
+        path = path.replace("<name>", "hours").replace("<keep>", "ours")
         assert "<" not in path, f"say what stands for the rest of {path}"
         answer = rig.http.post(path, data=form, headers=OURS_HEADERS)
         assert (answer.status_code, ">F5<" in answer.text) == (403, True), path
