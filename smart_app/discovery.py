@@ -164,7 +164,10 @@ def _list_issuers(endpoint: Endpoint, named: str | None) -> tuple[str, ...]:
 
 def is_allowed(endpoint: Endpoint, url: str) -> bool:
     """Tell whether a URL has the base's scheme and the base's or a listed host."""
-    base, parts = urlsplit(endpoint.fhir_base), urlsplit(url)
+    try:
+        base, parts = urlsplit(endpoint.fhir_base), urlsplit(url)
+    except ValueError:  # a bracket that is no address
+        return False
     if parts.scheme != base.scheme or "@" in parts.netloc or parts.fragment:
         return False
     listed = endpoint.profile.get("authorization_hosts", ())

@@ -107,10 +107,12 @@ def read_renewed(answer: dict[str, Any], now: datetime) -> Renewed:
 def read_granted(answer: dict[str, Any]) -> str:
     """Return the scope of a token response; empty where it says nothing of it.
 
-    RFC 6749 writes one text; a list of words is taken as well.
+    RFC 6749 writes one text; a list of words is taken as well. A word with letters that
+    nobody can read grants nothing, and is kept nowhere.
     """
     value = answer.get("scope") or ""
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    words = value if isinstance(value, list) else str(value).split()
+    return " ".join(word for word in map(str, words) if word.isprintable() and word)
 
 
 def read_refresh(answer: dict[str, Any]) -> str | None:
@@ -154,6 +156,9 @@ def verify_id_token(
         raise _refuse("T5", f"id_token: {name_value(error.claim, value)}") from error
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise _refuse("T5", "id_token") from error
+    # It is kept, audited and shown to operators: no letter that a screen would obey.
+    if not str(claims["sub"]).isprintable():
+        raise _refuse("T5", name_value("id_token: sub", claims["sub"]))
     return claims
 
 

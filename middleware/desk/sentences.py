@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mappings.nudge import REASONS
 from mappings.preference import Who
@@ -142,11 +142,10 @@ def is_paused(view: View) -> bool:
 
 
 def write_last_day(view: View, until: datetime) -> str:
-    """Write the last day of a pause: it ends with the midnight after."""
-    local = until.astimezone(view.zone)
-    midnight = (local.hour, local.minute) == (0, 0)
-    day = local.date().fromordinal(local.date().toordinal() - 1) if midnight else local
-    return write_day(view.viewer, day, view.today)
+    """Write the last day of a pause, which ends with the midnight after."""
+    # Not by its hour: where the clock is set forward at midnight the day begins at one.
+    last = (until - timedelta(microseconds=1)).astimezone(view.zone)
+    return write_day(view.viewer, last.date(), view.today)
 
 
 def _record(view: View) -> Answer | None:

@@ -18,7 +18,7 @@ def write_week(view: View) -> Fact:
     )
     count = len(recent)
     pips = tuple(index < count for index in range(max(limit, count)))
-    if count >= limit and recent:
+    if 0 < limit <= count:
         free = (recent[count - limit] + WEEK).astimezone(view.zone).date()
         day = write_day(view.viewer, free, view.today)
         note = view.say("Full until %(day)s", day=day)
@@ -26,7 +26,7 @@ def write_week(view: View) -> Fact:
         note = view.say_many(
             "%(number)s more allowed in 7 days",
             "%(number)s more allowed in 7 days",
-            limit - count,
+            max(limit - count, 0),
         )
     return Fact(
         view.say("Messages this week"),

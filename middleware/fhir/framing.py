@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,21 +84,26 @@ def look_at_framing(
 def fetch_framing(
     endpoint: Endpoint, authorize: str, public_url: str, *, seconds: float
 ) -> Framing | None:
-    """Look at an endpoint's sign-in page; each step takes ``seconds`` at the most."""
+    """Look at an endpoint's sign-in page; that takes ``seconds`` at the most, whole."""
     require_no_transaction("a look at a sign-in page")
     reach, ca_file = endpoint_reach(endpoint), endpoint.profile.get("ca_file")
-    with make_session(
-        reach, size=LARGEST_PAGE, seconds=seconds, ca_file=ca_file
-    ) as session:
+    until = time.monotonic() + seconds
 
-        def get(url: str) -> tuple[int, Mapping[str, str]] | None:
+    def get(url: str) -> tuple[int, Mapping[str, str]] | None:
+        # Each redirect could take as long as the look may take.
+        left = until - time.monotonic()
+        if left <= 0:
+            return None
+        with make_session(
+            reach, size=LARGEST_PAGE, seconds=left, ca_file=ca_file
+        ) as session:
             try:
-                answer = session.get(url, timeout=seconds, allow_redirects=False)
+                answer = session.get(url, timeout=left, allow_redirects=False)
             except requests.RequestException:
                 return None
-            return answer.status_code, answer.headers
+        return answer.status_code, answer.headers
 
-        return look_at_framing(get, endpoint, authorize, public_url)
+    return look_at_framing(get, endpoint, authorize, public_url)
 
 
 def find_refusal(headers: Mapping[str, str], url: str, parents: tuple[str, ...]) -> str:

@@ -1,13 +1,15 @@
 """The two nights on which the patient's clock is changed, in the patient's own zone."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
 from mappings.errors import BadInputError
 from middleware.desk.editing.moving import offer_moments, read_moment
+from middleware.desk.editing.pausing import end_of_day
 from middleware.desk.formats import write_instant
+from middleware.desk.sentences import write_last_day
 from middleware.desk.viewer import viewer_of
 from tests.unit.desk_views import preference, view
 
@@ -86,3 +88,19 @@ def test_a_time_in_that_hour_says_its_zone_wherever_it_is_shown():
         for hour in (7, 8, 9, 10)
     ]
     assert times == ["12:30 AM", "1:30 AM PDT", "1:30 AM PST", "2:30 AM"]
+
+
+# Midnight is skipped there, comes twice, and is like any other.
+NIGHTS = [
+    ("Africa/Cairo", date(2027, 4, 29), "Thu, Apr 29, 2027"),
+    ("Atlantic/Azores", date(2027, 3, 27), "Sat, Mar 27, 2027"),
+    ("America/Havana", date(2027, 11, 6), "Sat, Nov 6, 2027"),
+    ("America/Chicago", date(2026, 11, 20), "Fri, Nov 20"),
+]
+
+
+@pytest.mark.parametrize(("zone", "last", "words"), NIGHTS)
+def test_a_pause_says_the_last_day_that_was_chosen(zone, last, words):
+    one = at(zone)
+    until = end_of_day(last, one).astimezone(UTC)
+    assert write_last_day(one, until) == words

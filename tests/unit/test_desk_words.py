@@ -15,6 +15,7 @@ from mappings.preference import (
     Who,
 )
 from middleware.decisions.fatigue import COMING
+from middleware.decisions.windows import CONTACT_WINDOW
 from middleware.desk import formats
 from middleware.desk.evidence import write_facts
 from middleware.desk.flags import write_conflicts
@@ -217,6 +218,19 @@ def test_week_is_full_until_the_oldest_leaves_it():
     fact = write_week(replace(view(), own=OwnRecord(sent=messages)))
     assert (fact.value, fact.note) == ("3 of 3", "Full until Fri, Nov 20")
     assert fact.pips == (True, True, True)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_week_of_no_messages_at_all_is_said_whatever_went_out(count):
+    limit = {"url": "maxPerWeek", "valueInteger": 0}
+    none = {"extension": [{"url": CONTACT_WINDOW, "extension": [limit]}]}
+    messages = tuple(
+        SentMessage(NOW - timedelta(days=day + 1), "preventive", "sms")
+        for day in range(count)
+    )
+    one = view(patient=none)
+    fact = write_week(replace(one, own=replace(one.own, sent=messages)))
+    assert (fact.value, fact.note) == (f"{count} of 0", "0 more allowed in 7 days")
 
 
 def test_facts_are_said_in_words():

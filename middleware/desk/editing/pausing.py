@@ -26,7 +26,7 @@ def save_pause(
 
     Raises ChangedElsewhereError.
     """
-    until = None if last is None else _day_after(last, view)
+    until = None if last is None else end_of_day(last, view)
     value = {"until": until.isoformat() if until else None, "why": why}
     said = Said("pause", value, Who.STAFF)
     save_said(context, view, actor, [said], version=version, form=form)
@@ -40,5 +40,6 @@ def save_resume(
     save_said(context, view, actor, [said], version=version, form=form)
 
 
-def _day_after(last: date, view: View) -> datetime:
+def end_of_day(last: date, view: View) -> datetime:
+    """Return the midnight that ends a day of the patient's."""
     return datetime.combine(last + timedelta(days=1), time(), tzinfo=view.zone)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from middleware.fhir.framing import (
+    MOST_STEPS,
     Framing,
     fetch_framing,
     find_refusal,
@@ -158,3 +161,20 @@ def test_a_real_page_is_asked_within_its_bounds() -> None:
         assert found == Framing(refusal="X-Frame-Options: DENY", asked=url)
         script.answer = lambda _: Reply(raw=lambda handler: handler.connection.close())
         assert fetch_framing(endpoint, url, PUBLIC, seconds=5) is None
+
+
+def test_redirects_have_no_time_of_their_own() -> None:
+    asked: list[str] = []
+    slow = threading.Event()
+
+    def answer(request: Any) -> Reply:
+        asked.append(str(request))
+        slow.wait(0.3)
+        return Reply(302, "", headers={"Location": "/authorize"})
+
+    with serve() as script:
+        script.answer = answer
+        endpoint = replace(ENDPOINT, fhir_base=f"{script.base}/fhir")
+        url = f"{script.base}/authorize"
+        assert fetch_framing(endpoint, url, PUBLIC, seconds=1) is None
+    assert len(asked) < MOST_STEPS

@@ -248,6 +248,25 @@ def test_token_response_that_lacks_something_is_refused(rig, spoilt, code):
     assert f">{code}<" in answer.text
 
 
+@pytest.mark.parametrize("odd", ["\x00", "patient/\ud800.rs", "\x1b[2J"])
+def test_a_scope_that_nobody_can_read_is_no_scope(rig, odd):
+    good = "launch openid fhirUser patient/Patient.rs"
+    rig.ehr.answer = {"scope": f"{good} {odd}"}
+    assert rig.launch().status_code == 303
+    with rig.database.tx() as tx:
+        assert only_launch(tx).scope == good
+
+
+@pytest.mark.parametrize("odd", ["a\x00", "\x1b[2Jroot", "a\nb"])
+def test_a_user_whose_name_a_screen_would_obey_is_refused(rig, odd):
+    rig.ehr.claims = {"sub": odd}
+    answer = rig.launch()
+    assert answer.status_code == 502
+    assert ">T5<" in answer.text
+    with rig.database.tx() as tx:
+        assert str(only_launch(tx).steps[-1]["found"]).isprintable()
+
+
 @pytest.mark.parametrize("expires", ["3600", 3600, -1, None, True])
 def test_expires_in_of_any_kind_is_survived(rig, expires):
     rig.ehr.answer = {"expires_in": expires}
@@ -442,13 +461,16 @@ def test_an_open_page_that_cannot_be_read_is_found_by_its_id(rig):
     assert "Rosa" in rig.http.get(page).text
 
 
-def test_the_ehrs_own_words_are_text_and_its_link_is_checked(rig):
+@pytest.mark.parametrize(
+    "link", ["https://evil.example.org/help", "https://[evil.example.org/help"]
+)
+def test_the_ehrs_own_words_are_text_and_its_link_is_checked(rig, link):
     _, state = start(rig)
     query = {
         "state": state,
         "error": "access_denied",
         "error_description": "No <b>role</b>" + "x" * 500,
-        "error_uri": "https://evil.example.org/help",
+        "error_uri": link,
     }
     text = rig.http.get("/smart/callback", query_string=query).text
     assert "access_denied: No &lt;b&gt;role&lt;/b&gt;" in text

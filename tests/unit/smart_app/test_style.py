@@ -150,6 +150,10 @@ def themed(rig, url=None):
     return found and found[1]
 
 
+def test_a_style_at_what_is_no_address_leaves_the_page_as_it_is(rig):
+    assert themed(rig, "http://[no-address/style") is None
+
+
 @pytest.mark.usefixtures("patient_pages")
 def test_the_sheet_is_served_by_us_and_fetched_once(rig):
     rig.ehr.style = json.dumps({"dim_border_radius": "3px", "color_text": "#999999"})
