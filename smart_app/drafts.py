@@ -45,7 +45,7 @@ class Draft:
 
 def keep_draft(ports: SmartPorts, request: Request, lid: str) -> bool:
     """Keep what a form of an ended session says; False where it is not its own form."""
-    path = request.path.removeprefix(f"/l/{lid}/")
+    path = _form_path(request, lid)
     if not FORMS.match(path):
         return False
     try:
@@ -99,6 +99,17 @@ def drop_draft(ports: SmartPorts, session: Session) -> None:
     """Remove what this user had filled in about this patient."""
     whose = _whose(session.launch)
     ports.drafts.delete(whose["endpoint_id"], whose["user_reference"], whose["patient"])
+
+
+def settle_draft(ports: SmartPorts, session: Session, request: Request) -> None:
+    """Remove what was filled in of the form that was saved now; another's stays."""
+    draft = find_draft(ports, session)
+    if draft is not None and draft.path == _form_path(request, session.launch.id):
+        drop_draft(ports, session)
+
+
+def _form_path(request: Request, lid: str) -> str:
+    return request.path.removeprefix(f"/l/{lid}/")
 
 
 def _whose(launch: Launch) -> dict[str, str]:

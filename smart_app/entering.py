@@ -16,7 +16,7 @@ from middleware.desk.opened import read_opened
 from middleware.desk.values import Actor
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.drafts import KEPT, drop_draft, keep_draft
+from smart_app.drafts import KEPT, keep_draft, settle_draft
 from smart_app.naming import name_user
 from smart_app.own_forms import check_form
 from smart_app.ports import SmartPorts
@@ -117,10 +117,10 @@ def is_partial(request: Request) -> bool:
 
 
 def go_back(
-    ports: SmartPorts, session: Session, saved: str, part: str = ""
+    ports: SmartPorts, request: Request, session: Session, saved: str, part: str = ""
 ) -> Response:
-    """Send the browser to the page, which says what was saved; no draft is left."""
-    drop_draft(ports, session)
+    """Send the browser to the page, which says what was saved; no draft is left of it."""
+    settle_draft(ports, session, request)
     anchor = f"#{part}" if part else ""
     where = f"/l/{session.launch.id}/?saved={saved}{anchor}"
     return Response(status=303, headers={"Location": where})

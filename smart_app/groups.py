@@ -154,7 +154,7 @@ class GroupEdits:
         saved: str = "group",
     ) -> Response:
         if not is_partial(request):
-            return go_back(self._ports, session, saved, f"g-{name}")
+            return go_back(self._ports, request, session, saved, f"g-{name}")
         # The group says it where it stands.
         return tell_saved(self._ports, self._pages, (request, session, view), "")
 

@@ -19,7 +19,7 @@ from middleware.desk.opened import read_opened
 from middleware.desk.viewer import LANGUAGES, mark, viewer_of
 from middleware.desk.views import View
 from middleware.ports import Patience
-from smart_app.drafts import drop_draft, find_draft
+from smart_app.drafts import find_draft, settle_draft
 from smart_app.entering import actor_of, enter, go_back, is_partial
 from smart_app.naming import keep_names
 from smart_app.own_forms import check_origin
@@ -67,8 +67,8 @@ def tell_saved(
     """
     request, session, view = came
     if not is_partial(request):
-        return go_back(ports, session, told, part)
-    drop_draft(ports, session)
+        return go_back(ports, request, session, told, part)
+    settle_draft(ports, session, request)
     fresh = ports.desk.editor.refresh_view(view)
     page = ports.desk.write_page(fresh)
     ports.desk.note_page(fresh, page, session.launch)

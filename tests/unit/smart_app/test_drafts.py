@@ -116,6 +116,21 @@ def test_another_patient_or_user_is_offered_nothing(rig, path):
     assert rig.http.get(rig.open() + "draft").status_code == 200
 
 
+@pytest.mark.parametrize("headers", [OURS, {**OURS, "HX-Request": "true"}])
+def test_it_stays_while_something_else_is_saved(rig, path, headers):
+    end_then_save(rig, path)
+    again = rig.open()
+    for part, values in (
+        ("pause", {"until": "open", "why": "crisis"}),
+        ("preferences/limit", {"limit": "1", "who": "staff", "turn": "1"}),
+    ):
+        data = fill(rig, again, part, **values)
+        answer = rig.http.post(again + part, data=data, headers=headers)
+        assert answer.status_code in (200, 303)
+    assert len(own(rig).preferences) == 2
+    assert WORDS in rig.http.get(again + "draft").text
+
+
 def test_it_can_be_discarded(rig, path):
     end_then_save(rig, path)
     again = rig.open()
