@@ -113,14 +113,14 @@ def _stated(view: View) -> Resource | None:
 
 
 def _is_own(view: View, goal: Resource) -> bool:
-    text = (goal.get("description") or {}).get("text")
+    text = dict_of(goal.get("description")).get("text")
     mine = read_reference(goal.get("expressedBy")) == view.patient
     return bool(text) and mine and str(goal.get("lifecycleStatus")) not in ENDED_GOALS
 
 
 def _value(observation: Resource) -> str:
-    concept = observation.get("valueCodeableConcept") or {}
-    shown = [item.get("display") for item in list_of(concept.get("coding"))]
+    concept = dict_of(observation.get("valueCodeableConcept"))
+    shown = [dict_of(item).get("display") for item in list_of(concept.get("coding"))]
     found = (
         observation.get("valueString")
         or concept.get("text")

@@ -361,3 +361,28 @@ def test_hours_of_the_day(hour, text):
 )
 def test_zones(zone, name):
     assert formats.zone_name(ENGLISH, zone, NOW) == name
+
+
+ODD = ["walk", 1, ["walk"], [{"text": "walk"}], None]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_part_of_the_chart_that_is_no_fhir_breaks_no_page(odd):
+    mine = {"reference": "Patient/rosa"}
+    goal = {
+        "resourceType": "Goal",
+        "id": "g1",
+        "lifecycleStatus": "active",
+        "expressedBy": mine,
+        "description": odd,
+    }
+    seen = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "95541-9"}]},
+        "valueCodeableConcept": odd,
+    }
+    coded = {**seen, "id": "o2", "valueCodeableConcept": {"coding": [odd]}}
+    page = write_page(view(resources=[goal, seen, coded]))
+    assert page.words is None
+    assert page.answer.tag.text == "Messages on"
