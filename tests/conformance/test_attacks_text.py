@@ -39,6 +39,10 @@ OURS = re.compile(
 )
 
 
+# Where a refusal is said: below the form that was sent.
+SAID = re.compile(r"target:#said-[0-9a-f-]{36} swap:innerHTML")
+
+
 class Reader(HTMLParser):
     """Collects elements, and whatever in them is not of our own making."""
 
@@ -54,6 +58,8 @@ class Reader(HTMLParser):
             where = value or ""
             if name.startswith("on") or name in {"style", "srcdoc", "http-equiv"}:
                 self.odd.append(f"{tag} {name}={where}")
+            if name.startswith("hx-status:") and SAID.fullmatch(where):
+                continue
             leads = name in {"href", "src", "action", "formaction"} or "hx-" in name
             if leads and (":" in where or where.startswith(("//", "\\"))):
                 self.odd.append(f"{tag} {name}={where}")
