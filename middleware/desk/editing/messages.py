@@ -92,6 +92,9 @@ def is_repeated(
     if nudge is None or (nudge.state is NudgeState.SKIPPED) != (word == "skipped"):
         return False
     note = nudge.detail.get(word) or {}
+    if change.get("to") == "":
+        # To be at its own time is the same whoever put it there.
+        return not note
     said = {name: value for name, value in change.items() if name not in ("by", "at")}
     known = bool(change["form"] and change["user"])
     return known and all(note.get(name) == value for name, value in said.items())

@@ -285,6 +285,17 @@ def test_putting_back_is_shown_beside_another_move(rig, mine, theirs):
     assert stored(rig).moved_to is None
 
 
+def test_putting_back_twice_is_no_clash(rig, mine):
+    send(rig, mine, MOVE, fill(rig, mine, MOVE, **LATER))
+    data = fill(rig, mine, MOVE, back="1")
+    for _ in range(2):
+        rig.clock.instant += timedelta(seconds=1)
+        answer = send(rig, mine, MOVE, data)
+        assert answer.status_code == 303
+        assert answer.location.endswith("?saved=back")
+    assert stored(rig).moved_to is None
+
+
 def test_different_groups_of_two_people_both_stick(rig, mine, theirs):
     one = fill(rig, mine, "preferences/limit", limit="1", who="patient")
     other = fill(rig, theirs, "preferences/visits", visits="phone", who="patient")
