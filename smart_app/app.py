@@ -19,6 +19,7 @@ from smart_app.handoff import Handoff
 from smart_app.headers import protect, read_origin, write_policy
 from smart_app.launch import Launching
 from smart_app.opening import CALLBACK
+from smart_app.own_forms import is_save
 from smart_app.pages import PatientPages
 from smart_app.picking import Picking
 from smart_app.ports import SmartPorts
@@ -147,7 +148,7 @@ def _add_errors(blueprint: Blueprint, ports: SmartPorts, pages: Pages) -> None:
     def show(error: LaunchError) -> Response:
         lid = (request.view_args or {}).get("lid") or error.launch_id
         return pages.notice(
-            name_title(error),
+            name_title(error, saving=is_save(request)),
             error,
             # A frame of our own page may hold it, where it tried the sign-in.
             frames=(*all_frames(ports.endpoints()), read_origin(ports.public_url)),

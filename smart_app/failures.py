@@ -42,6 +42,7 @@ STEPS = {
     "N": mark("Finding the page"),
     "X": mark("Inside CareCue"),
 }
+NOT_SAVED = mark("This was not saved")
 TITLES = {
     401: mark("Your chart session ended"),
     403: mark("This cannot be opened here"),
@@ -77,8 +78,10 @@ def name_step(code: str) -> str:
     return STEPS.get(code[:1], STEPS["X"])
 
 
-def name_title(error: LaunchError) -> str:
-    """Return the heading of a failure's page."""
+def name_title(error: LaunchError, *, saving: bool = False) -> str:
+    """Return the heading of a failure's page, or of what a save came to."""
+    if saving and error.status != 401:
+        return NOT_SAVED
     return TITLES.get(error.status, mark("This did not work"))
 
 
@@ -114,7 +117,7 @@ def _describe_fault(error: FhirError, endpoints: Sequence[Endpoint]) -> LaunchEr
     code = str(dict_of(issues[0]).get("code")) if issues else ""
     named = f" ({code})" if ISSUE.match(code) else ""
     meaning = explain_outcome(endpoints, error.outcome)
-    said = f"status {error.status}{named}{f': {meaning}' if meaning else ''}"
+    said = f"HTTP {error.status}{named}{f': {meaning}' if meaning else ''}"
     words = NOT_LET if error.status == 403 else UNREADABLE
     return LaunchError(words, code="E1", status=502, said=said)
 

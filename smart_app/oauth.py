@@ -247,7 +247,7 @@ def _told(error: Exception) -> str:
     if isinstance(error, UnusableAnswerError):
         return str(error)
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return f"status {status}" if status else "no usable answer"
+    return f"HTTP {status}" if status else "no usable answer"
 
 
 def _require_json(answer: Any) -> Any:

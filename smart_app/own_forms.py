@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from urllib.parse import urlsplit
 
 from flask import Request
@@ -10,6 +11,14 @@ from flask import Request
 from mappings.errors import LaunchError
 from smart_app.ports import SmartPorts
 from smart_app.session import Session
+
+# Below the launch's path; the others open, close or turn the page.
+SAVES = re.compile(r"/l/[^/]+/(preferences/|messages/|answers|pause|resume)")
+
+
+def is_save(request: Request) -> bool:
+    """Tell whether something of the patient's would be changed by a request."""
+    return request.method == "POST" and SAVES.match(request.path) is not None
 
 
 def check_form(ports: SmartPorts, request: Request, session: Session) -> None:

@@ -86,7 +86,7 @@ def _not_known_yet(view: View) -> Answer:
     if view.profile.language is not None:
         words = language_name(view.viewer, view.profile.language.value)
         parts.append(view.say("Language to write in: %(language)s.", language=words))
-    parts.append(view.say("Hours: %(hours)s", hours=write_window(view)))
+    parts.append(view.say("Hours: %(hours)s.", hours=write_window(view)))
     if "RelatedPerson" in view.unread:
         parts.append(
             view.say(

@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 WEEKS = 12
 HISTORY = timedelta(weeks=WEEKS)
 # What a decision says of a chart that was not read as far as it asks.
-UNREAD = frozenset({"data-missing", "plan-unknown"})
+UNREAD = frozenset({"data-missing", "plan-unknown", "ehr-unreachable"})
 
 
 @dataclass(frozen=True)

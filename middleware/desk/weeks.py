@@ -18,7 +18,9 @@ def write_week(view: View) -> Fact:
     )
     count = len(recent)
     pips = tuple(index < count for index in range(max(limit, count)))
-    if 0 < limit <= count:
+    if view.is_over:
+        note = ""
+    elif 0 < limit <= count:
         free = (recent[count - limit] + WEEK).astimezone(view.zone).date()
         day = write_day(view.viewer, free, view.today)
         note = view.say("Full until %(day)s", day=day)

@@ -93,6 +93,16 @@ def test_a_clash_stays_in_the_dialog(browser, site, axe, broken):
     assert rest(site) == []
 
 
+def test_what_is_kept_of_theirs_is_what_the_page_shows_then(browser, site):
+    _, inner, dialog = open_dialog(browser, site, "Pause messages")
+    record(site, "pause", {"until": None, "why": "In hospital"}, by="Dr. Jones")
+    dialog.get_by_role("button", name="Pause until").click()
+    dialog.get_by_role("link", name="Keep theirs").click()
+    inner.get_by_role("heading", name="Messages to Rosa are paused").wait_for()
+    assert not inner.locator("dialog[open]").count()
+    assert rest(site) == []
+
+
 @pytest.mark.parametrize("ended", [True, False], ids=["401", "403"])
 def test_an_ended_session_leaves_what_was_typed(browser, site, axe, broken, ended):
     page, inner, dialog = open_dialog(browser, site, "Pause messages")

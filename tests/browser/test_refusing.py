@@ -1,5 +1,7 @@
 """The page holds on to its patient: what is another's is refused, and blanks it."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.browser.conftest import fill
@@ -125,3 +127,18 @@ def test_what_was_typed_stays_where_the_cookie_is_lost(browser, site):
     assert form.locator("textarea").input_value() == "More time with my grandkids."
     card = frame.locator("[role=alert].notice").bounding_box()
     assert card["width"] >= 0.9 * form.bounding_box()["width"]
+
+
+def test_an_ended_session_is_said_on_a_forms_own_page_too(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, _ = launch(page, site)
+    frame.locator(".matters").get_by_role("link", name="Change").click()
+    form = frame.locator("form#g-words")
+    form.locator("textarea").fill("More time with my grandkids.")
+    form.get_by_label("Rosa, today").check()
+    site.move(timedelta(minutes=31))
+    form.get_by_role("button", name="Save").click()
+    told = form.get_by_role("alert")
+    told.filter(has_text="is kept for 10 minutes").wait_for()
+    assert form.locator("textarea").input_value() == "More time with my grandkids."

@@ -65,11 +65,11 @@ AFTER: list[tuple[str, Bend, str, str]] = [
     ("patient", answers(patient="a b"), "T3", "patient a b"),
     ("token_type", answers(token_type="mac"), "T2", "token_type mac"),
     ("no token", answers(access_token=None), "T2", "access_token"),
-    ("redirect", exchanges("", 302, "text/html"), "T1", "status 302, text/html"),
+    ("redirect", exchanges("", 302, "text/html"), "T1", "HTTP 302, text/html"),
     ("login page", exchanges("<p>", 200, "text/html; a=b"), "T1", "200, text/html"),
-    ("broken page", exchanges("<p>", 500, "text/html"), "T1", "status 500"),
+    ("broken page", exchanges("<p>", 500, "text/html"), "T1", "HTTP 500"),
     ("user", claims(fhirUser="Device/7"), "U1", "fhirUser Device/7"),
-    ("forbidden", reads(FORBIDDEN, 403), "E1", "status 403 (forbidden)"),
+    ("forbidden", reads(FORBIDDEN, 403), "E1", "HTTP 403 (forbidden)"),
     ("another", reads(JAMES, 200), "E3", "another record than the open chart's"),
 ]
 

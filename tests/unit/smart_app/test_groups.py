@@ -310,6 +310,15 @@ def test_the_answer_follows_at_once_from_what_was_saved(rig, path):
     assert "Wed, Nov 18 10:00 AM" in text
 
 
+@pytest.mark.parametrize("headers", [{}, PARTIAL], ids=["page", "in place"])
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_form_has_the_place_where_a_refused_save_is_said(rig, path, name, headers):
+    html = rig.http.get(f"{path}preferences/{name}", headers=headers).text
+    places = set(re.findall(r'target:#([^\s"]+)', html))
+    assert len(places) == 1
+    assert html.count(f'id="{places.pop()}"') == 1
+
+
 def test_there_is_no_other_group(rig, path):
     assert rig.http.get(f"{path}preferences/shoes").status_code == 404
 
@@ -348,8 +357,11 @@ def test_a_form_of_a_record_that_was_closed_meanwhile_is_refused(rig, path, clos
     answer = rig.http.post(f"{path}preferences/limit", data=data, headers=OURS)
     assert answer.status_code == 403
     assert "Nothing was changed. This record is closed" in words(answer.text)
+    assert "This was not saved" in words(answer.text)
     assert recorded(rig) == {}
-    assert rig.http.get(f"{path}pause").status_code == 403
+    form = rig.http.get(f"{path}pause")
+    assert form.status_code == 403
+    assert "This cannot be opened here" in words(form.text)
     assert 'href="' + f"{path}pause" not in rig.http.get(path).text
 
 

@@ -400,9 +400,9 @@ def test_every_failure_page_shows_an_id_that_is_kept(rig):
 @pytest.mark.parametrize(
     ("fault", "told", "next_"),
     [
-        ((403, "forbidden"), "status 403 (forbidden)", "Open it in the EHR first"),
-        ((503, "transient"), "status 503 (transient)", "Try again, or open this app"),
-        ((404, "<b>"), "status 404", "Try again, or open this app"),
+        ((403, "forbidden"), "HTTP 403 (forbidden)", "Open it in the EHR first"),
+        ((503, "transient"), "HTTP 503 (transient)", "Try again, or open this app"),
+        ((404, "<b>"), "HTTP 404", "Try again, or open this app"),
     ],
 )
 def test_a_chart_that_cannot_be_read_tells_what_the_ehr_said(rig, fault, told, next_):
@@ -451,12 +451,12 @@ def test_an_open_page_that_cannot_be_read_is_found_by_its_id(rig):
     rig.ehr.batches = False
     rig.ehr.fault = (403, "forbidden")
     answer = rig.http.get(f"{page}history")
-    assert "status 403 (forbidden)" in answer.text
+    assert "HTTP 403 (forbidden)" in answer.text
     with rig.database.tx() as tx:
         (row,) = find_by_prefix(tx, short_id(answer))
     assert row.stage == "open"
     fault = row.context["last_fault"]
-    assert (fault["code"], fault["said"]) == ("E1", "status 403 (forbidden)")
+    assert (fault["code"], fault["said"]) == ("E1", "HTTP 403 (forbidden)")
     rig.ehr.fault = None
     assert "Rosa" in rig.http.get(page).text
 

@@ -14,7 +14,7 @@ from smart_app.scopes import (
     list_scopes,
     write_scope,
 )
-from tests.unit.smart_app.acts import words
+from tests.unit.smart_app.acts import agree, plan, words
 from tests.unit.smart_app.conftest import OURS_HEADERS
 
 TYPES = ("Appointment", "Encounter", "Observation")
@@ -273,6 +273,20 @@ def test_what_was_not_granted_is_not_asked_for(rig, granted, asked_types, batche
     for kind, name in wanted.items():
         missing = f"{name} (scope patient/{kind}.rs missing)"
         assert (missing in text) is (kind not in asked_types), text
+
+
+def test_a_message_about_what_was_not_granted_stands_as_it_was_decided(rig):
+    agree(rig)
+    plan(rig)
+    types = rig.ports.desk.resource_types(rig.endpoints[0])
+    granted = {f"patient/{kind}.rs" for kind in types} - {"patient/Appointment.rs"}
+    rig.ehr.answer = {"scope": WHOLE + " ".join(granted)}
+    text = words(rig.http.get(rig.open()).text)
+    assert "The EHR did not give this app: visits." in text
+    # It goes out: the pipeline reads what this launch may not.
+    assert "Text, Spanish Preview" in text
+    assert "None for now" not in text
+    assert "could not be read" not in text
 
 
 @pytest.mark.parametrize("granted", ["patient/*.rs", "user/*.cruds", "patient/*.read"])
