@@ -30,7 +30,7 @@ TONES = {
 }
 STATE_TONES = {
     NudgeState.PLANNED: "info",
-    NudgeState.HELD: "warn",
+    NudgeState.HELD: "info",
     NudgeState.SENDING: "info",
     NudgeState.SENT: "ok",
     NudgeState.FAILED: "stop",

@@ -352,6 +352,10 @@ def test_attention_is_by_cause_with_what_to_do(console):
 
     held = page.partition("Held by a preference or limit")[2]
     assert "Respect it. Only the patient can say yes again." in held
+    # What a preference holds is no warning.
+    log = console.get("/console/events")
+    assert "Held</span>" in log
+    assert 'class="tag warn"' not in log
 
 
 def test_every_holding_or_failing_reason_has_advice():
