@@ -33,9 +33,7 @@ class UnusableAnswerError(ValueError):
 
     def __init__(self, answer: Any) -> None:
         kind = clean_text(answer.headers.get("Content-Type", "").partition(";")[0], 60)
-        super().__init__(
-            ", ".join(filter(None, (f"status {answer.status_code}", kind)))
-        )
+        super().__init__(", ".join(filter(None, (f"HTTP {answer.status_code}", kind))))
 
 
 class SmartAssertion(PrivateKeyJWT):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from middleware.decisions.preference import compile_profile
 from middleware.decisions.routing import Wanted, choose_route
 from middleware.desk.page import write_page
 from middleware.desk.sentences import choose_answer
+from middleware.desk.weeks import write_week
 from tests.unit.desk_parts import CARE, HOSPICE, PARTS, beside, coded, part
 from tests.unit.desk_views import (
     ENDPOINT,
@@ -214,3 +215,9 @@ def test_record_that_took_the_place_of_another_says_what_it_does_not_show():
     told = "This record took the place of another one."
     assert any(gap.startswith(told) for gap in write_page(view({"link": link})).gaps)
     assert not any(gap.startswith(told) for gap in write_page(view()).gaps)
+
+
+def test_no_more_messages_are_allowed_to_somebody_who_died():
+    one = view(patient={"deceasedBoolean": True}, consents=(consent(days=0),))
+    assert write_week(one).note == ""
+    assert "more allowed" in write_week(view(consents=(consent(days=0),))).note
