@@ -31,7 +31,7 @@ KEPT = mark(
 LARGEST = 16_384  # bytes of all that was filled in
 # What is filled in; a button alone (undo, resume, discard) has nothing to go on with.
 FORMS = re.compile(r"(preferences/[^/]+|answers|pause|messages/[^/]+/(move|skip))\Z")
-NOT_KEPT = ("csrf", "patient", "version", "form_id", "turn", "seen", "save", "back")
+NOT_KEPT = ("csrf", "patient", "form_id", "turn", "seen", "save", "back")
 
 
 @dataclass(frozen=True)

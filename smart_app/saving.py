@@ -104,8 +104,9 @@ class PatientEdits:
         return tell_saved(self._ports, self._pages, (request, session, view), "resume")
 
     def fill_pause(self, session: Session, view: View, given: Fields) -> Response:
-        """Answer the pause form, filled in as it was."""
-        form = replace(fill_pause(given), version=view.version("pause"))
+        """Answer the pause form, filled in as it was and in sight of what stood then."""
+        form = fill_pause(given)
+        form = replace(form, version=form.version or view.version("pause"))
         return self._pause_form(session, view, form)
 
     def _pause_form(

@@ -116,6 +116,25 @@ def test_another_patient_or_user_is_offered_nothing(rig, path):
     assert rig.http.get(rig.open() + "draft").status_code == 200
 
 
+def test_a_pause_that_came_meanwhile_is_not_written_over_unseen(rig, path):
+    mine = {"until": "2026-11-20", "why": "asked"}
+    end_then_save(rig, path, "pause", **mine)
+    claims = {"sub": "user-2", "fhirUser": "Practitioner/other"}
+    osei = rig.ehr.resources["Practitioner/osei"]
+    rig.ehr.resources["Practitioner/other"] = {**osei, "id": "other"}
+    rig.ehr.claims = claims
+    other = rig.open()
+    data = fill(rig, other, "pause", until="open", why="crisis")
+    assert rig.http.post(other + "pause", data=data, headers=OURS).status_code == 303
+    rig.ehr.claims = {}
+    again = rig.open()
+    draft = fill(rig, again, "draft", **mine)
+    answer = rig.http.post(again + "pause", data=draft, headers=OURS)
+    assert answer.status_code == 409
+    assert "Stands now Paused until someone turns them back on" in words(answer.text)
+    assert own(rig).preferences[-1].value["until"] is None
+
+
 @pytest.mark.parametrize("headers", [OURS, {**OURS, "HX-Request": "true"}])
 def test_it_stays_while_something_else_is_saved(rig, path, headers):
     end_then_save(rig, path)
