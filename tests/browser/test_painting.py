@@ -14,7 +14,7 @@ from middleware.cli.bench_walk import open_distance
 pytestmark = pytest.mark.browser
 # What a page is painted with must hold here: see the budget in docs/benchmarks.md.
 SLOWER, ROUND_TRIP_MS, BYTES_PER_SECOND = 4, 80, 5_000_000 / 8
-AWAY_SECONDS, TURNS = 1.5, 5
+AWAY_SECONDS, TURNS, SAVING_MS = 1.5, 5, 4000
 PAINTS = """() => new Promise((done) => {
   const told = { largest: 0, what: '', shifts: 0 };
   new PerformanceObserver((list) => {
@@ -40,16 +40,18 @@ def slow_down(page):
     link = page.context.new_cdp_session(page)
     link.send("Network.enable")
     link.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
-    link.send(
-        "Network.emulateNetworkConditions",
-        {
-            "offline": False,
-            "latency": ROUND_TRIP_MS,
-            "downloadThroughput": BYTES_PER_SECOND,
-            "uploadThroughput": BYTES_PER_SECOND,
-        },
-    )
+    lengthen(link, ROUND_TRIP_MS)
     return link
+
+
+def lengthen(link, milliseconds: float) -> None:
+    """Let each round trip of a page take so long."""
+    line = {
+        "downloadThroughput": BYTES_PER_SECOND,
+        "uploadThroughput": BYTES_PER_SECOND,
+    }
+    told = {"offline": False, "latency": milliseconds, **line}
+    link.send("Network.emulateNetworkConditions", told)
 
 
 def paint(page, link, url: str, heading: str, *, cold: bool):
@@ -138,13 +140,11 @@ TASKS = """() => {
 }"""
 
 
-def test_a_click_on_save_is_answered_before_the_page_is_put_in_place_anew(
-    browser, distance
-):
+def test_a_click_on_save_is_seen_before_the_server_has_answered(browser, distance):
     page = browser.new_page(viewport={"width": 1120, "height": 900})
     opened, _ = launch(page, distance)
     link = slow_down(page)
-    opening, saving, clicks = [], [], []
+    opening, saving, clicks, answers = [], [], [], []
     for turn in range(TURNS):
         paint(page, link, opened, "main#main h1", cold=False)
         page.evaluate(TASKS)
@@ -155,8 +155,13 @@ def test_a_click_on_save_is_answered_before_the_page_is_put_in_place_anew(
         group.get_by_label("Rosa, today").check()
         opening.append(max(page.evaluate("window.told.tasks.splice(0)")))
         page.evaluate("window.told.clicks = {}")
+        # The line is far longer than any pause of a busy machine.
+        lengthen(link, SAVING_MS)
+        before = page.evaluate("performance.now()")
         group.get_by_role("button", name="Save").click()
-        group.get_by_role("button", name="Undo").wait_for()
+        group.get_by_role("button", name="Undo").wait_for(timeout=60_000)
+        answers.append(page.evaluate("performance.now()") - before)
+        lengthen(link, ROUND_TRIP_MS)
         page.wait_for_timeout(300)
         told = page.evaluate("window.told")
         saving.append(max(told["tasks"], default=0))
@@ -165,5 +170,6 @@ def test_a_click_on_save_is_answered_before_the_page_is_put_in_place_anew(
     print(
         "click on Save, its longest task, that of opening: {} {} {} ms".format(*figures)
     )
+    assert min(answers) >= SAVING_MS
     # The next paint waits for neither the answer nor what it changes.
-    assert median(clicks) < median(saving) + median(opening)
+    assert median(clicks) < SAVING_MS / 2
