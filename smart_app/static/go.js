@@ -4,7 +4,10 @@ if (held) {
   held.before(held.content);
   const inner = document.querySelector('iframe');
   inner.onload = () => {
-    const on = inner.contentDocument?.querySelector('[data-go]');
+    // Only a page of ours can be looked into; what a browser says of a refusal stays hidden.
+    const page = inner.contentDocument;
+    const on = page?.querySelector('a[data-go]');
+    inner.hidden = !page?.querySelector('h1');
     if (on) location.replace(on);
   };
-} else document.querySelector('[data-go]').submit();
+} else document.forms[0].submit();

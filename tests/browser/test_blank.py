@@ -46,10 +46,13 @@ def test_the_first_launch_offers_a_window_in_place_of_a_blank_frame(
     context = browser.new_context(java_script_enabled=script)
     page = context.new_page()
     sign_in_by(site, refuse)
-    told = launch(page, site).locator("main")
+    launched = launch(page, site)
+    told = launched.locator("main")
     told.get_by_text("refuses to be shown in this frame").wait_for(timeout=20_000)
     assert "Rosa" not in told.inner_text()
     if script:
+        # What the browser shows of the refusal tells nobody anything.
+        assert not launched.locator("iframe").is_visible()
         inner = next(one for one in page.frames if one.url.startswith(site.app))
         assert broken(inner, axe) == []
     with context.expect_page() as opening:
