@@ -148,7 +148,10 @@ def judge_frame(endpoint: Endpoint, seen: Framing | None) -> Seen:
     if not seen.refusal:
         return Seen("ok", "nothing forbids the EHR's frame")
     told = f"its page says {seen.refusal}"
-    return Seen("app-signs-in" if framed else "app-not-framed", told, seen.asked)
+    if framed:
+        # Nobody sees that page who is signed in by the launch.
+        return Seen("ok", f"{told}; launches sign in without it, and stay in the frame")
+    return Seen("app-not-framed", told, seen.asked)
 
 
 def _get(talk: Talk, url: str) -> tuple[int, Mapping[str, str]] | None:

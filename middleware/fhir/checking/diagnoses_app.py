@@ -87,14 +87,6 @@ APP = {
         "Nothing; or set authorize_in_window in [profile]: false where the EHR signs in "
         "without a page, true where it never does.",
     ),
-    "app-signs-in": warned(
-        "The sign-in page forbids to be shown in the EHR's frame, but launches are said to "
-        "be signed in without it.",
-        "Launches stay in the frame; where one leaves it blank, the next says so and "
-        "offers a window.",
-        "Try a launch from a test chart; where the frame stays blank set "
-        "authorize_in_window = true in [profile].",
-    ),
     "app-frame-unseen": warned(
         "Whether the sign-in page lets itself be shown in the EHR's frame is not known.",
         "Launches go on in the frame; where three stay blank and none comes back, they "
