@@ -1,7 +1,8 @@
 """Input whose session ended before it was saved: kept ten minutes, sealed, for its author.
 
 It is offered again to the same user of the same EHR about the same patient, and to
-nobody else; it is gone once something is saved, discarded, or after its time.
+nobody else; it is gone once that form is saved, discarded, or after its time. Of several
+forms each is kept, and the newest is offered first.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 from flask import Request
@@ -38,9 +40,15 @@ NOT_KEPT = ("csrf", "patient", "form_id", "turn", "seen", "save", "back")
 class Draft:
     """What was filled in: ``path`` is the form's, below the launch's."""
 
+    id: str
     path: str
     fields: Fields
     until: datetime
+
+    @property
+    def form(self) -> tuple[str, ...]:
+        """Return which form it is: of the answers, each topic and person has its own."""
+        return _form_of(self.path, self.fields)
 
 
 def keep_draft(ports: SmartPorts, request: Request, lid: str) -> bool:
@@ -62,50 +70,67 @@ def keep_draft(ports: SmartPorts, request: Request, lid: str) -> bool:
     clear = orjson.dumps({**_whose(launch), "path": path, "fields": fields})
     if len(clear) > LARGEST:
         return False
-    now = ports.clock.now()
+    now, form = ports.clock.now(), _form_of(path, fields)
+    row = DraftRow(
+        id=ports.ids.new(),
+        **_whose(launch),
+        sealed=ports.sealer.seal(clear),
+        created_at=now,
+        expires_at=now + LIFE,
+    )
     ports.drafts.insert(
-        DraftRow(
-            id=ports.ids.new(),
-            **_whose(launch),
-            sealed=ports.sealer.seal(clear),
-            created_at=now,
-            expires_at=now + LIFE,
-        )
+        row, [one.id for one in _list_drafts(ports, launch) if one.form == form]
     )
     return True
 
 
 def find_draft(ports: SmartPorts, session: Session) -> Draft | None:
-    """Return what this user had filled in about this patient, if it is kept."""
-    whose = _whose(session.launch)
-    row = ports.drafts.find(
+    """Return what this user had filled in last about this patient, if it is kept."""
+    return next(iter(_list_drafts(ports, session.launch)), None)
+
+
+def drop_draft(ports: SmartPorts, session: Session, draft_id: str) -> None:
+    """Remove one thing that this user had filled in about this patient."""
+    mine = [one.id for one in _list_drafts(ports, session.launch)]
+    ports.drafts.delete([one for one in mine if one == draft_id])
+
+
+def settle_draft(ports: SmartPorts, session: Session, request: Request) -> None:
+    """Remove what was filled in of the form that was saved now; another's stays."""
+    path = _form_path(request, session.launch.id)
+    form = _form_of(path, request.form.to_dict(flat=False))
+    kept = _list_drafts(ports, session.launch)
+    ports.drafts.delete([one.id for one in kept if one.form == form])
+
+
+def _list_drafts(ports: SmartPorts, launch: Launch) -> list[Draft]:
+    """Return what a launch's user has kept about its patient, newest first."""
+    whose = _whose(launch)
+    rows = ports.drafts.find_all(
         whose["endpoint_id"],
         whose["user_reference"],
         whose["patient"],
         ports.clock.now(),
     )
-    if row is None:
-        return None
+    found = [(row, _unseal(ports, row.sealed)) for row in rows]
+    return [
+        Draft(row.id, value["path"], value["fields"], row.expires_at)
+        for row, value in found
+        if all(value.get(name) == mine for name, mine in whose.items())
+    ]
+
+
+def _unseal(ports: SmartPorts, sealed: bytes) -> dict[str, Any]:
     try:
-        value = orjson.loads(ports.sealer.open(row.sealed))
+        value: dict[str, Any] = orjson.loads(ports.sealer.open(sealed))
     except StorageError:
-        return None
-    if any(value[name] != mine for name, mine in whose.items()):
-        return None
-    return Draft(value["path"], value["fields"], row.expires_at)
+        return {}
+    return value
 
 
-def drop_draft(ports: SmartPorts, session: Session) -> None:
-    """Remove what this user had filled in about this patient."""
-    whose = _whose(session.launch)
-    ports.drafts.delete(whose["endpoint_id"], whose["user_reference"], whose["patient"])
-
-
-def settle_draft(ports: SmartPorts, session: Session, request: Request) -> None:
-    """Remove what was filled in of the form that was saved now; another's stays."""
-    draft = find_draft(ports, session)
-    if draft is not None and draft.path == _form_path(request, session.launch.id):
-        drop_draft(ports, session)
+def _form_of(path: str, fields: Fields) -> tuple[str, ...]:
+    about = ("topic", "person") if path == "answers" else ()
+    return (path, *("".join(fields.get(name, ())) for name in about))
 
 
 def _form_path(request: Request, lid: str) -> str:

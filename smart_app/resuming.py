@@ -37,7 +37,7 @@ class Drafts:
     def discard(self, request: Request, lid: str) -> Response:
         """Let it go."""
         session, _ = enter(self._ports, request, lid, form=True)
-        drop_draft(self._ports, session)
+        drop_draft(self._ports, session, request.form.get("draft", ""))
         return Response(status=303, headers={"Location": f"/l/{lid}/"})
 
     def _form(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -27,8 +28,7 @@ class DraftRow:
 
 
 def insert_draft(tx: Tx, row: DraftRow) -> None:
-    """Keep a draft; an older one of the same person about the same patient goes."""
-    delete_drafts(tx, row.endpoint_id, row.user_reference, row.patient)
+    """Keep a draft."""
     tx.execute(
         f"INSERT INTO draft ({_COLUMNS}) VALUES (%(id)s, %(endpoint_id)s, "  # noqa: S608 -- constants
         "%(user_reference)s, %(patient)s, %(sealed)s, %(created_at)s, %(expires_at)s)",
@@ -36,21 +36,21 @@ def insert_draft(tx: Tx, row: DraftRow) -> None:
     )
 
 
-def find_draft(
+def list_drafts(
     tx: Tx, endpoint_id: str, user: str, patient: str, now: datetime
-) -> DraftRow | None:
-    """Return the draft of this person about this patient, unless its time is over."""
-    row = tx.execute(
-        f"SELECT {_COLUMNS} FROM draft WHERE {_MINE} AND expires_at > %(now)s",  # noqa: S608 -- constants
+) -> list[DraftRow]:
+    """Return the drafts of this person about this patient in their time, newest first."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM draft WHERE {_MINE} AND expires_at > %(now)s "  # noqa: S608 -- constants
+        "ORDER BY created_at DESC, id",
         {"endpoint": endpoint_id, "user": user, "patient": patient, "now": now},
-    ).fetchone()
-    return DraftRow(**{**row, "sealed": bytes(row["sealed"])}) if row else None
+    )
+    return [DraftRow(**{**row, "sealed": bytes(row["sealed"])}) for row in rows]
 
 
-def delete_drafts(tx: Tx, endpoint_id: str, user: str, patient: str) -> int:
-    """Remove what this person had filled in about this patient."""
-    values = {"endpoint": endpoint_id, "user": user, "patient": patient}
-    return tx.execute(f"DELETE FROM draft WHERE {_MINE}", values).rowcount  # noqa: S608 -- constants
+def delete_drafts(tx: Tx, ids: Collection[str]) -> int:
+    """Remove drafts; return how many."""
+    return tx.execute("DELETE FROM draft WHERE id = ANY(%s)", (list(ids),)).rowcount
 
 
 def delete_expired_drafts(tx: Tx, now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from middleware.storage import drafts
@@ -17,19 +18,20 @@ class DraftBook:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def insert(self, row: DraftRow) -> None:
-        """Keep a draft in place of an older one."""
+    def insert(self, row: DraftRow, instead: Collection[str]) -> None:
+        """Keep a draft in place of older ones of the same form."""
         with self._database.tx() as tx:
+            drafts.delete_drafts(tx, instead)
             drafts.insert_draft(tx, row)
 
-    def find(
+    def find_all(
         self, endpoint_id: str, user: str, patient: str, now: datetime
-    ) -> DraftRow | None:
-        """Return the draft of this person about this patient, in its time."""
+    ) -> list[DraftRow]:
+        """Return this person's drafts about this patient in their time, newest first."""
         with self._database.tx() as tx:
-            return drafts.find_draft(tx, endpoint_id, user, patient, now)
+            return drafts.list_drafts(tx, endpoint_id, user, patient, now)
 
-    def delete(self, endpoint_id: str, user: str, patient: str) -> None:
-        """Remove it."""
+    def delete(self, ids: Collection[str]) -> None:
+        """Remove drafts."""
         with self._database.tx() as tx:
-            drafts.delete_drafts(tx, endpoint_id, user, patient)
+            drafts.delete_drafts(tx, ids)

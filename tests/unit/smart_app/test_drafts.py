@@ -154,9 +154,34 @@ def test_it_can_be_discarded(rig, path):
     end_then_save(rig, path)
     again = rig.open()
     data = rig.form(again)
+    rig.http.post(again + "draft/discard", data=data, headers=OURS)
+    assert count(rig) == 1
+    data = fill(rig, again, "")
     answer = rig.http.post(again + "draft/discard", data=data, headers=OURS)
     assert answer.status_code == 303
     assert count(rig) == 0
+
+
+def test_each_form_that_was_open_is_kept_and_offered_in_turn(rig, path):
+    asked = {"question": "May we?", "point": "-", "person": ""}
+    forms = [
+        ("preferences/words", {"text": WORDS, "language": "en", "who": "patient"}),
+        ("answers", {**asked, "topic": "appointments"}),
+        ("answers", {**asked, "topic": "*", "question": "And this?"}),
+    ]
+    given = [(part, fill(rig, path, part, **values)) for part, values in forms]
+    rig.clock.instant += timedelta(minutes=31)
+    for part, data in (*given, given[-1]):
+        answer = rig.http.post(path + part, data=data, headers=OURS)
+        assert "is kept for 10 minutes" in words(answer.text)
+        rig.clock.instant += timedelta(seconds=1)
+    assert count(rig) == len(forms)
+    again = rig.open()
+    for shown in ("And this?", "May we?"):
+        assert shown in rig.http.get(again + "draft").text
+        discard = fill(rig, again, "")
+        rig.http.post(again + "draft/discard", data=discard, headers=OURS)
+    assert WORDS in rig.http.get(again + "draft").text
 
 
 @pytest.mark.parametrize(

@@ -395,7 +395,7 @@ def test_reseal_replaces_every_sealed_value(database):
             ),
         )
         counts = sealed.reseal(tx, lambda value: b"new:" + value)
-        draft = drafts.find_draft(tx, "e1", "Practitioner/1", "Patient/1", NOW)
+        (draft,) = drafts.list_drafts(tx, "e1", "Practitioner/1", "Patient/1", NOW)
         hook = subscriptions.find_subscription(tx, "hook-1")
         launch = launches.get_launch(tx, "l1")
         keys = read_mark(tx, "signing-keys")
