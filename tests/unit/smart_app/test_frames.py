@@ -123,7 +123,7 @@ def test_the_page_tries_the_sign_in_in_a_frame_of_its_own_and_goes_on(rig, looke
     policy = told.headers["Content-Security-Policy"]
     assert f"frame-src 'self' https: {rig.ehr.origin}" in policy
     assert f"frame-ancestors {FRAME}" in policy.split("; ")
-    inner = html.unescape(re.findall(r'<iframe src="([^"]*)"', told.text)[0])
+    inner = html.unescape(re.findall(r'<iframe hidden src="([^"]*)"', told.text)[0])
     first = rig.http.get(inner, headers=FRAMED)
     assert first.status_code == 303
     code, state = rig.ehr.approve(first.location), rig.ehr.state(first.location)
@@ -141,7 +141,7 @@ def test_the_page_tries_the_sign_in_in_a_frame_of_its_own_and_goes_on(rig, looke
 @pytest.mark.parametrize("said", ["", "2", "innermost"])
 def test_no_page_holds_itself_in_its_frame(rig, looked, said):
     told = begin(rig, here=said)
-    inner = html.unescape(re.findall(r'<iframe src="([^"]*)"', told.text)[0])
+    inner = html.unescape(re.findall(r'<iframe hidden src="([^"]*)"', told.text)[0])
     assert inner.count("here=") == 1
     assert rig.http.get(inner, headers=FRAMED).status_code == 303
 
