@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+
+# Each process of a run looks in a place of its own: a port is free until it is used.
+SPAN = 1000
 
 
 def free_ports() -> int:
     """Return the first of four neighbouring ports that are free."""
-    for first in range(21000, 29000, 4):
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    lowest = 21000 + SPAN * (process % 8)
+    for first in range(lowest, lowest + SPAN, 4):
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + 4):

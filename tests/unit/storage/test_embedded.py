@@ -111,7 +111,9 @@ def test_data_of_another_major_version_are_refused_with_the_way_out(home):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "not a number\n", "999999999\n", f"{os.getpid()}\n"]
+    "text",
+    ["", "not a number\n", "999999999\n", f"{os.getpid()}\n"],
+    ids=["empty", "words", "nobody", "ours"],
 )
 def test_a_stale_pid_file_is_cleared(home, text):
     file = home / "postmaster.pid"
