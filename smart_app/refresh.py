@@ -19,7 +19,7 @@ from typing import Any
 from mappings.endpoint import Endpoint
 from mappings.errors import AuthorizationError, CareCueError, LaunchError
 from mappings.scopes import read_grant
-from middleware.desk.launches import FAILED, LOCKED, OPEN, Launch, note_step
+from middleware.desk.launches import ALIVE, FAILED, LOCKED, Launch, note_step
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.oauth import NotRenewedError, TokenClient
 from smart_app.ports import SmartPorts
@@ -163,7 +163,7 @@ class Renewal:
         pause = threading.Event()
         while True:
             launch = book.get(launch_id)
-            if launch is None or launch.stage != OPEN:
+            if launch is None or launch.stage not in ALIVE:
                 raise AuthorizationError("the launch is over", permanent=True)
             value, now = self.unseal(launch), self._ports.clock.now()
             if self.judge(value, refused) == "good":

@@ -77,8 +77,10 @@ def read_user(claims: dict[str, Any], endpoint: Endpoint) -> User:
     issuer, subject = str(claims["iss"]), str(claims["sub"])
     if kind in MAY_ENTER and FHIR_ID.match(identifier):
         return User(issuer, subject, reference)
-    if kind in REFUSED:
-        raise LaunchError(REFUSED[kind], code="U2", status=403)
+    # On whichever base: where anybody may look, they may not.
+    refused = next((name for name in REFUSED if f"/{name}/" in f"/{reference}/"), "")
+    if refused:
+        raise LaunchError(REFUSED[refused], code="U2", status=403)
     if endpoint.app.unknown_users:
         return User(issuer, subject, None)
     raise LaunchError(

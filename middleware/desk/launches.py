@@ -22,6 +22,8 @@ OPEN = "open"
 FAILED = "failed"
 LOCKED = "locked"
 CLOSED = "closed"
+# Somebody is signed in, and the token may be used and renewed.
+ALIVE = (PICKING, OPEN)
 # A name that was read is taken to hold for so long.
 NAME_KNOWN_FOR = timedelta(days=30)
 

@@ -88,7 +88,11 @@ def insert_launch(tx: Tx, row: LaunchRow) -> None:
 
 def get_launch(tx: Tx, launch_id: str) -> LaunchRow | None:
     """Return one launch."""
-    return _first(tx, "id", launch_id)
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM launch WHERE id = %s",  # noqa: S608 -- constants
+        (launch_id,),
+    ).fetchone()
+    return LaunchRow(**row) if row else None
 
 
 def update_launch(tx: Tx, launch_id: str, **changes: Any) -> bool:
@@ -146,7 +150,7 @@ def claim_renewal(tx: Tx, row: LaunchRow, now: datetime) -> bool:
     renewed or handed over, and must not be used again.
     """
     claimed = tx.execute(
-        "UPDATE launch SET renewing_at = %s WHERE id = %s AND stage = 'open' "
+        "UPDATE launch SET renewing_at = %s WHERE id = %s AND stage IN ('open', 'picking') "
         "AND renewing_at IS NULL AND jsonb_array_length(steps) = %s",
         (now, row.id, len(row.steps)),
     )
@@ -157,23 +161,26 @@ def settle_renewal(tx: Tx, row: LaunchRow) -> bool:
     """Keep what came of a renewal; False when the launch was closed meanwhile."""
     settled = tx.execute(
         "UPDATE launch SET sealed = %s, steps = %s, scope = %s, renewing_at = NULL "
-        "WHERE id = %s AND stage = 'open'",
+        "WHERE id = %s AND stage IN ('open', 'picking')",
         (row.sealed, Jsonb(row.steps), row.scope, row.id),
     )
     return settled.rowcount == 1
 
 
 def bind_patient(tx: Tx, row: LaunchRow) -> bool:
-    """Give a launch that waits for it its patient; False for any other."""
+    """Give a launch that waits for it its patient; False for any other.
+
+    Its last step alone is new: the token may have been renewed since it was read.
+    """
     bound = tx.execute(
-        "UPDATE launch SET patient = %s, stage = %s, seen_at = %s, steps = %s, "
+        "UPDATE launch SET patient = %s, stage = %s, seen_at = %s, steps = steps || %s, "
         "need_patient_banner = %s, look = %s "
         "WHERE id = %s AND stage = 'picking' AND patient IS NULL",
         (
             row.patient,
             row.stage,
             row.seen_at,
-            Jsonb(row.steps),
+            Jsonb(row.steps[-1:]),
             row.need_patient_banner,
             Jsonb(row.look),
             row.id,
@@ -282,14 +289,6 @@ def find_by_prefix(tx: Tx, start: str) -> list[LaunchRow | FailureRow]:
         (pattern,),
     )
     return [*found, *(FailureRow(**row) for row in failures)][:2]
-
-
-def _first(tx: Tx, column: str, value: str) -> LaunchRow | None:
-    row = tx.execute(
-        f"SELECT {_COLUMNS} FROM launch WHERE {column} = %s",  # noqa: S608 -- constants
-        (value,),
-    ).fetchone()
-    return LaunchRow(**row) if row else None
 
 
 def _values(values: dict[str, Any]) -> dict[str, Any]:

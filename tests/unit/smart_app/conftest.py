@@ -204,6 +204,10 @@ def make_rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
 
 @pytest.fixture
 def picker(rig) -> str:
+    return choose(rig)
+
+
+def choose(rig: Rig) -> str:
     """A standalone launch at an EHR that does not choose the patient: the path."""
     rig.ehr.configuration = PICKS
     first = rig.http.get("/smart/standalone", query_string={"iss": rig.ehr.base})

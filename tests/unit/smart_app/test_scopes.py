@@ -248,6 +248,15 @@ def test_a_user_known_by_sub_alone_may_look_where_the_site_says_so(rig, user) ->
     assert "did not say who you are" in answer.text
 
 
+@pytest.mark.parametrize("kind", ["Patient", "RelatedPerson", "Person"])
+def test_who_is_no_staff_is_not_let_in_by_another_address_of_the_ehr(rig, kind):
+    rig.app(unknown_users=True)
+    rig.ehr.claims = {"fhirUser": f"https://alias.example.org/fhir/{kind}/x"}
+    answer = rig.launch()
+    assert answer.status_code == 403
+    assert f"({kind})" in answer.text
+
+
 WHOLE = "launch openid fhirUser patient/Patient.rs "
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from middleware.storage.launches import get_launch
 from tests.unit.smart_app.acts import acts, field, search
-from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS, PICKS
+from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS, PICKS, choose
 
 
 def row(rig, page):
@@ -130,6 +130,22 @@ def test_a_picker_is_its_browsers_and_its_forms_alone(rig, picker):
         headers=foreign,
     )
     assert crossed.status_code == 403
+
+
+@pytest.mark.parametrize("seconds", [50, 61])
+def test_the_access_is_renewed_while_a_patient_is_chosen(rig, seconds):
+    rig.ehr.refresh = "rt-1"
+    rig.ehr.answer = rig.ehr.renewal = {"expires_in": 60}
+    path = choose(rig)
+    rig.clock.instant += timedelta(seconds=seconds)
+    html = search(rig, path).text
+    assert "Rosa Delgado" in html
+    assert rig.ehr.renewals == ["rt-1"]
+    assert pick(rig, path, html).status_code == 303
+    way = [step["step"] for step in row(rig, path).steps]
+    assert way[-2:] == ["renewed", "opened"]
+    rig.clock.instant += timedelta(seconds=70)
+    assert rig.http.get(path.removesuffix("patient")).status_code == 200
 
 
 def test_before_the_choice_there_is_no_page(rig, picker):
