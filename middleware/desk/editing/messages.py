@@ -56,7 +56,7 @@ def find_message(context: StageContext, view: View, nudge_id: str) -> Message | 
     now = context.clock.now()
     with context.database.tx() as tx:
         nudge = nudges.get_nudge(tx, nudge_id)
-        if nudge is None or not _is_mine(view, nudge) or nudge.is_task:
+        if nudge is None or not _is_message(view, nudge):
             return None
         sent = tuple(deliveries.list_nudge_deliveries(tx, nudge.id))
     parts = (view.chart, view.own, view.library, view.endpoint, now)
@@ -72,7 +72,7 @@ def lock_message(tx: Tx, view: View, nudge_id: str, version: str) -> Nudge:
     """
     gate.lock_patient(tx, view.endpoint.id, view.patient)
     nudge = nudges.get_nudge(tx, nudge_id)
-    if nudge is None or not _is_mine(view, nudge) or nudge.state not in CHANGEABLE:
+    if nudge is None or not _is_message(view, nudge) or nudge.state not in CHANGEABLE:
         raise ClosedError(view.say("This message has gone out or ended meanwhile."))
     if write_mark(nudge) != version:
         raise ChangedElsewhereError
@@ -140,8 +140,10 @@ def write_time_of(view: View, moment: datetime) -> str:
     return f"{when.day}, {when.time}"
 
 
-def _is_mine(view: View, nudge: Nudge) -> bool:
-    return (nudge.endpoint_id, nudge.patient) == (view.endpoint.id, view.patient)
+def _is_message(view: View, nudge: Nudge) -> bool:
+    """Tell whether it is a message of this patient: no step of staff, nobody else's."""
+    theirs = (nudge.endpoint_id, nudge.patient) == (view.endpoint.id, view.patient)
+    return theirs and not nudge.is_task
 
 
 def _skipped(nudge: Nudge) -> dict[str, Any]:

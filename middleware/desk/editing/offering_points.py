@@ -51,7 +51,9 @@ def read_points(view: View, given: Fields) -> dict[str, Any]:
         wanted = _read(view, name, given, len(names))
         if wanted is not None:
             found[name] = wanted
-    found |= _read_new(view, given, names)
+    # What was said of a number is not unsaid by what takes its place.
+    ended = {name: item for name, item in found.items() if item["state"] in OUT}
+    found |= _read_new(view, given, names) | ended
     if not found:
         raise BadInputError(view.say("Nothing was changed, so nothing was saved."))
     _check_ranks(view, names, found)

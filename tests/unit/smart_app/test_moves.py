@@ -78,6 +78,21 @@ def test_a_move_that_cannot_be_says_why_and_keeps_the_input(rig, path, changes, 
     assert stored(rig) == before
 
 
+@pytest.mark.parametrize("act", ["move", "skip"])
+def test_a_step_of_staff_is_no_message_that_can_be_changed(rig, act):
+    agree(rig)
+    page = rig.open_page()
+    plan(rig, detail={"kind": "task"})
+    before = stored(rig)
+    assert before.is_task
+    due = {"version": before.due_at.isoformat(), "day": "2026-11-18", "time": "15:30"}
+    why = {"move": "asked", "skip": "done"}[act]
+    form = rig.form(f"{page}pause", why=why, **due)
+    where = f"{page}messages/nudge-1/{act}"
+    assert rig.http.post(where, data=form, headers=OURS).status_code == 404
+    assert stored(rig) == before
+
+
 def test_a_move_made_of_an_old_time_is_shown_again(rig, path):
     answer = move(rig, path, version="2026-11-01T00:00:00+00:00")
     assert answer.status_code == 409

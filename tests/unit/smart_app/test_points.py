@@ -119,6 +119,14 @@ def test_a_corrected_number_ends_the_old_one_and_waits_for_a_yes(rig, path):
     assert audited.count("preference-saved") == 2
 
 
+def test_a_wrong_number_whose_place_another_takes_stays_wrong(rig, path):
+    answer = save(rig, path, **NEW, **{f"state-{PHONE}": "wrong"}, instead=PHONE)
+    assert answer.status_code == 303
+    records = said(rig)
+    assert records[f"telecom:sms:{OLD_NUMBER}"].value["state"] == "wrong"
+    assert records[f"telecom:sms:{NEW_NUMBER}"].value["state"] == CURRENT
+
+
 def test_a_number_that_is_not_theirs_stays_out_whatever_the_chart_shows(rig, path):
     plan(rig, state=NudgeState.PLANNED, reason="due")
     assert (
