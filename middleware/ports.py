@@ -101,6 +101,10 @@ class FhirApi(Protocol):
         """
         ...
 
+    def fetch_each(self, queries: Sequence[str]) -> Iterator[tuple[str, SearchResult]]:
+        """Yield each query with its answer, as answers come; else as ``fetch_many``."""
+        ...
+
     def fetch_first(
         self, queries: Sequence[str], most: int
     ) -> tuple[SearchResult | None, ...]:

@@ -127,19 +127,19 @@ def read_charts(
     wanted = (*page_queries(library, patient, (*foci, *beside), now), *users)
     known = _leave_out(wanted, permitted)
     open_ = [query for query in wanted if query not in known]
-    known |= _ask_first(api, open_, within)
     person = within.person if within else None
     put = (api, library, patient, foci, beside, now)
-    while rest := [query for query in open_ if query not in known]:
+    for answered in _ask(api, open_, within):
+        known |= answered
+        rest = [query for query in open_ if query not in known]
+        if not rest:
+            break
         part = {query: known.get(query, NOT_ASKED) for query in wanted}
         # Read just now: enough until it is read again with the rest.
         chart = _put_together(*put, known=_stand_in(part, patient, person))
         unread = frozenset(map(type_of, rest)) & set(chart.incomplete)
         if unread:
             yield Reading(chart, unread)
-        # What may turn the verdict first, so that it is not kept waiting.
-        next_ = [query for query in rest if type_of(query) in TURNING] or rest
-        known |= dict(zip(next_, api.fetch_many(next_), strict=True))
     known = _stand_in(known, patient, person)
     staff = tuple(item for query in users for item in known[query].resources)
     yield Reading(_put_together(*put, known=known), users=staff)
@@ -193,6 +193,25 @@ def _put_together(
     chart = _complete(chart, added, patient)
     only = {name: known[name] for name in beside if name not in (*foci, *usual)}
     return _add_beside(chart, only, patient)
+
+
+def _ask(
+    api: FhirApi, wanted: Sequence[str], within: Within | None
+) -> Iterator[dict[str, SearchResult]]:
+    """Yield what is answered: at first, once no verdict can turn any more, at last."""
+    known = _ask_first(api, wanted, within)
+    yield known
+    rest = [query for query in wanted if query not in known]
+    turning = {query for query in rest if type_of(query) in TURNING}
+    # What may turn the verdict first, so that it is not kept waiting.
+    rest.sort(key=lambda query: query not in turning)
+    for query, found in api.fetch_each(rest):
+        known[query] = found
+        if query in turning:
+            turning.remove(query)
+            if not turning:
+                yield known
+    yield known
 
 
 def _ask_first(

@@ -7,7 +7,7 @@ Sources: FHIR R4 http.html, search.html, bundle.html.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -127,6 +127,11 @@ class FhirClient:
         """
         require_no_transaction("fetch_many")
         return self._many.fetch_all(queries)
+
+    def fetch_each(self, queries: Sequence[str]) -> Iterator[tuple[str, SearchResult]]:
+        """Yield each query with its answer, as answers come; else as ``fetch_many``."""
+        require_no_transaction("fetch_each")
+        return self._many.fetch_each(queries)
 
     def fetch_first(
         self, queries: Sequence[str], most: int

@@ -6,7 +6,7 @@ Only the network's other end and time are made up.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -146,6 +146,9 @@ class ScriptedFhir:
         self.on_read(" ".join(queries))
         self._check("batch", " ".join(queries))
         return tuple(self._part(query) for query in queries)
+
+    def fetch_each(self, queries: Sequence[str]) -> Iterator[tuple[str, SearchResult]]:
+        return zip(queries, self.fetch_many(queries), strict=True)
 
     def fetch_first(
         self, queries: Sequence[str], most: int

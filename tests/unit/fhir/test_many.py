@@ -122,6 +122,53 @@ def test_reads_go_side_by_side_and_answers_keep_their_order(script: Script) -> N
     client.close()
 
 
+def test_answers_are_given_as_they_come(script: Script) -> None:
+    taken = threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        if not asked.path.endswith("e0"):
+            return one(asked)
+        body = orjson.dumps(encounter("e0"))
+
+        def last(handler: BaseHTTPRequestHandler) -> None:
+            if taken.wait(20):
+                handler.send_response(200)
+                handler.send_header("Content-Length", str(len(body)))
+                handler.end_headers()
+                handler.wfile.write(body)
+
+        return Reply(raw=last)
+
+    script.answer = answer
+    known = Abilities()
+    known.note_refused()
+    client = open_client(script, known)
+    given = []
+    for query, found in client.fetch_each(QUERIES):
+        given.append(query)
+        assert names([found]) == [query.partition("/")[2]]
+        if len(given) == len(QUERIES) - 1:
+            taken.set()
+    client.close()
+    assert given[-1] == QUERIES[0]
+    assert sorted(given) == sorted(QUERIES)
+
+
+def test_what_was_not_sent_is_not_sent_once_nobody_takes_answers(
+    script: Script,
+) -> None:
+    script.answer = one
+    known = Abilities()
+    known.note_refused()
+    client = open_client(script, known)
+    answers = client.fetch_each(tuple(f"Encounter/e{n}" for n in range(30)))
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    client.close()
+    # Each of eight readers may have begun a second one by then.
+    assert len(script.asked) < 30
+
+
 def test_one_that_fails_spoils_no_other(script: Script) -> None:
     def answer(asked: Asked) -> Reply:
         return Reply(403) if asked.path.endswith("e1") else one(asked)

@@ -36,6 +36,16 @@ def pieces_of(answer):
     return (piece for piece in coming if piece != BEAT)
 
 
+def pieces_in_turn(rig, path: str) -> tuple[str, ...]:
+    """Return the pieces where what turns no verdict waits until it was said."""
+    rig.ehr.late = {"Communication", "Goal", "Observation"}
+    rig.ehr.slow.clear()
+    coming = pieces_of(rig.http.get(path, buffered=False))
+    before = [next(coming) for _ in range(3)]
+    rig.ehr.slow.set()
+    return (*before, *coming)
+
+
 def test_first_piece_names_the_patient_before_the_chart_is_read(rig):
     path = rig.open()
     rig.ehr.log.clear()
@@ -316,7 +326,7 @@ def test_without_batches_the_page_completes_itself(rig):
     rig.clock.instant += timedelta(seconds=30)
     path = rig.open()
     rig.ehr.log.clear()
-    first, known, so_far, rest = pieces(rig, path)
+    first, known, so_far, rest = pieces_in_turn(rig, path)
     for piece in (known, so_far):
         assert piece.startswith('<div class="fresh" hidden></div>')
         assert "Rosa Delgado" in piece
@@ -340,13 +350,15 @@ def test_without_batches_the_page_completes_itself(rig):
 def test_what_fails_after_the_first_words_of_the_chart_takes_their_place(rig):
     agree(rig)
     rig.http.get(rig.open())
-    rig.ehr.batches = False
+    rig.ehr.batches, rig.ehr.late = False, {"Goal"}
+    rig.ehr.slow.clear()
     answer = rig.http.get(rig.open(), buffered=False)
     coming = pieces_of(answer)
     next(coming)
     assert "Wait before you write to Rosa." in words(next(coming))
     assert SAID in words(next(coming))
     rig.ehr.broken.add("Goal")
+    rig.ehr.slow.set()
     rest = next(coming)
     assert "Not permitted: goals" in words(rest)
     assert list(coming) == []
@@ -358,7 +370,7 @@ def test_minor_is_not_judged_before_it_is_known_who_stands_beside(rig):
     rig.http.get(rig.open())
     rig.ehr.resources["Patient/rosa"]["birthDate"] = "2015-02-03"
     rig.ehr.batches = False
-    _, known, so_far, rest = pieces(rig, rig.open())
+    _, known, so_far, rest = pieces_in_turn(rig, rig.open())
     assert "Under 18" in words(known)
     assert "A person decides" not in words(known)
     assert "A person decides whom to reach" in words(so_far)
