@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Request, Response, abort
 
@@ -88,6 +89,9 @@ class Answers:
     ) -> Response:
         form = write_answer_form(view, asked)
         fields = form.fields if given is None else refill(form.fields, given)
+        # What stands now is seen where it is shown beside; else what stood then was.
+        seen = "" if given is None or clash else "".join(given.get("version", ()))
+        form = replace(form, version=seen or form.version)
         return self._pages.show(
             "smart/answer.html",
             session,

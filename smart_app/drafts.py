@@ -33,7 +33,8 @@ KEPT = mark(
 LARGEST = 16_384  # bytes of all that was filled in
 # What is filled in; a button alone (undo, resume, discard) has nothing to go on with.
 FORMS = re.compile(r"(preferences/[^/]+|answers|pause|messages/[^/]+/(move|skip))\Z")
-NOT_KEPT = ("csrf", "patient", "form_id", "turn", "seen", "save", "back")
+# How the form was named and what it was made from stay with it: it goes on as the same.
+NOT_KEPT = ("csrf", "patient", "seen", "save", "back")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ A view never takes a patient from the request: the launch says whose chart it is
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from flask import Request, Response
 
 from mappings.errors import FhirError, LaunchError
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Fields, Form
 from middleware.desk.launches import LOCKED
 from middleware.desk.opened import read_opened
 from middleware.desk.values import Actor
@@ -105,10 +106,20 @@ def actor_of(session: Session) -> Actor:
 
 def form_of(request: Request) -> Form:
     """Return which form on a page was sent; what is none of ours counts for none."""
-    name, turn = request.form.get("form_id", ""), request.form.get("turn", "0")
+    return read_form(request.form.to_dict(flat=False))
+
+
+def read_form(given: Fields) -> Form:
+    """Return which form this was filled in, as its fields say."""
+    name, turn = ("".join(given.get(item, ())) for item in ("form_id", "turn"))
     if not FORM.fullmatch(name):
         return Form()
     return Form(name, int(turn) if TURN.fullmatch(turn) else 0)
+
+
+def go_on(session: Session, form: Form) -> Session:
+    """Return the session whose answer shows the same form again, under its name."""
+    return replace(session, form=form.id) if form.id else session
 
 
 def is_partial(request: Request) -> bool:

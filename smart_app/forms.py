@@ -61,7 +61,8 @@ class PauseForm:
 class MoveChoice:
     """Where a message is to go: a day and a time as typed, or ``back`` to its own.
 
-    ``which`` of two where the patient's clock shows that time twice.
+    ``which`` of two where the patient's clock shows that time twice; ``version`` is what
+    the form was made from.
     """
 
     day: str
@@ -69,6 +70,15 @@ class MoveChoice:
     which: str
     why: str
     back: bool
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class SkipChoice:
+    """Why a message is not to go; ``version`` is what the form was made from."""
+
+    why: str
+    version: str = ""
 
 
 def pause_days(view: View) -> tuple[Choice, ...]:
@@ -114,9 +124,9 @@ def read_pause(raw: PauseForm, today: date) -> PauseForm:
 
 def fill_move(given: Fields) -> MoveChoice:
     """Return the form that moves a message as it came back, whatever it says."""
-    names = ("day", "time", "which", "why")
-    day, time, which, why = ("".join(given.get(name, ())) for name in names)
-    return MoveChoice(day, time, which, why, back="back" in given)
+    names = ("day", "time", "which", "why", "version")
+    day, time, which, why, seen = ("".join(given.get(name, ())) for name in names)
+    return MoveChoice(day, time, which, why, back="back" in given, version=seen)
 
 
 def read_move(chosen: MoveChoice) -> str:
@@ -124,6 +134,12 @@ def read_move(chosen: MoveChoice) -> str:
     if chosen.back:
         return ""
     return _read_why(WHY_MOVE, chosen.why, mark("Choose why it is moved."))
+
+
+def fill_skip(given: Fields) -> SkipChoice:
+    """Return the form that skips a message as it came back, whatever it says."""
+    why, version = ("".join(given.get(name, ())) for name in ("why", "version"))
+    return SkipChoice(why, version)
 
 
 def read_skip(why: str) -> str:

@@ -28,7 +28,15 @@ from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.editing.settling import CHART, OURS
 from middleware.desk.values import Actor
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, form_of, go_back, is_partial
+from smart_app.entering import (
+    actor_of,
+    enter,
+    form_of,
+    go_back,
+    go_on,
+    is_partial,
+    read_form,
+)
 from smart_app.pages import tell_saved
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -62,27 +70,26 @@ class GroupEdits:
         """Record what the form says, or show it again with what stands in the way."""
         _known(name)
         session, view = enter(self._ports, request, lid, form=True)
-        given = request.form.to_dict(flat=False)
-        who, version = (request.form.get(item, "") for item in ("who", "version"))
+        filled, editor = _fill(request.form.to_dict(flat=False)), self._editor
         chosen = is_partial(request) and "save" not in request.form
-        if chosen and not is_filled_in(view, name, given, who):
-            form = refill_group_form(view, name, given, who)
-            return self._form(request, session, view, form)
-        filled, editor = Filled(given, who, version, form_of(request)), self._editor
+        if chosen and not is_filled_in(view, name, filled):
+            form = refill_group_form(view, name, filled)
+            same = go_on(session, filled.form)
+            return self._form(request, same, view, form)
         try:
             editor.save_group(view, actor_of(session), name, filled)
         except ChangedElsewhereError:
             fresh = editor.refresh_view(view)
-            form = refill_group_form(fresh, name, given, who)
-            clash = write_clash(fresh, name, given)
+            form = refill_group_form(fresh, name, replace(filled, version=""))
+            clash = write_clash(fresh, name, filled.given)
             return self._form(
                 request, session, fresh, form, CHANGED, status=409, clash=clash
             )
         except (BadInputError, RefusedError) as error:
-            form = refill_group_form(view, name, given, who)
+            form = refill_group_form(view, name, filled)
             return self._form(
                 request,
-                session,
+                go_on(session, filled.form),
                 view,
                 form,
                 error.message,
@@ -139,10 +146,9 @@ class GroupEdits:
     def fill(
         self, request: Request, session: Session, view: View, name: str, given: Fields
     ) -> Response:
-        """Answer the form of a group, filled in as it was."""
+        """Answer the form of a group, filled in as it was and in sight of what stood then."""
         _known(name)
-        who = "".join(given.get("who", ()))
-        form = refill_group_form(view, name, given, who)
+        form = refill_group_form(view, name, _fill(given))
         return self._form(request, session, view, form)
 
     def _saved(
@@ -220,6 +226,12 @@ class GroupEdits:
             wrong=wrong,
             clash=clash,
         )
+
+
+def _fill(given: Fields) -> Filled:
+    """Return what a form says, whatever it says."""
+    who, version = ("".join(given.get(item, ())) for item in ("who", "version"))
+    return Filled(given, who, version, read_form(given))
 
 
 def _known(name: str) -> None:

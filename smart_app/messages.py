@@ -6,7 +6,7 @@ gone out or ended, what became of it is said, and when.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Request, Response, abort
 
@@ -28,7 +28,9 @@ from smart_app.forms import (
     WHY_MOVE,
     WHY_SKIP,
     MoveChoice,
+    SkipChoice,
     fill_move,
+    fill_skip,
     offer_reasons,
     read_move,
     read_skip,
@@ -82,7 +84,7 @@ class Messages:
                 nudge_id,
                 moment,
                 why=why,
-                version=request.form.get("version", ""),
+                version=chosen.version,
                 form=form_of(request),
             )
         except (ClosedError, ChangedElsewhereError):
@@ -104,15 +106,15 @@ class Messages:
     def skip(self, request: Request, lid: str, nudge_id: str) -> Response:
         """Skip the message, or show the form again with what stands in the way."""
         session, view = enter(self._ports, request, lid, form=True)
-        given = request.form.get("why", "")
+        given = fill_skip(request.form.to_dict(flat=False))
         try:
-            why = read_skip(given)
+            why = read_skip(given.why)
             self._ports.desk.editor.save_skip(
                 view,
                 actor_of(session),
                 nudge_id,
                 why=why,
-                version=request.form.get("version", ""),
+                version=given.version,
                 form=form_of(request),
             )
         except (ClosedError, ChangedElsewhereError):
@@ -135,7 +137,7 @@ class Messages:
         self, session: Session, view: View, nudge_id: str, given: Fields
     ) -> Response:
         """Answer the form that skips a message, filled in as it was."""
-        return self._skip_form(session, view, nudge_id, "".join(given.get("why", ())))
+        return self._skip_form(session, view, nudge_id, fill_skip(given))
 
     def _find(self, view: View, nudge_id: str) -> Message:
         """Return a message of this patient as it stands now; another's is none."""
@@ -157,6 +159,7 @@ class Messages:
             return self._closed(session, view, message, said)
         form = self._ports.desk.editor.write_move_form(view, message)
         filled = chosen or MoveChoice(form.day, form.time, form.which, "", back=False)
+        form = replace(form, version=_seen(said, filled.version) or form.version)
         return self._show(
             "smart/move.html",
             session,
@@ -174,21 +177,21 @@ class Messages:
         session: Session,
         view: View,
         nudge_id: str,
-        why: str = "",
+        given: SkipChoice | None = None,
         said: Said | None = None,
     ) -> Response:
         message, said = self._find(view, nudge_id), said or Said()
         if not message.is_open and not (said.clash and said.clash.version):
             return self._closed(session, view, message, said)
-        now = write_message_clash(view, message, "")
+        now, given = write_message_clash(view, message, ""), given or SkipChoice("")
         return self._show(
             "smart/skip.html",
             session,
             view,
             message,
             said,
-            version=now.version,
-            why=why,
+            version=_seen(said, given.version) or now.version,
+            why=given.why,
             whys=offer_reasons(view, WHY_SKIP),
         )
 
@@ -224,6 +227,11 @@ class Messages:
             clash=said.clash,
             **values,
         )
+
+
+def _seen(said: Said, version: str) -> str:
+    """Return what a form was made from; empty where what stands now is shown beside it."""
+    return "" if said.clash else version
 
 
 def _moved(view: View, chosen: MoveChoice) -> str:

@@ -7,7 +7,7 @@ from flask import Request, Response, abort
 from middleware.desk.views import View
 from smart_app.answers import Answers
 from smart_app.drafts import Draft, drop_draft, find_draft
-from smart_app.entering import enter
+from smart_app.entering import enter, go_on, read_form
 from smart_app.groups import GroupEdits
 from smart_app.messages import Messages
 from smart_app.ports import SmartPorts
@@ -27,7 +27,7 @@ class Drafts:
         self._answers = Answers(ports, pages)
 
     def resume(self, request: Request, lid: str) -> Response:
-        """Answer the form, filled in as it was and made of what holds now."""
+        """Answer the form, filled in as it was and made from what was seen then."""
         session, view = enter(self._ports, request, lid, edit=True)
         draft = find_draft(self._ports, session)
         if draft is None:
@@ -45,6 +45,7 @@ class Drafts:
     ) -> Response:
         kind, _, rest = draft.path.partition("/")
         given = draft.fields
+        session = go_on(session, read_form(given))
         if kind == "preferences":
             return self._groups.fill(request, session, view, rest, given)
         if kind == "answers":

@@ -10,7 +10,7 @@ from typing import Any
 from mappings.errors import BadInputError
 from mappings.preference import Conflict, PreferenceRecord, Sourced, Who
 from middleware.desk.editing.clashes import Clash, write_moment, write_recorded
-from middleware.desk.editing.fields import Field, Fields, refill
+from middleware.desk.editing.fields import Field, Fields, Filled, refill
 from middleware.desk.editing.groups import GROUPS, Group
 from middleware.desk.editing.kept import write_kept, write_underway
 from middleware.desk.editing.points import PointRow
@@ -68,6 +68,7 @@ class GroupForm:
     autosave: bool
     present: str
     source: str
+    turn: int = 0
 
 
 def write_group(view: View, name: str, actor: Actor) -> GroupView:
@@ -121,27 +122,33 @@ def write_group_form(view: View, name: str) -> GroupForm:
     )
 
 
-def refill_group_form(view: View, name: str, given: Fields, who: str) -> GroupForm:
-    """Return the form as somebody had filled it in, made from what holds now."""
+def refill_group_form(view: View, name: str, filled: Filled) -> GroupForm:
+    """Return the form as somebody had filled it in, still made from what they saw.
+
+    Without a version they see what holds now.
+    """
     form = write_group_form(view, name)
-    return GroupForm(
-        **{
-            **vars(form),
-            "fields": refill(form.fields, given),
-            "who": who,
-        }
+    return replace(
+        form,
+        fields=refill(form.fields, filled.given),
+        who=filled.who,
+        version=filled.version or form.version,
+        turn=filled.form.turn,
     )
 
 
-def is_filled_in(view: View, name: str, given: Fields, who: str) -> bool:
-    """Tell whether somebody is named who said so, and anything else than what holds."""
-    known = {choice.value for choice in list_voices(view, GROUPS[name])}
-    fields = GROUPS[name].offer(view)
-    changed = any(
+def is_filled_in(view: View, name: str, filled: Filled) -> bool:
+    """Tell whether somebody is named who said so, and anything else than what holds.
+
+    What was filled in against something else says so in any case.
+    """
+    group, given = GROUPS[name], filled.given
+    known = {choice.value for choice in list_voices(view, group)}
+    changed = filled.version != group_version(view, group) or any(
         tuple(given.get(item.name, ())) not in (item.value, item.value or ("-",))
-        for item in fields
+        for item in group.offer(view)
     )
-    return who in known and changed
+    return filled.who in known and changed
 
 
 def write_clash(view: View, name: str, given: Fields) -> Clash:

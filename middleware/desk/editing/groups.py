@@ -5,7 +5,7 @@ Pure; saving is :mod:`middleware.desk.editing.preferences`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,9 @@ Read = Callable[[View, Fields], dict[str, Any]]
 class Group:
     """One group: its path, its heading (``name`` is the patient's), its records.
 
-    ``rows`` where each of its values is shown with a source of its own. ``autosave`` where a slip does little harm; ``quoted`` where only the patient or a
+    ``rows`` where each of its values is shown with a source of its own; then ``stands``
+    tells whether all that a form says holds, by the records that were made from it.
+    ``autosave`` where a slip does little harm; ``quoted`` where only the patient or a
     carer can have said it; ``empty`` is said where nobody said anything.
     """
 
@@ -39,6 +41,7 @@ class Group:
     offer: Callable[[View], tuple[Field, ...]]
     read: Callable[[View, Fields], dict[str, Any]]
     rows: Callable[[View], tuple[PointRow, ...]] | None = None
+    stands: Callable[[View, Fields, Collection[str]], bool] | None = None
     autosave: bool = False
     quoted: bool = False
     empty: str = mark("Not recorded")
@@ -85,6 +88,7 @@ GROUPS: dict[str, Group] = {
             offering_points.offer_points,
             offering_points.read_points,
             rows=points.write_points,
+            stands=offering_points.stands_as_said,
             empty=mark("No number or address"),
             hint=mark(
                 "What is out of use gets no message from now on. Nothing goes to a new "

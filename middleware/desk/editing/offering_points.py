@@ -6,11 +6,9 @@ twice and means nothing until somebody at it permitted messages.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from mappings.amending import mark_elements
 from mappings.errors import BadInputError
 from mappings.recipient import may_exist, read_email, read_phone
 from mappings.telecom import (
@@ -23,29 +21,33 @@ from mappings.telecom import (
     read_point_name,
 )
 from middleware.desk.editing.fields import Field, Fields, read_one, read_text
-from middleware.desk.editing.points import list_names, read_day
+from middleware.desk.editing.point_statements import (
+    Statement,
+    key_of,
+    make_statement,
+    names_of,
+    standing_of,
+)
+from middleware.desk.editing.points import read_day
 from middleware.desk.formats import write_address
 from middleware.desk.stating import USES
 from middleware.desk.values import Choice
-from middleware.desk.versions import find_point
 from middleware.desk.views import View
 
-Statement = dict[str, Any]
-STOOD = ("state", "use", "rank", "start", "end", "shared", "since", "undone")
 PHONE_USES = ("mobile", "home", "work", "temp")
 EMAIL_USES = ("home", "work", "temp")
 
 
 def offer_points(view: View) -> tuple[Field, ...]:
     """Offer each number and address as it stands, and a new one."""
-    names = _names(view)
+    names = names_of(view)
     listed = [field for name in names for field in _offer(view, name, len(names))]
     return (*listed, *_offer_new(view, names))
 
 
 def read_points(view: View, given: Fields) -> dict[str, Any]:
     """Read what was changed; BadInputError where nothing was, or it cannot be."""
-    names = _names(view)
+    names = names_of(view)
     found: dict[str, Any] = {}
     for name in names:
         wanted = _read(view, name, given, len(names))
@@ -60,47 +62,47 @@ def read_points(view: View, given: Fields) -> dict[str, Any]:
     return found
 
 
-def make_statement(
-    view: View, name: str, wanted: Mapping[str, Any], *, fresh: bool = False
-) -> Statement:
-    """Return a statement about one point, with what stood before and the chart's mark.
+def stands_as_said(view: View, given: Fields, saved: Collection[str]) -> bool:
+    """Tell whether all that a form says of points holds; ``saved`` came from it.
 
-    ``fresh``: it was not the patient's until now, so that a yes from before is no yes.
+    What it added is on the list by now, and what that took the place of is out of use.
+    BadInputError where it says nothing of one that came since.
     """
-    now = _standing(view, name)
-    point = read_point_name(name)
-    system = "email" if point[0] == "email" else "phone"
-    since = {"since": view.now.isoformat()} if fresh else {}
-    return {
-        "system": (now or {}).get("system") or system,
-        "value": point[1],
-        **wanted,
-        **since,
-        "seen": mark_elements(view.chart.patient, name),
-        "before": {key: now[key] for key in STOOD if key in now} if now else None,
-    }
+    names, added = names_of(view), _added(given)
+    instead = "".join(given.get("instead", ()))
+    ended = {name for name in saved if key_of(name) == instead}
+    if added and not (added in saved and _is_as_added(view, added, given)):
+        return False
+    told = "".join(given.get(f"state-{instead}", ()))
+    states = [(standing_of(view, name) or {}).get("state") for name in ended]
+    if states != [told if told in OUT else OLD] * bool(instead):
+        return False
+    rest = [name for name in names if name not in {added, *ended}]
+    return all(_read(view, name, given, len(names)) is None for name in rest)
 
 
-def _names(view: View) -> list[str]:
-    shown = [(name, _standing(view, name)) for name in list_names(view)]
-    return [name for name, said in shown if said and not said.get("undone")]
+def _added(given: Fields) -> str:
+    """Return the name of the point that a form adds; empty for none."""
+    one, two = (_parse("".join(given.get(name, ()))) for name in ("number", "again"))
+    return name_point(one) if one and one == two else ""
 
 
-def _standing(view: View, name: str) -> Statement | None:
-    said = find_point(view.profile, name)
-    return None if said is None else said.value
+def _is_as_added(view: View, name: str, given: Fields) -> bool:
+    now = standing_of(view, name) or {}
+    use, whose = ("".join(given.get(item, ())) for item in ("use", "whose"))
+    wanted = (CURRENT, _use_of(read_point_name(name), use), whose == "shared")
+    return wanted == (now.get("state"), now.get("use"), bool(now.get("shared")))
 
 
-def _key(name: str) -> str:
-    """Return what the fields of a point are called, whatever its place in the list."""
-    return hashlib.sha256(name.encode()).hexdigest()[:8]
+def _use_of(point: Point, chosen: str) -> str:
+    return "" if point[0] == "email" and chosen == "mobile" else chosen
 
 
 # --- what is there -----------------------------------------------------------------
 
 
 def _offer(view: View, name: str, count: int) -> tuple[Field, ...]:
-    said, key = _standing(view, name) or {}, _key(name)
+    said, key = standing_of(view, name) or {}, key_of(name)
     place = write_address(read_point_name(name)[1])
     states = (
         Choice(CURRENT, view.say("In use")),
@@ -141,7 +143,7 @@ def _is_rank(value: object) -> bool:
 
 def _read(view: View, name: str, given: Fields, count: int) -> Statement | None:
     """Return what is said of a point now; None where nothing was changed."""
-    now = _standing(view, name) or {}
+    now = standing_of(view, name) or {}
     fields = _offer(view, name, count)
     state, use, rank = (read_one(view, field, given) for field in fields[1:4])
     end = _read_end(view, fields[4].name, given)
@@ -188,9 +190,9 @@ def _offer_new(view: View, names: list[str]) -> tuple[Field, ...]:
     )
     places = [Choice("", view.say("Nothing: it is one more"))]
     places += [
-        Choice(_key(name), write_address(read_point_name(name)[1]))
+        Choice(key_of(name), write_address(read_point_name(name)[1]))
         for name in names
-        if (_standing(view, name) or {}).get("state") == CURRENT
+        if (standing_of(view, name) or {}).get("state") == CURRENT
     ]
     return (
         Field("head", "", view.say("Add a number or an email address"), ()),
@@ -216,15 +218,17 @@ def _read_new(view: View, given: Fields, names: list[str]) -> dict[str, Any]:
             view.say("The two are not the same. Read it back and write it twice.")
         )
     name = name_point(point)
-    now = _standing(view, name)
+    now = standing_of(view, name)
     if now is not None and now["state"] == CURRENT:
         raise BadInputError(view.say("It is on the list already."))
     kind = read_one(view, use, given)
-    replaced = next((n for n in names if _key(n) == read_one(view, instead, given)), "")
-    old = _standing(view, replaced) or {}
+    replaced = next(
+        (n for n in names if key_of(n) == read_one(view, instead, given)), ""
+    )
+    old = standing_of(view, replaced) or {}
     wanted = {
         "state": CURRENT,
-        "use": "" if point[0] == "email" and kind == "mobile" else kind,
+        "use": _use_of(point, kind),
         "rank": old.get("rank"),
         "start": view.today.isoformat(),
         "end": "",
@@ -256,7 +260,7 @@ def _parse(text: str) -> Point | None:
 
 def _check_ranks(view: View, names: list[str], found: Mapping[str, Any]) -> None:
     """Refuse the same place in the order for two, where the order was changed."""
-    after = {name: _standing(view, name) or {} for name in names} | dict(found)
+    after = {name: standing_of(view, name) or {} for name in names} | dict(found)
     used = [item["rank"] for item in after.values() if item["state"] == CURRENT]
     ranks = [rank for rank in used if rank]
     changed = any(

@@ -8,7 +8,7 @@ from typing import Any
 from mappings.amending import mark_elements
 from mappings.preference import Bearer, PreferenceRecord
 from mappings.telecom import CURRENT, OLD, Point, is_point, read_point_name
-from middleware.desk.editing.offering_points import STOOD
+from middleware.desk.editing.point_statements import STOOD
 from middleware.desk.editing.saving import RefusedError, Said
 from middleware.desk.stating import write_person
 from middleware.desk.views import View

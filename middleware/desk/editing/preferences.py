@@ -69,10 +69,10 @@ def save_group(
         if filled.form.turn > last.turn:
             version = group_version(fresh, GROUPS[name])
             _save(context, fresh, actor, GROUPS[name], filled, version)
-        elif filled.form.turn == last.turn:
-            said = _read_said(fresh, GROUPS[name], filled)
-            if not says_same(fresh.own, said):
-                raise
+        elif filled.form.turn == last.turn and not _stands(
+            fresh, actor, GROUPS[name], filled
+        ):
+            raise
 
 
 def _save(
@@ -83,9 +83,10 @@ def _save(
     filled: Filled,
     version: str,
 ) -> None:
-    said = _read_said(view, group, filled)
+    # First: what was filled in is read as it was meant only beside what was seen.
     if group_version(view, group) != version:
         raise ChangedElsewhereError
+    said = _read_said(view, group, filled)
     values = {item.name: item.value for item in said}
     if VOICES[filled.who][0] is not Who.PATIENT:
         _spare_the_patients(view, values)
@@ -100,6 +101,22 @@ def _read_said(view: View, group: Group, filled: Filled) -> list[Said]:
         raise BadInputError(view.say("Choose who said so."), field="who")
     voice, how = VOICES[filled.who]
     return [Said(key, value, voice, how) for key, value in values.items()]
+
+
+def _stands(view: View, actor: Actor, group: Group, filled: Filled) -> bool:
+    """Tell whether all that a form says was saved from it, and holds."""
+    mine = {
+        item.name
+        for item in view.own.preferences
+        if _made(filled.form, item, actor)
+        and VOICES.get(filled.who) == (item.who, item.how)
+    }
+    try:
+        if group.stands is not None:
+            return group.stands(view, filled.given, mine)
+        return says_same(view.own, _read_said(view, group, filled))
+    except BadInputError:
+        return False
 
 
 def _made(form: Form, record: PreferenceRecord, actor: Actor) -> bool:

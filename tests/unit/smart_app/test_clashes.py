@@ -426,3 +426,133 @@ def test_a_value_of_another_voice_is_shown_although_nobody_saved_it_here(rig, mi
     answer = send(rig, mine, part, data)
     assert answer.status_code == 409
     assert "Stands now 2 messages a week Rosa, by text, Nov 16" in words(answer.text)
+
+
+# A form that comes back filled in, and in which way another changes what it is about.
+BACK = {
+    "move": (MOVE, {**LATER, "why": ""}, LATER, "Choose why it is moved."),
+    "skip": (SKIP, {"why": ""}, {"why": "wrong"}, "Choose why it is skipped."),
+    "pause": ("pause", {**PAUSE, "why": ""}, PAUSE, "Choose why messages are paused."),
+    "group": (
+        "preferences/channels",
+        {"ways": "email,sms"},
+        {"ways": "email,sms", "who": "patient"},
+        "Choose who said so.",
+    ),
+    "answer": (
+        "answers",
+        {**ANSWER, "answer": "yes", "question": ""},
+        {**ANSWER, "answer": "yes"},
+        "Write down what was asked",
+    ),
+}
+
+
+def shown(rig, path, part, html):
+    """Return what a page that came back would send."""
+    return dict(hidden(html.split(f'action="{path}{part}"')[1].split("</form>")[0]))
+
+
+@pytest.mark.parametrize("kind", sorted(BACK))
+def test_a_form_that_comes_back_is_still_made_from_what_was_seen(
+    rig, mine, theirs, kind
+):
+    part, wanting, whole, reason = BACK[kind]
+    data = fill(rig, mine, part)
+    changed = fill(rig, theirs, part, **FORMS[kind][1])
+    assert send(rig, theirs, part, changed).status_code == 303
+    before = outcome(rig)
+    rig.clock.instant += timedelta(minutes=1)
+    answer = send(rig, mine, part, {**data, **wanting})
+    if answer.status_code == 422:
+        assert reason in words(answer.text)
+        data = {**data, **shown(rig, mine, part, answer.text)}
+        answer = send(rig, mine, part, {**data, **whole})
+    assert answer.status_code == 409
+    assert "Stands now" in words(answer.text)
+    assert outcome(rig) == before
+
+
+def test_a_choice_without_a_voice_is_still_made_from_what_was_seen(rig, mine, theirs):
+    part = "preferences/limit"
+    data = fill(rig, mine, part, limit="1", turn="1")
+    other = fill(rig, theirs, part, limit="3", who="patient")
+    assert send(rig, theirs, part, other).status_code == 303
+    waits = send(rig, mine, part, data, PARTIAL)
+    assert waits.status_code == 200
+    assert "clash" not in waits.text
+    sent = {**data, **shown(rig, mine, part, waits.text), "who": "patient"}
+    assert sent["form_id"] == data["form_id"]
+    rig.clock.instant += timedelta(seconds=5)
+    answer = send(rig, mine, part, sent, PARTIAL)
+    assert answer.status_code == 409
+    assert "Stands now 3 messages a week" in words(answer.text)
+    assert own(rig).preferences[-1].value == 3
+
+
+def test_what_another_voice_says_alike_by_now_is_shown_and_not_passed_over(
+    rig, mine, theirs
+):
+    part = "preferences/limit"
+    data = fill(rig, mine, part, limit="1", who="patient", turn="1")
+    other = fill(rig, theirs, part, limit="1", who="staff")
+    assert send(rig, theirs, part, other).status_code == 303
+    assert send(rig, mine, part, data, PARTIAL).status_code == 409
+
+
+def test_a_form_that_came_back_goes_on_as_the_same(rig, mine):
+    part = "preferences/limit"
+    data = fill(rig, mine, part, who="patient")
+    one = {**data, "limit": "1", "turn": "1"}
+    assert send(rig, mine, part, one, PARTIAL).status_code == 200
+    rig.clock.instant += timedelta(seconds=1)
+    html = send(rig, mine, part, {**one, "who": "", "turn": "2"}, PARTIAL).text
+    back = shown(rig, mine, part, html)
+    assert back["turn"] == "2"
+    sent = {**data, **back, "limit": "2", "who": "patient", "turn": "3"}
+    rig.clock.instant += timedelta(seconds=1)
+    assert send(rig, mine, part, sent, PARTIAL).status_code == 200
+    assert [item.value for item in own(rig).preferences] == [2]
+
+
+@pytest.mark.parametrize("kind", sorted(FORMS))
+def test_a_draft_is_still_made_from_what_was_seen(rig, mine, theirs, kind):
+    part, first, second = FORMS[kind]
+    data = fill(rig, mine, part, **second)
+    # A message that was skipped is over; one that was moved is not.
+    where, what = (MOVE, LATER) if kind == "skip" else (part, first)
+    rig.clock.instant += timedelta(minutes=1)
+    assert send(rig, theirs, where, fill(rig, theirs, where, **what)).status_code == 303
+    before = outcome(rig)
+    rig.clock.instant += timedelta(minutes=30)
+    assert send(rig, mine, part, data).status_code == 401
+    again = rig.open_page()
+    draft = shown(rig, again, part, rig.http.get(again + "draft").text)
+    assert draft["version"] == data["version"]
+    answer = send(rig, again, part, {**second, **draft})
+    assert answer.status_code == 409
+    assert "Stands now" in words(answer.text)
+    assert outcome(rig) == before
+    over = {**second, **draft, **pressed(answer.text, again + part)}
+    assert send(rig, again, part, over).status_code == 303
+
+
+@pytest.mark.parametrize("kind", sorted(FORMS))
+def test_a_draft_of_what_was_saved_already_is_no_clash_with_oneself(rig, mine, kind):
+    """The answer to the save was lost, and with it the session."""
+    part, first, _ = FORMS[kind]
+    data = fill(rig, mine, part, **first)
+    assert send(rig, mine, part, data).status_code == 303
+    before = outcome(rig)
+    rig.clock.instant += timedelta(minutes=31)
+    assert send(rig, mine, part, data).status_code == 401
+    again = rig.open_page()
+    html = rig.http.get(again + "draft").text
+    if kind == "skip":  # there is nothing to change any more
+        assert "Skipped: It is already done" in words(html)
+        return
+    draft = shown(rig, again, part, html)
+    assert draft["form_id"] == data["form_id"]
+    answer = send(rig, again, part, {**first, **draft})
+    assert answer.status_code == 303, words(answer.text)
+    assert outcome(rig) == before

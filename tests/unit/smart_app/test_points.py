@@ -516,3 +516,83 @@ def test_a_language_on_its_way_is_no_difference_either(rig, path):
     assert "Answers differ" not in text
     settle(rig, "done", there="QuestionnaireResponse/q1")
     assert "Answers differ on language" in words(rig.http.get(path).text)
+
+
+def sent_twice(rig, path, data, headers=OURS):
+    """Send one form, and again once its answer was lost on its way."""
+    first = rig.http.post(f"{path}preferences/telecom", data=data, headers=headers)
+    assert first.status_code in (200, 303), words(first.text)
+    before = said(rig)
+    later(rig, seconds=1)
+    again = rig.http.post(f"{path}preferences/telecom", data=data, headers=headers)
+    assert said(rig) == before
+    return again
+
+
+@pytest.mark.parametrize("headers", [OURS, PARTIAL], ids=["page", "in place"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        NEW,
+        {**NEW, "instead": PHONE, "use": "home", "whose": "shared"},
+        {"number": "rosa.d@example.org", "again": "rosa.d@example.org"},
+        {f"state-{PHONE}": "old"},
+        {f"rank-{PHONE}": "1", f"use-{PHONE}": "home"},
+        {**NEW, f"state-{EMAIL}": "wrong"},
+        {**NEW, f"state-{PHONE}": "wrong", "instead": PHONE},
+    ],
+    ids=["phone", "in place of one", "email", "ended", "changed", "both", "wrong"],
+)
+def test_a_form_sent_again_was_saved(rig, path, changes, headers):
+    answer = sent_twice(
+        rig, path, form_of(rig, path, form_id="form-1", **changes), headers
+    )
+    assert answer.status_code in (200, 303), words(answer.text)
+    with rig.database.tx() as tx:
+        audited = [row.action for row in list_audit(tx)]
+    assert audited.count("preference-saved") == len(said(rig))
+
+
+def test_a_form_sent_again_was_saved_also_where_the_chart_has_it_by_now(rig, path):
+    data = form_of(rig, path, form_id="form-1", **NEW, instead=PHONE)
+    rig.http.post(f"{path}preferences/telecom", data=data, headers=OURS)
+    rig.ehr.resources["Patient/rosa"]["telecom"] = [
+        {"system": "phone", "value": "(415) 555-0177", "use": "mobile"},
+        {"system": "phone", "value": OLD_NUMBER, "use": "old"},
+        {"system": "email", "value": MAIL},
+    ]
+    later(rig, seconds=30)
+    again = rig.http.post(f"{path}preferences/telecom", data=data, headers=OURS)
+    assert again.status_code == 303, words(again.text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": "415 555 0178", "again": "415 555 0178"},
+        {"use": "home"},
+        {"whose": "shared"},
+        {"instead": EMAIL},
+        {f"state-{EMAIL}": "old"},
+        {"who": "staff"},
+    ],
+    ids=["number", "use", "whose", "place", "another", "voice"],
+)
+def test_a_form_sent_again_that_says_something_else_is_no_repeat(rig, path, changes):
+    data = form_of(rig, path, form_id="form-1", **NEW)
+    rig.http.post(f"{path}preferences/telecom", data=data, headers=OURS)
+    before = said(rig)
+    later(rig, seconds=1)
+    other = {**data, **changes}
+    again = rig.http.post(f"{path}preferences/telecom", data=other, headers=OURS)
+    assert again.status_code == 409
+    assert said(rig) == before
+
+
+def test_a_number_that_somebody_else_added_meanwhile_is_shown(rig, path):
+    data = form_of(rig, path, form_id="form-1", **NEW)
+    save(rig, path, **NEW, use="home", form_id="form-2")
+    answer = rig.http.post(f"{path}preferences/telecom", data=data, headers=OURS)
+    assert answer.status_code == 409
+    assert "Stands now (415) 555-0142: mobile" in words(answer.text)
+    assert "(415) 555-0177: home" in words(answer.text)
