@@ -42,7 +42,8 @@ class Closing:
     def tell(self, request: Request, lid: str) -> Response:
         """Answer whose page this is and in how many seconds it is locked.
 
-        Asking is no use of the page; with ``keep`` somebody is there.
+        And whether its user left it for another patient's chart. Asking is no use of
+        the page; with ``keep`` somebody is there.
         """
         kept = request.args.get("keep") == "1"
         session = open_session(self._ports, request, lid, quiet=not kept)
@@ -59,6 +60,7 @@ class Closing:
             chart=session.chart,
             locks_in=int(min(idle, left)),
             ends_in=int(left),
+            left=self._ports.launches.has_left_for_another(launch),
         )
         answer.headers[CHART] = session.chart
         return protect(answer, write_policy(session.endpoint.app.frame_origins))

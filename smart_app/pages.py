@@ -101,17 +101,12 @@ class PatientPages:
         desk, told = self._ports.desk, request.args.get("saved", "")
 
         def read(within: Within | None) -> Iterator[View]:
-            # Not before the first piece: it waits for one statement only.
-            note_use(self._ports, session)
-            yield from desk.read_views(
-                session.endpoint,
-                session.api,
-                session.patient,
-                session.viewer,
-                session.permitted,
-                within,
-                read_opened(session.launch, session.endpoint),
-            )
+            # Not before the first piece; a page that reads itself again is not in use.
+            if not part:
+                note_use(self._ports, session)
+            about = (session.patient, session.viewer, session.permitted, within)
+            opened = read_opened(session.launch, session.endpoint)
+            yield from desk.read_views(session.endpoint, session.api, *about, opened)
 
         def write(view: View, piece: str) -> str:
             keep_names(self._ports, session, view.users)

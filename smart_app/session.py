@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from flask import Request
@@ -20,6 +21,7 @@ from mappings.endpoint import Endpoint
 from mappings.errors import AuthorizationError, LaunchError
 from mappings.scopes import read_grant
 from middleware.desk.charting import Within
+from middleware.desk.formats import write_time
 from middleware.desk.launches import LOCKED, OPEN, Coming, LastAnswer, Launch, note_step
 from middleware.desk.permitted import Permitted
 from middleware.desk.viewer import Viewer, choose_tag, mark, viewer_of
@@ -93,6 +95,12 @@ class Session:
     def chart(self) -> str:
         """Return a mark of this launch and its patient that names neither."""
         return digest(f"{self.launch.id} {self.patient}")[:16]
+
+    @property
+    def opened(self) -> str:
+        """Return when the launch began, as the site's clock says it."""
+        zone = ZoneInfo(self.endpoint.site.zone)
+        return write_time(self.viewer, self.launch.created_at.astimezone(zone))
 
     @property
     def theme(self) -> str | None:

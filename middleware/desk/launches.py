@@ -13,7 +13,7 @@ from typing import Any
 
 from middleware.desk import auditing
 from middleware.desk.last import KEPT
-from middleware.storage import entering, last_answers, launches
+from middleware.storage import entering, last_answers, later_launches, launches
 from middleware.storage.database import Database
 
 STARTED = "started"
@@ -167,6 +167,11 @@ class LaunchBook:
         """Remember that the launch was used at ``now``."""
         with self._database.tx() as tx:
             launches.update_launch(tx, launch_id, seen_at=now)
+
+    def has_left_for_another(self, launch: Launch) -> bool:
+        """Tell whether its user opened another chart since the launch was used."""
+        with self._database.single() as tx:
+            return later_launches.has_left_for_another(tx, launch)
 
     def bind_patient(
         self, launch: Launch, patient: str, now: datetime

@@ -1,5 +1,5 @@
-/* What htmx does not: the page refuses what is another patient's, is blank when it leaves,
-   opens its dialog, prints. Every page works without this file. */
+/* What htmx does not: the page refuses what is another patient's and is blank when it leaves.
+   Every page works without this file. */
 (() => {
   'use strict';
   const body = document.body;
@@ -13,7 +13,7 @@
   addEventListener('pagehide', () => { body.hidden = true; });
   addEventListener('pageshow', (e) => {
     if (e.persisted) location.reload();
-    else body.hidden = false;
+    body.hidden = e.persisted;
   });
 
   function refuse() {

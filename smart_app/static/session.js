@@ -1,18 +1,16 @@
-/* Warns before the session is locked, and locks; only a key or a click is use of the page.
-   Not deferred: nothing is laid out before its styles are there. */
+/* Tells what ends the session, or that its user left it; only a key or a click is use.
+   Not deferred: nothing is laid out before its styles. */
 addEventListener('DOMContentLoaded', () => {
   'use strict';
-  const warning = document.getElementById('idle');
+  const byId = (id) => document.getElementById(id);
+  const [warning, ending, ended, left] = ['idle', 'ending', 'ended', 'left'].map(byId);
   if (!warning) return;
-  const ended = document.getElementById('ended');
-  const ending = document.getElementById('ending');
   const where = warning.dataset.session;
   const { body } = document;
-  const { chart } = body.dataset;
   let used = Date.now();
 
-  // A form that is being filled in stays: the server keeps it when it is sent.
-  const box = () => document.getElementById('dlg');
+  // A form that is being filled in stays.
+  const box = () => byId('dlg');
   const filling = () => box()?.open || document.activeElement?.form?.method === 'post';
 
   // Behind an open dialog nobody could see it, nor press its button.
@@ -23,32 +21,27 @@ addEventListener('DOMContentLoaded', () => {
   }
 
   async function ask(keep) {
-    let answer;
-    try {
-      answer = await fetch(keep ? `${where}?keep=1` : where, { credentials: 'same-origin', redirect: 'error' });
-    } catch {
-      return;
-    }
-    if (answer.status === 401 || answer.status === 403) {
-      tell(warning, false);
-      tell(ending, false);
+    const answer = await fetch(where + (keep ? '?keep=1' : ''), { redirect: 'error' }).catch(Response.error);
+    if ([401, 403].includes(answer.status)) {
+      for (const notice of [warning, ending, left]) tell(notice);
       if (filling()) tell(ended, true);
       else location.reload();
       return;
     }
     if (!answer.ok) return;
     const told = await answer.json();
-    if (told.chart !== chart) location.reload();
+    if (told.chart !== body.dataset.chart) location.reload();
+    tell(left, told.left);
     tell(ending, told.ends_in <= 120);
     tell(warning, told.locks_in <= 120 && ending.hidden);
   }
 
-  function use() {
-    if (Date.now() - used < 60000) return;
+  function use({ target }) {
+    if (Date.now() - used < 60000 && !target.closest('.watch')) return;
     used = Date.now();
     ask(true);
   }
-  for (const kind of ['keydown', 'pointerdown']) addEventListener(kind, use, { passive: true });
-  warning.querySelector('button').addEventListener('click', () => { used = Date.now(); ask(true); });
-  setInterval(() => { ask(false); }, 30000);
+  for (const kind of ['keydown', 'pointerdown', 'click']) addEventListener(kind, use, { passive: true });
+  document.addEventListener('visibilitychange', () => document.hidden || ask());
+  setInterval(ask, 30000);
 });

@@ -7,6 +7,11 @@ from tests.browser.conftest import fill
 from tests.browser.looking import SHOTS, colour, fit, open_alone, shoot, sideways
 
 pytestmark = pytest.mark.browser
+# Where the lines of the strip are: what stands on one ends at about one height.
+LINES = """(strip) => [...strip.querySelectorAll('strong, span, button')]
+    .flatMap((one) => [...one.getClientRects()]).map((box) => box.bottom)
+    .sort((one, other) => one - other)
+    .filter((bottom, at, all) => !at || bottom - all[at - 1] > 8)"""
 LOOKS = {"light": "light", "dark": "dark", "narrow": "light", "mirrored": "light"}
 
 
@@ -27,6 +32,22 @@ def test_page_stays_light_in_a_frame_of_a_dark_desktop(browser, site):
     assert frame.evaluate("getComputedStyle(document.documentElement).colorScheme") == (
         "light"
     )
+
+
+@pytest.mark.parametrize(("width", "lines"), [(1080, 1), (400, 2), (320, 3)])
+def test_strip_says_whose_chart_it_is_and_where_from_in_few_lines(
+    browser, site, width, lines
+):
+    page, frame = open_alone(browser, site)
+    fit(page, width, 700)
+    strip = frame.locator(".banner").last
+    for words in ("Rosa Delgado", "58 years, female", "1968", "4471-0926", "opened"):
+        assert words in strip.inner_text()
+    assert site.endpoint.name in strip.inner_text()
+    found = strip.evaluate(LINES)
+    assert len(found) == lines, found
+    verdict = frame.locator("#h-answer").bounding_box()
+    assert verdict["y"] + verdict["height"] <= 230
 
 
 @pytest.mark.parametrize("width", [640, 400])

@@ -267,3 +267,36 @@ def test_a_page_nobody_uses_warns_then_locks_and_stays_locked(
         frame.get_by_role("heading", name="Your chart session ended").wait_for()
         assert "Rosa" not in frame.content()
     assert {one for one in site.complaints if "status of 401" not in one} == set()
+
+
+def test_a_chart_that_was_left_for_another_waits_for_a_click(
+    browser, site, axe, broken
+):
+    fill(site)
+    context = browser.new_context()
+    context.set_default_timeout(10_000)
+    page, other = context.new_page(), context.new_page()
+    page.clock.install()
+    site.watch(page)
+    frame = launch(page, site)
+    notice = frame.get_by_role("alert").filter(has_text="Since then you opened another")
+    page.clock.fast_forward(HALF_A_MINUTE)
+    assert notice.count() == 0
+
+    other.goto(f"{site.ehr}/ehr/patient/james")
+    other.get_by_role("link", name="Launch CareCue").click()
+    other.frame_locator("iframe.app").locator("#h-answer").wait_for(timeout=60_000)
+    page.clock.fast_forward(HALF_A_MINUTE)
+    notice.wait_for()
+    assert "You opened Rosa Delgado at" in notice.inner_text()
+    assert "James" not in frame.content()
+    assert frame.locator(".banner").last.is_visible()
+    assert not frame.locator("#h-answer").is_visible()
+    check(page, frame, axe, broken, "left")
+
+    notice.get_by_role("button", name="Go on with Rosa Delgado").click()
+    notice.wait_for(state="hidden")
+    assert frame.locator("#h-answer").is_visible()
+    page.clock.fast_forward(HALF_A_MINUTE)
+    assert notice.count() == 0
+    assert site.complaints == []

@@ -23,9 +23,20 @@ def test_page_says_how_to_reach_the_patient(rig):
     assert "58 years, female" in text
     assert "Born Feb 3, 1968" in text
     assert "4471-0926" in text
+    assert "Northside , opened 7:00 AM" in text
     assert "Chart read 7:00 AM Pacific" in text
     assert "1 of 1 topics" in text
     assert "0 of 3" in text
+
+
+def test_strip_keeps_when_the_chart_was_opened(rig):
+    path = rig.open_page()
+    rig.clock.instant += timedelta(minutes=12)
+    html = rig.http.get(path).text
+    # In the first piece, before the chart is read, and in the last.
+    for piece in html.split('class="fresh"'):
+        assert words(piece).count("Northside , opened 7:00 AM") == 1
+    assert "Chart read 7:12 AM Pacific" in words(html)
 
 
 def test_hours_that_are_less_on_a_day_are_told_beside_them(rig):

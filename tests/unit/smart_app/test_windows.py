@@ -246,3 +246,38 @@ def test_a_lost_cookie_leads_to_a_window_of_its_own(rig):
     answer = stranger.get(f"/smart/callback?code={code}&state={state}")
     assert answer.status_code == 403
     assert 'href="/smart/standalone?iss=http' in answer.text
+
+
+def open_james(rig, **claims):
+    """Open another chart a minute later; return its page."""
+    rig.clock.instant += timedelta(minutes=1)
+    rosa = rig.ehr.resources["Patient/rosa"]
+    rig.ehr.resources["Patient/james"] = {**rosa, "id": "james"}
+    rig.ehr.claims = claims
+    return rig.open(patient="james")
+
+
+def left(rig, page, keep=""):
+    return rig.http.get(f"{page}session{keep}").json["left"]
+
+
+def test_a_page_hears_that_its_user_opened_another_chart_since(rig):
+    rosa = rig.open_page()
+    james = open_james(rig)
+    assert (left(rig, rosa), left(rig, james)) == (True, False)
+    # Reading itself again, as it does when it comes into sight, is no use of a page.
+    assert rig.http.get(rosa, headers={"HX-Request": "true"}).status_code == 200
+    assert left(rig, rosa)
+    assert not left(rig, rosa, "?keep=1")
+    assert not left(rig, rosa)
+    # Neither is locked: both may be open on purpose.
+    assert {row(rig, one).stage for one in (rosa, james)} == {"open"}
+
+
+def test_another_users_chart_or_the_same_chart_again_is_nobodys_leaving(rig):
+    rosa = rig.open_page()
+    open_james(rig, sub="other", fhirUser="Practitioner/other")
+    rig.ehr.claims = {}
+    rig.clock.instant += timedelta(minutes=1)
+    rig.open()
+    assert not left(rig, rosa)
