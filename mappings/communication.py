@@ -6,6 +6,8 @@ The content is what was said and nothing that was not.
 
 from __future__ import annotations
 
+import re
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -113,7 +115,7 @@ def write_task(
     """
     resource: Resource = {
         "resourceType": "Task",
-        "identifier": [_identifier("task", identifier)],
+        "identifier": [_task_identifier(identifier)],
         "status": "requested",
         "intent": "order",
         "priority": priority,
@@ -138,7 +140,7 @@ def write_task_status(identifier: str, status: str, why: str = "") -> Resource:
     """Write what amends a Task that was written before: its status, and why."""
     resource: Resource = {
         "resourceType": "Task",
-        "identifier": [_identifier("task", identifier)],
+        "identifier": [_task_identifier(identifier)],
         "status": status,
     }
     return {**resource, "statusReason": {"text": why}} if why else resource
@@ -185,6 +187,17 @@ def _canonical(nudge: Nudge) -> str:
 
 def _identifier(name: str, value: str) -> dict[str, str]:
     return {"system": f"{IDENTIFIERS}/{name}", "value": value}
+
+
+def _task_identifier(name: str) -> dict[str, str]:
+    """Name a Task so that every server's search finds it again.
+
+    A step's key has bars and slashes; FHIR wants the bars escaped in a search, and
+    servers differ in whether they take that back.
+    """
+    plain = re.fullmatch(r"[A-Za-z0-9.-]+", name)
+    value = name if plain else f"task-{uuid.uuid5(uuid.NAMESPACE_URL, f'{NS}/{name}')}"
+    return _identifier("task", value)
 
 
 def _concept(system: str, code: str) -> dict[str, Any]:

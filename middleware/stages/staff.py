@@ -61,7 +61,7 @@ def ask_person(
     if stored:
         words = {"text": text, "owner": owner, "authored_on": now, **asdict(asked)}
         resource = write_task(identifier=identifier, endpoint=endpoint, **words)
-        _queue(context, tx, endpoint, shard, resource, now)
+        _queue(context, tx, endpoint, identifier, shard, resource, now)
         return identifier
     again = tasks.reopen_task(tx, identifier, due_at, now)
     if again is not None:
@@ -73,11 +73,11 @@ def _queue(
     context: StageContext,
     tx: Tx,
     endpoint: Endpoint,
+    identifier: str,
     shard: int,
     resource: Resource,
     now: datetime,
 ) -> None:
-    identifier = resource["identifier"][0]["value"]
     outbox.insert_outbox(
         tx,
         id=context.ids.new(),

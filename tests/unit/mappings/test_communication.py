@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from mappings.communication import (
     write_communication,
     write_communication_request,
     write_task,
+    write_task_status,
 )
 from mappings.delivery import Delivery, DeliveryState
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
@@ -202,3 +204,20 @@ def test_task_is_valid_r4(due: datetime | None) -> None:
     end = found.get("restriction", {}).get("period", {}).get("end")
     assert end == ("2026-11-23T16:00:00.000Z" if due else None)
     assert found["owner"] == {"reference": "Organization/north"}
+
+
+def test_a_step_becomes_a_name_that_every_search_finds_again() -> None:
+    """A bar in a token's value has to be escaped in FHIR; not every server undoes that."""
+    step = "task-north|post-discharge|call|Encounter/stay|once|Patient/rosa"
+    words = {"patient": None, "priority": "routine", "reason": "r", "text": "Call."}
+    names = []
+    for name in (step, step + "2", "task-chart-differs-1.rosa"):
+        written = write_task(
+            identifier=name, endpoint=ENDPOINT, authored_on=NOW, **words
+        )
+        amended = write_task_status(name, "completed")
+        assert amended["identifier"] == written["identifier"]
+        names.append(written["identifier"][0]["value"])
+    assert all(re.fullmatch(r"[A-Za-z0-9.-]{1,64}", name) for name in names)
+    assert len(set(names)) == 3
+    assert names[2] == "task-chart-differs-1.rosa"
