@@ -137,3 +137,9 @@ class Endpoint:
     rollout: dict[str, int] = field(default_factory=dict)
     governed: bool = False
     cds: CdsCaller = CdsCaller()
+
+    @property
+    def is_app_alone(self) -> bool:
+        """Tell whether only the SMART app is described: launches, and nothing to read by."""
+        backend = self.backend.client_id or self.backend.token_url
+        return bool(self.app.client_id) and not backend

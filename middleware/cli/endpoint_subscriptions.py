@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from mappings.event import FOCUS_TYPES
 from middleware.cli.endpoint_known import get_known
 from middleware.cli.output import fail, progress
 from middleware.settings import read_settings
-from middleware.storage import audit, circuits, controls, endpoints
+from middleware.storage import audit, circuits, controls, endpoints, inbox
 from middleware.storage.circuits import CircuitRow
 from middleware.storage.controls import ControlRow
 from middleware.wiring.choosing import begin_polling, choose_subscriptions
@@ -91,7 +92,7 @@ def subscribe(
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(name: str, as_json: bool) -> None:
-    """Say how each Subscription stands, what is done next, and what is safe.
+    """Say how it is read, how each Subscription stands, what is next, and what is safe.
 
     \b
     Example:
@@ -99,14 +100,15 @@ def status(name: str, as_json: bool) -> None:
     """
     try:
         with open_runtime(read_settings()) as runtime:
-            get_known(runtime, name)
+            known = get_known(runtime, name)
             with runtime.database.tx() as tx:
                 rows = controls.list_controls(tx, name)
+                polls = inbox.list_polls(tx, name, FOCUS_TYPES)
                 shut = circuits.list_shut(tx, runtime.clock.now())
     except CareCueError as error:
         fail(error)
     alone = next((row for row in shut if row.endpoint_id == name), None)
-    _print(name, rows, alone, as_json=as_json)
+    _print(name, rows, alone, polls, app_alone=known.is_app_alone, as_json=as_json)
 
 
 @click.command()
@@ -188,13 +190,16 @@ def _print(
     name: str,
     rows: Sequence[ControlRow],
     alone: CircuitRow | None = None,
+    polls: Sequence[inbox.Poll] = (),
     *,
+    app_alone: bool = False,
     as_json: bool,
 ) -> None:
     if as_json:
         values: dict[str, Any] = {
             "endpoint": name,
             "subscriptions": [_describe(row) for row in rows],
+            "polls": [asdict(poll) for poll in polls],
             "safe": SAFE,
         }
         if alone:
@@ -206,7 +211,9 @@ def _print(
             f"! {name} did not answer several times in a row: left alone until "
             f"{alone.shut_until.isoformat()} by {alone.workers} of the workers."
         )
-    if not rows:
+    for line in _write_polls(polls, app_alone=app_alone):
+        click.echo(line)
+    if not rows and not app_alone:
         click.echo(f"No Subscription is wanted of {name}; it is polled.")
     for row in rows:
         memory = load_memory(row.memory)
@@ -219,6 +226,25 @@ def _print(
         if memory.next_at:
             click.echo(f"    next look: {memory.next_at.isoformat()}")
     click.echo(SAFE)
+
+
+def _write_polls(polls: Sequence[inbox.Poll], *, app_alone: bool) -> Iterator[str]:
+    """Yield the faults of reading it by polls."""
+    if app_alone and not any(poll.read_at for poll in polls):
+        yield (
+            "No events are read here: no [backend] is written in its file. Launches of "
+            "the SMART app need none."
+        )
+        return
+    for poll in polls:
+        if poll.error:
+            last = (
+                f"last read {poll.read_at.isoformat()}"
+                if poll.read_at
+                else "never read"
+            )
+            tried = f"last try {poll.polled_at.isoformat()}"
+            yield f"! {poll.resource_type}: {last}, {tried}. {poll.error}"
 
 
 def _describe(row: ControlRow) -> dict[str, Any]:

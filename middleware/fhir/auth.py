@@ -19,6 +19,7 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 from mappings.endpoint import BackendClient, Endpoint
 from mappings.errors import AuthorizationError, ConfigurationError
 from middleware.fhir.bounded import bound_session
+from middleware.fhir.failing import name_failure
 from middleware.fhir.keys import SigningKey, SigningKeys
 from middleware.fhir.reach import read_reach
 from middleware.ports import Clock, require_no_transaction
@@ -189,7 +190,7 @@ def _ask(session: Any, token_url: str, scope: str) -> dict[str, Any]:
         ) from None
     except (requests.RequestException, ValueError, TypeError, AttributeError) as error:
         raise AuthorizationError(
-            f"The authorization server gave no usable answer ({type(error).__name__}); "
+            f"The authorization server gave no usable answer: {name_failure(error)}; "
             "it will be asked again"
         ) from None
     if not isinstance(answer, dict):

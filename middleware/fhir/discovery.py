@@ -24,6 +24,7 @@ from middleware.fhir.documents import (
     get_document,
     parse_document,
 )
+from middleware.fhir.failing import name_failure
 from middleware.fhir.faults import Answer, make_fault
 from middleware.fhir.reach import read_reach
 from middleware.ports import Clock, require_no_transaction
@@ -106,7 +107,7 @@ def fetch_capabilities(
             response = get_document(opened, f"{read_base(base)}/metadata")
         except requests.RequestException as error:
             raise FhirError(
-                f"The FHIR server did not answer {what} ({type(error).__name__})"
+                f"The FHIR server did not answer {what}: {name_failure(error)}"
             ) from None
     body = parse_document(response.content)
     if response.status_code != 200:

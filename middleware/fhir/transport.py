@@ -19,6 +19,7 @@ import requests
 
 from mappings.errors import AuthorizationError, FhirError
 from middleware.fhir.bounded import RefusedAddressError, TooLargeError
+from middleware.fhir.failing import name_failure
 from middleware.fhir.faults import Answer, make_fault
 from middleware.ports import Clock, Patience, require_no_transaction
 
@@ -169,8 +170,8 @@ class Transport:
         except requests.RequestException as error:
             # The library's text holds the URL, which may name a person.
             raise FhirError(
-                f"The FHIR server did not answer {request.what} "
-                f"({type(error).__name__}); it may be tried again"
+                f"The FHIR server did not answer {request.what}: "
+                f"{name_failure(error)}; it may be tried again"
             ) from None
         return _read_answer(response, request)
 

@@ -24,6 +24,7 @@ from middleware.ports import FhirApi, SearchResult
 from middleware.stages.attempting import attempt
 from middleware.stages.by_endpoint import work_by_endpoint
 from middleware.stages.context import StageContext
+from middleware.stages.poll_faults import write_fault
 from middleware.storage import completeness, endpoints, inbox
 from middleware.storage.ids import shard_of
 
@@ -33,6 +34,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A Date header that is further from the server's timestamps is another clock's.
 LONGEST_STEP = timedelta(days=1)
 _DATE_UNIT = timedelta(seconds=1)
+# A server that we hold no client for is seldom open; it is not asked all the time.
+ASK_AGAIN = timedelta(hours=1)
 # Answers of servers that cannot search by _lastUpdated; some have a history of types.
 _UNSEARCHABLE = {400, 404, 405, 422, 501}
 
@@ -113,16 +116,29 @@ def _fetch_newest(api: FhirApi, resource_type: str) -> datetime | None:
 
 def _poll(context: StageContext, endpoint: Endpoint, resource_type: str) -> None:
     now = context.clock.now()
+    if endpoint.is_app_alone and _is_refused(context, endpoint, resource_type, now):
+        return
     failed: list[CareCueError] = []
     api = attempt("reconcile", partial(context.fhir, endpoint), failed.append)
     if api is None:
         with context.database.tx() as tx:
-            fault = failed[0].message
+            fault = write_fault(failed[0], endpoint, resource_type)
             inbox.note_fault(tx, endpoint.id, resource_type, fault, now)
         return
     read_changes(Look(context, api, endpoint, resource_type, "poll", now))
     with context.database.tx() as tx:
         completeness.judge_found(tx, endpoint.id, resource_type, now)
+
+
+def _is_refused(
+    context: StageContext, endpoint: Endpoint, resource_type: str, now: datetime
+) -> bool:
+    """Tell whether a server that nobody has us read refused it within the hour."""
+    with context.database.tx() as tx:
+        polls = inbox.list_polls(tx, endpoint.id, (resource_type,))
+    return any(
+        poll.read_at is None and now - poll.polled_at < ASK_AGAIN for poll in polls
+    )
 
 
 def read_changes(look: Look) -> str | None:
@@ -132,7 +148,9 @@ def read_changes(look: Look) -> str | None:
     """
     failed: list[CareCueError] = []
     found = attempt("reconcile", partial(_read, look), failed.append)
-    found = found or Changed((), None, failed[0].message)
+    if found is None:
+        fault = write_fault(failed[0], look.endpoint, look.resource_type)
+        found = Changed((), None, fault)
     keep_changes(look, found, found.resources)
     return found.fault
 

@@ -78,8 +78,15 @@ def delete_endpoint(tx: Tx, endpoint_id: str) -> bool:
     ).fetchone()
     if row is not None:
         return False
-    held = ("inbox", "poll_cursor", "focus_state", "review", "review_pace")
-    for table in (*held, "draft", "launch", "last_answer", "sign_in_frame"):
+    held = ("inbox", "poll_cursor", "poll_unbegun", "focus_state", "review")
+    for table in (
+        *held,
+        "review_pace",
+        "draft",
+        "launch",
+        "last_answer",
+        "sign_in_frame",
+    ):
         tx.execute(f"DELETE FROM {table} WHERE endpoint_id = %s", (endpoint_id,))  # noqa: S608 -- constants
     for table in ("tally", "notification"):
         tx.execute(

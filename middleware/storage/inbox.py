@@ -143,17 +143,54 @@ def advance_cursor(
             "back": back,
         },
     )
+    tx.execute(
+        "DELETE FROM poll_unbegun WHERE endpoint_id = %s AND resource_type = %s",
+        (endpoint_id, resource_type),
+    )
 
 
 def note_fault(
     tx: Tx, endpoint_id: str, resource_type: str, fault: str, polled_at: datetime
 ) -> None:
     """Record a poll that failed: the cursor stays, where there is one."""
-    tx.execute(
+    noted = tx.execute(
         "UPDATE poll_cursor SET polled_at = %s, error = %s "
         "WHERE endpoint_id = %s AND resource_type = %s",
         (polled_at, fault, endpoint_id, resource_type),
     )
+    if noted.rowcount == 0:
+        tx.execute(
+            "INSERT INTO poll_unbegun (endpoint_id, resource_type, polled_at, error) "
+            "VALUES (%s, %s, %s, %s) ON CONFLICT (endpoint_id, resource_type) "
+            "DO UPDATE SET polled_at = excluded.polled_at, error = excluded.error",
+            (endpoint_id, resource_type, polled_at, fault),
+        )
+
+
+@dataclass(frozen=True)
+class Poll:
+    """The last poll of one type: its fault, and when one last came to its end.
+
+    ``read_at`` is None where none ever did.
+    """
+
+    resource_type: str
+    polled_at: datetime
+    error: str | None
+    read_at: datetime | None
+
+
+def list_polls(tx: Tx, endpoint_id: str, types: Sequence[str]) -> list[Poll]:
+    """List the last poll of each of these types that was polled, by type."""
+    rows = tx.execute(
+        "SELECT resource_type, polled_at, error, read_at FROM poll_cursor "
+        "WHERE endpoint_id = %(endpoint)s AND resource_type = ANY(%(types)s) "
+        "AND polled_at IS NOT NULL UNION ALL "
+        "SELECT resource_type, polled_at, error, NULL FROM poll_unbegun "
+        "WHERE endpoint_id = %(endpoint)s AND resource_type = ANY(%(types)s) ORDER BY 1",
+        {"endpoint": endpoint_id, "types": list(types)},
+    )
+    return [Poll(**row) for row in rows]
 
 
 def delete_cursor(tx: Tx, endpoint_id: str, resource_type: str) -> None:

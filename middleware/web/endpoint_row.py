@@ -69,11 +69,13 @@ def read_row(
 ) -> EndpointRow:
     """Read and judge one endpoint."""
     mine = subscriptions.list_subscriptions(tx, endpoint.id)
-    cursors = [inbox.read_cursor(tx, endpoint.id, name) for name in FOCUS_TYPES]
-    polls = [item.polled_at for item in cursors if item and item.polled_at]
-    error = next((item.error for item in cursors if item and item.error), None)
-    last_poll = min(polls, default=None)
+    polls = inbox.list_polls(tx, endpoint.id, FOCUS_TYPES)
+    error = next((item.error for item in polls if item.error), None)
+    last_poll = min((item.polled_at for item in polls), default=None)
+    unread = not any(item.read_at for item in polls)
     read = _read(last_poll, error, now)
+    if endpoint.is_app_alone and unread:
+        read = APP_ALONE
     wanted = controls.list_controls(tx, endpoint.id)
     polled = {row.id for row in wanted if load_memory(row.memory).action == Action.POLL}
     push = _push([row for row in mine if row.id not in polled])
@@ -101,6 +103,9 @@ def read_row(
         alerts=_alerts(wanted),
         unread=_unread(tx, endpoint.id),
     )
+
+
+APP_ALONE = Check("off", "Not read: no [backend]")
 
 
 def _read(oldest: datetime | None, error: str | None, now: datetime) -> Check:
@@ -164,6 +169,8 @@ def _status(read: Check, push: Check, share: Check) -> tuple[str, str]:
         return "stop", "Cannot read"
     if read.tone == "warn":
         return "warn", read.said
+    if read == APP_ALONE:
+        return "info", "App only"
     if push.tone in ("warn", "off") or share.tone == "warn":
         return "ok", "Healthy, polling only"
     return "ok", "Healthy"

@@ -109,11 +109,9 @@ def _ages(tx: Tx, now: datetime) -> Iterator[str]:
     polled: Samples = []
     heard: dict[tuple[str, str], float] = {}
     for endpoint in endpoints.list_endpoints(tx):
-        for name in FOCUS_TYPES:
-            cursor = inbox.read_cursor(tx, endpoint.id, name)
-            if cursor and cursor.polled_at:
-                labels = {"endpoint": endpoint.id, "type": name}
-                polled.append((labels, (now - cursor.polled_at).total_seconds()))
+        for poll in inbox.list_polls(tx, endpoint.id, FOCUS_TYPES):
+            labels = {"endpoint": endpoint.id, "type": poll.resource_type}
+            polled.append((labels, (now - poll.polled_at).total_seconds()))
         for row in subscriptions.list_subscriptions(tx, endpoint.id):
             if row.last_seen_at:
                 # One series per type, however many subscriptions it has.

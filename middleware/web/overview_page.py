@@ -24,7 +24,7 @@ from middleware.storage import console_reading as reading
 from middleware.storage.connecting import Tx
 from middleware.storage.subscriptions import SubscriptionRow
 from middleware.storage.switches import SwitchRow
-from middleware.web.endpoint_row import EndpointRow, controlled, read_row
+from middleware.web.endpoint_row import APP_ALONE, EndpointRow, controlled, read_row
 from middleware.web.problems import INCOMPLETE, find_problems
 from middleware.web.sight import Problem, Sight
 from middleware.web.words import PlanWords, ago, count
@@ -204,6 +204,7 @@ def _left_alone(sight: Sight) -> tuple[str, str, str]:
 def _proof(sight: Sight, found: overview.Overview) -> tuple[Proof, ...]:
     rows = sight.endpoints
     fine = sum(row.read.tone == "ok" for row in rows)
+    meant = sum(row.read != APP_ALONE for row in rows)
     polls = [row.last_poll for row in rows if row.last_poll]
     seen = [row.last_notification for row in rows if row.last_notification]
     fault = next((f"{name}: {why}" for name, why in sight.periodic.items()), None)
@@ -214,9 +215,9 @@ def _proof(sight: Sight, found: overview.Overview) -> tuple[Proof, ...]:
             ago(sight.last_tick, sight.now),
         ),
         Proof(
-            "off" if not rows else "ok" if fine == len(rows) else "stop",
+            "off" if not meant else "ok" if fine == meant else "stop",
             "Charts can be read",
-            f"{fine} of {len(rows)}, {ago(min(polls, default=None), sight.now)}",
+            f"{fine} of {meant}, {ago(min(polls, default=None), sight.now)}",
         ),
         Proof(
             "ok" if seen else "off",

@@ -69,6 +69,8 @@ def catch_up(
     with context.database.tx() as tx:
         for endpoint in known:
             cursors = [inbox.read_cursor(tx, endpoint.id, name) for name in FOCUS_TYPES]
+            if endpoint.is_app_alone and not any(cursors):
+                continue
             if any(item is None or item.error for item in cursors):
                 findings.faults.append(
                     f"{endpoint.id}: its changes could not all be read."

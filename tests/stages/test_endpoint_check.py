@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from werkzeug.serving import make_server
 
-from mappings.endpoint import BackendClient, Endpoint, EndpointKind
+from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind
 from middleware.cli.demo_connect import connect_sandbox
 from middleware.cli.main import main
 from middleware.fhir.checking.exchange import Patience
@@ -40,6 +40,17 @@ from tests.unit.fhir.checked_ehr import Ehr
 from tests.unit.fhir.scripted import Asked, Reply, serve
 
 QUICK = Patience(connect=5.0, answer=10.0)
+EVENT_STEPS = (
+    "search by time",
+    "sorting",
+    "paging",
+    "search by patient",
+    "history",
+    "batch",
+    "conditional create",
+    "subscriptions",
+    "test notification",
+)
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -429,3 +440,38 @@ def test_the_command_knows_no_such_endpoint(carecue: Any) -> None:
     result = carecue("endpoint", "check", "nowhere")
     assert result.exit_code == 2
     assert "nowhere" in result.stderr
+
+
+def test_a_file_for_the_app_alone_is_ready_for_launches(site: Site) -> None:
+    alone = replace(site.endpoint, backend=BackendClient())
+    checked = site.check(alone)
+    found = {item.step: item for item in checked.findings}
+    assert checked.holds
+    assert checked.conclusion.startswith(
+        "sandbox is ready for launches of the SMART app. No events are read here"
+    )
+    assert found["read"].code == "app-alone"
+    assert "fill client_id and token_url in [backend]" in found["read"].todo
+    assert found["read"].letter == ""
+    later = [item for name, item in found.items() if name in EVENT_STEPS]
+    assert len(later) == len(EVENT_STEPS)
+    assert {item.outcome for item in later} == {Outcome.SKIPPED}
+    assert found["app sign-in"].outcome in (Outcome.OK, Outcome.WARN)
+
+
+def test_a_file_for_the_app_alone_still_needs_its_server(site: Site) -> None:
+    alone = replace(
+        site.endpoint, backend=BackendClient(), fhir_base="http://127.0.0.1:9/fhir"
+    )
+    checked = site.check(alone)
+    assert not checked.holds
+    assert "sandbox is not ready: connect failed" in checked.conclusion
+
+
+def test_without_an_app_a_refused_read_is_a_fault(site: Site) -> None:
+    neither = replace(site.endpoint, backend=BackendClient(), app=AppClient())
+    found = {item.step: item for item in site.check(neither).findings}
+    assert (found["read"].code, found["read"].outcome) == (
+        "token-needed",
+        Outcome.FAILED,
+    )

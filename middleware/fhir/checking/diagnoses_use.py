@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from middleware.fhir.checking.finding import APP_ALONE
 from middleware.fhir.checking.texts import (
     ON,
     POLLS,
@@ -13,6 +14,14 @@ from middleware.fhir.checking.texts import (
 )
 
 READING = {
+    APP_ALONE: warned(
+        "No [backend] is written, and the server gives nothing to whoever has no token: "
+        "this file is for launches of the SMART app alone.",
+        "The app opens, and reads a chart with the token of whoever opens it. No events "
+        "are read here, so no messages are planned or sent.",
+        "Nothing, if only the app is wanted. For messages register our backend client "
+        "and fill client_id and token_url in [backend].",
+    ),
     "token-needed": failed(
         "The server wants a token and none is set for this endpoint.",
         WAITS,

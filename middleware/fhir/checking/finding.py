@@ -134,6 +134,8 @@ def _write_letter(
     return "\n".join(lines)
 
 
+# No [backend] is written: only the SMART app is wanted.
+APP_ALONE = "app-alone"
 PUSH_STEPS = frozenset({"subscriptions", "test notification"})
 CDS_STEP = "CDS Hooks"
 
@@ -143,6 +145,11 @@ def conclude(endpoint: Endpoint, findings: Sequence[Finding]) -> str:
     failed = [item for item in findings if item.outcome is Outcome.FAILED]
     warned = [item.step for item in findings if item.outcome is Outcome.WARN]
     known = f" Good to know: {', '.join(warned)}." if warned else ""
+    if not failed and any(item.code == APP_ALONE for item in findings):
+        return (
+            f"{endpoint.id} is ready for launches of the SMART app. No events are read "
+            f"here, so no messages are planned: no [backend] is written.{known}"
+        )
     if not failed:
         return f"{endpoint.id} can be used: no check failed.{known}"
     first = failed[0]

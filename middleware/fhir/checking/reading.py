@@ -7,15 +7,18 @@ R4 http.html, read and search.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from middleware.fhir.bundles import list_entries
 from middleware.fhir.checking.exchange import Exchange
-from middleware.fhir.checking.finding import Seen
+from middleware.fhir.checking.finding import APP_ALONE, Seen
 from middleware.fhir.checking.talk import Talk
 from middleware.fhir.faults import is_serious
 
 _NAMED = re.compile(r"[A-Z][A-Za-z]{1,60}/(?!\.{1,2}$)[A-Za-z0-9\-.]{1,64}")
+# What a server says to whoever brings no token.
+REFUSALS = {"token-needed", "read-forbidden", "patient-needed"}
 _REQUIRED = ("required", "business-rule", "invalid", "not-supported", "processing")
 
 
@@ -29,12 +32,21 @@ def check_read(talk: Talk) -> Seen:
             refused[name] = seen
         elif found := matches(exchange):
             talk.samples[name] = found[0]
+    if refused and len(refused) == len(talk.needs.focus) and _is_alone(talk, refused):
+        first = next(iter(refused.values()))
+        return Seen(APP_ALONE, first.saw, first.asked)
     if refused:
         return _tell_refused(talk, refused)
     if talk.sample is None:
         told = f"no {', no '.join(talk.needs.focus)} at all"
         return Seen("nothing-there", told, f"GET {talk.base}/{talk.needs.focus[0]}")
     return _read_again(talk, talk.sample)
+
+
+def _is_alone(talk: Talk, refused: Mapping[str, Seen]) -> bool:
+    """Tell whether a server refuses what nobody asked to be able to do."""
+    codes = {seen.code for seen in refused.values()}
+    return talk.endpoint.is_app_alone and codes <= REFUSALS
 
 
 def _tell_refused(talk: Talk, refused: dict[str, Seen]) -> Seen:

@@ -25,6 +25,8 @@ from middleware.fhir.checking.diagnoses_reach import REACH
 from middleware.fhir.checking.diagnoses_token import GRANTED, TOKEN
 from middleware.fhir.checking.diagnoses_use import READING, SEARCHING
 from middleware.fhir.checking.finding import (
+    APP_ALONE,
+    CDS_STEP,
     Diagnosis,
     Finding,
     Outcome,
@@ -89,9 +91,12 @@ def run_steps(
 ) -> Iterator[Finding]:
     """Run the steps in order; ``tell`` hears the name of each before it runs."""
     broken: dict[str, str] = {}
+    alone = False
     for step in steps:
         cause = next((broken[name] for name in step.needs if name in broken), None)
-        if cause is not None:
+        if alone and step.name != CDS_STEP:
+            seen = Seen("skipped", "not tried, because no events are to be read")
+        elif cause is not None:
             broken[step.name] = cause
             seen = Seen("skipped", f"not tried, because {cause} failed")
         else:
@@ -102,4 +107,6 @@ def run_steps(
         )
         if found.outcome is Outcome.FAILED and seen.halts:
             broken[step.name] = step.name
+        # What comes after reading is about events.
+        alone = alone or seen.code == APP_ALONE
         yield found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mappings.endpoint import AppClient, BackendClient
 from mappings.nudge import REASONS, Outcome
 from mappings.plan import Plan
 from middleware.storage import endpoints, inbox, marks, schedule
@@ -17,7 +19,7 @@ from middleware.storage.tasks import insert_task
 from middleware.web.advice import _TABLE
 from subscriptions.memory import Memory, dump_memory
 from subscriptions.wanting import Wanted, Way, dump_wanted
-from tests.stages.world import CHECK_IN, NUMBER, ROSA, encounter
+from tests.stages.world import CHECK_IN, ENDPOINT, NUMBER, ROSA, encounter
 from tests.unit.storage.seeds import SUBSCRIPTION
 from tests.unit.web.conftest import Console
 from tests.unit.web.pages import heading, read_chart, text_of
@@ -75,6 +77,35 @@ def test_silent_worker_comes_first(console):
 
     assert heading(console) == "No worker is running, so no message goes out."
     assert "North cannot be read." in console.get()
+
+
+def test_the_first_poll_that_fails_is_told_with_its_remedy(console):
+    console.tick()
+    world = console.world
+    with world.database.tx() as tx:
+        tx.execute("DELETE FROM poll_cursor")
+        fault = "its host name is not known here (DNS). Compare it."
+        inbox.note_fault(tx, "north", "CarePlan", fault, world.clock.now())
+    console.login()
+    assert heading(console) == "North cannot be read."
+    page = text_of(console.get())
+    assert f"Last try 0 s ago: {fault}" in page
+    assert "Not read yet" not in page
+
+
+def test_an_ehr_of_the_app_alone_is_no_fault(console):
+    console.tick()
+    world = console.world
+    with world.database.tx() as tx:
+        tx.execute("DELETE FROM poll_cursor")
+        inbox.note_fault(tx, "north", "CarePlan", "refused", world.clock.now())
+        alone = replace(ENDPOINT, app=AppClient("carecue"), backend=BackendClient())
+        endpoints.update_endpoint(tx, alone)
+    console.login()
+    page = text_of(console.get())
+    assert "cannot be read" not in page
+    assert "App only" in page
+    assert "Not read: no [backend]" in page
 
 
 def test_worst_problem_is_the_heading_and_the_others_follow(console):
