@@ -27,7 +27,7 @@ class Chart:
     of its resources keeps them, by the resource itself: they are asked for again and again.
     Of one reading alone, and not stored: ``strangers`` (``Type/id``) were sent along
     though they are another patient's, and are left out; of the types in ``limited`` the
-    server says that there may be more.
+    server says that there may be more; ``pages`` is how many were read for each query.
     """
 
     patient: Resource
@@ -38,6 +38,7 @@ class Chart:
     strangers: tuple[str, ...] = ()
     limited: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    pages: Mapping[str, int] = field(default_factory=dict, compare=False)
     codes: dict[int, tuple[Any, tuple[Coding, ...]]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -60,6 +61,14 @@ class Chart:
             records = (reference_of(self.patient), *self.replaced)
             self._by_type.update(_index(self.resources, records))
         return self._by_type.get(resource_type, ())
+
+    def in_error(self, resource_type: str) -> tuple[Resource, ...]:
+        """Return the resources of one type that were entered in error."""
+        return tuple(
+            item
+            for item in self.resources
+            if item.get("resourceType") == resource_type and _is_in_error(item)
+        )
 
     def coded(self, resource_type: str, codes: Collection[str]) -> tuple[Resource, ...]:
         """Return those of one type whose ``code`` has one of these, in any system."""

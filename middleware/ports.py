@@ -60,13 +60,14 @@ class SearchResult:
 
     ``complete`` is False when a page is missing or was refused; ``outcomes`` holds the
     OperationOutcomes that came along; ``server_time`` is what the server's clock showed
-    (its Date header), None where it was not told.
+    (its Date header), None where it was not told, and ``pages`` how many were read.
     """
 
     resources: tuple[dict[str, Any], ...]
     complete: bool = True
     outcomes: tuple[dict[str, Any], ...] = ()
     server_time: datetime | None = field(default=None, compare=False)
+    pages: int = field(default=0, compare=False)
 
 
 class FhirApi(Protocol):

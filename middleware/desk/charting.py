@@ -246,6 +246,7 @@ def _complete(chart: Chart, known: dict[str, SearchResult], patient: str) -> Cha
         strangers=tuple(sorted(strangers)),
         limited=tuple(sorted({*chart.limited, *find_limited(known, known)})),
         refused=tuple(sorted({*chart.refused, *find_refused(known, known)})),
+        pages={**chart.pages, **{query: known[query].pages for query in known}},
     )
 
 

@@ -7,16 +7,14 @@ where it was asked, permitted in full and answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from zoneinfo import ZoneInfo
 
-from mappings.merge import replaced_records
 from mappings.resource import Resource, codings_of
 from mappings.stated import EXPERIENCE, NEEDS, TREATMENT
 from middleware.decisions.prefetch import data_queries
 from middleware.desk.charting import personal_queries
-from middleware.desk.formats import write_instant, zone_name
+from middleware.desk.formats import write_time, zone_name
 from middleware.desk.permitted import type_of
 from middleware.desk.values import Known
 from middleware.desk.viewer import mark
@@ -54,9 +52,10 @@ COUNTS = (
     ("absent", mark("not known %(number)s")),
     ("none", mark("none recorded %(number)s")),
 )
-TOOK_A_PLACE = mark(
-    "This record took the place of another one. A no on that one counts before anything "
-    "is sent, and may not be shown here."
+# Left out of what is shown, by why.
+HIDDEN = (
+    ("error", mark("Left out, entered in error: %(names)s.")),
+    ("strangers", mark("Left out, another patient’s: %(names)s.")),
 )
 LINES = (
     ("withheld", mark("Not permitted: %(names)s.")),
@@ -123,72 +122,6 @@ def is_narrowed(view: View, kind: str) -> bool:
     return view.permitted is not None and view.permitted.narrows(kind)
 
 
-def write_gaps(view: View) -> tuple[str, ...]:
-    """Return what the EHR did not give, or gave of somebody else; none when all is well.
-
-    A sentence each; whose the others are is not said.
-    """
-    chart, asked = view.chart, asked_types(view)
-    sentences = []
-    missing = sorted({*chart.incomplete, *view.withheld} & asked)
-    if missing:
-        sentences.append(
-            view.say(
-                "The EHR did not give this app: %(names)s. What rests on it is missing "
-                "here or held.",
-                names=name_kinds(view, missing),
-            )
-        )
-    narrowed = sorted(kind for kind in asked if is_narrowed(view, kind))
-    if narrowed:
-        sentences.append(
-            view.say(
-                "The EHR gives this app a part only of: %(names)s.",
-                names=name_kinds(view, narrowed),
-            )
-        )
-    if chart.limited:
-        sentences.append(
-            view.say(
-                "The EHR says that there may be more than it gave this app of: "
-                "%(names)s.",
-                names=name_kinds(view, chart.limited),
-            )
-        )
-    if replaced_records(chart.patient) and not chart.replaced:
-        sentences.append(view.say(TOOK_A_PLACE))
-    if chart.strangers:
-        sentences.append(_tell_of_strangers(view))
-    if chart.refused and view.planned and view.checked_at is not None and sentences:
-        sentences[0] += f" {_tell_when_checked(view, view.checked_at)}"
-    return tuple(sentences)
-
-
-def _tell_of_strangers(view: View) -> str:
-    strangers = view.chart.strangers
-    return view.say_many(
-        "The EHR sent %(number)s entry of another patient along: %(names)s. It "
-        "was left out. Tell the person who runs CareCue.",
-        "The EHR sent %(number)s entries of other patients along: %(names)s. "
-        "They were left out. Tell the person who runs CareCue.",
-        len(strangers),
-        names=name_kinds(view, [type_of(one) for one in strangers]),
-    )
-
-
-def _tell_when_checked(view: View, checked_at: datetime) -> str:
-    """Say when the coming messages were decided: on all of the chart, and by us."""
-    zone = ZoneInfo(view.endpoint.site.zone)
-    when = write_instant(view.viewer, checked_at, zone)
-    today = view.now.astimezone(zone).date()
-    same = checked_at.astimezone(zone).date() == today
-    return view.say(
-        "CareCue checked the coming messages on the whole chart at %(time)s %(zone)s.",
-        time=when.time if same else f"{when.day}, {when.time}",
-        zone=zone_name(view.viewer, view.endpoint.site.zone, view.now),
-    )
-
-
 def name_kinds(view: View, kinds: Iterable[str]) -> str:
     """Return FHIR types as the page calls them, each once."""
     plain = dict.fromkeys(kinds)
@@ -198,7 +131,7 @@ def name_kinds(view: View, kinds: Iterable[str]) -> str:
 
 def _write(
     view: View,
-    kinds: Iterable[str],
+    kinds: Sequence[str],
     counted: dict[str, Callable[[Resource], bool]],
     names: dict[str, str],
 ) -> Known:
@@ -207,8 +140,7 @@ def _write(
     for kind in kinds:
         fits = counted.get(kind, bool)
         found = [item for item in view.chart.of(kind) if fits(item)]
-        said = names.get(kind) or PLAIN.get(kind)
-        name = view.say(said) if said else kind
+        name = _name(view, kind, names)
         state = state_of(view, kind, found)
         if state == "shown":
             shown.append(_qualify(view, kind, f"{name} {len(found)}"))
@@ -223,11 +155,67 @@ def _write(
         text = ", ".join(shown)
         lines.insert(0, view.say("Shown from the chart: %(names)s.", names=text))
     counts = {state: len(of_state) for state, of_state in by_state.items()}
+    hidden, left_out = _write_hidden(view, kinds, counted, names)
     return Known(
-        _summary(view, {**counts, "shown": len(shown)}),
-        tuple(lines),
+        _summary(view, {**counts, "shown": len(shown)}, left_out),
+        (*lines, *hidden, *_write_read(view, kinds)),
         bool({"withheld", "partly", "failed"} & by_state.keys()),
     )
+
+
+def _write_hidden(
+    view: View,
+    kinds: Sequence[str],
+    counted: dict[str, Callable[[Resource], bool]],
+    names: dict[str, str],
+) -> tuple[list[str], int]:
+    """Say what the EHR gave and the page leaves out, and count it."""
+    found: dict[str, dict[str, int]] = {"error": {}, "strangers": {}}
+    for kind in kinds:
+        in_error = filter(counted.get(kind, bool), view.chart.in_error(kind))
+        # Of another patient's its type alone is known: not of which section it is.
+        strangers = [one for one in view.chart.strangers if type_of(one) == kind]
+        found["error"][kind] = len(list(in_error))
+        found["strangers"][kind] = 0 if kind in counted else len(strangers)
+    lines = []
+    for why, text in HIDDEN:
+        told = [
+            f"{_name(view, kind, names)} {number}"
+            for kind, number in found[why].items()
+            if number
+        ]
+        if told:
+            lines.append(view.say(text, names=", ".join(told)))
+    return lines, sum(sum(numbers.values()) for numbers in found.values())
+
+
+def _write_read(view: View, kinds: Sequence[str]) -> tuple[str, ...]:
+    """Say when a section's part of the chart was read, and in how many pages."""
+    own = personal_queries(view.patient)
+    pages = sum(
+        number
+        for query, number in view.chart.pages.items()
+        if type_of(query) in kinds
+        and (type_of(query) != "Observation" or (query in own) == (kinds == WORDS))
+    )
+    if not pages:
+        return ()
+    zone = view.endpoint.site.zone
+    at = view.chart.read_at.astimezone(ZoneInfo(zone))
+    return (
+        view.say_many(
+            "Read at %(time)s %(zone)s, %(number)s page.",
+            "Read at %(time)s %(zone)s, %(number)s pages.",
+            pages,
+            time=write_time(view.viewer, at),
+            zone=zone_name(view.viewer, zone, view.now),
+        ),
+    )
+
+
+def _name(view: View, kind: str, names: dict[str, str]) -> str:
+    said = names.get(kind) or PLAIN.get(kind)
+    return view.say(said) if said else kind
 
 
 def _qualify(view: View, kind: str, text: str) -> str:
@@ -243,7 +231,7 @@ def _qualify(view: View, kind: str, text: str) -> str:
     return view.say(words, text=text, scope=view.permitted.missing(kind))
 
 
-def _summary(view: View, counts: dict[str, int]) -> str:
+def _summary(view: View, counts: dict[str, int], left_out: int) -> str:
     asked = sum(counts.values()) - counts.get("unasked", 0)
     parts = [
         view.say("asked %(number)s", number=asked),
@@ -254,6 +242,8 @@ def _summary(view: View, counts: dict[str, int]) -> str:
         for state, text in COUNTS
         if counts.get(state)
     ]
+    if left_out:
+        parts.append(view.say("left out %(number)s", number=left_out))
     return view.say("Chart: %(counts)s", counts=", ".join(parts))
 
 

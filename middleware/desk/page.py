@@ -15,7 +15,6 @@ from middleware.desk.completeness import (
     know_history,
     know_preferences,
     know_words,
-    write_gaps,
 )
 from middleware.desk.flags import write_conflicts
 from middleware.desk.formats import (
@@ -24,6 +23,7 @@ from middleware.desk.formats import (
     write_time,
     zone_name,
 )
+from middleware.desk.gaps import write_gaps
 from middleware.desk.histories import write_history, write_lede
 from middleware.desk.opened import write_elsewhere, write_notes
 from middleware.desk.personal import choose_words, visit_fact

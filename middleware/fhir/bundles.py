@@ -21,11 +21,12 @@ _DELETED = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?
 
 @dataclass(frozen=True)
 class Pages:
-    """The entries of all pages, in order, and whether no page is missing."""
+    """The entries of all pages, in order, whether none is missing, and how many there are."""
 
     entries: tuple[Any, ...]
     complete: bool
     outcomes: tuple[dict[str, Any], ...] = ()
+    count: int = 1
 
 
 def list_entries(bundle: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -63,7 +64,8 @@ def read_searchset(pages: Pages) -> SearchResult:
             resources[(resource["resourceType"], resource["id"])] = resource
         else:
             complete = False
-    return SearchResult(tuple(resources.values()), complete, tuple(outcomes))
+    found, told = tuple(resources.values()), tuple(outcomes)
+    return SearchResult(found, complete, told, pages=pages.count)
 
 
 def read_history(pages: Pages) -> SearchResult:
@@ -85,7 +87,7 @@ def read_history(pages: Pages) -> SearchResult:
 
 def read_single(resource: dict[str, Any]) -> SearchResult:
     """Return the result of a read."""
-    return SearchResult((resource,))
+    return SearchResult((resource,), pages=1)
 
 
 def names(resource: Mapping[str, Any], reference: Reference) -> bool:

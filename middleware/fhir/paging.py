@@ -32,28 +32,28 @@ def collect_pages(
     A page that fails, leaves the base, repeats or lies beyond ``limit`` ends the walk
     with ``complete`` False.
     """
-    entries: list[Any] = []
-    outcomes: list[dict[str, Any]] = []
-    seen = {url}
-    page, current = first, url
+    entries, outcomes = list[Any](), list[dict[str, Any]]()
+    seen, read, page, current = {url}, 0, first, url
+
+    def end(*, complete: bool = False) -> Pages:
+        return Pages(tuple(entries), complete, tuple(outcomes), read)
+
     while True:
         outcome = read_outcome(page)
-        if outcome is not None:
-            outcomes.append(outcome)
-            return Pages(tuple(entries), complete=False, outcomes=tuple(outcomes))
-        if page.get("resourceType") != "Bundle":
-            return Pages(tuple(entries), complete=False, outcomes=tuple(outcomes))
+        if outcome is not None or page.get("resourceType") != "Bundle":
+            outcomes += filter(None, [outcome])
+            return end()
+        read += 1
         entries += list_entries(page)
         link = read_next(page)
         if link is None:
-            return Pages(tuple(entries), complete=True, outcomes=tuple(outcomes))
+            return end(complete=True)
         following = resolve_link(base, current, bring_home(base, aliases, link))
         if following is None or following in seen or len(seen) >= limit:
-            return Pages(tuple(entries), complete=False, outcomes=tuple(outcomes))
-        seen.add(following)
-        current = following
+            return end()
+        seen.add(current := following)
         try:
             page = fetch_page(following)
         except FhirError as error:
             outcomes.append(error.outcome or write_outcome(error.status))
-            return Pages(tuple(entries), complete=False, outcomes=tuple(outcomes))
+            return end()

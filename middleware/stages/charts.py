@@ -38,14 +38,13 @@ def fetch_chart(
     """Read the patient and everything that the plans of ``library`` ask for.
 
     ``focus`` (``Type/id``) is read by itself as well, so that the truth about it is
-    never a search index's. FhirError (404 when the patient does not exist); other parts
-    that fail are named in ``Chart.incomplete``. ``known`` are answers read just now.
+    never a search index's; ``known`` was read just now. FhirError where the patient
+    cannot be read; what else fails is named in ``Chart.incomplete``.
     """
     wanted = chart_queries(library, patient, focus, now)
     if known is None or not known.keys() >= set(wanted):
         known = dict(zip(wanted, api.fetch_many(wanted), strict=True))
-    singles = {focus} & set(wanted) - {patient}
-    found: dict[str, dict[str, Any]] = {}
+    singles, found = {focus} & set(wanted) - {patient}, dict[str, dict[str, Any]]()
     incomplete, strangers = set[str](), set[str]()
     for query in wanted[1:]:
         if not known[query].complete and query not in singles:
@@ -65,6 +64,7 @@ def fetch_chart(
         strangers=tuple(sorted(strangers)),
         limited=find_limited(known, wanted),
         refused=find_refused(known, wanted),
+        pages={query: known[query].pages for query in wanted},
     )
 
 

@@ -8,8 +8,8 @@ from middleware.desk.completeness import (
     know_coming,
     know_preferences,
     know_words,
-    write_gaps,
 )
+from middleware.desk.gaps import write_gaps
 from middleware.desk.page import write_page
 from tests.unit.desk_views import NOW, view
 

@@ -58,6 +58,7 @@ class Ehr:
         self.fault: tuple[int, str] | None = None
         self.style = "{}"
         self.batches = True
+        self.page_size = 1000
         self.accepted = "Bearer at-1"
         self.refresh: str | None = None
         self.rotates = True
@@ -181,9 +182,13 @@ class Ehr:
                 for item in self.resources.values()
                 if item["resourceType"] == kind
             ]
-            return _fhir(
-                {"resourceType": "Bundle", "type": "searchset", "entry": found}
-            )
+            page = int(request.args.get("page", 0))
+            begin, end = page * self.page_size, (page + 1) * self.page_size
+            bundle = {"resourceType": "Bundle", "type": "searchset"}
+            if found[end:]:
+                url = f"{self.base}/{kind}?page={page + 1}"
+                bundle["link"] = [{"relation": "next", "url": url}]
+            return _fhir({**bundle, "entry": found[begin:end]})
 
         @app.post("/fhir")
         def batch():
