@@ -27,6 +27,7 @@ from middleware.desk.sentences import choose_answer, choose_lasting, write_windo
 from middleware.desk.values import Answer, Identity, Page, Tag
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View
+from middleware.desk.waiting import waits_for_chart
 from middleware.storage import last_answers
 from middleware.storage.connecting import Tx
 from middleware.storage.last_answers import LastAnswer
@@ -68,9 +69,10 @@ def answer_so_far(view: View) -> Answer:
 
     It is the verdict where nothing that is still being read may turn it: that a record
     has ended or that a person holds messages, or any where all of ``TURNING`` was read
-    or failed. Else that it is not known yet, whatever was found so far.
+    or failed, and something may go without the rest. Else that it is not known yet,
+    whatever was found so far.
     """
-    if not TURNING & view.unread:
+    if not TURNING & view.unread and not (view.unread and waits_for_chart(view)):
         return choose_answer(view, "")
     return choose_lasting(view) or _not_known_yet(view)
 

@@ -39,6 +39,7 @@ from middleware.desk.unreachable import choose_unreachable, choose_young
 from middleware.desk.values import Answer, Tag
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
+from middleware.desk.waiting import say_held, waits_for_chart
 
 HOW = {
     "sms": mark("Text %(name)s in %(language)s,"),
@@ -70,7 +71,16 @@ CHART_SAYS = mark("The chart says so. Planned messages are cancelled.")
 
 def choose_answer(view: View, lede: str) -> Answer:
     """Return the sentence for the state of this patient, with its chip."""
-    return _beside(view, _choose(view, lede))
+    answer = _choose(view, lede)
+    # On the way to a whole chart nobody knows yet what will not have been given.
+    if answer.sends and not view.unread and waits_for_chart(view):
+        answer = say_held(view, answer)
+    return _beside(view, answer)
+
+
+def choose_standing(view: View) -> Answer:
+    """Return the same for this patient's standing, whatever is planned just now."""
+    return _choose(view, "")
 
 
 def choose_lasting(view: View) -> Answer | None:

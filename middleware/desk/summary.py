@@ -24,7 +24,7 @@ from middleware.desk.formats import (
 from middleware.desk.personal import COMING_VISITS
 from middleware.desk.reaching import routes
 from middleware.desk.sentences import (
-    choose_answer,
+    choose_standing,
     is_paused,
     pause_until,
     write_last_day,
@@ -127,7 +127,7 @@ def _note(tag: str) -> str:
 def _how(view: View) -> tuple[str, ...]:
     """Say whether we write, by which way, in which language and when."""
     profile = view.profile
-    answer = choose_answer(view, "")
+    answer = choose_standing(view)
     if is_paused(view):
         until = pause_until(view)
         if until is None:

@@ -15,12 +15,13 @@ import structlog
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
-from mappings.nudge import REASONS, Nudge, Outcome, Verdict
+from mappings.nudge import Nudge, Outcome
 from mappings.plan import Library
 from mappings.preference import EngagementProfile, OwnRecord
 from mappings.resource import Resource
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
+from middleware.decisions.unread import UNREAD, settle_unread
 from middleware.desk.charting import Within, page_queries, read_charts
 from middleware.desk.opened import NOTHING, Opened, find_linked
 from middleware.desk.permitted import Permitted, withheld_types
@@ -39,8 +40,6 @@ _log = structlog.get_logger(__name__)
 
 WEEKS = 12
 HISTORY = timedelta(weeks=WEEKS)
-# What a decision says of a chart that was not read as far as it asks.
-UNREAD = frozenset({"data-missing", "plan-unknown", "ehr-unreachable"})
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,7 @@ def _look_all(
     parts = (chart, own, library, endpoint, now)
     looked = [(one, _look(one, *parts)) for one in waiting]
     if settle:
-        looked = [_settle(*pair) for pair in looked]
+        looked = [(one, _settle(one, found, *parts)) for one, found in looked]
     return sorted(looked, key=lambda pair: pair[1].due_at)
 
 
@@ -274,9 +273,8 @@ def _look(
     return foreseen if sends and limited else planned
 
 
-def _settle(nudge: Nudge, found: Candidate) -> tuple[Nudge, Candidate]:
+def _settle(nudge: Nudge, found: Candidate, *parts: Any) -> Candidate:
     """Leave what a part not given decides as the pipeline, which reads all, decided it."""
     if found.verdict.reason not in UNREAD:
-        return nudge, found
-    reason = REASONS[nudge.reason]
-    return nudge, replace(found, verdict=Verdict(reason.outcome, reason.code))
+        return found
+    return settle_unread(nudge, found, *parts)

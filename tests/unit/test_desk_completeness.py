@@ -1,17 +1,23 @@
 """How complete a section is: none is never said for what was not permitted or failed."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from mappings.endpoint import AppClient
+from mappings.nudge import REASONS, Verdict
 from middleware.desk.completeness import (
     know_coming,
     know_preferences,
     know_words,
 )
 from middleware.desk.gaps import write_gaps
+from middleware.desk.last import answer_so_far
 from middleware.desk.page import write_page
-from tests.unit.desk_views import NOW, view
+from middleware.desk.sentences import choose_answer
+from middleware.desk.summary import write_summary
+from tests.unit.desk_views import ENDPOINT, LIBRARY, NOW, preference, view
 
 FLAG = {"resourceType": "Flag", "id": "f", "subject": {"reference": "Patient/rosa"}}
 GOAL = {"resourceType": "Goal", "id": "g", "description": {"text": "Walk"}}
@@ -85,8 +91,16 @@ def test_words_count_only_what_the_patient_stated():
 
 def test_gap_names_what_was_withheld_and_what_failed():
     one = replace(view(incomplete=("Consent",)), withheld=frozenset({"Goal"}))
-    (gap,) = write_gaps(one)
-    assert gap.startswith("The EHR did not give this app: consents and goals.")
+    assert write_gaps(one) == (
+        (
+            "The EHR did not give this app: goals. It is missing here. Which messages are "
+            "due, CareCue decides with its own access to the chart."
+        ),
+        (
+            "Could not be read just now: consents. It is missing here, and a message that "
+            "needs it is held until it can be read."
+        ),
+    )
     assert write_gaps(view()) == ()
 
 
@@ -95,11 +109,110 @@ def test_visits_that_were_not_permitted_are_not_known():
     assert (visits.value, visits.note) == ("Not known", "Visits are not permitted")
 
 
-def test_what_carecue_checked_itself_is_no_warning_of_its_own():
-    one = view(incomplete=("Flag",), refused=("Flag",))
-    nudge = (None, None)
-    (told,) = write_gaps(replace(one, planned=(nudge,), checked_at=NOW))
-    assert told.startswith("The EHR did not give this app: flags.")
-    assert told.endswith(
-        "CareCue checked the coming messages on the whole chart at 12:41 PM Central."
+def planned(*reasons):
+    """Return planned messages with what was decided on each."""
+    verdicts = [Verdict(REASONS[reason].outcome, reason) for reason in reasons]
+    return tuple((None, SimpleNamespace(verdict=verdict)) for verdict in verdicts)
+
+
+WITHHELD = {"incomplete": ("Flag",), "refused": ("Flag",)}
+VISITS = replace(
+    LIBRARY,
+    plans=(replace(LIBRARY.plans[0], data=("Appointment?patient={patient}",)),),
+)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        (
+            ("due", "paused"),
+            (
+                "No coming message is held for it: CareCue checked them with its own access "
+                "to the chart at 12:41 PM Central."
+            ),
+        ),
+        (
+            ("due", "data-missing"),
+            (
+                "1 coming message is held: with its own access, at 12:41 PM Central, CareCue "
+                "did not find what it needs either."
+            ),
+        ),
+        (
+            ("ehr-unreachable", "plan-unknown"),
+            (
+                "2 coming messages are held: with its own access, at 12:41 PM Central, "
+                "CareCue did not find what they need either."
+            ),
+        ),
+        (
+            (),
+            "Which messages are due, CareCue decides with its own access to the chart.",
+        ),
+    ],
+)
+def test_gap_says_whether_a_message_waits_for_what_this_page_was_not_given(
+    reasons, told
+):
+    one = replace(view(**WITHHELD), planned=planned(*reasons), checked_at=NOW)
+    assert write_gaps(one) == (
+        f"The EHR did not give this app: flags. It is missing here. {told}",
     )
+
+
+def test_gap_promises_no_other_access_where_only_the_app_is_connected():
+    alone = replace(ENDPOINT, app=AppClient(client_id="carecue"))
+    assert write_gaps(view(endpoint=alone, **WITHHELD)) == (
+        "The EHR did not give this app: flags. It is missing here.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reasons", "held"),
+    [
+        (("data-missing",), True),
+        (("ehr-unreachable", "plan-unknown"), True),
+        (("data-missing", "due"), False),
+        (("data-missing", "limit-reached"), False),
+        ((), False),
+    ],
+)
+@pytest.mark.parametrize("lacks", [{"incomplete": ("Appointment",)}, {}])
+def test_verdict_promises_nothing_where_all_that_is_planned_waits_for_the_chart(
+    reasons, held, lacks
+):
+    one = replace(view(**lacks), library=VISITS, planned=planned(*reasons))
+    answer = choose_answer(one, "")
+    assert answer.sends is not (held and bool(lacks))
+    if answer.sends:
+        assert answer.tag.text == "Messages on"
+        return
+    assert answer.tag.text == "Messages held"
+    assert answer.sentence == "No message to Rosa can go out now."
+    assert answer.lede.endswith(
+        "Not read: visits. Once that is read: Text Rosa in Spanish, 9 AM to 8 PM."
+    )
+
+
+def test_graver_states_are_said_where_nothing_can_go_either():
+    pause = preference("pause", {"until": None, "why": "asked"})
+    one = view(incomplete=("Appointment",), preferences=(pause,))
+    one = replace(one, library=VISITS, planned=planned("data-missing"))
+    assert choose_answer(one, "").tag.text == "Paused"
+
+
+def test_nothing_is_promised_while_all_that_is_planned_waits_for_what_is_being_read():
+    one = view(incomplete=("Appointment",))
+    one = replace(one, library=VISITS, planned=planned("data-missing"))
+    reading = replace(one, unread=frozenset({"Goal"}))
+    assert answer_so_far(reading).tag.text == "Being checked"
+    may_go = replace(reading, planned=planned("data-missing", "due"))
+    assert answer_so_far(may_go).tag.text == "Messages on"
+
+
+def test_sheet_for_the_patient_says_what_holds_for_them_and_not_what_waits():
+    one = replace(view(incomplete=("Appointment",)), library=VISITS)
+    held = replace(one, planned=planned("data-missing"))
+    assert choose_answer(held, "").tag.text == "Messages held"
+    assert write_summary(held).how == write_summary(one).how

@@ -13,7 +13,8 @@ from typing import Any
 
 from mappings.delivery import Delivery
 from mappings.nudge import OPEN_STATES, REASONS, Nudge, NudgeState
-from middleware.decisions.deciding import Candidate, decide_nudge
+from middleware.decisions.deciding import Candidate
+from middleware.decisions.unread import decide_read
 from middleware.desk.coming import write_coming
 from middleware.desk.editing.clashes import Clash, write_recorded
 from middleware.desk.editing.fields import Form
@@ -60,7 +61,7 @@ def find_message(context: StageContext, view: View, nudge_id: str) -> Message | 
             return None
         sent = tuple(deliveries.list_nudge_deliveries(tx, nudge.id))
     parts = (view.chart, view.own, view.library, view.endpoint, now)
-    candidate = decide_nudge(nudge, *parts)
+    candidate = decide_read(nudge, *parts)
     return Message(nudge, candidate, write_coming(view, nudge, candidate), sent)
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from mappings.errors import BadInputError
 from mappings.nudge import Nudge, NudgeState, Outcome
-from middleware.decisions.deciding import Candidate, decide_nudge
+from middleware.decisions.deciding import Candidate
+from middleware.decisions.unread import decide_read
 from middleware.desk.coming import write_moved
 from middleware.desk.editing.fields import Form
 from middleware.desk.editing.messages import (
@@ -228,7 +229,7 @@ def _look(
 ) -> Candidate:
     """Decide on a message as it would stand, at an instant that may lie ahead."""
     chart = replace(view.chart, read_at=now) if at_send else view.chart
-    return decide_nudge(
+    return decide_read(
         nudge, chart, view.own, view.library, view.endpoint, now, at_send=at_send
     )
 
@@ -287,10 +288,7 @@ def _window(nudge: Nudge, candidate: Candidate) -> tuple[datetime, datetime]:
 
 
 def _write_window(view: View, first: datetime, last: datetime) -> str:
-    start, end = (
-        write_instant(view.viewer, first, view.zone),
-        write_instant(view.viewer, last, view.zone),
-    )
+    start, end = (write_instant(view.viewer, at, view.zone) for at in (first, last))
     return view.say(
         "It can go from %(day)s, %(time)s until %(last_day)s, %(last_time)s.",
         day=start.day,

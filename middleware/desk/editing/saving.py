@@ -17,7 +17,7 @@ from mappings.errors import CareCueError
 from mappings.nudge import Outcome
 from mappings.preference import OwnRecord, PreferenceRecord, Who
 from mappings.telecom import is_point
-from middleware.decisions.deciding import decide_nudge
+from middleware.decisions.unread import decide_read
 from middleware.desk.auditing import tells_ehr
 from middleware.desk.editing.fields import Form
 from middleware.desk.values import Actor
@@ -174,12 +174,13 @@ def _record(
 def look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> set[int]:
     """Hold or plan the open messages anew; return their shards.
 
-    Ending them is left to the pipeline, which reads the chart with fuller access.
+    Ending them is left to the pipeline, which reads the chart with fuller access, and so
+    is what rests on a part of the chart that this person may not read.
     """
     shards: set[int] = set()
     own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
     for nudge in nudges.list_open_nudges(tx, view.endpoint.id, view.patient):
-        candidate = decide_nudge(
+        candidate = decide_read(
             nudge, view.chart, own, view.library, view.endpoint, now
         )
         if candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD):

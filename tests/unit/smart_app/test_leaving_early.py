@@ -69,7 +69,7 @@ def test_a_page_leaves_by_its_time_and_says_what_was_not_answered(rig, monkeypat
         text = words(rig.http.get(path).text)
     finally:
         rig.ehr.slow.set()
-    assert "The EHR did not give this app: visits, messages, consents" in text
+    assert "Could not be read just now: visits, messages, consents" in text
     assert "Could not be read: consents" in text
     assert "Chart incomplete" in text
     assert "None planned The chart was not read in full" in text

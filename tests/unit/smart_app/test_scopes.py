@@ -1,11 +1,14 @@
 """What is asked for, what a grant leaves on, and who may change nothing."""
 
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from mappings.nudge import NudgeState
 from mappings.scopes import read_grant, read_scope
+from middleware.storage import nudges
 from smart_app.scopes import (
     FEATURES,
     Asking,
@@ -14,7 +17,7 @@ from smart_app.scopes import (
     list_scopes,
     write_scope,
 )
-from tests.unit.smart_app.acts import agree, plan, words
+from tests.unit.smart_app.acts import OURS, agree, plan, words
 from tests.unit.smart_app.conftest import OURS_HEADERS
 
 TYPES = ("Appointment", "Encounter", "Observation")
@@ -296,6 +299,73 @@ def test_a_message_about_what_was_not_granted_stands_as_it_was_decided(rig):
     assert "Text, Spanish Preview" in text
     assert "None for now" not in text
     assert "could not be read" not in text
+    assert "No coming message is held for it" not in text  # no decision is recorded
+
+
+def without_visits(rig):
+    """Open the page with every scope but that for visits; return its path."""
+    types = rig.ports.desk.resource_types(rig.endpoints[0])
+    granted = {f"patient/{kind}.rs" for kind in types} - {"patient/Appointment.rs"}
+    rig.ehr.answer = {"scope": WHOLE + " ".join(granted)}
+    return rig.open_page()
+
+
+def test_verdict_promises_nothing_where_carecue_was_not_given_it_either(rig):
+    agree(rig)
+    plan(rig, state=NudgeState.HELD, reason="data-missing")
+    html = rig.http.get(without_visits(rig)).text
+    text = words(html)
+    assert "<h1" in html
+    assert "No message to Rosa can go out now." in text
+    assert "Messages on" not in text
+    assert (
+        "1 planned message is held. Not read: visits. Once that is read: "
+        "Text Rosa in Spanish, 9 AM to 8 PM." in text
+    )
+
+
+def saves(rig, path, part, **values):
+    """Fill in a form and save it."""
+    page = rig.http.get(path + ("" if part == "resume" else part)).text
+    form = page.split(f'action="{path}{part}"')[1].split("</form>")[0]
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+    answer = rig.http.post(path + part, data={**hidden, **values}, headers=OURS)
+    assert answer.status_code == 303, words(answer.text)
+
+
+def stands(rig):
+    with rig.database.tx() as tx:
+        nudge = nudges.get_nudge(tx, "nudge-1")
+    return nudge.state, nudge.reason
+
+
+def test_a_save_holds_nothing_for_what_only_this_person_may_not_read(rig):
+    agree(rig)
+    plan(rig)
+    path = without_visits(rig)
+    saves(rig, path, "preferences/limit", limit="2", who="staff")
+    assert stands(rig) == (NudgeState.PLANNED, "due")
+    assert "Text, Spanish Preview" in words(rig.http.get(path).text)
+    later = {"day": "2026-11-18", "time": "15:30", "why": "asked"}
+    saves(rig, path, "messages/nudge-1/move", **later)
+    assert stands(rig) == (NudgeState.PLANNED, "due")
+
+
+def test_what_people_said_holds_a_message_about_what_may_not_be_read(rig):
+    agree(rig)
+    plan(rig)
+    path = without_visits(rig)
+    saves(rig, path, "pause", until="open", why="asked")
+    assert stands(rig) == (NudgeState.HELD, "paused")
+    text = words(rig.http.get(path).text)
+    assert "Held, messages are paused" in text
+    assert "Text, Spanish Preview" not in text
+    saves(rig, path, "resume")
+    assert stands(rig) == (NudgeState.PLANNED, "due")
+    no = {"question": "May we?", "point": "sms:+14155550142", "answer": "no"}
+    saves(rig, path, "answers", **no, how="in-person", said_by="Patient/rosa")
+    assert stands(rig) == (NudgeState.HELD, "opted-out")
+    assert "Held, the answer was no" in words(rig.http.get(path).text)
 
 
 @pytest.mark.parametrize("granted", ["patient/*.rs", "user/*.cruds", "patient/*.read"])
