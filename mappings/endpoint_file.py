@@ -21,7 +21,13 @@ from mappings.endpoint import (
 from mappings.errors import BadInputError
 
 T = TypeVar("T", BackendClient, AppClient, CdsCaller, Site)
-FLAGS = ("private_network", "authorize_post", "authorize_in_window", "audit_events")
+FLAGS = (
+    "private_network",
+    "authorize_post",
+    "authorize_in_window",
+    "audit_events",
+    "secret_encoded",
+)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TABLES = ("profile", "backend", "app", "site", "cds")
 TOP = frozenset({"id", "name", "kind", "fhir_base", "allow_list", *TABLES})

@@ -23,7 +23,7 @@ from mappings.resource import dict_of, list_of
 from middleware.desk.launches import LOCKED, Launch
 from middleware.desk.viewer import mark
 from smart_app.discovery import is_allowed
-from smart_app.oauth import clean_text
+from smart_app.oauth import PASSING, clean_text
 from smart_app.ports import SmartPorts
 from smart_app.session import ENDED, end_session, is_over
 
@@ -127,19 +127,31 @@ def read_refusal(
 ) -> LaunchError:
     """Return LaunchError C4 for an authorization response without a code.
 
-    The EHR's words are text only; its link is kept where it is https on a host that
+    C6 where the server says that it cannot answer now. The EHR's words are text only; its link is kept where it is https on a host that
     is listed for this EHR (RFC 6749 section 4.1.2.1).
     """
     word = error if error and ERROR.match(error) else "no code"
     told = clean_text(description)
     good = uri is not None and uri.startswith("https://") and is_allowed(endpoint, uri)
+    said = ": ".join(part for part in (word, told) if part)
+    link = uri if good and uri else ""
+    if word in PASSING:
+        return LaunchError(
+            "The EHR's sign-in could not answer. Nothing was opened. Open this app "
+            "again from the chart in a minute; if it stays so, tell the person who "
+            "runs the EHR.",
+            code="C6",
+            status=503,
+            said=said,
+            link=link,
+        )
     return LaunchError(
         "The EHR did not let this app in. Nothing was opened. Open this app again "
         "from the chart.",
         code="C4",
         status=403,
-        said=": ".join(part for part in (word, told) if part),
-        link=uri if good and uri else "",
+        said=said,
+        link=link,
     )
 
 

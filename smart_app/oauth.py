@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote_plus
 
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.requests_client import OAuth2Session, OAuthError
+from authlib.integrations.requests_client import (
+    OAuth2Auth,
+    OAuth2Session,
+    OAuthError,
+)
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 
 from mappings.endpoint import Endpoint
@@ -34,6 +39,24 @@ class UnusableAnswerError(ValueError):
     def __init__(self, answer: Any) -> None:
         kind = clean_text(answer.headers.get("Content-Type", "").partition(";")[0], 60)
         super().__init__(", ".join(filter(None, (f"HTTP {answer.status_code}", kind))))
+
+
+class PlainTokens(OAuth2Auth):  # type: ignore[misc]
+    """Keeps a token response as it came.
+
+    The library's own counts the end of a token by the system's time, and fails over an
+    ``expires_in`` that is no whole number.
+    """
+
+    def set_token(self, token: dict[str, Any]) -> None:
+        """Take a token response over."""
+        self.token = token
+
+
+class TokenSession(OAuth2Session):  # type: ignore[misc]
+    """The library's session with token responses as they came."""
+
+    token_auth_class = PlainTokens
 
 
 class SmartAssertion(PrivateKeyJWT):  # type: ignore[misc]
@@ -198,9 +221,12 @@ class TokenClient:
     ) -> OAuth2Session:
         app, ports = endpoint.app, self._ports
         basic = app.authentication == "client_secret_basic"
-        session = OAuth2Session(
-            app.client_id,
-            ports.client_secret(endpoint.id) if basic else None,
+        secret = ports.client_secret(endpoint.id) if basic else None
+        # SMART joins the two as they are; RFC 6749 2.3.1 encodes them first.
+        encoded = secret and endpoint.profile.get("secret_encoded")
+        session = TokenSession(
+            quote_plus(app.client_id or "") if encoded else app.client_id,
+            quote_plus(secret) if secret and encoded else secret,
             redirect_uri=redirect_uri,
             token_endpoint_auth_method=app.authentication,
             revocation_endpoint_auth_method=app.authentication,

@@ -65,7 +65,7 @@ class Opening:
             verifier=sealed["verifier"],
         )
         picks = launch.context.get("level") == "user"
-        access = read_access(answer, now, picks=picks)
+        access = read_access(answer, now, base=endpoint.fhir_base, picks=picks)
         context = {**launch.context, **read_context(answer)}
         scope = access.scope or str(sealed["asked"])
         _note_token(launch, now, access, scope, context)
@@ -193,4 +193,5 @@ def _note_token(
         patient=access.patient,
         encounter=access.encounter,
         intent=context.get("intent"),
+        deviation=access.deviation,
     )

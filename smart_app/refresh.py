@@ -22,11 +22,13 @@ from mappings.scopes import read_grant
 from middleware.desk.launches import ALIVE, FAILED, LOCKED, Launch, note_step
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.oauth import NotRenewedError, TokenClient
+from smart_app.pacing import may_ask, time_of
 from smart_app.ports import SmartPorts
 from smart_app.presence import count_unseen, is_forgotten, read_active_until
 from smart_app.session import ENDED, find_endpoint, seal, unseal
 from smart_app.tokens import (
     read_granted,
+    read_named,
     read_refresh,
     read_renewed,
     verify_id_token,
@@ -34,7 +36,6 @@ from smart_app.tokens import (
 from smart_app.users import read_user
 
 AHEAD = timedelta(seconds=90)
-PAUSE = timedelta(seconds=60)
 # Who claimed to renew and said nothing for so long is gone, and with it the answer.
 LOST_AFTER = timedelta(seconds=60)
 WAIT_SECONDS = 20.0
@@ -138,15 +139,15 @@ class Renewal:
 
     def is_expired(self, value: dict[str, Any]) -> bool:
         """Tell whether a token's time has passed."""
-        return self._ports.clock.now() >= _time(value, "token_until")
+        return self._ports.clock.now() >= time_of(value, "token_until")
 
     def judge(self, value: dict[str, Any], refused: str | None) -> str:
         """Say of a token: good, aging (a new one may be asked for) or over."""
-        now, until = self._ports.clock.now(), _time(value, "token_until")
+        now, until = self._ports.clock.now(), time_of(value, "token_until")
         if now >= until or (refused is not None and value.get("token") == refused):
             return "over"
-        ahead = min(AHEAD, (until - _time(value, "token_since")) / 2)
-        renewable = value.get("refresh") and _may_ask(value, now)
+        ahead = min(AHEAD, (until - time_of(value, "token_since")) / 2)
+        renewable = value.get("refresh") and may_ask(value, now)
         # A server that ends the session of who is not seen has to hear of them before.
         unseen = is_forgotten(value, now, AHEAD)
         return "aging" if renewable and (unseen or now >= until - ahead) else "good"
@@ -168,7 +169,7 @@ class Renewal:
             value, now = self.unseal(launch), self._ports.clock.now()
             if self.judge(value, refused) == "good":
                 return launch
-            if not value.get("refresh") or not _may_ask(value, now):
+            if not value.get("refresh") or not may_ask(value, now):
                 return None
             if book.claim_renewal(launch, now):
                 return self._ask(replace(launch, renewing_at=now), value, now)
@@ -207,7 +208,7 @@ class Renewal:
             raise AuthorizationError(error.message, permanent=True) from error
         # Less than before counts from now on; silence means the same as before.
         launch = replace(launch, scope=read_granted(answer) or launch.scope)
-        note_step(launch, now, "renewed")
+        note_step(launch, now, "renewed", deviation=fresh.deviation)
         kept = value | {
             "token": fresh.token,
             "token_since": now.isoformat(),
@@ -255,8 +256,9 @@ class Renewal:
         answer: dict[str, Any],
         now: datetime,
     ) -> None:
-        patient = answer.get("patient")
-        if patient is not None and f"Patient/{patient}" != launch.patient:
+        told = answer.get("patient") is not None
+        named = read_named("Patient", answer, endpoint.fhir_base)
+        if told and named != launch.patient:
             raise _another("R2", "for another patient")
         granted = read_grant(read_granted(answer))
         if granted.exceeds(read_grant(launch.scope or "")):
@@ -287,13 +289,3 @@ def _another(code: str, what: str) -> LaunchError:
         code=code,
         status=403,
     )
-
-
-def _time(value: dict[str, Any], name: str) -> datetime:
-    return datetime.fromisoformat(str(value[name]))
-
-
-def _may_ask(value: dict[str, Any], now: datetime) -> bool:
-    # Servers throttle whoever renews more often than once a minute.
-    asked = value.get("asked_at")
-    return asked is None or now - datetime.fromisoformat(asked) >= PAUSE

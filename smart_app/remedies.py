@@ -18,7 +18,8 @@ REMEDIES: Mapping[str, str] = {
     "L3": "A parameter came twice. The EHR's launch address may hold iss or launch itself.",
     "D1": "The EHR's SMART configuration could not be read or used. " + CHECK,
     "D2": "The EHR's documents do not name what is told. Keys go into jwks_uri of "
-    "[profile], an issuer into issuers of [app].",
+    "[profile], an issuer into issuers of [app]; the two endpoints have to stand in "
+    "/.well-known/smart-configuration under its FHIR base, or in its metadata.",
     "D3": "An address of the EHR's documents is on a host that nobody reviewed. If it is "
     "right, add the host to authorization_hosts of [profile].",
     "D4": "The key set could not be read. " + CHECK,
@@ -28,12 +29,18 @@ REMEDIES: Mapping[str, str] = {
     "cookies allowed in the frame.",
     "C4": "The EHR refused. invalid_client: client_id. invalid_request: the redirect URI "
     "/smart/callback at CARECUE_PUBLIC_URL is not registered letter for letter. "
-    "invalid_scope: allow the scopes of the step `asked`, or set scope_style.",
+    "invalid_scope: allow the scopes of the step `asked`, or set scope_style. "
+    "access_denied: the person, or a rule of the EHR for this app or person, said no. "
+    "login_required, interaction_required: the EHR's own session was over.",
     "C5": "The answer names another issuer than the EHR's documents. If it is right, add "
     "it to issuers of [app].",
+    "C6": "The EHR's sign-in server could not answer. Where it stays so, its log at the "
+    "time of the step `returned` says why.",
     "T1": "The token endpoint refused. invalid_client: authentication, algorithm and the "
     "secret of `carecue endpoint secret`, or our keys at /.well-known/jwks.json, are "
-    "not those that the EHR knows. A status alone: it did not answer as OAuth does.",
+    "not those that the EHR knows. A word about encoding, or a secret with signs like + "
+    "or / that is refused: set secret_encoded in [profile]. A status alone: it did not "
+    "answer as OAuth does.",
     "T2": "The token response lacks what is told; token_type has to be Bearer.",
     "T3": "The token response names no patient's id. The EHR has to grant launch (from a "
     "chart) or launch/patient, and a patient has to be open or chosen.",
@@ -43,7 +50,8 @@ REMEDIES: Mapping[str, str] = {
     "false in [app]. exp, iat: clocks differ. signature: no key of its jwks_uri fits.",
     "T6": "The EHR granted no scope to read the Patient.",
     "U1": "fhirUser names no Practitioner or PractitionerRole of this FHIR base. The EHR "
-    "links the account to one and grants fhirUser; or set unknown_users.",
+    "links the account to one and grants fhirUser; or set unknown_users. If the base "
+    "that is told is this server under another name, add it to aliases of [profile].",
     "U2": "Patients and those beside them are never let in.",
     "E1": "The FHIR server did not give the Patient. 401: it does not take the token that "
     "it issued. 403: access of the app or of the person. " + CHECK,

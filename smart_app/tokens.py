@@ -24,7 +24,9 @@ from smart_app.signatures import decode_claims
 from smart_app.users import FHIR_ID
 
 LEEWAY_SECONDS = 30
+# Of a token whose life is not said (RFC 6749 5.1 only recommends it).
 DEFAULT_LIFE = timedelta(minutes=5)
+LONGEST_LIFE = 99_999_999
 
 LACKS = {
     "T2": mark(
@@ -50,7 +52,10 @@ Keys = Callable[[bool], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Access:
-    """What a checked token response gives: references are ``Type/id``."""
+    """What a checked token response gives: references are ``Type/id``.
+
+    ``deviation`` is what it said of the token's life where that says nothing.
+    """
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -60,48 +65,65 @@ class Access:
     scope: str
     need_patient_banner: bool
     refresh_token: str | None = field(repr=False, default=None)
+    deviation: str | None = None
 
 
 def read_access(
-    answer: dict[str, Any], now: datetime, *, picks: bool = False
+    answer: dict[str, Any], now: datetime, *, base: str, picks: bool = False
 ) -> Access:
     """Read the token response; LaunchError T2-T4 names what it lacks.
 
     With ``picks`` a patient may be missing, who is then chosen here.
     """
     token = _read_token(answer)
-    patient = answer.get("patient")
-    named = isinstance(patient, str) and FHIR_ID.match(patient)
-    if not named and not (picks and patient is None):
-        raise _refuse("T3", name_value("patient", patient))
+    patient = read_named("Patient", answer, base)
+    if patient is None and not (picks and answer.get("patient") is None):
+        raise _refuse("T3", name_value("patient", answer.get("patient")))
     id_token = answer.get("id_token")
     if not isinstance(id_token, str) or not id_token:
         raise _refuse("T4", "id_token")
-    encounter = answer.get("encounter")
-    known = isinstance(encounter, str) and FHIR_ID.match(encounter)
+    life = _read_life(answer.get("expires_in"))
     return Access(
         token=token,
-        expires_at=now + _life(answer.get("expires_in")),
-        patient=f"Patient/{patient}" if named else None,
-        encounter=f"Encounter/{encounter}" if known else None,
+        expires_at=now + (life or DEFAULT_LIFE),
+        patient=patient,
+        encounter=read_named("Encounter", answer, base),
         id_token=id_token,
         scope=read_granted(answer),
         need_patient_banner=not _is_false(answer.get("need_patient_banner")),
         refresh_token=read_refresh(answer),
+        deviation=_name_unsaid(answer, life),
     )
+
+
+def read_named(kind: str, answer: dict[str, Any], base: str) -> str | None:
+    """Return the Patient or Encounter that a token response names, as ``Type/id``.
+
+    SMART has the id alone. Some servers write a reference; one within ``base`` says the
+    same, and any other is nobody.
+    """
+    value = answer.get(kind.lower())
+    text = value if isinstance(value, str) else ""
+    local = text.removeprefix(f"{base}/")
+    identifier = local.removeprefix(f"{kind}/")
+    known = FHIR_ID.match(identifier) and (local == text or identifier != local)
+    return f"{kind}/{identifier}" if known else None
 
 
 @dataclass(frozen=True)
 class Renewed:
-    """An access token that took another's place."""
+    """An access token that took another's place, with the same ``deviation``."""
 
     token: str = field(repr=False)
     expires_at: datetime
+    deviation: str | None = None
 
 
 def read_renewed(answer: dict[str, Any], now: datetime) -> Renewed:
     """Read the answer to a refresh; LaunchError T2 without a usable token."""
-    return Renewed(_read_token(answer), now + _life(answer.get("expires_in")))
+    token, life = _read_token(answer), _read_life(answer.get("expires_in"))
+    expires_at = now + (life or DEFAULT_LIFE)
+    return Renewed(token, expires_at, _name_unsaid(answer, life))
 
 
 def read_granted(answer: dict[str, Any]) -> str:
@@ -203,10 +225,20 @@ def _read_token(answer: dict[str, Any]) -> str:
     return str(token)
 
 
-def _life(value: Any) -> timedelta:
-    text = str(value)
-    good = not isinstance(value, bool) and text.isdecimal() and len(text) < 9
-    return timedelta(seconds=int(text)) if good else DEFAULT_LIFE
+def _read_life(value: Any) -> timedelta | None:
+    """Return a life in seconds; None for what is no positive number of them."""
+    if isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    good = 1 <= seconds <= LONGEST_LIFE
+    return timedelta(seconds=int(seconds)) if good else None
+
+
+def _name_unsaid(answer: dict[str, Any], life: timedelta | None) -> str | None:
+    return None if life else name_value("expires_in", answer.get("expires_in"))
 
 
 def name_value(name: str, value: Any) -> str:

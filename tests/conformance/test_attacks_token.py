@@ -84,11 +84,10 @@ def test_a_life_of_any_kind_is_survived_and_never_long(clinic: Clinic) -> None:
         (0.5, minutes),
         ([], minutes),
         (10**12, minutes),
+        ("soon", minutes),
+        ("1e9", minutes),
+        ("nan", minutes),
     )
-    for life in ("soon", "1e9"):
-        clinic.ehr.habits.life = life
-        answer = clinic.launch()
-        assert (answer.status_code, code_of(answer)) == (502, "T1"), life
     for value, seconds in cases:
         clinic.ehr.habits.life = value
         opened = clinic.open()

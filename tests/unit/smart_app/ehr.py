@@ -9,7 +9,7 @@ import hashlib
 import json
 import ssl
 import threading
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 from flask import Flask, Response, request
 from joserfc import jwt
@@ -45,6 +45,7 @@ class Ehr:
         self.forms: list[dict] = []
         self.codes: dict[str, dict] = {}
         self.secret: str | None = None
+        self.encoded = False
         self.configuration: dict = {}
         self.answer: dict = {}
         self.claims: dict = {}
@@ -292,7 +293,8 @@ class Ehr:
         if self.secret is not None:
             assert request.authorization is not None
             assert request.authorization.username == CLIENT
-            assert request.authorization.password == self.secret
+            secret = quote_plus(self.secret) if self.encoded else self.secret
+            assert request.authorization.password == secret
             assert "client_id" not in form
             return
         if form.get("client_assertion") is None:

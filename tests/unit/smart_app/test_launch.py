@@ -267,15 +267,65 @@ def test_a_user_whose_name_a_screen_would_obey_is_refused(rig, odd):
         assert str(only_launch(tx).steps[-1]["found"]).isprintable()
 
 
-@pytest.mark.parametrize("expires", ["3600", 3600, -1, None, True])
-def test_expires_in_of_any_kind_is_survived(rig, expires):
+@pytest.mark.parametrize(
+    ("expires", "seconds", "deviation"),
+    [
+        (3600, 3600, None),
+        ("3600", 3600, None),
+        (3600.9, 3600, None),
+        (None, 300, "expires_in"),
+        ("soon", 300, "expires_in soon"),
+        ("PT1H", 300, "expires_in PT1H"),
+        (-1, 300, "expires_in -1"),
+        (0, 300, "expires_in 0"),
+        (True, 300, "expires_in True"),
+        ([3600], 300, "expires_in [3600]"),
+    ],
+)
+def test_a_life_that_is_not_said_is_short_and_noted(rig, expires, seconds, deviation):
     rig.ehr.answer = {"expires_in": expires}
     assert rig.launch().status_code == 303
+    with rig.database.tx() as tx:
+        (step,) = [s for s in only_launch(tx).steps if s["step"] == "token"]
+    assert (step["seconds"], step.get("deviation")) == (seconds, deviation)
 
 
-def test_expires_in_that_is_no_number_is_refused(rig):
-    rig.ehr.answer = {"expires_in": "soon"}
-    assert rig.launch().status_code == 502
+@pytest.mark.parametrize("written", ["rosa", "Patient/rosa", "{base}/Patient/rosa"])
+def test_a_patient_may_be_named_by_a_reference_of_this_server(rig, written):
+    rig.ehr.answer = {
+        "patient": written.format(base=rig.ehr.base),
+        "encounter": written.format(base=rig.ehr.base).replace("Patient", "Encounter"),
+    }
+    assert rig.launch().status_code == 303
+    with rig.database.tx() as tx:
+        launch = only_launch(tx)
+    assert (launch.patient, launch.encounter) == ("Patient/rosa", "Encounter/rosa")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://other.example/fhir/Patient/rosa",
+        "{base}x/Patient/rosa",
+        "{base}/rosa",
+        "{base}//Patient/rosa",
+        "Patient/rosa/_history/1",
+        "Patient/Patient/rosa",
+        "/Patient/rosa",
+        "Practitioner/rosa",
+        "patient/rosa",
+        "Patient/",
+        "Patient/rosa ",
+        ["Patient/rosa"],
+        {"reference": "Patient/rosa"},
+    ],
+)
+def test_a_patient_who_is_named_otherwise_is_nobody(rig, written):
+    base = rig.ehr.base
+    told = written.format(base=base) if isinstance(written, str) else written
+    rig.ehr.answer = {"patient": told}
+    answer = rig.launch()
+    assert (answer.status_code, ">T3<" in answer.text) == (502, True)
 
 
 @pytest.mark.parametrize(
@@ -357,6 +407,15 @@ def test_record_of_another_id_stops_the_launch(rig):
     assert "another record than the open chart" in html.unescape(answer.text)
 
 
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_secret_is_joined_as_it_is_or_as_forms_are_encoded(rig, encoded):
+    rig.app(authentication="client_secret_basic")
+    rig.ehr.secret, rig.ehr.encoded = "correct+horse/battery: 100%", encoded
+    assert rig.launch().status_code == (502 if encoded else 303)
+    profile(rig, secret_encoded=encoded)
+    assert rig.launch().status_code == 303
+
+
 def test_launch_failures_keep_no_secret(rig):
     rig.ehr.token_status = 500
     rig.launch()
@@ -381,6 +440,15 @@ def test_state_and_verifier_are_unpredictable(rig):
 
 def short_id(answer) -> str:
     return answer.text.split("launch <span")[1].split(">")[1][:8]
+
+
+@pytest.mark.parametrize("word", ["server_error", "temporarily_unavailable"])
+def test_a_sign_in_server_that_cannot_answer_now_refused_nobody(rig, word):
+    _, state = start(rig)
+    answer = rig.http.get(f"/smart/callback?error={word}&state={state}")
+    assert (answer.status_code, ">C6<" in answer.text) == (503, True)
+    assert "in a minute" in answer.text
+    assert "did not let this app in" not in answer.text
 
 
 def test_every_failure_page_shows_an_id_that_is_kept(rig):
@@ -633,7 +701,7 @@ def test_codes_of_a_known_kind_of_server_are_told_in_words(rig):
 def test_no_token_is_in_a_representation(rig, clock):
     names = ("access_token", "id_token", "refresh_token")
     answer = {name: f"hidden-{name}" for name in names} | {"token_type": "Bearer"}
-    access = read_access({**answer, "patient": "rosa"}, clock.now())
+    access = read_access({**answer, "patient": "rosa"}, clock.now(), base="")
     call = Call(rig.endpoints[0], "patient-view", "Patient/1", "Practitioner/1", None)
     rig.ehr.answer = {"access_token": "hidden-at"}
     rig.ehr.accepted, rig.ehr.refresh = "Bearer hidden-at", "hidden-rt"

@@ -118,6 +118,32 @@ def test_it_is_never_asked_twice_within_a_minute(renewing):
     assert len(renewing.ehr.renewals) == 2
 
 
+def test_tokens_that_live_less_than_a_minute_are_renewed_as_often(renewing):
+    renewing.ehr.answer = renewing.ehr.renewal = {"expires_in": 20}
+    page = renewing.open()
+    for seconds in (15, 12, 25, 5):
+        later(renewing, seconds=seconds)
+        assert renewing.http.get(page).status_code == 200
+    assert renewing.ehr.renewals == ["rt-1", "rt-2", "rt-3"]
+
+
+@pytest.mark.parametrize("written", ["rosa", "Patient/rosa", "{base}/Patient/rosa"])
+def test_a_renewal_may_name_the_same_patient_by_reference(renewing, written):
+    named = written.format(base=renewing.ehr.base)
+    renewing.ehr.renewal = {"expires_in": 600, "patient": named}
+    page = renewing.open()
+    later(renewing, seconds=601)
+    assert renewing.http.get(page).status_code == 200
+
+
+def test_a_renewal_without_a_usable_life_is_noted(renewing):
+    renewing.ehr.renewal = {"expires_in": "soon"}
+    page = renewing.open()
+    later(renewing, seconds=601)
+    assert renewing.http.get(page).status_code == 200
+    assert row(renewing, page).steps[-1]["deviation"] == "expires_in soon"
+
+
 def test_twenty_requests_at_the_end_ask_once(renewing):
     page = renewing.open()
     later(renewing, seconds=601)
