@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Request, Response
 
+from middleware.desk.viewer import HANDED
 from smart_app.entering import enter
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -17,12 +18,15 @@ class Printing:
         self._pages = pages
 
     def show(self, request: Request, lid: str) -> Response:
-        """Answer the sheet; of a closed record or somebody who died, the page says so."""
+        """Answer the sheet, ``in`` a language that was asked for or the patient's own.
+
+        Of a closed record or somebody who died, the page says so.
+        """
         session, view = enter(self._ports, request, lid)
-        summary = self._ports.desk.write_summary(view)
-        if summary is None:
+        handing = self._ports.desk.write_handing(view, request.args.get("in", ""))
+        if handing is None:
             return Response(status=303, headers={"Location": f"/l/{lid}/"})
         page = self._ports.desk.write_page(view)
         return self._pages.show(
-            "smart/summary.html", session, page=page, summary=summary
+            "smart/summary.html", session, page=page, handing=handing, handed=HANDED
         )

@@ -15,6 +15,7 @@ from middleware.decisions.prefetch import data_queries
 from middleware.desk import auditing
 from middleware.desk.charting import Within, personal_queries
 from middleware.desk.editing.editor import Editor
+from middleware.desk.handing import Handing, write_handing
 from middleware.desk.histories import write_history
 from middleware.desk.last import Last, identify, keep_last, write_last
 from middleware.desk.launches import LastAnswer, Launch
@@ -28,7 +29,6 @@ from middleware.desk.patients import (
 )
 from middleware.desk.permitted import Permitted
 from middleware.desk.previews import write_preview
-from middleware.desk.summary import Summary, write_summary
 from middleware.desk.values import Identity, Page, Preview
 from middleware.desk.viewer import Viewer
 from middleware.desk.views import View, read_views
@@ -69,9 +69,9 @@ class Desk:
         """Return what the page shows."""
         return write_page(view)
 
-    def write_summary(self, view: View) -> Summary | None:
+    def write_handing(self, view: View, chosen: str) -> Handing | None:
         """Return the sheet that the patient takes home; None for a closed record."""
-        return write_summary(view)
+        return write_handing(view, chosen)
 
     def write_history(self, view: View) -> Page:
         """Return the page with every message of the window in its history."""

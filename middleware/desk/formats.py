@@ -5,6 +5,7 @@ Pure, over CLDR's data. Times are given in the patient's own zone where it is kn
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from babel.dates import (
     get_timezone_name,
 )
 
+from middleware.decisions.languages import language_tags
 from middleware.desk.values import Instant
 from middleware.desk.viewer import Viewer, mark
 
@@ -59,6 +61,16 @@ def write_day(viewer: Viewer, day: date, now: date | None = None) -> str:
 def write_date(viewer: Viewer, day: date) -> str:
     """Write ``Feb 3, 1968``."""
     return str(format_date(day, "medium", viewer.locale))
+
+
+def write_long_date(viewer: Viewer, day: date) -> str:
+    """Write ``November 23, 2026``, with the month as a word in every language."""
+    return str(format_date(day, "long", viewer.locale))
+
+
+def write_whole_day(viewer: Viewer, day: date) -> str:
+    """Write a day in full, for paper: ``Monday, November 23, 2026``."""
+    return str(format_date(day, "full", viewer.locale))
 
 
 def write_month(viewer: Viewer, day: date) -> str:
@@ -111,22 +123,35 @@ def language_name(viewer: Viewer, tag: str) -> str:
     return str(viewer.locale.languages.get(primary) or tag)
 
 
+def written_language_name(viewer: Viewer, tag: str) -> str:
+    """Write a BCP-47 tag with its script: ``zh-TW`` is Traditional Chinese."""
+    known = viewer.locale.languages.get(language_tags(tag)[0].replace("-", "_"))
+    return str(known or language_name(viewer, tag))
+
+
 def own_language_name(tag: str) -> str:
     """Write a BCP-47 tag as its own speakers do: ``es`` is español."""
     primary = tag.replace("_", "-").partition("-")[0].lower()
-    try:
-        return str(Locale.parse(primary).languages.get(primary) or tag)
-    except (ValueError, UnknownLocaleError):
-        return tag
+    written = language_tags(tag)[0].replace("-", "_")
+    for name in (written, primary):
+        with contextlib.suppress(ValueError, UnknownLocaleError):
+            found = Locale.parse(name).languages
+            return str(found.get(name) or found.get(primary) or tag)
+    return tag
 
 
 def zone_name(viewer: Viewer, zone: str, now: datetime) -> str:
     """Write a zone as people call it: America/Los_Angeles is Pacific."""
-    local = now.astimezone(ZoneInfo(zone))
+    return re.sub(r" Time$", "", whole_zone_name(viewer, ZoneInfo(zone), now))
+
+
+def whole_zone_name(viewer: Viewer, zone: tzinfo, now: datetime) -> str:
+    """Write a zone in full: America/Los_Angeles is Pacific Time."""
+    local = now.astimezone(zone)
     name = get_timezone_name(
         local, width="long", zone_variant="generic", locale=viewer.locale
     )
-    return re.sub(r" Time$", "", str(name))
+    return str(name)
 
 
 def write_address(value: str) -> str:

@@ -45,18 +45,19 @@ def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
     shown = _released(view, nudge, candidate)
     channel = shown.channel or nudge.channel or "screen"
     language = shown.language or nudge.language or ""
+    named = language_name(view.viewer, language) if language else ""
     send = verdict.outcome is Outcome.SEND
     planned = Tag("ok", "okc", view.say("Planned"))
     return Preview(
         coming=write_coming(view, nudge, candidate),
         language=language,
-        language_name=language_name(view.viewer, language) if language else "",
+        language_name=named,
         channel=view.say(KINDS[channel]),
         address=write_address(shown.address or nudge.address or ""),
         subject="" if channel == "sms" else shown.subject,
         text=shown.text,
         segments=_segments(view, shown.text) if channel == "sms" else "",
-        reviewer=_reviewer(view, shown, language),
+        reviewer=write_review(view, named, shown.reviewer, shown.reviewed),
         verdict=planned if send else coming_tag(view, nudge, candidate),
         sentence=view.say(PASSED) if send else write_reason(view, verdict),
         facts=write_facts(view, verdict.facts),
@@ -126,22 +127,21 @@ def _segments(view: View, text: str) -> str:
     return view.say_many("%(number)s text segment.", "%(number)s text segments.", count)
 
 
-def _reviewer(view: View, shown: Candidate, language: str) -> str:
-    """Write who approved the wording, and when."""
-    if not shown.reviewer:
+def write_review(view: View, words: str, reviewer: str, reviewed: str) -> str:
+    """Write who approved a text, and when; empty for nobody. ``words``: its language."""
+    if not reviewer:
         return ""
-    words = language_name(view.viewer, language)
-    if shown.reviewer == SHIPPED:
+    if reviewer == SHIPPED:
         return view.say("%(language)s wording as CareCue brings it.", language=words)
-    if not shown.reviewed:
+    if not reviewed:
         return view.say(
             "%(language)s reviewed by %(name)s, day not recorded.",
             language=words,
-            name=shown.reviewer,
+            name=reviewer,
         )
     return view.say(
         "%(language)s reviewed by %(name)s, %(day)s.",
         language=words,
-        name=shown.reviewer,
-        day=write_date(view.viewer, date.fromisoformat(shown.reviewed)),
+        name=reviewer,
+        day=write_date(view.viewer, date.fromisoformat(reviewed)),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from mappings.nudge import REASONS
 from mappings.preference import Who
@@ -151,11 +151,15 @@ def is_paused(view: View) -> bool:
     return until is None or until > view.now
 
 
-def write_last_day(view: View, until: datetime) -> str:
-    """Write the last day of a pause, which ends with the midnight after."""
+def find_last_day(view: View, until: datetime) -> date:
+    """Return the last day of a pause, which ends with the midnight after."""
     # Not by its hour: where the clock is set forward at midnight the day begins at one.
-    last = (until - timedelta(microseconds=1)).astimezone(view.zone)
-    return write_day(view.viewer, last.date(), view.today)
+    return (until - timedelta(microseconds=1)).astimezone(view.zone).date()
+
+
+def write_last_day(view: View, until: datetime) -> str:
+    """Write the last day of a pause."""
+    return write_day(view.viewer, find_last_day(view, until), view.today)
 
 
 def _record(view: View) -> Answer | None:

@@ -1,8 +1,8 @@
 """What a patient takes home on paper: whether and how we write, and how to change it.
 
-Pure. It is said in the patient's language where we have its words, else in English with
-a note to use an interpreter. It names no diagnosis, no test and no medicine, and of a
-number or address only its end: others may read it.
+Pure. It is said to a reader, in whatever language; ``handing`` chooses which. It names no
+diagnosis, no test and no medicine, and of a number or address only its end: others may
+read it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ from middleware.decisions.languages import language_tags
 from middleware.desk.completeness import state_of
 from middleware.desk.formats import (
     language_name,
-    own_language_name,
-    write_date,
+    whole_zone_name,
+    write_address,
     write_hour,
     write_instant,
+    write_long_date,
+    write_time,
+    write_whole_day,
 )
 from middleware.desk.personal import COMING_VISITS
 from middleware.desk.reaching import routes
 from middleware.desk.sentences import (
     choose_standing,
+    find_last_day,
     is_paused,
     pause_until,
-    write_last_day,
 )
-from middleware.desk.viewer import LANGUAGES, Viewer, mark, viewer_of
+from middleware.desk.viewer import Viewer, mark
 from middleware.desk.views import View
 
 MOST_ROWS = 3
@@ -48,17 +51,17 @@ ABOUT = {
     "emergency": mark("A message to ask how you are"),
 }
 ANY = mark("A message about your care")
+WORDLESS = mark("We do not have messages in your language yet, so we send you none.")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Sentences in the patient's language; ``note`` is set where they are in English.
+    """Sentences in the language of ``viewer``, who reads the sheet.
 
     ``coming`` are (when, what). ``changes`` are lines to fill in by hand.
     """
 
     viewer: Viewer
-    note: str
     title: str
     name: str
     how: tuple[str, ...]
@@ -71,56 +74,44 @@ class Summary:
     made: str
 
 
-def write_summary(view: View) -> Summary | None:
-    """Return the page to print; None for a closed record or somebody who died."""
-    profile = view.profile
-    if profile.deceased or not profile.active or profile.merged_into is not None:
-        return None
-    tag = profile.language.value if profile.language else ""
-    own = replace(view, viewer=viewer_of(tag or "en-US"))
+def write_summary(view: View, reader: Viewer) -> Summary:
+    """Return the page to print, as its reader is told."""
+    own = replace(view, viewer=reader)
     site = view.endpoint.site
-    name = profile.name or own.say("the patient")
-    made = write_instant(own.viewer, view.now, view.zone)
+    name = view.profile.name or own.say("the patient")
     return Summary(
-        viewer=own.viewer,
-        note=_note(tag),
+        viewer=reader,
         title=own.say("Messages from %(clinic)s", clinic=site.name),
         name=name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…",
         how=_how(own),
-        coming_title=own.say("What is coming"),
+        coming_title=own.say("Your next visit and messages"),
         coming=_coming(own),
         change_title=own.say("To stop or change messages"),
         change=(
-            own.say("Answer STOP to any message, and we stop."),
-            own.say("Or call us: %(phone)s.", phone=site.phone),
+            own.say("Reply STOP to any message, and we stop."),
+            own.say("Or call us: %(phone)s.", phone=write_address(site.phone)),
             own.say("Messages are not for emergencies. In an emergency, call 911."),
         ),
-        changes_title=own.say("What should change? Write it here and hand it to us."),
+        changes_title=own.say(
+            "Would you like to change something? Write it here and give it to us."
+        ),
         changes=(
             own.say("Stop all messages"),
-            own.say("Number or email"),
+            own.say("Phone number or email"),
             own.say("Language"),
             own.say("Days and hours"),
         ),
-        made=own.say(
-            "As of %(day)s, %(time)s",
-            day=write_date(own.viewer, view.now.astimezone(view.zone).date()),
-            time=made.time,
-        ),
+        made=_made(own),
     )
 
 
-def _note(tag: str) -> str:
-    """Return why the sentences are in English, for whoever hands the paper over."""
-    if not tag:
-        return "The chart does not say which language to use; this is in English."
-    if tag.partition("-")[0].lower() in LANGUAGES:
-        return ""
-    english = viewer_of("en-US")
-    names = dict.fromkeys((language_name(english, tag), own_language_name(tag)))
-    return (
-        f"No reviewed translation into {' / '.join(names)} exists. This is in English: "
-        "go through it with an interpreter."
+def _made(view: View) -> str:
+    local = view.now.astimezone(view.zone)
+    return view.say(
+        "Printed on %(day)s, %(time)s. All times here are %(zone)s.",
+        day=write_long_date(view.viewer, local.date()),
+        time=write_time(view.viewer, local),
+        zone=whole_zone_name(view.viewer, view.zone, view.now),
     )
 
 
@@ -132,13 +123,15 @@ def _how(view: View) -> tuple[str, ...]:
         until = pause_until(view)
         if until is None:
             return (view.say("We send you no messages for now."),)
-        day = write_last_day(view, until)
-        return (view.say("We send you no messages until %(day)s.", day=day),)
+        day = write_whole_day(view.viewer, find_last_day(view, until))
+        return (view.say("We send you no messages until the end of %(day)s.", day=day),)
     if answer.tag.icon == "stop":
         return (view.say("You said no to messages, so we send you none."),)
     route = next((item for item in routes(view) if item.verdict is None), None)
     way = WAYS.get((route.channel if route else None) or "")
-    if answer.tag.kind != "ok" or route is None or way is None or not _has_words(view):
+    if profile.language and not _has_words(view):
+        return (view.say(WORDLESS),)
+    if answer.tag.kind != "ok" or route is None or way is None:
         return (
             view.say("We send you no messages for now."),
             view.say("Please tell us if and how we may reach you."),
@@ -162,10 +155,13 @@ def _how(view: View) -> tuple[str, ...]:
 
 
 def _has_words(view: View) -> bool:
-    """Tell whether any message exists in the patient's language."""
+    """Tell whether any message that may be sent is in the patient's language."""
     language = view.profile.language
     tags = {tag.lower() for tag in language_tags(language.value if language else "")}
-    return any(wording.language.lower() in tags for wording in view.library.wordings)
+    return any(
+        wording.reviewer and wording.language.lower() in tags
+        for wording in view.library.wordings
+    )
 
 
 def _language(view: View) -> str:
@@ -194,8 +190,10 @@ def _coming(view: View) -> tuple[tuple[str, str], ...]:
     shown = sorted(visits)[:1] + sorted(messages)
     rows = []
     for at, what in sorted(shown[:MOST_ROWS]):
-        when = write_instant(view.viewer, at, view.zone)
-        rows.append((f"{when.day}, {when.time}", what))
+        local = at.astimezone(view.zone)
+        day = write_whole_day(view.viewer, local.date())
+        time = write_instant(view.viewer, at, view.zone).time
+        rows.append((view.say("%(day)s at %(time)s", day=day, time=time), what))
     state = state_of(view, "Appointment", view.chart.of("Appointment"))
     if not rows and state not in UNKNOWN:
         return (("", view.say("Nothing is planned.")),)

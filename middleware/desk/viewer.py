@@ -20,9 +20,13 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
+from middleware.decisions.languages import language_tags
+
 CATALOGUES = Path(__file__).parent / "locale"
 LANGUAGES = {"en": "English", "es": "Español"}
-HOME = {"en": "en_US", "es": "es_US"}
+# What is handed to patients is in more languages: their catalogues hold that alone.
+HANDED = LANGUAGES | {"vi": "Tiếng Việt", "zh-Hans": "简体中文", "ar": "العربية"}
+HOME = {"en": "en_US", "es": "es_US", "vi": "vi", "zh-Hans": "zh_Hans", "ar": "ar"}
 Style = Literal["standard", "or"]
 ISOLATE, POP = "\u2068", "\u2069"
 
@@ -70,8 +74,11 @@ class Viewer:
         return str(format_list(list(parts), style, locale)) if parts else ""
 
     def isolate(self, text: str) -> str:
-        """Keep a text that runs the other way from turning the sentence around it."""
-        turned = {"R", "AL"} if self.direction == "ltr" else {"L"}
+        """Keep a text that runs the other way from turning the sentence around it.
+
+        From right to left that is also a number: its sign and hyphens would change sides.
+        """
+        turned = {"R", "AL"} if self.direction == "ltr" else {"L", "EN"}
         other = any(unicodedata.bidirectional(letter) in turned for letter in text)
         return f"{ISOLATE}{text}{POP}" if other else text
 
@@ -99,12 +106,28 @@ def viewer_of(tag: str) -> Viewer:
     primary = tag.replace("_", "-").partition("-")[0].lower()
     if primary not in LANGUAGES:
         return viewer_of("en-US")
+    return _viewer(tag, primary)
+
+
+def find_handed(tag: str) -> str:
+    """Return which catalogue a patient's BCP-47 tag is handed, empty for none of ours."""
+    return next((one for one in language_tags(tag) if one in HANDED), "")
+
+
+@cache
+def reader_of(tag: str) -> Viewer:
+    """Return who reads what is handed over in a BCP-47 tag; without ours, in English."""
+    found = find_handed(tag)
+    return _viewer(language_tags(tag)[0], found) if found else viewer_of("en-US")
+
+
+def _viewer(tag: str, catalogue: str) -> Viewer:
     try:
         locale = Locale.parse(tag, sep="-") if "-" in tag else None
     except (ValueError, UnknownLocaleError):
         locale = None
-    locale = locale or Locale.parse(HOME[primary])
-    return Viewer(str(locale).replace("_", "-"), locale, _translations(primary))
+    locale = locale or Locale.parse(HOME[catalogue])
+    return Viewer(str(locale).replace("_", "-"), locale, _translations(catalogue))
 
 
 def choose_tag(wanted: Iterable[str]) -> str:
@@ -116,7 +139,7 @@ def choose_tag(wanted: Iterable[str]) -> str:
 @cache
 def _translations(language: str) -> Any:
     with (CATALOGUES / f"{language}.po").open("rb") as source:
-        catalogue = read_po(source, locale=language)
+        catalogue = read_po(source, locale=HOME[language])
     compiled = BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)

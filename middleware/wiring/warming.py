@@ -16,7 +16,7 @@ from flask import Flask
 from mappings.errors import CareCueError
 from mappings.recipient import read_phone
 from middleware.desk.formats import write_born, write_instant, write_span
-from middleware.desk.viewer import HOME, viewer_of
+from middleware.desk.viewer import LANGUAGES, viewer_of
 from middleware.stages.context import StageContext
 from middleware.storage import endpoints
 
@@ -46,7 +46,7 @@ def _compile_pages(app: Flask) -> None:
 
 def _read_words(context: StageContext) -> None:
     now = context.clock.now()
-    for tag in HOME:
+    for tag in LANGUAGES:
         viewer = viewer_of(viewer_of(tag).tag)
         write_instant(viewer, now, UTC)
         write_born(viewer, now.date().isoformat())

@@ -24,15 +24,27 @@ def find_sentences() -> dict[str | tuple[str, str], str]:
     return found
 
 
+def find_handed_sentences() -> dict[str | tuple[str, str], str]:
+    """Return what the sheet for patients says: its own sentences and those of hours."""
+    desk = ROOT / "middleware/desk"
+    said = dict.fromkeys(_of(ast.parse((desk / "summary.py").read_text("utf-8"))))
+    for node in ast.walk(ast.parse((desk / "formats.py").read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name == "write_hour":
+            said |= dict.fromkeys(_of(node))
+    return {sentence: SENTENCES[sentence] for sentence in said}
+
+
 def _in_code() -> Iterator[tuple[str, str | tuple[str, str]]]:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             where = str(path.relative_to(ROOT))
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.Call):
-                    sentence = _sentence(node)
-                    if sentence:
-                        yield where, sentence
+            for sentence in _of(ast.parse(path.read_text("utf-8"))):
+                yield where, sentence
+
+
+def _of(tree: ast.AST) -> Iterator[str | tuple[str, str]]:
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return filter(None, map(_sentence, calls))
 
 
 def _sentence(call: ast.Call) -> str | tuple[str, str] | None:
@@ -59,3 +71,7 @@ def _in_templates() -> Iterator[tuple[str, str | tuple[str, str]]]:
                 else:
                     sentence = message
                 yield str(path.relative_to(ROOT)), sentence
+
+
+SENTENCES = find_sentences()
+HANDED_SENTENCES = find_handed_sentences()

@@ -1,6 +1,7 @@
 """The sheet that a patient takes home: whose words, what it says and what it never says."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_sheet_is_in_the_patients_language_whoever_prints_it(rig):
     assert "Escribimos de 9 a.m. a 8 p.m., en español." in said.replace("\u00a0", " ")
     assert "Su cita" in said
     assert "Un mensaje sobre una cita" in said
-    assert "+14155550100" in said
+    assert "(415) 555-0100" in said
     assert "take-note" not in html
     assert "Print for" in html
 
@@ -42,26 +43,73 @@ def test_sheet_is_in_the_patients_language_whoever_prints_it(rig):
 def test_sheet_in_english(rig):
     agree(rig)
     speak(rig, "en")
-    said = words(take(sheet(rig)))
+    html = sheet(rig)
+    said = words(take(html))
     assert "We write to you by text message, to the number that ends in 0142." in said
     assert "We write between 9 AM and 8 PM, in English." in said
     assert "At most 3 messages a week." in said
-    assert "Answer STOP to any message, and we stop." in said
+    assert "Reply STOP to any message, and we stop." in said
     assert "In an emergency, call 911." in said
     assert "Nothing is planned." in said
+    assert "Read this sheet in" not in html
 
 
 @pytest.mark.parametrize(
-    ("code", "named"), [("vi", "Vietnamese / Tiếng Việt"), ("ar", "Arabic / العربية")]
+    ("code", "opening", "stop"),
+    [
+        ("vi", 'lang="vi" dir="ltr"', "Xin trả lời STOP"),
+        ("zh-CN", 'lang="zh-Hans" dir="ltr"', "回复 STOP"),
+        ("ar", 'lang="ar" dir="rtl"', "بكلمة STOP"),
+    ],
+)
+def test_sheet_of_a_translation_that_nobody_approved(rig, code, opening, stop):
+    agree(rig)
+    plan(rig)
+    speak(rig, code)
+    html = sheet(rig)
+    said = take(html)
+    assert opening in said
+    assert stop in said
+    assert not re.search(r"\b(We|messages?|Reply|call)\b", words(said))
+    around = words(html.replace(said, ""))
+    assert "Nobody has approved" in around
+    assert "Reply STOP to any message" in around, "staff read it in their language"
+    site = replace(rig.endpoints[0].site, reviewers={code[:2]: "Dr. Lan, 2026-10-02"})
+    rig.endpoints[0] = replace(rig.endpoints[0], site=site)
+    html = sheet(rig)
+    assert "reviewed by Dr. Lan" in html.replace(take(html), "")
+    assert "Nobody has approved" not in html
+
+
+def test_sheet_in_another_language_is_a_link_away(rig):
+    speak(rig, "vi")
+    path = rig.open()
+    html = rig.http.get(f"{path}summary").text
+    offered = re.findall(
+        r'summary\?in=([\w-]+)" lang="\1"( aria-current="true")?', html
+    )
+    assert [tag for tag, _ in offered] == ["en", "es", "vi", "zh-Hans", "ar"]
+    assert [tag for tag, now in offered if now] == ["vi"]
+    chosen = rig.http.get(f"{path}summary?in=ar").text
+    assert 'lang="ar" dir="rtl"' in take(chosen)
+    unknown = rig.http.get(f"{path}summary?in=%22%3Cb%3E").text
+    assert 'lang="vi" dir="ltr"' in take(unknown)
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [("so", "Somali / Soomaali"), ("zh-TW", "Traditional Chinese / 繁體中文")],
 )
 def test_sheet_without_a_translation_says_to_use_an_interpreter(rig, code, named):
     agree(rig)
     speak(rig, code)
-    said = words(take(sheet(rig)))
-    assert "We send you no messages for now." in said
+    html = sheet(rig)
+    said = words(take(html))
+    assert "We do not have messages in your language yet" in said
     assert f"No reviewed translation into {named} exists." in said
     assert "go through it with an interpreter" in said
     assert "Messages from Northside Clinic" in said
+    assert 'lang="en-US" dir="ltr"' in take(html)
 
 
 def test_sheet_without_a_language_says_so(rig):
