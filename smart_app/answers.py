@@ -19,7 +19,7 @@ from middleware.desk.editing.questions import (
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, form_of
+from smart_app.entering import enter, sent_of
 from smart_app.pages import tell_saved
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -51,9 +51,7 @@ class Answers:
         desk = self._ports.desk
         try:
             answer = read_answer(view, asked, given)
-            version = request.form.get("version", "")
-            made = (version, form_of(request))
-            desk.editor.save_answer(view, actor_of(session), answer, *made)
+            desk.editor.save_answer(view, sent_of(request, session), answer)
         except ChangedElsewhereError:
             fresh = desk.editor.refresh_view(view)
             clash = desk.editor.write_answer_clash(fresh, answer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from flask import Request, Response, jsonify, make_response, render_template
+from flask import Request, Response, jsonify
 
 from mappings.errors import CareCueError
 from middleware.desk.launches import CLOSED, Launch
@@ -71,15 +71,10 @@ class Closing:
         check_origin(self._ports, request, session)
         self._revoke(session)
         end_session(self._ports, session.launch, CLOSED, "closed")
-        html = render_template(
-            "smart/closed.html",
-            asset=self._pages.asset,
-            session=None,
-            viewer=session.viewer,
-        )
-        response = make_response(html)
+        policy = write_policy(session.endpoint.app.frame_origins)
+        response = self._pages.show_alone("smart/closed.html", session.viewer, policy)
         clear_cookie(response, session.launch)
-        return protect(response, write_policy(session.endpoint.app.frame_origins))
+        return response
 
     def _revoke(self, session: Session) -> None:
         fresh = self._ports.launches.get(session.launch.id) or session.launch

@@ -11,7 +11,7 @@ from dataclasses import replace
 from flask import Request, Response
 
 from mappings.errors import FhirError, LaunchError
-from middleware.desk.editing.fields import Fields, Form
+from middleware.desk.editing.fields import Fields, Form, Sent
 from middleware.desk.launches import LOCKED
 from middleware.desk.opened import read_opened
 from middleware.desk.values import Actor
@@ -104,13 +104,19 @@ def actor_of(session: Session) -> Actor:
     return Actor(launch.who, launch.user_name or launch.who, launch.user)
 
 
-def form_of(request: Request) -> Form:
-    """Return which form on a page was sent; what is none of ours counts for none."""
-    return read_form(request.form.to_dict(flat=False))
+def sent_of(request: Request, session: Session, path: str = "") -> Sent:
+    """Return the form that was sent.
+
+    With ``path`` it is one button's of a page that has several in one form.
+    """
+    form = read_form(request.form.to_dict(flat=False))
+    if path and form.id:
+        form = replace(form, id=f"{form.id} {path}")
+    return Sent(actor_of(session), request.form.get("version", ""), form)
 
 
 def read_form(given: Fields) -> Form:
-    """Return which form this was filled in, as its fields say."""
+    """Return which form this was filled in; what is none of ours counts for none."""
     name, turn = ("".join(given.get(item, ())) for item in ("form_id", "turn"))
     if not FORM.fullmatch(name):
         return Form()

@@ -14,7 +14,7 @@ from flask import Request, Response, abort
 
 from mappings.errors import BadInputError
 from middleware.desk.editing.clashes import Clash
-from middleware.desk.editing.fields import Fields, Filled, Form
+from middleware.desk.editing.fields import Fields, Filled, Sent
 from middleware.desk.editing.group_views import (
     GroupForm,
     is_filled_in,
@@ -26,16 +26,15 @@ from middleware.desk.editing.group_views import (
 from middleware.desk.editing.groups import GROUPS
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.editing.settling import CHART, OURS
-from middleware.desk.values import Actor
 from middleware.desk.views import View
 from smart_app.entering import (
     actor_of,
     enter,
-    form_of,
     go_back,
     go_on,
     is_partial,
     read_form,
+    sent_of,
 )
 from smart_app.pages import tell_saved
 from smart_app.ports import SmartPorts
@@ -44,9 +43,7 @@ from smart_app.saving import CHANGED
 from smart_app.session import Session
 
 # Saving without a form to fill in, and both values where somebody else was faster.
-Act = tuple[
-    Callable[[View, Actor, str, str, Form], None], Callable[[View, str, Actor], Clash]
-]
+Act = tuple[Callable[[View, Sent, str], None], Callable[[View, Sent, str], Clash]]
 
 
 class GroupEdits:
@@ -127,16 +124,14 @@ class GroupEdits:
         """Do what has no form to fill in; ``told`` is its path, and how a page says it."""
         _known(name)
         session, view = enter(self._ports, request, lid, form=True)
-        actor, version = actor_of(session), request.form.get("version", "")
         (save, write_both), (path, saved) = act, told
-        sent = form_of(request)
         # The buttons of one page are different forms: only the same one is a repeat.
-        form_id = f"{sent.id} {path}" if sent.id else ""
+        sent = sent_of(request, session, path)
         try:
-            save(view, actor, name, version, replace(sent, id=form_id))
+            save(view, sent, name)
         except ChangedElsewhereError:
             fresh = self._editor.refresh_view(view)
-            clash = write_both(fresh, name, actor)
+            clash = write_both(fresh, sent, name)
             return self._choose(request, session, fresh, (name, path), clash)
         except RefusedError as error:
             form = write_group_form(view, name)

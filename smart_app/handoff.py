@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from flask import Request, Response, make_response, render_template
+from flask import Request, Response
 
 from mappings.errors import LaunchError
 from middleware.desk.launches import Launch, note_step
 from middleware.desk.viewer import mark
 from smart_app.cookies import digest, set_cookie
-from smart_app.headers import protect, write_policy
 from smart_app.own_forms import check_origin, is_own
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
@@ -43,16 +42,7 @@ class Handoff:
         code = self._ports.ids.secret()
         until = self._ports.clock.now() + CODE_LIFE
         self._ports.launches.offer_handoff(session.launch.id, digest(code), until)
-        html = render_template(
-            "smart/window.html",
-            asset=self._pages.asset,
-            session=session,
-            viewer=session.viewer,
-            code=code,
-        )
-        return protect(
-            make_response(html), write_policy(session.endpoint.app.frame_origins)
-        )
+        return self._pages.show("smart/window.html", session, code=code)
 
     def take(self, request: Request) -> Response:
         """Answer the window's first request: a new launch, and its clean URL.

@@ -11,13 +11,13 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from flask import Request, Response, make_response, render_template
+from flask import Request, Response
 
 from mappings.dialects.app_ways import AppWays
 from mappings.endpoint import Endpoint
 from middleware.desk.viewer import viewer_of
 from smart_app.discovery import AuthorizationServer
-from smart_app.headers import protect, read_origin, write_policy
+from smart_app.headers import read_origin, write_policy
 from smart_app.rendering import Pages
 from smart_app.session import asked_language
 
@@ -101,14 +101,8 @@ class Leaving:
         return (*endpoint.app.frame_origins, *own)
 
     def _show(self, request: Request, policy: str, **values: Any) -> Response:
-        html = render_template(
-            "smart/go.html",
-            asset=self._pages.asset,
-            session=None,
-            viewer=viewer_of(asked_language(request)),
-            **values,
-        )
-        return protect(make_response(html), policy)
+        viewer = viewer_of(asked_language(request))
+        return self._pages.show_alone("smart/go.html", viewer, policy, **values)
 
 
 def is_framed(request: Request) -> bool:

@@ -23,7 +23,7 @@ from middleware.desk.editing.moving import offer_moments, read_moment
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, form_of
+from smart_app.entering import enter, sent_of
 from smart_app.forms import (
     WHY_MOVE,
     WHY_SKIP,
@@ -78,15 +78,8 @@ class Messages:
             moment = None
             if not chosen.back:
                 moment = read_moment(view, chosen.day, chosen.time, chosen.which)
-            self._ports.desk.editor.save_move(
-                view,
-                actor_of(session),
-                nudge_id,
-                moment,
-                why=why,
-                version=chosen.version,
-                form=form_of(request),
-            )
+            sent = sent_of(request, session)
+            self._ports.desk.editor.save_move(view, sent, nudge_id, moment, why)
         except (ClosedError, ChangedElsewhereError):
             message = self._find(view, nudge_id)
             clash = write_message_clash(view, message, _moved(view, chosen))
@@ -108,15 +101,8 @@ class Messages:
         session, view = enter(self._ports, request, lid, form=True)
         given = fill_skip(request.form.to_dict(flat=False))
         try:
-            why = read_skip(given.why)
-            self._ports.desk.editor.save_skip(
-                view,
-                actor_of(session),
-                nudge_id,
-                why=why,
-                version=given.version,
-                form=form_of(request),
-            )
+            why, sent = read_skip(given.why), sent_of(request, session)
+            self._ports.desk.editor.save_skip(view, sent, nudge_id, why)
         except (ClosedError, ChangedElsewhereError):
             mine = view.say("Skip it: %(why)s", why=view.say(why))
             clash = write_message_clash(view, self._find(view, nudge_id), mine)

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from flask import Request, Response, make_response, render_template
+from flask import Request, Response
 
 from mappings.endpoint import Endpoint
 from mappings.errors import BadInputError, LaunchError
@@ -22,7 +22,7 @@ from middleware.desk.viewer import Viewer, mark, viewer_of
 from middleware.ports import FhirApi
 from smart_app.closing import ends_at
 from smart_app.cookies import cookie_name, csrf_token
-from smart_app.headers import protect, write_policy
+from smart_app.headers import write_policy
 from smart_app.intents import find_place
 from smart_app.own_forms import check_source
 from smart_app.ports import SmartPorts
@@ -143,23 +143,21 @@ class Picking:
         status: int = 200,
     ) -> Response:
         typed = request.form if request else {}
-        html = render_template(
+        response = self._pages.show_alone(
             "smart/patient.html",
-            asset=self._pages.asset,
-            session=None,
-            viewer=choosing.viewer,
+            choosing.viewer,
+            write_policy(choosing.endpoint.app.frame_origins),
+            status,
             choosing=choosing,
             found=found,
             error=error,
             typed={name: typed.get(name, "") for name in ASKED},
         )
-        policy = write_policy(choosing.endpoint.app.frame_origins)
-        response = make_response(html, status)
         # Who was found leaves the screen when the server locks, also without a script.
         response.headers["Refresh"] = (
             f"{self._locks_in(choosing) + 1}; url=/l/{choosing.launch.id}/patient"
         )
-        return protect(response, policy)
+        return response
 
     def _locks_in(self, choosing: Choosing) -> int:
         launch, now = choosing.launch, self._ports.clock.now()

@@ -36,7 +36,6 @@ class Pages:
 
     def __init__(self) -> None:
         self.assets = Assets()
-        self.asset = self.assets.url
 
     def show(
         self, template: str, session: Session, status: int = 200, **values: Any
@@ -50,13 +49,10 @@ class Pages:
 
     def render(self, template: str, session: Session, **values: Any) -> str:
         """Render a page of an open launch, or a ``piece`` of one."""
-        return render_template(
+        return self._render(
             template,
-            asset=self.asset,
             session=session,
             viewer=session.viewer,
-            framed=is_framed(),
-            part=request.headers.get("HX-Request") == "true",
             languages=LANGUAGES,
             here=f"/l/{session.launch.id}/",
             **values,
@@ -67,6 +63,27 @@ class Pages:
         response.headers[CHART] = session.chart
         frames = session.endpoint.app.frame_origins
         return protect(response, write_policy(frames, [session.authorize_origin]))
+
+    def show_alone(
+        self,
+        template: str,
+        viewer: Viewer,
+        policy: str,
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
+        """Render a page of no open launch; ``policy`` says who may frame it."""
+        html = self._render(template, session=None, viewer=viewer, **values)
+        return protect(make_response(html, status), policy)
+
+    def _render(self, template: str, **values: Any) -> str:
+        return render_template(
+            template,
+            asset=self.assets.url,
+            framed=is_framed(),
+            part=request.headers.get("HX-Request") == "true",
+            **values,
+        )
 
     def notice(
         self,
@@ -81,23 +98,20 @@ class Pages:
 
         A request of htmx gets the part that goes into the page that it came from.
         """
-        html = render_template(
+        response = self.show_alone(
             "smart/notice.html",
-            asset=self.asset,
-            session=None,
-            framed=is_framed(),
-            part=request.headers.get("HX-Request") == "true",
-            viewer=viewer,
+            viewer,
+            write_policy(frames),
+            error.status,
             title=title,
             error=error,
             step=name_step(error.code),
             launch_id=launch_id,
         )
-        response = make_response(html, error.status)
         if error.code == LOST and request.method == "POST":
             # Nobody knows whose form it was, so no draft is kept: it stays filled in.
             response.headers["HX-Reswap"] = "beforebegin"
-        return protect(response, write_policy(frames))
+        return response
 
 
 @pass_context

@@ -18,7 +18,7 @@ from middleware.desk.editing.saving import ChangedElsewhereError
 from middleware.desk.page import write_pause_effect
 from middleware.desk.viewer import mark
 from middleware.desk.views import View
-from smart_app.entering import actor_of, enter, form_of
+from smart_app.entering import enter, sent_of
 from smart_app.forms import (
     WHY_PAUSE,
     PauseForm,
@@ -64,14 +64,8 @@ class PatientEdits:
             )
         editor = self._ports.desk.editor
         try:
-            editor.save_pause(
-                view,
-                actor_of(session),
-                last=form.last,
-                why=form.reason,
-                version=form.version,
-                form=form_of(request),
-            )
+            made = sent_of(request, session)
+            editor.save_pause(view, made, last=form.last, why=form.reason)
         except ChangedElsewhereError:
             clash = editor.write_pause_clash(
                 view, write_pause(view, form.last, form.reason)
@@ -87,9 +81,9 @@ class PatientEdits:
     def resume(self, request: Request, lid: str) -> Response:
         """Turn messages on again."""
         session, view = enter(self._ports, request, lid, form=True)
-        editor, version = self._ports.desk.editor, request.form.get("version", "")
+        editor = self._ports.desk.editor
         try:
-            editor.save_resume(view, actor_of(session), version, form_of(request))
+            editor.save_resume(view, sent_of(request, session))
         except ChangedElsewhereError:
             return self._pages.show(
                 "smart/clash.html",

@@ -1,4 +1,4 @@
-"""What all tests share: a real PostgreSQL, a clock that stands still, counted ids.
+"""What all tests share: a real PostgreSQL, a clock that stands still, counted ids, our keys.
 
 The server is embedded and started once per run; every test gets an empty database
 that is migrated. CARECUE_TEST_DATABASE_URL names a server to use instead (its user
@@ -24,6 +24,7 @@ import structlog
 from hypothesis import settings
 
 from middleware.clock import FixedClock
+from middleware.fhir.keys import SigningKeys
 from middleware.storage.database import Database
 from middleware.storage.embedded import Embedded
 from tests.databases import Databases
@@ -123,6 +124,12 @@ def database(database_url: str) -> Iterator[Database]:
 def clock() -> FixedClock:
     """A clock that stands at 15:00 UTC on Monday, 16 November 2026."""
     return FixedClock(NOW)
+
+
+@pytest.fixture(scope="session")
+def keys() -> SigningKeys:
+    """Our signing keys; they never change, and making a pair takes its time."""
+    return SigningKeys.generate()
 
 
 @pytest.fixture

@@ -15,25 +15,40 @@ from middleware.fhir.bundles import names
 from middleware.fhir.faults import Answer, is_serious, read_outcome
 from middleware.fhir.transport import JSON_TYPE, Request, Transport
 
-Patch = Sequence[Mapping[str, Any]] | Mapping[str, Any]
+Change = Sequence[Mapping[str, Any]] | Mapping[str, Any]
 
 
 def send_change(
     transport: Transport,
     base_url: str,
     target: Reference,
-    body: Mapping[str, Any],
+    change: Change,
     if_match: str | None,
+    *,
+    method: str = "PUT",
 ) -> dict[str, Any] | None:
-    """Update by id; return what stands, None where the server does not say it."""
-    request = Request(
-        "PUT",
-        f"{base_url}/{target}",
-        f"an update of {target.type}",
-        body=body,
-        headers=_headers(JSON_TYPE, if_match),
+    """Change by id; return what stands, None where the server does not say it.
+
+    ``change`` is the resource, or for ``PATCH`` a JSON Patch (a list) or a FHIRPath
+    Patch (Parameters). ``if_match`` is a version, in a weak tag or bare.
+    """
+    kind = JSON_TYPE if isinstance(change, Mapping) else JSON_PATCH
+    headers = [("Prefer", "return=representation"), ("Content-Type", kind)]
+    if if_match is not None:
+        version = if_match.removeprefix("W/").strip('"')
+        headers.append(("If-Match", f'W/"{version}"'))
+    what = f"{'an update' if method == 'PUT' else 'a patch'} of {target.type}"
+    answer = transport.exchange(
+        Request(
+            method,
+            f"{base_url}/{target}",
+            what,
+            body=change,
+            headers=tuple(headers),
+        )
     )
-    return _stands(transport, request, target)
+    named = answer.body is not None and names(answer.body, target)
+    return answer.body if named else None
 
 
 def read_location(answer: Answer, kind: str) -> str:
@@ -57,39 +72,3 @@ def read_location(answer: Answer, kind: str) -> str:
         "before it is sent again",
         status=answer.status,
     )
-
-
-def send_patch(
-    transport: Transport,
-    base_url: str,
-    target: Reference,
-    patch: Patch,
-    if_match: str | None,
-) -> dict[str, Any] | None:
-    """Patch by id: a list is a JSON Patch, a Parameters resource a FHIRPath Patch."""
-    kind = JSON_TYPE if isinstance(patch, Mapping) else JSON_PATCH
-    request = Request(
-        "PATCH",
-        f"{base_url}/{target}",
-        f"a patch of {target.type}",
-        body=patch,
-        headers=_headers(kind, if_match),
-    )
-    return _stands(transport, request, target)
-
-
-def _headers(kind: str, if_match: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers; ``if_match`` is a version, in a weak tag or bare."""
-    headers = [("Prefer", "return=representation"), ("Content-Type", kind)]
-    if if_match is not None:
-        version = if_match.removeprefix("W/").strip('"')
-        headers.append(("If-Match", f'W/"{version}"'))
-    return tuple(headers)
-
-
-def _stands(
-    transport: Transport, request: Request, target: Reference
-) -> dict[str, Any] | None:
-    answer = transport.exchange(request)
-    named = answer.body is not None and names(answer.body, target)
-    return answer.body if named else None

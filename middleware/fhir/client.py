@@ -20,7 +20,7 @@ from middleware.fhir.addresses import Reference, read_base, read_query, read_ref
 from middleware.fhir.batch import Batches, Part
 from middleware.fhir.bounded import make_session
 from middleware.fhir.bundles import names, read_history, read_searchset, read_single
-from middleware.fhir.changing import read_location, send_change, send_patch
+from middleware.fhir.changing import read_location, send_change
 from middleware.fhir.faults import Answer, is_serious, read_date, write_outcome
 from middleware.fhir.many import Many
 from middleware.fhir.operations import ask_operation
@@ -195,7 +195,9 @@ class FhirClient:
     ) -> dict[str, Any]:
         """Patch by id; ``if_match`` is the versionId that must still stand (412)."""
         target = read_reference(self.base_url, reference)
-        sent = send_patch(self._transport, self.base_url, target, patch, if_match)
+        sent = send_change(
+            self._transport, self.base_url, target, patch, if_match, method="PATCH"
+        )
         return sent or self.fetch(str(target))
 
     def send_delete(self, reference: str) -> None:

@@ -15,10 +15,14 @@ from mappings.endpoint_file import read_endpoint_file
 from mappings.event import NOTES, EventKind
 from mappings.nudge import REASONS
 from middleware.cli.main import main
+from middleware.decisions.prefetch import data_queries
+from middleware.desk.charting import personal_queries
+from middleware.desk.permitted import type_of
 from middleware.fhir.checking.steps import DIAGNOSES
 from middleware.settings import Settings
 from middleware.web.words import EVENTS
 from smart_app.failures import STEPS
+from smart_app.scopes import list_scopes
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -102,6 +106,15 @@ def test_example_of_an_endpoint_can_be_read() -> None:
         "site",
         "profile",
     }
+
+
+def test_scopes_to_register_the_app_with_are_those_that_it_asks_for() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    listed = page.split("```\nopenid ")[1].split("```")[0].split()
+    patient = "Patient/0"
+    read = (*data_queries(load_shipped(), patient), *personal_queries(patient))
+
+    assert {"openid", *listed} == set(list_scopes(map(type_of, read)).split())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -36,12 +36,6 @@ def serve() -> Iterator[Callable[..., FhirServer]]:
         yield start
 
 
-@pytest.fixture(scope="session")
-def signing() -> SigningKeys:
-    """Our keys: made once, as RSA takes its time."""
-    return SigningKeys.generate()
-
-
 @pytest.fixture
 def ehr(clock: FixedClock) -> Iterator[HostileEhr]:
     """An EHR that is strict until told otherwise; our client may do nothing wrong."""
@@ -62,7 +56,7 @@ def clinic(
     database_url: str,
     tmp_path: Path,
     clock: FixedClock,
-    signing: SigningKeys,
+    keys: SigningKeys,
     ehr: HostileEhr,
     own_logging: None,
     caplog: pytest.LogCaptureFixture,
@@ -71,7 +65,7 @@ def clinic(
 
     Whatever a test does to it, nothing secret may stand in its logs.
     """
-    with open_clinic(database_url, tmp_path, clock, signing, ehr) as opened:
+    with open_clinic(database_url, tmp_path, clock, keys, ehr) as opened:
         # The runtime took the root's handlers for its own.
         root = logging.getLogger()
         root.addHandler(caplog.handler)

@@ -57,11 +57,11 @@ def backend(ehr: HostileEhr, algorithm: str = "ES384") -> Endpoint:
 @pytest.mark.attack(70)
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
 def test_an_assertion_is_short_named_and_good_once(
-    signing: SigningKeys, clock: FixedClock, algorithm: str
+    keys: SigningKeys, clock: FixedClock, algorithm: str
 ) -> None:
     count = 10_000 if algorithm == "ES384" else 100
-    key = signing.signing_key(algorithm)
-    public = KeySet.import_key_set(signing.public_jwks())
+    key = keys.signing_key(algorithm)
+    public = KeySet.import_key_set(keys.public_jwks())
     raws = [
         sign_assertion(key, CLIENT, "https://as.example/token", algorithm, clock)
         for _ in range(count)

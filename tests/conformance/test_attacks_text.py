@@ -8,13 +8,10 @@ from typing import Any
 
 import pytest
 
-from mappings.chart import Chart
-from mappings.event import Event, EventKind
 from middleware.desk.editing.groups import GROUPS
-from middleware.storage.events import insert_event
-from middleware.storage.nudges import upsert_nudges
 from tests.conformance.charts import OSEI, ROSA
 from tests.conformance.clinic import Clinic
+from tests.unit.smart_app.acts import insert_planned
 from tests.unit.smart_app.conftest import make_nudge
 
 HOSTILE = (
@@ -163,25 +160,10 @@ def read(clinic: Clinic, path: str) -> Reader:
 
 def plan(clinic: Clinic, number: int, text: str) -> str:
     """Plan a message whose every sentence is a text; return its id."""
-    now, name = clinic.clock.now(), f"m{number}"
-    event = Event(
-        id=name,
-        key=name,
-        endpoint_id="northside",
-        kind=EventKind.APPOINTMENT_BOOKED,
-        patient="Patient/rosa",
-        shard=3,
-        focus="Appointment/a1",
-        focus_version="1",
-        occurred_at=now,
-        received_at=now,
-    )
+    name = f"m{number}"
     words = dict.fromkeys(("title", "why", "stops"), text.replace("\x00", ""))
     nudge = make_nudge(clinic.clock, id=name, key=name, event_id=name, **words)
-    chart = Chart(ROSA, (), now)
-    with clinic.runtime.database.tx() as tx:
-        insert_event(tx, event, source="push", inbox_id=None, chart=chart, due_at=now)
-        upsert_nudges(tx, [nudge], now)
+    insert_planned(clinic.runtime.database, ROSA, nudge)
     return name
 
 

@@ -99,11 +99,6 @@ def sandbox() -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
 @pytest.fixture
 def site(
     database_url: str, tmp_path: Path, sandbox: Running, keys: SigningKeys

@@ -15,7 +15,7 @@ from mappings.preference import ConsentRecord, OwnRecord, Who
 from mappings.related import GUARDIAN, PARENT, PROXY
 from middleware.decisions.consent import Asked as Weighed
 from middleware.decisions.consent import choose_permission
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Sent
 from middleware.desk.editing.questions import AT_ALL, Answer
 from middleware.desk.editing.saving import (
     ChangedElsewhereError,
@@ -39,26 +39,18 @@ from middleware.storage.connecting import Tx
 SPEAKERS = frozenset({PARENT, GUARDIAN, PROXY})
 
 
-def save_answer(
-    context: StageContext,
-    view: View,
-    actor: Actor,
-    answer: Answer,
-    *,
-    version: str,
-    form: Form,
-) -> None:
+def save_answer(context: StageContext, view: View, sent: Sent, answer: Answer) -> None:
     """Record an answer at each of its contact points, as rows that are never changed.
 
     Raises RefusedError for a yes that would not count, and ChangedElsewhereError where
-    another answer came since the form was made, but for the same one of the same
-    ``form``. Messages that a no stops are held in the same transaction; it takes the
-    gate's locks, so a message that is just being sent went before or sees it.
+    another answer came since the form was made, but for the same one of the same form.
+    Messages that a no stops are held in the same transaction; it takes the gate's
+    locks, so a message that is just being sent went before or sees it.
     """
     now = context.clock.now()
-    records = [_record(view, actor, answer, i, form, now) for i in answer.points]
-    records = [item if form.id else _anew(context, item) for item in records]
-    if _is_repeated(view.own, version, records):
+    records = [_record(view, sent, answer, point, now) for point in answer.points]
+    records = [item if sent.form.id else _anew(context, item) for item in records]
+    if _is_repeated(view.own, sent.version, records):
         return
     if answer.permit:
         for record in records:
@@ -68,10 +60,10 @@ def save_answer(
             gate.lock_contact_point(tx, system, value)
         gate.lock_patient(tx, view.endpoint.id, view.patient)
         own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
-        if _is_repeated(own, version, records):
+        if _is_repeated(own, sent.version, records):
             return
         for record in records:
-            _insert(context, tx, view, actor, record)
+            _insert(context, tx, view, sent.actor, record)
         shards = look_again(context, tx, view, now)
     wake(context, view, shards)
 
@@ -113,16 +105,11 @@ def _anew(context: StageContext, record: ConsentRecord) -> ConsentRecord:
 
 
 def _record(
-    view: View,
-    actor: Actor,
-    answer: Answer,
-    point: tuple[str, str],
-    form: Form,
-    now: datetime,
+    view: View, sent: Sent, answer: Answer, point: tuple[str, str], now: datetime
 ) -> ConsentRecord:
-    mine = answer.said_by == view.patient
+    mine, actor = answer.said_by == view.patient, sent.actor
     # One form of one person makes one answer at a place, however often it is sent.
-    origin = (form.id, actor.user, actor.reference, view.endpoint.id, view.patient)
+    origin = (sent.form.id, actor.user, actor.reference, view.endpoint.id, view.patient)
     named = "|".join((*origin, *point, str(answer)))
     return ConsentRecord(
         id=hashlib.sha256(named.encode()).hexdigest()[:32],

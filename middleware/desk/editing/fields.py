@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mappings.errors import BadInputError
-from middleware.desk.values import Choice
+from mappings.preference import PreferenceRecord
+from middleware.desk.values import Actor, Choice
 from middleware.desk.views import View
 
 Fields = Mapping[str, Sequence[str]]
@@ -28,9 +29,20 @@ class Form:
     id: str = ""
     turn: int = 0
 
-    def made(self, saved_by: str, form: str, user: str) -> bool:
-        """Tell whether what was saved by somebody in some form came from this one."""
-        return bool(self.id) and bool(user) and (form, saved_by) == (self.id, user)
+
+@dataclass(frozen=True)
+class Sent:
+    """A form that was sent: by whom, the version of what it was made from, which it is."""
+
+    actor: Actor
+    version: str
+    form: Form = Form()
+
+    def made(self, record: PreferenceRecord) -> bool:
+        """Tell whether a record was made by this very form."""
+        user = self.actor.user
+        known = bool(self.form.id) and bool(user)
+        return known and (record.form, record.saved_by) == (self.form.id, user)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ Read = Callable[[View, Fields], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Group:
-    """One group: its path, its heading (``name`` is the patient's), its records.
+    """One group: its path, its heading (``%(name)s`` is the patient's), its records.
 
     ``rows`` where each of its values is shown with a source of its own; then ``stands``
     tells whether all that a form says holds, by the records that were made from it.
@@ -38,8 +38,8 @@ class Group:
     name: str
     title: str
     records: Callable[[View], tuple[str, ...]]
-    offer: Callable[[View], tuple[Field, ...]]
-    read: Callable[[View, Fields], dict[str, Any]]
+    offer: Offer
+    read: Read
     rows: Callable[[View], tuple[PointRow, ...]] | None = None
     stands: Callable[[View, Fields, Collection[str]], bool] | None = None
     autosave: bool = False
@@ -71,6 +71,7 @@ def _topics(view: View) -> tuple[str, ...]:
 
 
 POINTS = "telecom"
+# In the order of the page.
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
@@ -104,6 +105,13 @@ GROUPS: dict[str, Group] = {
             offering.read_hours,
         ),
         Group(
+            "zone",
+            mark("Time zone"),
+            _fixed("zone"),
+            offering.offer_zones,
+            _single("zone", offering.offer_zones),
+        ),
+        Group(
             "language",
             mark("Language"),
             _fixed("language"),
@@ -121,11 +129,11 @@ GROUPS: dict[str, Group] = {
             autosave=True,
         ),
         Group(
-            "zone",
-            mark("Time zone"),
-            _fixed("zone"),
-            offering.offer_zones,
-            _single("zone", offering.offer_zones),
+            "topics",
+            mark("Way for each topic"),
+            _topics,
+            offering_ways.offer_orders,
+            offering_ways.read_orders,
         ),
         Group(
             "limit",
@@ -134,13 +142,6 @@ GROUPS: dict[str, Group] = {
             offering.offer_weekly,
             _single("max_per_week", offering.offer_weekly, int),
             autosave=True,
-        ),
-        Group(
-            "topics",
-            mark("Way for each topic"),
-            _topics,
-            offering_ways.offer_orders,
-            offering_ways.read_orders,
         ),
         Group(
             "visits",

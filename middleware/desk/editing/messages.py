@@ -17,10 +17,10 @@ from middleware.decisions.deciding import Candidate
 from middleware.decisions.unread import decide_read
 from middleware.desk.coming import write_coming
 from middleware.desk.editing.clashes import Clash, write_recorded
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Sent
 from middleware.desk.editing.saving import ChangedElsewhereError, RefusedError
 from middleware.desk.formats import write_instant, zone_name
-from middleware.desk.values import Actor, Coming
+from middleware.desk.values import Coming
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
 from middleware.storage import deliveries, gate, nudges
@@ -107,12 +107,12 @@ def write_mark(nudge: Nudge) -> str:
     return mark if nudge.state in OPEN_STATES else f"{mark} {_skipped(nudge).get('at')}"
 
 
-def note_change(actor: Actor, form: Form, now: datetime, why: str) -> dict[str, str]:
+def note_change(sent: Sent, now: datetime, why: str) -> dict[str, str]:
     """Return who changed a message, when and why, as the message keeps it."""
     return {
-        "by": actor.name,
-        "user": actor.user,
-        "form": form.id,
+        "by": sent.actor.name,
+        "user": sent.actor.user,
+        "form": sent.form.id,
         "at": now.isoformat(),
         "why": why,
     }

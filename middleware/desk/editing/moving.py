@@ -13,7 +13,7 @@ from mappings.nudge import Nudge, NudgeState, Outcome
 from middleware.decisions.deciding import Candidate
 from middleware.decisions.unread import decide_read
 from middleware.desk.coming import write_moved
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Sent
 from middleware.desk.editing.messages import (
     Message,
     is_repeated,
@@ -29,9 +29,10 @@ from middleware.desk.editing.saving import (
 )
 from middleware.desk.formats import write_instant
 from middleware.desk.reasons import write_reason
-from middleware.desk.values import Actor, Choice
+from middleware.desk.values import Choice
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
+from middleware.stages.people import own_record
 from middleware.storage import nudges
 from middleware.storage.connecting import Tx
 from middleware.storage.decision_log import insert_nudge_decision
@@ -61,10 +62,7 @@ class MoveForm:
 
 
 def write_move_form(view: View, message: Message, hours: str) -> MoveForm:
-    """Return the form of one coming message.
-
-    ``hours`` are the patient's, in words.
-    """
+    """Return the form of one coming message; ``hours`` are the patient's, in words."""
     nudge, candidate = message.nudge, message.candidate
     first, last = _window(nudge, candidate)
     first = max(first, view.now)
@@ -133,8 +131,8 @@ def _parse(view: View, day: str, time: str) -> datetime:
 
 def _both(local: datetime) -> tuple[datetime, datetime]:
     """Return the instants of a local time, if it comes first and if it comes again."""
-    first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-    return first, second
+    again = local.replace(fold=1).astimezone(UTC)
+    return local.replace(fold=0).astimezone(UTC), again
 
 
 def _is_skipped(local: datetime) -> bool:
@@ -145,21 +143,18 @@ def _is_skipped(local: datetime) -> bool:
 def save_move(
     context: StageContext,
     view: View,
-    actor: Actor,
+    sent: Sent,
     nudge_id: str,
     moment: datetime | None,
-    *,
     why: str,
-    version: str,
-    form: Form,
 ) -> None:
     """Move one open message of this patient; None puts it back to its own time.
 
     Raises ClosedError, ChangedElsewhereError, or RefusedError with the reason.
     """
-    change = note_change(actor, form, context.clock.now(), why)
+    change = note_change(sent, context.clock.now(), why)
     try:
-        _move(context, view, actor, (nudge_id, version), moment, change)
+        _move(context, view, sent, nudge_id, moment, change)
     except ChangedElsewhereError:
         to = "" if moment is None else moment.isoformat()
         if not is_repeated(context, nudge_id, "moved", {**change, "to": to}):
@@ -169,14 +164,17 @@ def save_move(
 def _move(
     context: StageContext,
     view: View,
-    actor: Actor,
-    seen: tuple[str, str],
+    sent: Sent,
+    nudge_id: str,
     moment: datetime | None,
     change: dict[str, str],
 ) -> None:
     now = datetime.fromisoformat(change["at"])
     with context.database.tx() as tx:
-        nudge = lock_message(tx, view, *seen)
+        nudge = lock_message(tx, view, nudge_id, sent.version)
+        # The chart was read for a while before the lock, and a pause may have come since.
+        own = own_record(tx, view.endpoint.id, view.patient, view.chart, now)
+        view = replace(view, own=own)
         if moment is None:
             moved, candidate = None, _own_time(view, nudge, now)
         else:
@@ -189,7 +187,7 @@ def _move(
             "why": change["why"],
         }
         action = "nudge-moved" if moved else "nudge-put-back"
-        write_audit(tx, view, actor, action, about=(nudge.id, detail), now=now)
+        write_audit(tx, view, sent.actor, action, about=(nudge.id, detail), now=now)
     wake(context, view, {nudge.shard})
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 
 from mappings.preference import Who
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Sent
 from middleware.desk.editing.saving import Said, save_said
-from middleware.desk.values import Actor
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
 
@@ -15,12 +14,10 @@ from middleware.stages.context import StageContext
 def save_pause(
     context: StageContext,
     view: View,
-    actor: Actor,
+    sent: Sent,
     *,
     last: date | None,
     why: str,
-    version: str,
-    form: Form,
 ) -> None:
     """Pause all messages to the end of the patient's day ``last``; None is open-ended.
 
@@ -29,15 +26,13 @@ def save_pause(
     until = None if last is None else end_of_day(last, view)
     value = {"until": until.isoformat() if until else None, "why": why}
     said = Said("pause", value, Who.STAFF)
-    save_said(context, view, actor, [said], version=version, form=form)
+    save_said(context, view, sent, [said], version=sent.version)
 
 
-def save_resume(
-    context: StageContext, view: View, actor: Actor, *, version: str, form: Form
-) -> None:
+def save_resume(context: StageContext, view: View, sent: Sent) -> None:
     """End the pause now. Raises ChangedElsewhereError."""
     said = Said("pause", None, Who.STAFF)
-    save_said(context, view, actor, [said], version=version, form=form)
+    save_said(context, view, sent, [said], version=sent.version)
 
 
 def end_of_day(last: date, view: View) -> datetime:

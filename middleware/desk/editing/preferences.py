@@ -5,13 +5,14 @@ Nothing here knows of forms on the wire: the same is called by the pages and by 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from mappings.errors import BadInputError
 from mappings.preference import PreferenceRecord, Who
 from mappings.telecom import is_point
-from middleware.desk.editing.fields import Filled, Form
+from middleware.desk.editing.fields import Filled, Sent
 from middleware.desk.editing.group_views import (
     group_version,
     is_fresh,
@@ -59,39 +60,33 @@ def save_group(
     RefusedError for what must not be, and ChangedElsewhereError where what holds is not
     what the form was made from.
     """
+    group, sent = GROUPS[name], Sent(actor, filled.version, filled.form)
     try:
-        _save(context, view, actor, GROUPS[name], filled, filled.version)
+        _save(context, view, sent, group, filled)
     except ChangedElsewhereError:
         fresh = refresh_view(context, view)
-        last = newest_record(fresh, GROUPS[name])
-        if last is None or not _made(filled.form, last, actor):
+        last = newest_record(fresh, group)
+        if last is None or not sent.made(last):
             raise
-        if filled.form.turn > last.turn:
-            version = group_version(fresh, GROUPS[name])
-            _save(context, fresh, actor, GROUPS[name], filled, version)
-        elif filled.form.turn == last.turn and not _stands(
-            fresh, actor, GROUPS[name], filled
-        ):
+        if sent.form.turn > last.turn:
+            anew = replace(sent, version=group_version(fresh, group))
+            _save(context, fresh, anew, group, filled)
+        elif sent.form.turn == last.turn and not _stands(fresh, sent, group, filled):
             raise
 
 
 def _save(
-    context: StageContext,
-    view: View,
-    actor: Actor,
-    group: Group,
-    filled: Filled,
-    version: str,
+    context: StageContext, view: View, sent: Sent, group: Group, filled: Filled
 ) -> None:
     # First: what was filled in is read as it was meant only beside what was seen.
-    if group_version(view, group) != version:
+    if group_version(view, group) != sent.version:
         raise ChangedElsewhereError
     said = _read_said(view, group, filled)
     values = {item.name: item.value for item in said}
     if VOICES[filled.who][0] is not Who.PATIENT:
         _spare_the_patients(view, values)
     check_points(context, view, values)
-    save_said(context, view, actor, said, version=None, form=filled.form)
+    save_said(context, view, sent, said)
 
 
 def _read_said(view: View, group: Group, filled: Filled) -> list[Said]:
@@ -103,13 +98,12 @@ def _read_said(view: View, group: Group, filled: Filled) -> list[Said]:
     return [Said(key, value, voice, how) for key, value in values.items()]
 
 
-def _stands(view: View, actor: Actor, group: Group, filled: Filled) -> bool:
+def _stands(view: View, sent: Sent, group: Group, filled: Filled) -> bool:
     """Tell whether all that a form says was saved from it, and holds."""
     mine = {
         item.name
         for item in view.own.preferences
-        if _made(filled.form, item, actor)
-        and VOICES.get(filled.who) == (item.who, item.how)
+        if sent.made(item) and VOICES.get(filled.who) == (item.who, item.how)
     }
     try:
         if group.stands is not None:
@@ -119,49 +113,30 @@ def _stands(view: View, actor: Actor, group: Group, filled: Filled) -> bool:
         return False
 
 
-def _made(form: Form, record: PreferenceRecord, actor: Actor) -> bool:
-    return form.made(record.saved_by, record.form, actor.user)
-
-
-def _is_first(view: View, group: Group, actor: Actor, version: str, form: Form) -> bool:
+def _is_first(view: View, group: Group, sent: Sent) -> bool:
     """Tell whether this form was not sent before; ChangedElsewhereError by another."""
     newest = newest_record(view, group)
-    if newest is not None and _made(form, newest, actor):
+    if newest is not None and sent.made(newest):
         return False
-    if group_version(view, group) != version:
+    if group_version(view, group) != sent.version:
         raise ChangedElsewhereError
     return True
 
 
-def undo_group(
-    context: StageContext,
-    view: View,
-    actor: Actor,
-    name: str,
-    version: str,
-    form: Form,
-) -> None:
+def undo_group(context: StageContext, view: View, sent: Sent, name: str) -> None:
     """Record again what stood before this person's last save of a group.
 
-    Raises ChangedElsewhereError where somebody saved after it (``version`` says that
-    the person has seen what), RefusedError when it is somebody else's or too long ago.
+    Raises ChangedElsewhereError where somebody saved after it (the form's version says
+    what the person has seen), RefusedError when it is somebody else's or too long ago.
     """
-    if not _is_first(view, GROUPS[name], actor, version, form):
+    if not _is_first(view, GROUPS[name], sent):
         return
-    said = find_undone(context, view, actor, name)
+    said = find_undone(context, view, sent.actor, name)
     if not said:
         raise RefusedError(
             view.say("It is too late to undo this. Change it again instead.")
         )
-    save_said(
-        context,
-        view,
-        actor,
-        said,
-        version=None,
-        form=form,
-        action="preference-undone",
-    )
+    save_said(context, view, sent, said, action="preference-undone")
 
 
 def find_undone(
@@ -188,19 +163,12 @@ def _before(item: PreferenceRecord, before: PreferenceRecord | None) -> Said:
     return Said(before.name, before.value, before.who, before.how)
 
 
-def take_back(
-    context: StageContext,
-    view: View,
-    actor: Actor,
-    name: str,
-    version: str,
-    form: Form,
-) -> None:
+def take_back(context: StageContext, view: View, sent: Sent, name: str) -> None:
     """Take back what staff said in a group: the other voices hold again.
 
     Raises ChangedElsewhereError, or RefusedError where staff said nothing.
     """
-    if not _is_first(view, GROUPS[name], actor, version, form):
+    if not _is_first(view, GROUPS[name], sent):
         return
     said = [
         Said(item.name, None, Who.STAFF, TAKEN_BACK)
@@ -208,15 +176,7 @@ def take_back(
     ]
     if not said:
         raise RefusedError(view.say("There is no answer of staff to take back."))
-    save_said(
-        context,
-        view,
-        actor,
-        said,
-        version=None,
-        form=form,
-        action="preference-taken-back",
-    )
+    save_said(context, view, sent, said, action="preference-taken-back")
 
 
 def _spare_the_patients(view: View, values: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from mappings.preference import OwnRecord, PreferenceRecord, Who
 from mappings.telecom import is_point
 from middleware.decisions.unread import decide_read
 from middleware.desk.auditing import tells_ehr
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Sent
 from middleware.desk.values import Actor
 from middleware.desk.versions import preference_version
 from middleware.desk.views import View
@@ -68,11 +68,10 @@ class Said:
 def save_said(
     context: StageContext,
     view: View,
-    actor: Actor,
+    sent: Sent,
     said: Sequence[Said],
     *,
-    version: str | None,
-    form: Form,
+    version: str | None = None,
     action: str = "preference-saved",
 ) -> None:
     """Record one or more preferences together. Raises ChangedElsewhereError.
@@ -90,31 +89,30 @@ def save_said(
         else:
             marks = [(version, names[0])]
         if any(preference_version(own, name) != seen for seen, name in marks):
-            if _is_repeated(own, said, actor, form):
+            if _is_repeated(own, said, sent):
                 return
             raise ChangedElsewhereError
         before = {(item.name, item.who): item.value for item in own.preferences}
         for item in said:
-            _record(context, tx, view, actor, item, form, now)
+            _record(context, tx, view, sent, item, now)
             detail = {**asdict(item), "before": before.get((item.name, item.who))}
-            write_audit(tx, view, actor, action, about=(item.name, detail), now=now)
+            about = (item.name, detail)
+            write_audit(tx, view, sent.actor, action, about=about, now=now)
         if any(is_point(name) for name in names):
             note_bearers(tx, view.endpoint.id, {view.patient: view.chart})
         shards = look_again(context, tx, view, now)
     wake(context, view, shards)
 
 
-def _is_repeated(
-    own: OwnRecord, said: Sequence[Said], actor: Actor, form: Form
-) -> bool:
+def _is_repeated(own: OwnRecord, said: Sequence[Said], sent: Sent) -> bool:
     """Tell whether the last word on these is this form's: filled in later, or the same."""
     names = {item.name for item in said}
     records = [item for item in own.preferences if item.name in names]
     last = max(reversed(records), key=lambda item: item.recorded_at, default=None)
     return (
         last is not None
-        and form.made(last.saved_by, last.form, actor.user)
-        and (form.turn < last.turn or says_same(own, said))
+        and sent.made(last)
+        and (sent.form.turn < last.turn or says_same(own, said))
     )
 
 
@@ -142,9 +140,8 @@ def _record(
     context: StageContext,
     tx: Tx,
     view: View,
-    actor: Actor,
+    sent: Sent,
     said: Said,
-    form: Form,
     now: datetime,
 ) -> None:
     """Record one preference and queue it for the EHR."""
@@ -154,19 +151,18 @@ def _record(
         said.who,
         said.how,
         now,
-        actor.name,
-        actor.user,
-        form.id,
-        form.turn,
+        sent.actor.name,
+        sent.actor.user,
+        sent.form.id,
+        sent.form.turn,
     )
-    person = author_of(actor)
     save_preference(
         context,
         tx,
         view.endpoint,
         view.patient,
         record,
-        author=person,
+        author=author_of(sent.actor),
         seen=view.chart.patient,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mappings.preference import Conflict, Sourced, Who
 from middleware.desk.editing.clashes import Clash
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Sent
 from middleware.desk.editing.group_views import group_version, newest_record
 from middleware.desk.editing.groups import GROUPS
 from middleware.desk.editing.preferences import TAKEN_BACK, VOICES
@@ -22,22 +22,13 @@ from middleware.desk.editing.saving import (
 )
 from middleware.desk.editing.unsettled import list_unsettled, settle_version
 from middleware.desk.stating import write_value
-from middleware.desk.values import Actor
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
 
 OURS, CHART = "ours", "chart"
 
 
-def settle(
-    context: StageContext,
-    view: View,
-    actor: Actor,
-    name: str,
-    keep: str,
-    version: str,
-    form: Form,
-) -> None:
+def settle(context: StageContext, view: View, sent: Sent, name: str, keep: str) -> None:
     """Let what was said here hold and be written into the chart anew, or the chart's.
 
     Of the patient's own answer the chart's is recorded as the patient's new one; what
@@ -46,22 +37,14 @@ def settle(
     """
     group = GROUPS[name]
     newest = newest_record(view, group)
-    if newest is not None and form.made(newest.saved_by, newest.form, actor.user):
+    if newest is not None and sent.made(newest):
         return
     said = [_say(item, keep) for item in list_unsettled(view, group)]
     if not said:
         raise RefusedError(view.say("The chart says the same by now."))
-    if settle_version(view, group, group_version(view, group)) != version:
+    if settle_version(view, group, group_version(view, group)) != sent.version:
         raise ChangedElsewhereError
-    save_said(
-        context,
-        view,
-        actor,
-        said,
-        version=None,
-        form=form,
-        action="preference-settled",
-    )
+    save_said(context, view, sent, said, action="preference-settled")
 
 
 def write_settle_clash(view: View, name: str, keep: str) -> Clash:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from mappings.nudge import NudgeState, Outcome, Verdict
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Sent
 from middleware.desk.editing.messages import is_repeated, lock_message, note_change
 from middleware.desk.editing.saving import ChangedElsewhereError, write_audit
-from middleware.desk.values import Actor
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
 from middleware.storage import nudges
@@ -16,21 +15,14 @@ REASON = "skipped-by-staff"
 
 
 def save_skip(
-    context: StageContext,
-    view: View,
-    actor: Actor,
-    nudge_id: str,
-    *,
-    why: str,
-    version: str,
-    form: Form,
+    context: StageContext, view: View, sent: Sent, nudge_id: str, why: str
 ) -> None:
     """Skip one message of this patient. Raises ClosedError, ChangedElsewhereError."""
     now = context.clock.now()
-    note = note_change(actor, form, now, why)
+    note = note_change(sent, now, why)
     try:
         with context.database.tx() as tx:
-            nudge = lock_message(tx, view, nudge_id, version)
+            nudge = lock_message(tx, view, nudge_id, sent.version)
             nudges.note_nudge(tx, nudge, nudge.due_at, skipped=note)
             nudges.set_nudge(tx, nudge.id, NudgeState.SKIPPED, REASON, now)
             insert_nudge_decision(
@@ -42,7 +34,7 @@ def save_skip(
                 decided_at=now,
             )
             about = (nudge.id, {"why": why})
-            write_audit(tx, view, actor, "nudge-skipped", about=about, now=now)
+            write_audit(tx, view, sent.actor, "nudge-skipped", about=about, now=now)
     except ChangedElsewhereError:
         if not is_repeated(context, nudge_id, "skipped", note):
             raise

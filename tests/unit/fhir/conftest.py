@@ -1,4 +1,4 @@
-"""A scripted server and a client that talks to it."""
+"""A scripted server, a client that talks to it, and an EHR that is checked."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 
 from middleware.clock import FixedClock
 from middleware.fhir.client import FhirClient
+from middleware.fhir.keys import SigningKeys
+from tests.unit.fhir.checked_ehr import Ehr
 from tests.unit.fhir.scripted import NOW, QUICK, Script, serve
 
 
@@ -24,3 +26,8 @@ def client(script: Script) -> Iterator[FhirClient]:
     )
     yield made
     made.close()
+
+
+@pytest.fixture
+def ehr(script: Script, keys: SigningKeys) -> Ehr:
+    return Ehr(script, keys)

@@ -23,11 +23,6 @@ from middleware.ports import transaction_scope
 from tests.unit.fhir.scripted import NOW, Reply, Script
 
 
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
 def endpoint(script: Script, algorithm: str = "ES384", **changes: Any) -> Endpoint:
     backend = {
         "client_id": "carecue",

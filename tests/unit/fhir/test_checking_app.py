@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,22 +9,10 @@ import pytest
 from mappings.dialects.registry import DIALECTS
 from mappings.endpoint import AppClient
 from middleware.fhir.checking.finding import Finding, Outcome
-from middleware.fhir.keys import SigningKeys
 from tests.unit.fhir.checked_ehr import Ehr, check
-from tests.unit.fhir.scripted import Asked, Reply, serve
+from tests.unit.fhir.scripted import Asked, Reply
 
 STEPS = ("app sign-in", "app identity", "app scopes", "app frame", "app deviations")
-
-
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
-@pytest.fixture
-def ehr(keys: SigningKeys) -> Iterator[Ehr]:
-    with serve() as script:
-        yield Ehr(script, keys)
 
 
 def look(ehr: Ehr, document: dict[str, Any] | None = None, **more: Any) -> Any:

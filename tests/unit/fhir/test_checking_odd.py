@@ -10,23 +10,11 @@ from typing import Any
 import pytest
 
 from middleware.fhir.checking.steps import STEPS
-from middleware.fhir.keys import SigningKeys
 from tests.unit.fhir.checked_ehr import Ehr, bundle, check, token, visit
-from tests.unit.fhir.scripted import Asked, Reply, serve
+from tests.unit.fhir.scripted import Asked, Reply
 
 ODD = (7, None, "", "odd", [None], {"odd": []}, [[7]], True)
 COUNT = len(STEPS)
-
-
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
-@pytest.fixture
-def ehr(keys: SigningKeys) -> Iterator[Ehr]:
-    with serve() as script:
-        yield Ehr(script, keys)
 
 
 def places(value: Any, *before: Any) -> Iterator[tuple[Any, ...]]:

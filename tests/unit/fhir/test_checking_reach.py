@@ -16,23 +16,11 @@ from mappings.endpoint import BackendClient, EndpointKind
 from middleware.fhir.checking.exchange import Patience
 from middleware.fhir.checking.finding import Finding, Outcome
 from middleware.fhir.checking.push import judge_hook
-from middleware.fhir.keys import SigningKeys
 from tests.certificates import Issued, issue, server_context
 from tests.unit.fhir.checked_ehr import SCOPE, Ehr, check
-from tests.unit.fhir.scripted import QuietServer, Script, make_handler, serve
+from tests.unit.fhir.scripted import QuietServer, Script, make_handler
 
 HASTY = Patience(connect=0.4, answer=0.4)
-
-
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
-@pytest.fixture
-def ehr(keys: SigningKeys) -> Iterator[Ehr]:
-    with serve() as script:
-        yield Ehr(script, keys)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +15,6 @@ from mappings.endpoint import BackendClient
 from middleware.clock import FixedClock
 from middleware.fhir.checking.finding import Finding, Outcome, conclude
 from middleware.fhir.checking.steps import DIAGNOSES
-from middleware.fhir.keys import SigningKeys
 from tests.unit.fhir.checked_ehr import (
     NEEDS,
     PHI,
@@ -28,23 +27,12 @@ from tests.unit.fhir.checked_ehr import (
     token,
     visit,
 )
-from tests.unit.fhir.scripted import Asked, Reply, serve
+from tests.unit.fhir.scripted import Asked, Reply
 
 HTML = {"Content-Type": "text/html"}
 LOGIN = Reply(200, b"<!DOCTYPE html><html><title>Sign in</title></html>", HTML)
 Answer = Callable[[Asked], Reply | None]
 Break = Callable[[Ehr], Any]
-
-
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
-@pytest.fixture
-def ehr(keys: SigningKeys) -> Iterator[Ehr]:
-    with serve() as script:
-        yield Ehr(script, keys)
 
 
 def test_a_server_in_good_order_holds_in_every_step(ehr: Ehr) -> None:

@@ -39,11 +39,6 @@ def sandbox() -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
 @pytest.fixture(params=["ES384", "RS384"])
 def client(
     request: pytest.FixtureRequest, sandbox: Running, keys: SigningKeys

@@ -9,10 +9,13 @@ from mappings.event import Event, EventKind
 from mappings.preference import ConsentRecord, Who
 from middleware.storage import events, nudges, preferences
 from middleware.storage.audit import list_audit
+from middleware.storage.launches import get_launch
 from middleware.storage.records import read_own
-from tests.unit.smart_app.conftest import make_nudge
+from tests.unit.smart_app.conftest import OURS_HEADERS, make_nudge
 
-OURS = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+# What a form of our own page brings along; with htmx, which swaps a part in place.
+OURS = OURS_HEADERS
+PARTIAL = {**OURS, "HX-Request": "true"}
 
 
 def acts(tx):
@@ -69,26 +72,32 @@ def plan(rig, **changes):
         "description": "Follow-up with Dr. Osei",
         "participant": [{"actor": {"reference": "Patient/rosa"}}],
     }
+    nudge = make_nudge(rig.clock, **changes)
+    insert_planned(rig.database, rig.ehr.resources["Patient/rosa"], nudge)
+    return nudge
+
+
+def insert_planned(database, person, nudge):
+    """Put a message and the event that it follows from into the store."""
+    now = nudge.created_at
     event = Event(
-        id="event-1",
-        key="event-1",
-        endpoint_id="northside",
+        id=nudge.event_id,
+        key=nudge.event_id,
+        endpoint_id=nudge.endpoint_id,
         kind=EventKind.APPOINTMENT_BOOKED,
-        patient="Patient/rosa",
-        shard=3,
-        focus="Appointment/a1",
+        patient=nudge.patient,
+        shard=nudge.shard,
+        focus=nudge.focus,
         focus_version="1",
         occurred_at=now,
         received_at=now,
     )
-    nudge = make_nudge(rig.clock, **changes)
-    with rig.database.tx() as tx:
-        chart = Chart(rig.ehr.resources["Patient/rosa"], (), now)
+    chart = Chart(person, (), now)
+    with database.tx() as tx:
         events.insert_event(
             tx, event, source="push", inbox_id=None, chart=chart, due_at=now
         )
         nudges.upsert_nudges(tx, [nudge], now)
-    return nudge
 
 
 def own(rig):
@@ -101,7 +110,21 @@ def words(html):
 
 
 def field(html, name):
-    return html.split(f'name="{name}" value="')[1].split('"')[0]
+    """Return what a field of a page holds, hidden ones too."""
+    return re.search(rf'name="{name}" value="([^"]+)"', html)[1]
+
+
+def hidden(html):
+    """Return the hidden fields of a form."""
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html))
+
+
+def launch_of(rig, page):
+    """Return the launch behind a page, as it is kept."""
+    with rig.database.tx() as tx:
+        found = get_launch(tx, page.split("/")[2])
+    assert found is not None
+    return found
 
 
 def search(rig, path, **values):

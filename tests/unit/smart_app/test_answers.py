@@ -8,7 +8,7 @@ import pytest
 from mappings.nudge import NudgeState
 from mappings.preference import Who
 from middleware.storage import nudges
-from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
+from tests.unit.smart_app.acts import OURS, acts, agree, field, own, plan, words
 
 NUMBER = "sms:+14155550142"
 QUESTION = "May we text you about visits?"
@@ -167,7 +167,7 @@ def test_an_answer_recorded_meanwhile_is_shown_first(rig, path):
     assert "Yours, not saved Yes, Appointments, Text to (415) 555-0142" in text
     assert "No , Text to (415) 555-0142" in text
     assert len(own(rig).consents) == 1
-    version = re.search(r'name="version" value="([^"]+)"', answer.text)[1]
+    version = field(answer.text, "version")
     again = {**data, "version": version}
     rig.clock.instant += timedelta(seconds=1)
     assert rig.http.post(path + "answers", data=again, headers=OURS).status_code == 303

@@ -1,6 +1,5 @@
 """Two people, two windows, two saves on their way: nothing is lost or overwritten unseen."""
 
-import re
 from datetime import timedelta
 
 import pytest
@@ -9,9 +8,18 @@ from mappings.nudge import NudgeState
 from mappings.preference import Who
 from middleware.desk.editing.groups import GROUPS
 from middleware.storage import nudges
-from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, say, words
+from tests.unit.smart_app.acts import (
+    OURS,
+    PARTIAL,
+    acts,
+    agree,
+    hidden,
+    own,
+    plan,
+    say,
+    words,
+)
 
-PARTIAL = {**OURS, "HX-Request": "true"}
 MOVE, SKIP = "messages/nudge-1/move", "messages/nudge-1/skip"
 PAUSE = {"until": "open", "why": "crisis"}
 LATER = {"day": "2026-11-18", "time": "15:30", "why": "asked"}
@@ -82,11 +90,7 @@ def fill(rig, path, part, **values):
     """Open a form and fill it in; return what would be sent."""
     html = rig.http.get(path + part).text
     form = html.split(f'action="{path}{part}"')[1].split("</form>")[0]
-    return {**dict(hidden(form)), **values}
-
-
-def hidden(html):
-    return re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html)
+    return {**hidden(form), **values}
 
 
 def send(rig, path, part, data, headers=OURS):
@@ -141,7 +145,7 @@ def pressed(html, action):
     """Return what the button beside my value sends: the form as the page filled it in."""
     form = html.split(f'action="{action}"')[1].split("</form>")[0]
     assert "Save mine over it</button>" in form
-    return dict(hidden(form))
+    return hidden(form)
 
 
 @pytest.mark.parametrize("kind", sorted(FORMS))
@@ -208,8 +212,8 @@ def test_a_move_that_somebody_skipped_since_is_no_repeated_one(rig, mine, theirs
 
 def test_another_button_of_a_page_is_another_form(rig, mine):
     part = narrower(rig, mine, seconds=5)
-    undo = dict(hidden_of(rig, mine, "preferences/limit/undo"))
-    back = dict(hidden_of(rig, mine, part))
+    undo = hidden_of(rig, mine, "preferences/limit/undo")
+    back = hidden_of(rig, mine, part)
     back = {**back, "form_id": undo["form_id"]}
     assert send(rig, mine, "preferences/limit/undo", undo).status_code == 303
     rig.clock.instant += timedelta(seconds=1)
@@ -228,7 +232,7 @@ def test_two_windows_of_one_person_are_two_forms(rig, mine, kind):
 def test_turning_on_is_shown_beside_a_pause_that_came_meanwhile(rig, mine, theirs):
     send(rig, mine, "pause", fill(rig, mine, "pause", **PAUSE))
     rig.clock.instant += timedelta(minutes=1)
-    data = dict(hidden_of(rig, mine, "resume"))
+    data = hidden_of(rig, mine, "resume")
     changed = fill(rig, theirs, "pause", until="2026-11-23", why="hospital")
     assert send(rig, theirs, "pause", changed).status_code == 303
     rig.clock.instant += timedelta(minutes=1)
@@ -336,8 +340,8 @@ def test_undo_knows_its_author_by_more_than_the_name(rig, mine, theirs):
     assert "/language/undo" not in rig.http.get(theirs).text
     record = own(rig).preferences[0]
     assert record.saved_by == f"{rig.ehr.base}|user-1|Practitioner/osei"
-    stolen = dict(hidden_of(rig, mine, part + "/undo"))
-    ours = dict(hidden_of(rig, theirs, "language"))
+    stolen = hidden_of(rig, mine, part + "/undo")
+    ours = hidden_of(rig, theirs, "language")
     data = {**stolen, "csrf": ours["csrf"], "form_id": "other"}
     answer = send(rig, theirs, part + "/undo", data)
     assert answer.status_code == 422
@@ -347,7 +351,7 @@ def test_undo_knows_its_author_by_more_than_the_name(rig, mine, theirs):
 def test_undo_asks_before_it_takes_back_somebody_elses_later_answer(rig, mine, theirs):
     part = "preferences/limit"
     send(rig, mine, part, fill(rig, mine, part, limit="1", who="staff"))
-    undo = dict(hidden_of(rig, mine, part + "/undo"))
+    undo = hidden_of(rig, mine, part + "/undo")
     rig.clock.instant += timedelta(seconds=1)
     changed = fill(rig, theirs, part, limit="2", who="staff")
     assert send(rig, theirs, part, changed).status_code == 303
@@ -379,7 +383,7 @@ def test_a_narrower_answer_of_staff_is_taken_back(rig, mine):
     html = rig.http.get(mine).text
     assert "In force: 1 message a week." in words(html)
     assert "Take back what staff said : Weekly limit" in words(html)
-    answer = send(rig, mine, part, dict(hidden_of(rig, mine, part)))
+    answer = send(rig, mine, part, hidden_of(rig, mine, part))
     assert answer.status_code == 303
     text = words(rig.http.get(answer.location).text)
     assert "Taken back. The other answer holds again." in text
@@ -392,14 +396,14 @@ def test_a_narrower_answer_of_staff_is_taken_back(rig, mine):
         newest = acts(tx)[0]
     assert newest.action == "preference-taken-back"
     assert newest.detail["before"] == 1
-    undo = dict(hidden_of(rig, mine, "preferences/limit/undo"))
+    undo = hidden_of(rig, mine, "preferences/limit/undo")
     assert send(rig, mine, "preferences/limit/undo", undo).status_code == 303
     assert own(rig).preferences[-1].value == 1
 
 
 def test_taking_back_is_shown_beside_a_later_answer(rig, mine, theirs):
     part = narrower(rig, mine)
-    data = dict(hidden_of(rig, mine, part))
+    data = hidden_of(rig, mine, part)
     said = fill(rig, theirs, "preferences/limit", limit="2", who="patient")
     assert send(rig, theirs, "preferences/limit", said).status_code == 303
     answer = send(rig, mine, part, data, PARTIAL)
@@ -411,7 +415,7 @@ def test_taking_back_is_shown_beside_a_later_answer(rig, mine, theirs):
 
 @pytest.mark.parametrize("name", sorted(GROUPS))
 def test_there_is_nothing_to_take_back_where_staff_said_nothing(rig, mine, name):
-    page = dict(hidden_of(rig, mine, "language"))
+    page = hidden_of(rig, mine, "language")
     form = fill(rig, mine, f"preferences/{name}")
     data = {**page, "version": form["version"]}
     answer = send(rig, mine, f"preferences/{name}/take-back", data)

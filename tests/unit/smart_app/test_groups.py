@@ -8,9 +8,18 @@ import pytest
 from mappings.preference import Who
 from middleware.desk.editing.groups import GROUPS, POINTS
 from middleware.storage import outbox
-from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, say, words
+from tests.unit.smart_app.acts import (
+    OURS,
+    PARTIAL,
+    acts,
+    agree,
+    field,
+    own,
+    plan,
+    say,
+    words,
+)
 
-PARTIAL = {**OURS, "HX-Request": "true"}
 ANSWERS = {
     "channels": {"ways": "email,sms"},
     "hours": {"first": "10", "last": "17.5", "days": ["0", "1", "2"]},
@@ -73,8 +82,8 @@ def path(rig):
 
 def form_of(rig, path, name, **changes):
     html = rig.http.get(f"{path}preferences/{name}", headers=PARTIAL).text
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
-    csrf = re.search(r'name="csrf" value="([^"]+)"', html)[1]
+    version = field(html, "version")
+    csrf = field(html, "csrf")
     base = {"csrf": csrf, "patient": "Patient/rosa", "version": version}
     return {**base, "who": "patient", **ANSWERS[name], **changes}
 
@@ -199,7 +208,7 @@ def test_both_values_are_shown_where_somebody_else_was_faster(rig, path):
     assert "Recorded by Dr. Abena Osei, 7:00 AM" in text
     assert "Yours, not saved Arabic" in text
     assert '<option value="ar" selected>' in answer.text
-    version = re.search(r'name="version" value="([^"]+)"', answer.text)[1]
+    version = field(answer.text, "version")
     again = rig.http.post(
         f"{path}preferences/language",
         data={**data, "version": version},
@@ -221,7 +230,7 @@ def test_a_value_that_changed_in_the_chart_is_not_overwritten_unseen(rig, path):
 
 def undo(rig, path, name, html):
     part = html.split(f'id="g-{name}"')[1].split("</form>")[0]
-    version = re.search(r'name="version" value="([^"]+)"', part)[1]
+    version = field(part, "version")
     data = form_of(rig, path, name, version=version)
     return rig.http.post(f"{path}preferences/{name}/undo", data=data, headers=PARTIAL)
 

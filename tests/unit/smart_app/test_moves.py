@@ -7,8 +7,13 @@ import pytest
 
 from mappings.delivery import Delivery, DeliveryState
 from mappings.nudge import NudgeState
+from middleware.desk.editing.fields import Sent
+from middleware.desk.editing.messages import write_mark
+from middleware.desk.values import Actor
+from middleware.desk.viewer import viewer_of
 from middleware.storage import deliveries, nudges
-from tests.unit.smart_app.acts import OURS, acts, agree, plan, words
+from smart_app.opening import Bearer
+from tests.unit.smart_app.acts import OURS, acts, agree, field, hidden, plan, say, words
 
 # The rig's clock stands at 7:00 on Monday, Nov 16, in Los Angeles; the message is due
 # on Wednesday at 9:00 at the earliest, and of no use from Thursday at 7:00 on.
@@ -17,7 +22,7 @@ MOVE = "messages/nudge-1/move"
 
 def move(rig, path, **changes):
     html = rig.http.get(path + MOVE).text
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    version = field(html, "version")
     values = {"day": "2026-11-18", "time": "15:30", "why": "asked", "version": version}
     data = rig.form(path + MOVE, **{**values, **changes})
     return rig.http.post(path + MOVE, data=data, headers=OURS)
@@ -101,13 +106,63 @@ def test_a_move_made_of_an_old_time_is_shown_again(rig, path):
 
 def test_a_message_that_went_out_meanwhile_is_not_moved(rig, path):
     html = rig.http.get(path + MOVE).text
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    version = field(html, "version")
     data = rig.form(path + MOVE, day="2026-11-18", time="15:30", why="asked")
     with rig.database.tx() as tx:
         nudges.set_nudge(tx, "nudge-1", NudgeState.SENDING, "due", rig.clock.now())
     answer = rig.http.post(path + MOVE, data={**data, "version": version}, headers=OURS)
     assert answer.status_code == 409
     assert "It is being sent now." in words(answer.text)
+
+
+NARROW = {"scope": "launch openid fhirUser patient/Patient.rs patient/Consent.rs"}
+
+
+@pytest.fixture
+def narrow(rig):
+    """Rosa's page, to whom her visits and problems are not shown."""
+    agree(rig)
+    plan(rig)
+    rig.ehr.answer = NARROW
+    return rig.open_page()
+
+
+def standing(rig):
+    nudge = stored(rig)
+    return nudge.state.value, nudge.reason
+
+
+def test_who_may_not_read_all_holds_no_message_by_saving(rig, narrow):
+    limit = f"{narrow}preferences/limit"
+    form = hidden(rig.http.get(limit).text) | {"limit": "2", "who": "patient"}
+    assert rig.http.post(limit, data=form, headers=OURS).status_code == 303
+    assert standing(rig) == ("planned", "due")
+    assert move(rig, narrow).status_code == 303
+    assert standing(rig) == ("planned", "due")
+    assert stored(rig).due_at.isoformat() == "2026-11-18T23:30:00+00:00"
+    assert "Text, Spanish" in words(rig.http.get(narrow).text)
+
+
+def test_who_may_not_read_all_pauses_a_message_and_lets_it_go_on(rig, narrow):
+    pause = rig.form(f"{narrow}pause", until="open", why="asked", version="0")
+    assert rig.http.post(f"{narrow}pause", data=pause, headers=OURS).status_code == 303
+    assert standing(rig) == ("held", "paused")
+    page = rig.http.get(narrow).text
+    form = hidden(page.split(f'action="{narrow}resume"')[1].split("</form>")[0])
+    assert rig.http.post(f"{narrow}resume", data=form, headers=OURS).status_code == 303
+    assert standing(rig) == ("planned", "due")
+
+
+def test_a_pause_that_came_after_the_record_was_read_holds_what_is_moved(rig, path):
+    endpoint, editor = rig.endpoints[0], rig.ports.desk.editor
+    api = rig.ports.fhir(endpoint, Bearer("at-1"), None)
+    about = (endpoint, api, "Patient/rosa", viewer_of("en-US"), None)
+    *_, view = rig.ports.desk.read_views(*about)
+    say(rig, "pause", {"until": None, "why": "The patient asked"})
+    sent = Sent(Actor("Practitioner/osei", "Dr. Osei"), write_mark(stored(rig)))
+    moment = stored(rig).due_at + timedelta(hours=6)
+    editor.save_move(view, sent, "nudge-1", moment, "The patient asked")
+    assert (standing(rig), stored(rig).due_at) == (("held", "paused"), moment)
 
 
 def test_a_moved_message_is_put_back(rig, path):
@@ -122,7 +177,7 @@ def test_a_moved_message_is_put_back(rig, path):
 def test_a_pause_holds_a_moved_message_and_leaves_its_time(rig, path):
     move(rig, path)
     html = rig.http.get(path + "pause").text
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    version = field(html, "version")
     data = rig.form(path + "pause", until="open", why="asked", version=version)
     rig.http.post(path + "pause", data=data, headers=OURS)
     nudge = stored(rig)
@@ -184,7 +239,7 @@ def hand_over(rig, state, ago=timedelta(minutes=30)):
 def test_a_message_that_the_gate_let_go_says_when(rig, path, act, state, truth):
     part = f"messages/nudge-1/{act}"
     html = rig.http.get(path + part).text
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    version = field(html, "version")
     values = {"day": "2026-11-18", "time": "15:30", "why": "other"}
     data = rig.form(path + part, version=version, **values)
     hand_over(rig, state)

@@ -9,7 +9,7 @@ import pytest
 from mappings.nudge import NudgeState
 from middleware.desk.launches import LaunchBook
 from middleware.storage import nudges
-from tests.unit.smart_app.acts import OURS, acts, agree, own, plan, words
+from tests.unit.smart_app.acts import OURS, acts, agree, field, own, plan, words
 from tests.unit.smart_app.conftest import FRAME, PUBLIC
 
 
@@ -204,7 +204,7 @@ def test_preview_shows_the_exact_text_in_its_language(rig):
 
 def pause_form(rig, path, **changes):
     page = rig.http.get(path + "pause").text
-    version = re.search(r'name="version" value="([^"]+)"', page)[1]
+    version = field(page, "version")
     values = {"until": "open", "why": "asked", "version": version, **changes}
     return rig.form(path + "pause", **values)
 
@@ -244,7 +244,7 @@ def test_pause_can_be_ended(rig):
     rig.clock.instant += timedelta(seconds=5)
     html = rig.http.get(path).text
     assert "until someone turns them back on." in words(html)
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    version = field(html, "version")
     data = rig.form(path, version=version)
     assert rig.http.post(path + "resume", data=data, headers=OURS).status_code == 303
     assert "Messages on" in words(rig.http.get(path).text)
@@ -319,7 +319,7 @@ def test_skip_ends_the_message_with_a_reason(rig):
     path = rig.open()
     where = path + "messages/nudge-1/skip"
     html = rig.http.get(where).text
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
+    version = field(html, "version")
     data = rig.form(where, why="done", version=version)
     assert rig.http.post(where, data=data, headers=OURS).status_code == 303
     with rig.database.tx() as tx:

@@ -16,9 +16,8 @@ from middleware.storage import preferences
 from middleware.storage.audit import list_audit
 from middleware.storage.bearers import list_bearers, note_bearers
 from middleware.storage.records import read_own
-from tests.unit.smart_app.acts import OURS, agree, plan, say, words
+from tests.unit.smart_app.acts import OURS, PARTIAL, agree, field, plan, say, words
 
-PARTIAL = {**OURS, "HX-Request": "true"}
 OLD_NUMBER, NEW_NUMBER = "+14155550142", "+14155550177"
 MAIL = "rosa@example.org"
 
@@ -52,8 +51,8 @@ def path(rig):
 
 def form_of(rig, path, **changes):
     html = rig.http.get(f"{path}preferences/telecom", headers=PARTIAL).text
-    version = re.search(r'name="version" value="([^"]+)"', html)[1]
-    csrf = re.search(r'name="csrf" value="([^"]+)"', html)[1]
+    version = field(html, "version")
+    csrf = field(html, "csrf")
     base = {"csrf": csrf, "patient": "Patient/rosa", "version": version, "save": "1"}
     return {**base, "who": "patient", **STANDS, **changes}
 
@@ -308,7 +307,7 @@ def test_a_number_that_a_message_came_back_from_is_shown_as_such(rig, path):
 def undo(rig, path):
     html = rig.http.get(path).text
     part = html.split('id="g-telecom"')[1].split("</form>")[0]
-    version = re.search(r'name="version" value="([^"]+)"', part)[1]
+    version = field(part, "version")
     data = form_of(rig, path, version=version)
     return rig.http.post(f"{path}preferences/telecom/undo", data=data, headers=OURS)
 
@@ -406,7 +405,7 @@ def test_a_reader_has_no_control_and_is_refused(rig):
     assert "(415) 555-0142" in html
     assert rig.http.get(f"{path}preferences/telecom").status_code == 403
     page = rig.http.get(path).text
-    csrf = re.search(r'name="csrf" value="([^"]+)"', page)[1]
+    csrf = field(page, "csrf")
     answer = rig.http.post(
         f"{path}preferences/telecom", data={**data, "csrf": csrf}, headers=OURS
     )

@@ -9,12 +9,11 @@ import pytest
 from flask import Flask
 
 from middleware.desk.launches import LaunchBook
-from middleware.storage.launches import get_launch
 from middleware.storage.retention import purge
 from smart_app.app import create_blueprint
 from smart_app.discovery import Discovery
 from smart_app.refresh import Bearers
-from tests.unit.smart_app.acts import acts
+from tests.unit.smart_app.acts import acts, launch_of
 from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS
 
 
@@ -24,13 +23,6 @@ def renewing(rig):
     rig.ehr.answer = {"expires_in": 600}
     rig.ehr.renewal = {"expires_in": 600}
     return rig
-
-
-def row(rig, page):
-    with rig.database.tx() as tx:
-        found = get_launch(tx, page.split("/")[2])
-    assert found is not None
-    return found
 
 
 def later(rig, **time):
@@ -61,7 +53,7 @@ def test_a_token_is_renewed_ahead_of_its_end(renewing):
     later(renewing, seconds=20)
     assert renewing.http.get(page).status_code == 200
     assert renewing.ehr.renewals == ["rt-1"]
-    assert row(renewing, page).steps[-1]["step"] == "renewed"
+    assert launch_of(renewing, page).steps[-1]["step"] == "renewed"
 
 
 def test_a_server_that_asks_hears_when_the_user_was_last_seen(renewing):
@@ -141,7 +133,7 @@ def test_a_renewal_without_a_usable_life_is_noted(renewing):
     page = renewing.open()
     later(renewing, seconds=601)
     assert renewing.http.get(page).status_code == 200
-    assert row(renewing, page).steps[-1]["deviation"] == "expires_in soon"
+    assert launch_of(renewing, page).steps[-1]["deviation"] == "expires_in soon"
 
 
 def test_twenty_requests_at_the_end_ask_once(renewing):
@@ -191,7 +183,7 @@ def test_a_refusal_of_the_new_token_too_ends_the_session(renewing):
     renewing.ehr.renewal = {"access_token": "useless"}
     renewing.ehr.accepted = "Bearer somebody-elses"
     assert "Your chart session ended." in renewing.http.get(page).text
-    assert row(renewing, page).stage == "locked"
+    assert launch_of(renewing, page).stage == "locked"
     assert len(renewing.ehr.renewals) == 1
 
 
@@ -202,7 +194,7 @@ def test_logout_in_the_ehr_locks_the_page_for_good(renewing):
     answer = renewing.http.get(page)
     assert answer.status_code == 401
     assert "Open this app again from the chart" in answer.text
-    found = row(renewing, page)
+    found = launch_of(renewing, page)
     assert (found.stage, found.error, found.sealed) == ("locked", "R1", b"")
     renewing.ehr.renewal_status = 200
     assert renewing.http.get(page).status_code == 401
@@ -261,7 +253,7 @@ def test_what_comes_back_for_another_ends_the_launch(renewing, renewal, claims, 
     renewing.ehr.renewal_claims = claims
     later(renewing, seconds=590)
     assert renewing.http.get(page).status_code == 401
-    found = row(renewing, page)
+    found = launch_of(renewing, page)
     assert (found.stage, found.error, found.sealed) == ("failed", code, b"")
 
 
@@ -289,7 +281,7 @@ def test_closing_revokes_and_forgets(renewing):
     assert "Max-Age=0" in answer.headers["Set-Cookie"]
     (told,) = renewing.ehr.revoked
     assert (told["token"], told["token_type_hint"]) == ("rt-1", "refresh_token")
-    found = row(renewing, page)
+    found = launch_of(renewing, page)
     assert (found.stage, found.sealed) == ("closed", b"")
     assert renewing.http.get(page).status_code == 403
 
@@ -297,7 +289,7 @@ def test_closing_revokes_and_forgets(renewing):
 def test_closing_needs_no_server_that_can_revoke(rig):
     page = rig.open()
     assert close(rig, page).status_code == 200
-    assert row(rig, page).stage == "closed"
+    assert launch_of(rig, page).stage == "closed"
 
 
 def test_a_foreign_page_closes_nothing(rig):
@@ -308,7 +300,7 @@ def test_a_foreign_page_closes_nothing(rig):
         headers={"Origin": FRAME, "Sec-Fetch-Site": "cross-site"},
     )
     assert answer.status_code == 403
-    assert row(rig, page).stage == "open"
+    assert launch_of(rig, page).stage == "open"
 
 
 def test_the_page_may_ask_how_long_it_stays_and_asking_is_no_use(rig):
@@ -322,7 +314,7 @@ def test_the_page_may_ask_how_long_it_stays_and_asking_is_no_use(rig):
     assert rig.http.get(f"{page}session").json["locks_in"] == 60
     later(rig, minutes=1)
     assert rig.http.get(f"{page}session").status_code == 401
-    assert row(rig, page).stage == "locked"
+    assert launch_of(rig, page).stage == "locked"
 
 
 def test_a_site_may_lock_sooner(rig):
@@ -357,7 +349,7 @@ def test_the_page_names_what_is_withheld_and_can_be_closed(rig):
 
 def test_a_row_that_was_read_before_brings_no_spent_token_back(renewing):
     page = renewing.open()
-    before = row(renewing, page)
+    before = launch_of(renewing, page)
     discovery = Discovery(renewing.ports.discover, renewing.ports.fetch_keys)
     bearer = Bearers(renewing.ports, discovery).of(before)
     assert bearer.token() == "at-1"
@@ -389,7 +381,7 @@ def test_who_comes_just_after_a_renewal_does_not_spend_the_old_token_again(renew
     later(renewing, seconds=601)
     assert second.get(page).status_code == 200
     assert renewing.ehr.renewals == ["rt-1"]
-    assert row(renewing, page).stage == "open"
+    assert launch_of(renewing, page).stage == "open"
 
 
 def test_tokens_are_forgotten_once_the_launchs_time_is_over(renewing):
@@ -399,7 +391,7 @@ def test_tokens_are_forgotten_once_the_launchs_time_is_over(renewing):
     later(renewing, hours=9)
     with renewing.database.tx() as tx:
         assert purge(tx, renewing.clock.now())["launch_tokens"] == 1
-    assert bytes(row(renewing, page).sealed) == b""
+    assert bytes(launch_of(renewing, page).sealed) == b""
     assert renewing.http.get(page).status_code == 401
 
 

@@ -1,7 +1,5 @@
 """The chart was changed after an answer was saved: both are shown, one click chooses."""
 
-import re
-
 import pytest
 
 from mappings.amending import mark_elements
@@ -9,20 +7,16 @@ from mappings.answers import read_preference
 from mappings.chart import Chart
 from mappings.preference import Who
 from middleware.decisions.preference import compile_profile
-from tests.unit.smart_app.acts import OURS, acts, agree, own, words
+from tests.unit.smart_app.acts import OURS, PARTIAL, acts, agree, hidden, own, words
 
 KOREAN = [{"language": {"coding": [{"code": "ko"}]}, "preferred": True}]
-PARTIAL = {**OURS, "HX-Request": "true"}
 
 
 def save(rig, path, who):
     html = rig.http.get(f"{path}preferences/language").text
-    data = {**dict(hidden(html)), "language": "vi", "who": who}
-    assert rig.http.post(f"{path}preferences/language", data=data, headers=OURS)
-
-
-def hidden(html):
-    return re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html)
+    data = {**hidden(html), "language": "vi", "who": who}
+    answer = rig.http.post(f"{path}preferences/language", data=data, headers=OURS)
+    assert answer.status_code == 303
 
 
 def forestall(rig):
@@ -45,7 +39,7 @@ def shown(rig, path):
 
 def press(rig, path, keep, headers=OURS, html=""):
     html = html or shown(rig, path)
-    data = dict(hidden(html.rpartition('/settle/ours"')[2].split("</form>")[0]))
+    data = hidden(html.rpartition('/settle/ours"')[2].split("</form>")[0])
     where = f"{path}preferences/language/settle/{keep}"
     return rig.http.post(where, data=data, headers=headers)
 
@@ -133,7 +127,7 @@ def test_where_both_agree_there_is_nothing_to_choose(rig, path, keep):
     chart = [{"language": {"coding": [{"code": "vi"}]}, "preferred": True}]
     rig.ehr.resources["Patient/rosa"]["communication"] = chart
     html = rig.http.get(f"{path}preferences/language").text
-    answer = rig.http.post(where, data=dict(hidden(html)), headers=OURS)
+    answer = rig.http.post(where, data=hidden(html), headers=OURS)
     assert answer.status_code == 422
     assert "The chart says the same by now." in words(answer.text)
 
@@ -141,6 +135,4 @@ def test_where_both_agree_there_is_nothing_to_choose(rig, path, keep):
 def test_there_is_no_third_way(rig, path):
     html = rig.http.get(f"{path}preferences/language").text
     where = f"{path}preferences/language/settle/neither"
-    assert (
-        rig.http.post(where, data=dict(hidden(html)), headers=OURS).status_code == 404
-    )
+    assert rig.http.post(where, data=hidden(html), headers=OURS).status_code == 404

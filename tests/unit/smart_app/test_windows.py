@@ -5,16 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from middleware.storage.launches import get_launch
-from tests.unit.smart_app.acts import acts, field, search
+from tests.unit.smart_app.acts import acts, field, launch_of, search
 from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS, PICKS, choose
-
-
-def row(rig, page):
-    with rig.database.tx() as tx:
-        found = get_launch(tx, page.split("/")[2])
-    assert found is not None
-    return found
 
 
 def pick(rig, path, html, **changes):
@@ -39,11 +31,22 @@ def test_the_patient_is_searched_and_bound_to_the_launch(rig, picker):
     page = rig.http.get(answer.location)
     assert page.status_code == 200
     assert "Rosa" in page.text
-    launch = row(rig, picker)
+    launch = launch_of(rig, picker)
     assert (launch.patient, launch.stage) == ("Patient/rosa", "open")
     assert launch.need_patient_banner is True
     with rig.database.tx() as tx:
         assert acts(tx)[0].patient == "Patient/rosa"
+
+
+def test_what_shows_no_chart_keeps_to_the_frames_colours_too(rig, picker):
+    framed = {"Sec-Fetch-Dest": "iframe"}
+    assert " data-framed" in rig.http.get(picker, headers=framed).text
+    assert " data-framed" not in rig.http.get(picker).text
+    assert pick(rig, picker, search(rig, picker).text).status_code == 303
+    page = picker.removesuffix("patient")
+    form = rig.form(page)
+    closed = rig.http.post(f"{page}close", data=form, headers=OURS_HEADERS | framed)
+    assert " data-framed" in closed.text
 
 
 def test_who_was_found_leaves_the_screen_when_the_server_locks(rig, picker):
@@ -79,7 +82,7 @@ def test_what_was_not_shown_is_not_opened(rig, picker, chosen):
     }
     html = search(rig, picker).text
     assert pick(rig, picker, html, pick=chosen).status_code == 409
-    assert row(rig, picker).patient is None
+    assert launch_of(rig, picker).patient is None
 
 
 def test_a_record_that_changed_since_it_was_shown_is_not_opened(rig, picker):
@@ -142,7 +145,7 @@ def test_the_access_is_renewed_while_a_patient_is_chosen(rig, seconds):
     assert "Rosa Delgado" in html
     assert rig.ehr.renewals == ["rt-1"]
     assert pick(rig, path, html).status_code == 303
-    way = [step["step"] for step in row(rig, path).steps]
+    way = [step["step"] for step in launch_of(rig, path).steps]
     assert way[-2:] == ["renewed", "opened"]
     rig.clock.instant += timedelta(seconds=70)
     assert rig.http.get(path.removesuffix("patient")).status_code == 200
@@ -187,7 +190,7 @@ def test_a_window_of_its_own_opens_once_with_a_launch_of_its_own(rig):
     assert window.get(answer.location).status_code == 200
     assert window.get(page).status_code == 403
     assert rig.http.get(answer.location).status_code == 403
-    old, new = row(rig, page), row(rig, answer.location)
+    old, new = launch_of(rig, page), launch_of(rig, answer.location)
     assert new.patient == old.patient
     assert new.need_patient_banner is True
     assert code.encode() not in new.sealed
@@ -271,7 +274,7 @@ def test_a_page_hears_that_its_user_opened_another_chart_since(rig):
     assert not left(rig, rosa, "?keep=1")
     assert not left(rig, rosa)
     # Neither is locked: both may be open on purpose.
-    assert {row(rig, one).stage for one in (rosa, james)} == {"open"}
+    assert {launch_of(rig, one).stage for one in (rosa, james)} == {"open"}
 
 
 def test_another_users_chart_or_the_same_chart_again_is_nobodys_leaving(rig):

@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 
 from mappings.content import load_shipped
 from middleware.clock import FixedClock
-from middleware.fhir.keys import SigningKeys
 from middleware.settings import Settings
 from middleware.storage import marks
 from middleware.storage.login_links import hash_token, insert_login_link
@@ -108,14 +107,8 @@ def console(world, ids) -> Console:
     return Console(world, create_console_app(ports).test_client(), wall, ports, woken)
 
 
-@pytest.fixture(scope="session")
-def signing_keys() -> SigningKeys:
-    """Signing keys: making them takes seconds."""
-    return SigningKeys.generate()
-
-
 @pytest.fixture
-def public(database_url, tmp_path, signing_keys) -> Iterator[FlaskClient]:
+def public(database_url, tmp_path, keys) -> Iterator[FlaskClient]:
     """The public listener, wired as a process does it."""
     settings = Settings(
         home=tmp_path,
@@ -128,6 +121,6 @@ def public(database_url, tmp_path, signing_keys) -> Iterator[FlaskClient]:
     )
     with open_runtime(settings) as runtime:
         with runtime.database.tx() as tx:
-            sealed = runtime.sealer.seal(signing_keys.dump()).hex()
+            sealed = runtime.sealer.seal(keys.dump()).hex()
             marks.put_mark(tx, KEYS_MARK, sealed)
         yield make_public_app(runtime).test_client()

@@ -31,11 +31,6 @@ RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
 ISSUER = "https://ehr.example.org/cds"
 
 
-@pytest.fixture(scope="module")
-def keys() -> SigningKeys:
-    return SigningKeys.generate()
-
-
 @pytest.fixture
 def ehr(keys: SigningKeys) -> Iterator[Ehr]:
     with serve() as script:
