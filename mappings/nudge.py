@@ -39,6 +39,11 @@ class Outcome(StrEnum):
     NOT_DUE = "not-due"
 
 
+NOT_SO, NOT_KNOWN = "not so: ", "unknown: "
+DENIED = {
+    NOT_SO: "A condition that is not met: ",
+    NOT_KNOWN: "A condition that could not be looked at: ",
+}
 WORDS: dict[Outcome, str] = {
     Outcome.SEND: "Planned",
     Outcome.HOLD: "Held",
@@ -258,3 +263,16 @@ class Nudge:
         """Return the instant that a person moved it to; before that it does not go."""
         moved = self.detail.get("moved")
         return datetime.fromisoformat(moved["to"]) if moved else None
+
+
+def say_detail(text: str) -> str:
+    """Return what a verdict adds to its reason, as a sentence for people.
+
+    A condition's sentence says what has to be so, which a mark before it denies.
+    """
+    for mark, said in DENIED.items():
+        if text.startswith(mark):
+            return said + text.removeprefix(mark)
+    if text in REASONS:
+        return REASONS[text].sentence
+    return text[:1].upper() + text[1:]

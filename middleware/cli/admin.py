@@ -9,6 +9,7 @@ from typing import Any
 import click
 import orjson
 
+from mappings.audited import name_subject, say_action, say_subject, say_who
 from mappings.errors import BadInputError, CareCueError
 from middleware.channels.registry import CHANNELS
 from middleware.cli.output import fail
@@ -217,16 +218,16 @@ def audit_list(limit: int, as_json: bool) -> None:
                 "at": item.at.isoformat(),
                 "who": item.who,
                 "action": item.action,
-                "subject": item.subject,
+                "subject": name_subject(item) or None,
             }
             for item in entries
         ]
         click.echo(orjson.dumps({"audit": rows}))
         return
     for item in entries:
-        click.echo(
-            f"{item.at:%Y-%m-%d %H:%M}  {item.who}  {item.action}  {item.subject}"
-        )
+        words = (say_who(item), say_action(item), say_subject(item), item.patient)
+        told = "  ".join(word for word in words if word)
+        click.echo(f"{item.at:%Y-%m-%d %H:%M}  {told}")
 
 
 def _say(as_json: bool, value: dict[str, str]) -> None:

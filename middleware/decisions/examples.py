@@ -17,6 +17,7 @@ from typing import Any
 from mappings.chart import Chart
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from mappings.event import EventKind, suppose_event
+from mappings.nudge import NOT_KNOWN
 from mappings.plan import Condition, Library, Plan, PlanAction, Timing
 from mappings.preference import OwnRecord, SentMessage
 from mappings.reference import reference_of
@@ -125,7 +126,7 @@ def _unknown(decided: Sequence[Candidate]) -> dict[str, str]:
     return {
         item.action.id: item.verdict.reason
         for item in decided
-        if item.verdict.detail.startswith("unknown: ")
+        if item.verdict.detail.startswith(NOT_KNOWN)
     }
 
 

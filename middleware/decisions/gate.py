@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mappings.instants import find_instant
-from mappings.nudge import REASONS, Fact, Outcome, Verdict
+from mappings.nudge import NOT_KNOWN, NOT_SO, REASONS, Fact, Outcome, Verdict
 from mappings.plan import Condition
 from mappings.resource import first_at, values_at
 from middleware.decisions.addressing import addressed, wanted_way
@@ -180,13 +180,13 @@ def _conditions(step: Step, early: Condition | None) -> Verdict | None:
             return _refusal(condition, environment, stops=stops)
     if unknown is None:
         return None
-    return Verdict(Outcome.HOLD, unknown.reason, detail=f"unknown: {unknown.detail}")
+    return Verdict(Outcome.HOLD, unknown.reason, detail=f"{NOT_KNOWN}{unknown.detail}")
 
 
 def _refusal(condition: Condition, environment: Environment, *, stops: bool) -> Verdict:
     found = evidence(condition, environment)
     facts = (item for resource in found for item in key_facts(resource))
-    prefix = "" if stops else "not so: "
+    prefix = "" if stops else NOT_SO
     return Verdict(
         REASONS[condition.reason].outcome,
         condition.reason,

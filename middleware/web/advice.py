@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do and whose it is: staff (the practice) or site (this console's)."""
+    """What to do and whose it is: staff (the practice) or site (this console's).
+
+    ``command`` does what the last words of ``text`` say.
+    """
 
     text: str
     who: str
+    command: str = ""
 
 
 STAFF, SITE = "Practice staff", "Site administrator"
@@ -63,12 +67,22 @@ _TABLE: dict[str, tuple[str, str]] = {
     "retries-exhausted": ("Check the provider, then reach the patient.", SITE),
     "delivery-unknown": ("Look it up at the provider; it is not sent again.", SITE),
     "not-delivered": ("Reach the patient another way; check the number.", STAFF),
-    "quarantined": (
-        "See carecue events quarantined; mend the cause, then carecue events replay.",
-        SITE,
-    ),
+    "quarantined": ("Each with its cause and its outline:", SITE),
     "dead-letter": ("Read the error, mend its cause; nothing was sent.", SITE),
 }
+_COMMANDS = {"quarantined": "carecue events quarantined"}
+# What became of what was given up, by stage.
+_GIVEN_UP = {
+    "record": "What was sent or said stands here and counts; the EHR has not got it.",
+    "listen": "A reply or receipt was not worked on: look it up at the provider.",
+}
+
+
+def advise_given_up(stage: str) -> Advice:
+    """Return what to do about work that a stage gave up."""
+    stands = _GIVEN_UP.get(stage, "Nothing was sent for it.")
+    again = f"carecue events replay --stage {stage}"
+    return Advice(f"{stands} Mend the cause, then:", SITE, again)
 
 
 def advise(reason: str) -> Advice:
@@ -76,4 +90,4 @@ def advise(reason: str) -> Advice:
     text, who = _TABLE.get(
         reason, ("A person does this; no message takes its place.", STAFF)
     )
-    return Advice(text, who)
+    return Advice(text, who, _COMMANDS.get(reason, ""))

@@ -8,11 +8,14 @@ from datetime import datetime
 from middleware.storage import timeline
 from middleware.storage.connecting import Tx
 from middleware.storage.timeline import Attention
-from middleware.web.advice import Advice, advise
+from middleware.web.advice import Advice, advise, advise_given_up
 from middleware.web.words import PlanWords
 
 SHOWN = 50
+GIVEN_UP = ("dead", "quarantined")
+FAILED = ("failed", *GIVEN_UP)
 STAGES = {
+    "receive": "Reading a notification",
     "resolve": "Reading the chart",
     "decide": "Deciding",
     "record": "Writing to the EHR",
@@ -34,10 +37,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Cause:
-    """Everything with one cause: how many, since when, what to do."""
+    """Everything with one cause: how many, since when, what to do.
+
+    ``fault`` is the error of what was given up.
+    """
 
     reason: str
     sentence: str
+    fault: str
     advice: Advice
     first: datetime
     last: datetime
@@ -68,7 +75,7 @@ class Part:
 def read_attention(tx: Tx, plans: PlanWords) -> tuple[Part, ...]:
     """Read what is held, failed or a task, in three parts and by cause."""
     found = [item for group in timeline.list_attention(tx) for item in group.items]
-    failed = [item for item in found if item.state in ("failed", "dead")]
+    failed = [item for item in found if item.state in FAILED]
     waiting = [item for item in found if item.kind == "task"]
     held = [item for item in found if item.state == "held"]
     return (
@@ -99,26 +106,33 @@ def read_attention(tx: Tx, plans: PlanWords) -> tuple[Part, ...]:
 def _causes(items: list[Attention], plans: PlanWords) -> tuple[Cause, ...]:
     groups: dict[tuple[str, str], list[Attention]] = {}
     for item in items:
-        stage = item.text if item.state == "dead" else ""
-        groups.setdefault((item.reason, stage), []).append(item)
+        fault = f"{item.kind}: {item.text}" if item.state in GIVEN_UP else ""
+        groups.setdefault((item.reason, fault), []).append(item)
     causes = [
         Cause(
             reason=reason,
             sentence=_sentence(rows[0], plans),
-            advice=advise(reason),
+            fault=rows[0].text if rows[0].state in GIVEN_UP else "",
+            advice=advise_given_up(rows[0].kind)
+            if rows[0].state == "dead"
+            else advise(reason),
             first=min(row.at for row in rows),
             last=max(row.at for row in rows),
             items=tuple(_item(row) for row in rows),
         )
         for (reason, _), rows in groups.items()
     ]
-    return tuple(sorted(causes, key=lambda cause: (-len(cause.items), cause.sentence)))
+    return tuple(
+        sorted(
+            causes, key=lambda cause: (-len(cause.items), cause.sentence, cause.fault)
+        )
+    )
 
 
 def _sentence(item: Attention, plans: PlanWords) -> str:
     if item.state == "dead":
         stage = STAGES.get(item.kind, item.kind)
-        return f"{stage} was given up after several tries: {item.text or 'no error'}"
+        return f"{stage} was given up after several tries."
     return plans.reason(item.reason)
 
 

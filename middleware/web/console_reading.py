@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from middleware.storage import audit, endpoints, overview
 from middleware.storage import console_reading as reading
-from middleware.web import attention_page, words
+from middleware.web import attention_page, audit_page, words
 from middleware.web.console_ports import ConsolePorts
 from middleware.web.console_shell import notice, show
 from middleware.web.endpoint_row import subscription_word
@@ -42,7 +42,8 @@ def add_reading(app: Flask, ports: ConsolePorts) -> None:
     @app.get("/console/audit")
     def audited() -> Response:
         with ports.database.tx() as tx:
-            rows = audit.list_audit(tx, limit=AUDITED)
+            entries = audit.list_audit(tx, limit=AUDITED)
+        rows = audit_page.write_rows(entries, plans)
         return show(ports, "audit", "audit", rows=rows, limit=AUDITED)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from mappings.nudge import WORDS, Fact, Nudge, NudgeState, Outcome
+from mappings.nudge import WORDS, Fact, Nudge, NudgeState, Outcome, say_detail
 from middleware.storage import console_reading as reading
 from middleware.storage import decision_log, nudges, timeline
 from middleware.storage.connecting import Tx
@@ -105,7 +105,7 @@ def read_event(tx: Tx, event_id: str, plans: PlanWords) -> EventPage | None:
     for step in reading.list_event_deliveries(tx, event_id):
         rows.extend(_handed_over(step, titles, plans))
     if head.error:
-        rows.append(Row(head.received_at, 2, "stop", "Failed", head.error))
+        rows.append(_fault(head, max(row.at for row in arrival)))
     return EventPage(
         head=head,
         title=EVENTS[head.kind],
@@ -122,6 +122,14 @@ def _arrival(steps: list[timeline.Step], head: EventHead) -> Iterable[Row]:
         elif step.step == "read chart":
             text = f"{head.focus}, version {head.focus_version}: {EVENTS[head.kind]}."
             yield Row(step.at, 1, "ok", "Read chart", text)
+
+
+def _fault(head: EventHead, read_at: datetime) -> Row:
+    """Return why nothing was decided on an event: for now, or for good."""
+    if head.state == "dead":
+        text = f"Deciding was given up after several tries: {head.error}"
+        return Row(read_at, 2, "stop", "Given up", text)
+    return Row(read_at, 2, "warn", "Failed", f"It is tried again. {head.error}")
 
 
 def _decided(
@@ -170,17 +178,9 @@ def _verdict(row: DecisionRow, plans: PlanWords) -> Verdict:
         plan=plans.title(row.plan),
         action=plans.action(row.plan, row.action),
         why=plans.reason(row.verdict.reason),
-        detail=_detail(row.verdict.detail),
+        detail=say_detail(row.verdict.detail),
         basis=basis,
     )
-
-
-def _detail(text: str) -> str:
-    """Say which condition was not met, or could not be looked at."""
-    for mark, said in (("not so: ", "Not so: "), ("unknown: ", "Not known: ")):
-        if text.startswith(mark):
-            return said + text.removeprefix(mark)
-    return text[:1].upper() + text[1:]
 
 
 def _due(nudge: Nudge, titles: dict[str, str], plans: PlanWords) -> Row:

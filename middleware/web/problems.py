@@ -147,7 +147,7 @@ def _given_up(sight: Sight) -> Iterator[Problem]:
             "Given up",
             f"{count(sight.dead, 'piece')} of work failed several times and "
             f"{'was' if sight.dead == 1 else 'were'} given up.",
-            "Nothing was sent for them. Read the errors, then mend their cause.",
+            "Each is listed with its error, what stands, and how it is tried again.",
             Act(f"See {sight.dead:,} given up", f"{ATTENTION}#fail"),
         )
     if sight.failed:

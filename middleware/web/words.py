@@ -73,6 +73,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 TASKS = {
     "chart-differs": "The chart says something else of a number or address.",
     "medicines-answer": "The patient needs help with their medicines.",
+    "quarantined": "A notification came from its sender and could not be read.",
 }
 
 

@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from mappings.audit_event import write_audit_event
-from mappings.audited import Audited
+from mappings.audited import (
+    Audited,
+    name_subject,
+    say_action,
+    say_subject,
+    say_who,
+)
 from mappings.endpoint import Endpoint
 from middleware.storage import audit
 from middleware.wiring.runtime import Runtime
@@ -92,7 +98,7 @@ def _tell(entry: Audited) -> dict[str, Any]:
         "at": entry.at.isoformat(),
         "who": entry.who,
         "action": entry.action,
-        "subject": entry.subject,
+        "subject": name_subject(entry) or None,
         **told,
     }
 
@@ -101,10 +107,10 @@ def _say(entry: Audited) -> str:
     read = entry.detail.get("read") or {}
     parts = (
         f"{entry.at:%Y-%m-%d %H:%M:%S}",
-        entry.who,
-        entry.action,
-        entry.detail.get("view") or entry.detail.get("service"),
+        say_who(entry),
+        say_action(entry),
+        entry.detail.get("service"),
         ", ".join(f"{name} {count}" for name, count in read.items()),
-        entry.subject,
+        say_subject(entry),
     )
     return "  ".join(str(part) for part in parts if part)

@@ -9,7 +9,7 @@ from typing import Any
 from mappings.endpoint import Endpoint
 from mappings.errors import BadInputError
 from mappings.event import Event
-from mappings.nudge import REASONS, WORDS
+from mappings.nudge import REASONS, WORDS, say_detail
 from middleware.decisions.matching import match_plans
 from middleware.decisions.rollout import is_switched_off
 from middleware.storage import decision_log, deliveries, endpoints, events, nudges
@@ -96,7 +96,7 @@ def _sentences(row: DecisionRow) -> list[str]:
     reason = REASONS[row.verdict.reason].sentence
     text = [f"{when}: {plan} {row.plan_version}, {row.action}: {word}. {reason}"]
     if row.verdict.detail:
-        text.append(f"  {row.verdict.detail}")
+        text.append(f"  {say_detail(row.verdict.detail)}")
     for fact in row.verdict.facts:
         version = f" version {fact.version}" if fact.version else ""
         text.append(

@@ -73,15 +73,16 @@ def run(*words: str) -> click.testing.Result:
 def test_everybody_who_saw_or_changed_something_is_listed_in_order() -> None:
     lines = run().output.splitlines()
     assert [line.split("  ")[2] for line in lines] == [
-        "chart-viewed",
-        "chart-viewed",
-        "preference-saved",
-        "patients-searched",
+        "Saw the chart: the whole page",
+        "Saw the chart: the whole page",
+        "Saved a preference",
+        "Searched for patients",
     ]
-    assert "page  Patient 1, Appointment 2" in lines[0]
+    assert "the whole page  Patient 1, Appointment 2" in lines[0]
     assert "launch of Patient/older" in lines[1], "a merged record is the same person"
     assert "Practitioner/lee" in lines[3]
-    assert "patient-audit" in run().output, "asking is audited itself"
+    asked = "Asked who saw and changed what"
+    assert asked in run().output, "asking is audited itself"
 
 
 def test_no_word_of_a_chart_and_nobody_else_is_in_it() -> None:

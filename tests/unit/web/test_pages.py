@@ -12,6 +12,7 @@ from mappings.endpoint import AppClient, BackendClient
 from mappings.nudge import REASONS, Outcome
 from mappings.plan import Plan
 from middleware.storage import endpoints, inbox, marks, schedule
+from middleware.storage.audit import insert_audit
 from middleware.storage.circuits import set_circuit
 from middleware.storage.controls import insert_control
 from middleware.storage.subscriptions import insert_subscription
@@ -462,3 +463,89 @@ def test_two_zones_are_each_shown_in_their_own(console):
 
     assert " UTC-03" in console.get(f"/console/events/{event}")
     assert console.world.clock.now() - CHECK_IN < timedelta(hours=1)
+
+
+def give_up(console: Console, event: str) -> None:
+    """Let one row of each stage be given up, and one notification be set aside."""
+    world = console.world
+    with world.database.tx() as tx:
+        insert_subscription(tx, replace(SUBSCRIPTION, endpoint_id="north"))
+        tx.execute(
+            "UPDATE event SET state = 'dead', error = 'no decision' WHERE id = %s",
+            (event,),
+        )
+        tx.execute("UPDATE inbox SET state = 'dead', error = 'no chart'")
+        tx.execute("UPDATE outbox SET state = 'dead', error = 'no record'")
+        tx.execute(
+            "INSERT INTO inbound (key, channel, source, address, body, received_at, "
+            "shard, state, due_at, error) VALUES ('x', 'sms', 'reply', '+1', 'hola', "
+            "%(now)s, 1, 'dead', %(now)s, 'no reply')",
+            {"now": world.clock.now()},
+        )
+        tx.execute(
+            "INSERT INTO notification (subscription_id, received_at, method, path, "
+            "headers, body, state, error) SELECT id, %s, 'POST', '/', '{}', '', "
+            "'quarantined', 'no topic' FROM subscription",
+            (world.clock.now(),),
+        )
+
+
+def test_what_was_given_up_is_listed_with_its_error_and_how_it_is_tried_again(console):
+    give_up(console, play(console))
+    page = text_of(console.get("/console/attention"))
+    for stage, words in (
+        ("resolve", "Reading the chart was given up after several tries. no chart"),
+        ("decide", "Deciding was given up after several tries. no decision"),
+        ("record", "Writing to the EHR was given up after several tries. no record"),
+        ("listen", "A reply or receipt was not worked on"),
+    ):
+        assert words in page
+        assert f"carecue events replay --stage {stage}" in page
+    assert "could not be read. no topic" in page
+    assert "carecue events quarantined" in page
+    assert "the EHR has not got it. Mend the cause" in page
+
+
+def test_an_event_that_was_given_up_says_so(console):
+    event = play(console)
+    give_up(console, event)
+    page = text_of(console.get(f"/console/events/{event}"))
+    assert "Given up Deciding was given up after several tries: no decision" in page
+
+
+def test_a_condition_that_is_not_met_contradicts_nothing(console):
+    """The sentence of a condition says what has to be so."""
+    event = play(console)
+    with console.world.database.tx() as tx:
+        tx.execute(
+            "UPDATE decision SET outcome = 'cancel', reason = 'already-done', "
+            "detail = 'not so: No other stay is planned already.'"
+        )
+    page = text_of(console.get(f"/console/events/{event}"))
+    assert "Not so" not in page
+    assert "A condition that is not met: No other stay is planned already." in page
+
+
+def test_the_audit_speaks_and_names_no_number(console):
+    event = play(console)
+    with console.world.database.tx() as tx:
+        for action, subject, detail in (
+            ("preference-saved", f"telecom:sms:{NUMBER}", {"by": "Dr. Osei"}),
+            ("hold", "plan:post-discharge", {"reason": "storm"}),
+            ("task-withdrawn", event, {"reason": "readmitted"}),
+        ):
+            insert_audit(
+                tx,
+                "Practitioner/osei",
+                action,
+                console.world.clock.now(),
+                subject=subject,
+                detail=detail,
+            )
+    page = text_of(console.get("/console/audit"))
+    said = "Dr. Osei (Practitioner/osei) Saved a preference a phone number"
+    assert said in page
+    assert "Held messages Plan: After a hospital stay storm" in page
+    assert f"A task was taken back {event} The patient is in hospital again." in page
+    assert NUMBER not in page
+    assert not re.search(r"\b[a-z]+-(saved|withdrawn|login)\b", page)
