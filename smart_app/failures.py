@@ -127,8 +127,9 @@ def read_refusal(
 ) -> LaunchError:
     """Return LaunchError C4 for an authorization response without a code.
 
-    C6 where the server says that it cannot answer now. The EHR's words are text only; its link is kept where it is https on a host that
-    is listed for this EHR (RFC 6749 section 4.1.2.1).
+    C6 where the server says that it cannot answer now. The EHR's words are text only;
+    its link is kept where it is https on a host that is listed for this EHR (RFC 6749
+    section 4.1.2.1).
     """
     word = error if error and ERROR.match(error) else "no code"
     told = clean_text(description)

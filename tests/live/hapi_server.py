@@ -86,7 +86,7 @@ def _package(timeout: float) -> None:
 def _train() -> None:
     first = HapiServer(EMPTY, options=(f"-XX:ArchiveClassesAtExit={ARCHIVE}",))
     try:
-        first.start(timeout=300)
+        first.start()
         first.stop(timeout=120)
     finally:
         first.kill()
@@ -130,7 +130,7 @@ class HapiServer:
         """Build what is run; nothing to do when it is up to date."""
         build()
 
-    def start(self, timeout: float = 120) -> None:
+    def start(self, timeout: float = 300) -> None:
         """Start and return once `GET /metadata` answers 200, within `timeout` s."""
         if self.running:
             return
@@ -179,7 +179,7 @@ class HapiServer:
         self._process.kill()
         self._close()
 
-    def restart(self, timeout: float = 120) -> None:
+    def restart(self, timeout: float = 300) -> None:
         """Stop and start again at the same address with the same data."""
         self.stop()
         self.start(timeout)
