@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PlainValidator, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +20,14 @@ from pydantic_settings import (
 )
 
 from mappings.errors import ConfigurationError
+from mappings.secret import Secret
+
+
+def _hide(value: Any) -> Secret:
+    return value if isinstance(value, Secret) else Secret(str(value))
+
+
+Hidden = Annotated[Secret, PlainValidator(_hide)]
 
 
 class Settings(BaseSettings):
@@ -79,8 +87,9 @@ class Settings(BaseSettings):
         default=None, description="Base URL of the Twilio-shaped SMS API."
     )
     sms_account_sid: str = Field(default="", description="Account SID of the SMS API.")
-    sms_auth_token: str = Field(
-        default="", description="Auth token of the SMS API; also checks its callbacks."
+    sms_auth_token: Hidden = Field(
+        default=Secret(""),
+        description="Auth token of the SMS API; also checks its callbacks.",
     )
     sms_from_number: str = Field(
         default="", description="Number that texts are sent from, E.164."
@@ -92,7 +101,9 @@ class Settings(BaseSettings):
         default="starttls", description="How the SMTP connection is protected."
     )
     smtp_user: str = Field(default="", description="User name at the SMTP server.")
-    smtp_password: str = Field(default="", description="Password at the SMTP server.")
+    smtp_password: Hidden = Field(
+        default=Secret(""), description="Password at the SMTP server."
+    )
     log_level: str = Field(default="INFO", description="Least level that is logged.")
 
     @classmethod
@@ -130,8 +141,16 @@ def read_settings(**arguments: Any) -> Settings:
         raise ConfigurationError(f"Settings are not usable: {faults}") from None
 
 
+def list_values(settings: Settings) -> dict[str, Any]:
+    """Return what is set, secrets revealed: for a process or a file of the same owner."""
+    given = settings.model_dump(exclude_defaults=True)
+    held = {name: one for name, one in given.items() if isinstance(one, Secret)}
+    plain = settings.model_dump(exclude_defaults=True, mode="json", exclude=set(held))
+    return {**plain, **{name: one.reveal() for name, one in held.items()}}
+
+
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return the environment that gives a child process the same settings."""
-    values = settings.model_dump(exclude_defaults=True, mode="json")
+    values = list_values(settings)
     child = {f"CARECUE_{name.upper()}": str(value) for name, value in values.items()}
     return {**os.environ, **child}

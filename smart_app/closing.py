@@ -15,11 +15,12 @@ from middleware.desk.launches import CLOSED, Launch
 from smart_app.cookies import clear_cookie
 from smart_app.discovery import Discovery
 from smart_app.headers import protect, write_policy
+from smart_app.kept import unseal
 from smart_app.oauth import TokenClient
 from smart_app.own_forms import check_origin
 from smart_app.ports import SmartPorts
 from smart_app.rendering import CHART, Pages
-from smart_app.session import Session, end_session, idle_until, open_session, unseal
+from smart_app.session import Session, end_session, idle_until, open_session
 
 
 def ends_at(ports: SmartPorts, launch: Launch) -> datetime:

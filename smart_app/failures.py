@@ -23,9 +23,10 @@ from mappings.resource import dict_of, list_of
 from middleware.desk.launches import LOCKED, Launch
 from middleware.desk.viewer import mark
 from smart_app.discovery import is_allowed
+from smart_app.kept import ENDED
 from smart_app.oauth import PASSING, clean_text
 from smart_app.ports import SmartPorts
-from smart_app.session import ENDED, end_session, is_over
+from smart_app.session import end_session, is_over
 
 STEPS = {
     "L": mark("Starting from the chart"),

@@ -16,10 +16,11 @@ from mappings.errors import LaunchError
 from middleware.desk.launches import Launch, note_step
 from middleware.desk.viewer import mark
 from smart_app.cookies import digest, set_cookie
+from smart_app.kept import seal, unseal
 from smart_app.own_forms import check_origin, is_own
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
-from smart_app.session import open_session, seal, unseal
+from smart_app.session import open_session
 
 CODE_LIFE = timedelta(seconds=30)
 USED = mark(

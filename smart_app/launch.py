@@ -31,13 +31,14 @@ from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.failures import as_failure, read_refusal
 from smart_app.framing import Framing
 from smart_app.intents import find_place
+from smart_app.kept import ENDED, seal
 from smart_app.leaving import Leaving, is_framed, is_inner
 from smart_app.oauth import clean_text, write_authorization_url
 from smart_app.opening import CALLBACK, Opening
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.scopes import Asking, choose_asking, write_scope
-from smart_app.session import ENDED, START_LIFE, find_endpoint, known, seal
+from smart_app.session import START_LIFE, find_endpoint, known
 from smart_app.users import wants_roles
 
 LAUNCH = re.compile(r"[\x21-\x7e]{1,2048}\Z")
@@ -92,11 +93,8 @@ class Launching:
         """Keep a new launch and send the browser to the sign-in."""
         ports = self._ports
         state, verifier, nonce, secret = (ports.ids.secret() for _ in range(4))
-        scope = write_scope(
-            ports.desk.resource_types(endpoint),
-            standalone=opaque is None,
-            asking=asking,
-        )
+        types = ports.desk.resource_types(endpoint)
+        scope = write_scope(types, standalone=opaque is None, asking=asking)
         kept = {"verifier": verifier, "nonce": nonce, "asked": scope}
         context = _begin_context(request, asking)
         launch = self._insert(endpoint, state, secret, kept, context)

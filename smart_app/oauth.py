@@ -21,6 +21,7 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
+from mappings.secret import Secret
 from smart_app.discovery import AuthorizationServer
 from smart_app.ports import SmartPorts
 
@@ -136,7 +137,7 @@ class TokenClient:
         *,
         redirect_uri: str,
         code: str,
-        verifier: str,
+        verifier: Secret,
     ) -> dict[str, Any]:
         """Exchange a code, once; return the answer as it came.
 
@@ -150,7 +151,7 @@ class TokenClient:
                         url,
                         grant_type="authorization_code",
                         code=code,
-                        code_verifier=verifier,
+                        code_verifier=verifier.reveal(),
                         allow_redirects=False,
                     )
                 )
@@ -167,7 +168,7 @@ class TokenClient:
         self,
         endpoint: Endpoint,
         url: str,
-        refresh_token: str,
+        refresh_token: Secret,
         active_at: int | None = None,
     ) -> dict[str, Any]:
         """Ask for a new access token; return the answer as it came.
@@ -181,7 +182,7 @@ class TokenClient:
                 return _object(
                     session.refresh_token(
                         url,
-                        refresh_token=refresh_token,
+                        refresh_token=refresh_token.reveal(),
                         allow_redirects=False,
                         **({} if active_at is None else {"active_at": str(active_at)}),
                     )
@@ -196,7 +197,7 @@ class TokenClient:
             ) from error
 
     def end(
-        self, endpoint: Endpoint, server: AuthorizationServer, token: str, kind: str
+        self, endpoint: Endpoint, server: AuthorizationServer, token: Secret, kind: str
     ) -> bool:
         """Revoke a token (RFC 7009); tell whether the server took it."""
         url = server.revocation_endpoint
@@ -205,7 +206,10 @@ class TokenClient:
         try:
             with self._open(endpoint, url, audience=server.token_endpoint) as session:
                 answer = session.revoke_token(
-                    url, token=token, token_type_hint=kind, allow_redirects=False
+                    url,
+                    token=token.reveal(),
+                    token_type_hint=kind,
+                    allow_redirects=False,
                 )
         except FAULTS:
             return False
@@ -222,11 +226,12 @@ class TokenClient:
         app, ports = endpoint.app, self._ports
         basic = app.authentication == "client_secret_basic"
         secret = ports.client_secret(endpoint.id) if basic else None
+        clear = secret.reveal() if secret else None
         # SMART joins the two as they are; RFC 6749 2.3.1 encodes them first.
-        encoded = secret and endpoint.profile.get("secret_encoded")
+        encoded = clear and endpoint.profile.get("secret_encoded")
         session = TokenSession(
             quote_plus(app.client_id or "") if encoded else app.client_id,
-            quote_plus(secret) if secret and encoded else secret,
+            quote_plus(clear) if clear and encoded else clear,
             redirect_uri=redirect_uri,
             token_endpoint_auth_method=app.authentication,
             revocation_endpoint_auth_method=app.authentication,

@@ -13,6 +13,7 @@ from typing import Any
 
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
+from mappings.secret import Secret
 from middleware.desk.launches import OPEN, PICKING, Launch, note_step
 from middleware.desk.viewer import mark
 from middleware.ports import FhirApi
@@ -20,10 +21,11 @@ from smart_app.context import read_context
 from smart_app.cookies import LIFE
 from smart_app.discovery import AuthorizationServer, Discovery
 from smart_app.headers import read_origin
+from smart_app.kept import seal, unseal
 from smart_app.oauth import TokenClient
 from smart_app.ports import SmartPorts
 from smart_app.presence import read_active_until
-from smart_app.session import permitted_by, seal, unseal
+from smart_app.session import permitted_by
 from smart_app.tokens import Access, read_access, verify_id_token
 from smart_app.users import (
     User,
@@ -160,14 +162,14 @@ class Opening:
 class Bearer:
     """One access token that nobody renews."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: Secret) -> None:
         self._token = token
 
-    def token(self) -> str:
+    def token(self) -> Secret:
         """Return the token."""
         return self._token
 
-    def forget(self, token: str) -> None:
+    def forget(self, token: Secret) -> None:
         """Do nothing: there is no other."""
 
 

@@ -24,11 +24,11 @@ from smart_app.closing import ends_at
 from smart_app.cookies import cookie_name, csrf_token
 from smart_app.headers import write_policy
 from smart_app.intents import find_place
+from smart_app.kept import ENDED
 from smart_app.own_forms import check_source
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.session import (
-    ENDED,
     asked_language,
     bearer_of,
     end_session,

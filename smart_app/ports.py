@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mappings.endpoint import Endpoint
+from mappings.secret import Secret
 from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import Launch, LaunchBook
@@ -67,11 +68,11 @@ class Bearing(Protocol):
     ``token`` raises ``AuthorizationError`` where there is none any more.
     """
 
-    def token(self) -> str:
+    def token(self) -> Secret:
         """Return a token to send."""
         ...
 
-    def forget(self, token: str) -> None:
+    def forget(self, token: Secret) -> None:
         """Take a token back: the EHR answered 401 to it."""
         ...
 
@@ -118,7 +119,7 @@ class SmartPorts:
     look_at_sign_in: Callable[[Endpoint, str], str | None]
     bound: Callable[[Any, Endpoint, str], None]
     signing_key: Callable[[str], Any]
-    client_secret: Callable[[str], str | None]
+    client_secret: Callable[[str], Secret | None]
     desk: Desk
     drafts: DraftBook
     public_url: str

@@ -14,18 +14,20 @@ import time
 from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from mappings.endpoint import Endpoint
 from mappings.errors import AuthorizationError, CareCueError, LaunchError
 from mappings.scopes import read_grant
+from mappings.secret import Secret
 from middleware.desk.launches import ALIVE, FAILED, LOCKED, Launch, note_step
 from smart_app.discovery import AuthorizationServer, Discovery
+from smart_app.kept import ENDED, seal, unseal
 from smart_app.oauth import NotRenewedError, TokenClient
 from smart_app.pacing import may_ask, time_of
 from smart_app.ports import SmartPorts
 from smart_app.presence import count_unseen, is_forgotten, read_active_until
-from smart_app.session import ENDED, find_endpoint, seal, unseal
+from smart_app.session import find_endpoint
 from smart_app.tokens import (
     read_granted,
     read_named,
@@ -74,7 +76,7 @@ class LaunchBearer:
         self._guard = threading.Lock()
         self._steps = 0
         self._value: dict[str, Any] = {}
-        self._refused: str | None = None
+        self._refused: Secret | None = None
 
     def __repr__(self) -> str:
         return f"LaunchBearer({self._id})"
@@ -90,7 +92,7 @@ class LaunchBearer:
                 self._value = self._renewal.unseal(launch)
                 self._steps = len(launch.steps)
 
-    def token(self) -> str:
+    def token(self) -> Secret:
         """Return a token that lives and was not refused; renews it where it can.
 
         Raises AuthorizationError when the session is over.
@@ -98,7 +100,7 @@ class LaunchBearer:
         value = self._value
         state = self._renewal.judge(value, self._refused)
         if state == "good":
-            return str(value["token"])
+            return _token(value)
         if state == "aging":
             # Others go on with the token that still lives.
             if self._lock.acquire(blocking=False):
@@ -106,13 +108,13 @@ class LaunchBearer:
                     self._renew(wait=False)
                 finally:
                     self._lock.release()
-            return str(self._value["token"])
+            return _token(self._value)
         with self._lock:
             if self._renewal.judge(self._value, self._refused) == "over":
                 self._renew(wait=True)
-            return str(self._value["token"])
+            return _token(self._value)
 
-    def forget(self, token: str) -> None:
+    def forget(self, token: Secret) -> None:
         """Hear that the EHR refused a token, unless it was replaced already."""
         if self._value.get("token") == token:
             self._refused = token
@@ -141,7 +143,7 @@ class Renewal:
         """Tell whether a token's time has passed."""
         return self._ports.clock.now() >= time_of(value, "token_until")
 
-    def judge(self, value: dict[str, Any], refused: str | None) -> str:
+    def judge(self, value: dict[str, Any], refused: Secret | None) -> str:
         """Say of a token: good, aging (a new one may be asked for) or over."""
         now, until = self._ports.clock.now(), time_of(value, "token_until")
         if now >= until or (refused is not None and value.get("token") == refused):
@@ -153,7 +155,7 @@ class Renewal:
         return "aging" if renewable and (unseen or now >= until - ahead) else "good"
 
     def renew(
-        self, launch_id: str, refused: str | None, *, wait: bool
+        self, launch_id: str, refused: Secret | None, *, wait: bool
     ) -> Launch | None:
         """Return the launch with a new token, whoever asked for it; None without.
 
@@ -193,7 +195,7 @@ class Renewal:
             answer = self._tokens.renew(
                 endpoint,
                 server.token_endpoint,
-                str(value["refresh"]),
+                value["refresh"],
                 count_unseen(launch, value, now),
             )
         except NotRenewedError as error:
@@ -267,7 +269,7 @@ class Renewal:
         if not isinstance(raw, str) or not raw:
             return
         claims = verify_id_token(
-            raw,
+            Secret(raw),
             lambda fresh: self._discovery.find_keys(endpoint, server, fresh=fresh),
             endpoint=endpoint,
             issuers=server.issuers,
@@ -289,3 +291,7 @@ def _another(code: str, what: str) -> LaunchError:
         code=code,
         status=403,
     )
+
+
+def _token(value: dict[str, Any]) -> Secret:
+    return cast("Secret", value["token"])

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
 from flask import Request
 
 from mappings.endpoint import Endpoint
@@ -24,10 +23,11 @@ from middleware.desk.charting import Within
 from middleware.desk.formats import write_time
 from middleware.desk.launches import LOCKED, OPEN, Coming, LastAnswer, Launch, note_step
 from middleware.desk.permitted import Permitted
-from middleware.desk.viewer import Viewer, choose_tag, mark, viewer_of
+from middleware.desk.viewer import Viewer, choose_tag, viewer_of
 from middleware.ports import FhirApi, Patience
 from smart_app.cookies import cookie_name, csrf_token, digest, holds_cookie
 from smart_app.discovery import is_allowed
+from smart_app.kept import ENDED, unseal
 from smart_app.ports import Bearing, SmartPorts
 from smart_app.scopes import Asking, Examined, Withheld, examine
 from smart_app.users import find_read_only
@@ -37,10 +37,6 @@ JUST_NOW = timedelta(minutes=1)
 TOUCH_AFTER = timedelta(minutes=1)
 # What a renewal comes to: refused, or an answer that may not be used.
 RENEWING = ("R", "T", "U")
-ENDED = mark(
-    "Your chart session ended. Open this app again from the chart. "
-    "What was saved before is kept."
-)
 
 
 @dataclass(frozen=True)
@@ -123,19 +119,6 @@ def style_of(launch: Launch, endpoint: Endpoint) -> str | None:
 def theme_name(url: str) -> str:
     """Return the name of a style's sheet: SMART takes the URL for its version."""
     return digest(url)[:16]
-
-
-def seal(ports: SmartPorts, launch_id: str, value: dict[str, Any]) -> bytes:
-    """Seal a JSON object to the launch with this id."""
-    return ports.sealer.seal(orjson.dumps({**value, "lid": launch_id}))
-
-
-def unseal(ports: SmartPorts, launch: Launch) -> dict[str, Any]:
-    """Open what was sealed to this launch; LaunchError S3 when it is another's."""
-    value: dict[str, Any] = orjson.loads(ports.sealer.open(launch.sealed))
-    if value.get("lid") != launch.id:
-        raise LaunchError(ENDED, code="S3", status=403)
-    return value
 
 
 def find_endpoint(ports: SmartPorts, endpoint_id: str) -> Endpoint:

@@ -8,7 +8,7 @@ the id_token, then who the user is and whose chart it is. Sources: OpenID Connec
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from joserfc.errors import ClaimError, JoseError
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
+from mappings.secret import Secret
 from middleware.desk.viewer import mark
 from smart_app.oauth import clean_text
 from smart_app.signatures import decode_claims
@@ -57,14 +58,14 @@ class Access:
     ``deviation`` is what it said of the token's life where that says nothing.
     """
 
-    token: str = field(repr=False)
+    token: Secret
     expires_at: datetime
     patient: str | None
     encounter: str | None
-    id_token: str = field(repr=False)
+    id_token: Secret
     scope: str
     need_patient_banner: bool
-    refresh_token: str | None = field(repr=False, default=None)
+    refresh_token: Secret | None = None
     deviation: str | None = None
 
 
@@ -88,7 +89,7 @@ def read_access(
         expires_at=now + (life or DEFAULT_LIFE),
         patient=patient,
         encounter=read_named("Encounter", answer, base),
-        id_token=id_token,
+        id_token=Secret(id_token),
         scope=read_granted(answer),
         need_patient_banner=not _is_false(answer.get("need_patient_banner")),
         refresh_token=read_refresh(answer),
@@ -114,7 +115,7 @@ def read_named(kind: str, answer: dict[str, Any], base: str) -> str | None:
 class Renewed:
     """An access token that took another's place, with the same ``deviation``."""
 
-    token: str = field(repr=False)
+    token: Secret
     expires_at: datetime
     deviation: str | None = None
 
@@ -137,15 +138,15 @@ def read_granted(answer: dict[str, Any]) -> str:
     return " ".join(word for word in map(str, words) if word.isprintable() and word)
 
 
-def read_refresh(answer: dict[str, Any]) -> str | None:
+def read_refresh(answer: dict[str, Any]) -> Secret | None:
     """Return the refresh token of a token response; None where there is none."""
     value = answer.get("refresh_token")
     usable = isinstance(value, str) and value.isascii() and value.isprintable()
-    return value if usable and value else None
+    return Secret(value) if usable and value else None
 
 
 def verify_id_token(
-    raw: str,
+    raw: Secret,
     keys: Keys,
     *,
     endpoint: Endpoint,
@@ -161,9 +162,9 @@ def verify_id_token(
     """
     try:
         try:
-            claims = decode_claims(raw, keys(False))
+            claims = decode_claims(raw.reveal(), keys(False))
         except (JoseError, ValueError, TypeError, KeyError):
-            claims = decode_claims(raw, keys(True))
+            claims = decode_claims(raw.reveal(), keys(True))
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise _refuse("T5", "id_token: signature") from error
     rules = _write_rules(claims, endpoint, issuers, nonce)
@@ -215,14 +216,14 @@ def _is_false(value: Any) -> bool:
     return value is False or value == "false"
 
 
-def _read_token(answer: dict[str, Any]) -> str:
+def _read_token(answer: dict[str, Any]) -> Secret:
     token, kind = answer.get("access_token"), answer.get("token_type")
     usable = isinstance(token, str) and token.isascii() and token.isprintable()
     if not usable or not token:
         raise _refuse("T2", "access_token")
     if str(kind).lower() != "bearer":
         raise _refuse("T2", name_value("token_type", kind))
-    return str(token)
+    return Secret(str(token))
 
 
 def _read_life(value: Any) -> timedelta | None:

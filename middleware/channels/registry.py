@@ -31,7 +31,7 @@ def _make_sms(parts: ChannelParts) -> Channel | None:
     return SmsChannel(
         settings.sms_base_url,
         settings.sms_account_sid,
-        settings.sms_auth_token,
+        settings.sms_auth_token.reveal(),
         settings.sms_from_number,
         allowed=parts.allowed,
     )
@@ -49,7 +49,7 @@ def _make_email(parts: ChannelParts) -> Channel | None:
         allowed=parts.allowed,
         security=settings.smtp_security,
         user=settings.smtp_user,
-        password=settings.smtp_password,
+        password=settings.smtp_password.reveal(),
         unsubscribe=parts.unsubscribe,
     )
 

@@ -202,7 +202,7 @@ def _started(home: Path, settings: Settings, ports: Ports) -> Iterator[Children]
         wait_until("The provider", control.healthy, children)
         account = {
             "account_sid": SMS_SID,
-            "auth_token": settings.sms_auth_token,
+            "auth_token": settings.sms_auth_token.reveal(),
             "from_number": SMS_FROM,
         }
         control.call("PUT", "/sandbox/sms", account)

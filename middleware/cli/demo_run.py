@@ -31,7 +31,7 @@ from middleware.cli.output import progress
 from middleware.fhir.client import FhirClient
 from middleware.ports import RandomIds
 from middleware.sealing import create_key_file
-from middleware.settings import Settings, environment_of, read_settings
+from middleware.settings import Settings, environment_of, list_values, read_settings
 from middleware.storage import audit, login_links
 from middleware.storage.database import Database
 from middleware.storage.embedded import Embedded
@@ -109,7 +109,7 @@ class Demo:
         self.runtime = make_runtime(settings)
         self._align_clock()
         endpoint = connect_sandbox(
-            self.runtime, self.control, SITE_ZONE, settings.sms_auth_token
+            self.runtime, self.control, SITE_ZONE, settings.sms_auth_token.reveal()
         )
         progress("starting CareCue")
         environment = {**clean_environment(), **environment_of(settings)}
@@ -226,7 +226,7 @@ class Demo:
 
     def _write_settings(self, settings: Settings) -> None:
         """Write the settings as TOML, for their owner only: they name a token."""
-        values = settings.model_dump(mode="json", exclude_defaults=True)
+        values = list_values(settings)
         lines = (
             f"{name} = {orjson.dumps(it).decode()}\n" for name, it in values.items()
         )

@@ -18,6 +18,7 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 
 from mappings.endpoint import BackendClient, Endpoint
 from mappings.errors import AuthorizationError, ConfigurationError
+from mappings.secret import Secret
 from middleware.fhir.bounded import bound_session
 from middleware.fhir.failing import name_failure
 from middleware.fhir.keys import SigningKey, SigningKeys
@@ -103,14 +104,14 @@ class BackendTokens:
         self._ca_file = ca_file
         self._private_network = endpoint.profile.get("private_network") is True
         self._lock = threading.Lock()
-        self._token: str | None = None
+        self._token: Secret | None = None
         self._until: datetime | None = None
         self._refusal: tuple[datetime, AuthorizationError] | None = None
 
     def __repr__(self) -> str:
         return f"BackendTokens({self._backend.client_id})"
 
-    def token(self) -> str | None:
+    def token(self) -> Secret | None:
         """Return a token that lives, or None where the server needs none.
 
         Raises AuthorizationError; ``permanent`` when the server knows us and says no.
@@ -124,7 +125,7 @@ class BackendTokens:
                 self._renew(now, self._backend.token_url)
             return self._token
 
-    def forget(self, token: str) -> None:
+    def forget(self, token: Secret) -> None:
         """Drop a token that a FHIR server refused, unless it was replaced already."""
         with self._lock:
             if self._token == token:
@@ -198,7 +199,7 @@ def _ask(session: Any, token_url: str, scope: str) -> dict[str, Any]:
     return answer
 
 
-def _read_token(answer: dict[str, Any]) -> str:
+def _read_token(answer: dict[str, Any]) -> Secret:
     token = answer.get("access_token")
     kind = answer.get("token_type")
     usable = isinstance(token, str) and token.isascii() and token.isprintable()
@@ -206,7 +207,7 @@ def _read_token(answer: dict[str, Any]) -> str:
         raise AuthorizationError(
             "The authorization server's answer holds no bearer token; it was not used"
         )
-    return str(token)
+    return Secret(str(token))
 
 
 def _read_life(answer: dict[str, Any]) -> int:

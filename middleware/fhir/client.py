@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from mappings.errors import AnotherResourceError, FhirError
+from mappings.secret import Secret
 from middleware.fhir.abilities import Abilities
 from middleware.fhir.addresses import Reference, read_base, read_query, read_reference
 from middleware.fhir.batch import Batches, Part
@@ -44,12 +45,12 @@ class FhirClient:
     def __init__(
         self,
         base_url: str,
-        token: Callable[[], str | None],
+        token: Callable[[], Secret | None],
         *,
         clock: Clock,
         session: requests.Session | None = None,
         timeout: tuple[float, float] = (3.0, 15.0),
-        forget: Callable[[str], None] | None = None,
+        forget: Callable[[Secret], None] | None = None,
         search_first: bool = False,
         limits: Limits | None = None,
         abilities: Abilities | None = None,

@@ -18,6 +18,7 @@ import orjson
 import requests
 
 from mappings.errors import AuthorizationError, FhirError
+from mappings.secret import Secret
 from middleware.fhir.bounded import RefusedAddressError, TooLargeError
 from middleware.fhir.failing import name_failure
 from middleware.fhir.faults import Answer, make_fault
@@ -69,8 +70,8 @@ class Transport:
     def __init__(
         self,
         session: requests.Session,
-        token: Callable[[], str | None],
-        forget: Callable[[str], None] | None,
+        token: Callable[[], Secret | None],
+        forget: Callable[[Secret], None] | None,
         clock: Clock,
         *,
         timeout: tuple[float, float],
@@ -130,16 +131,16 @@ class Transport:
             raise make_fault(answer, request.what, self._clock.now())
         return answer
 
-    def _fetch_token(self) -> str | None:
+    def _fetch_token(self) -> Secret | None:
         try:
             return self._token()
         except AuthorizationError as error:
             raise FhirError(f"No access token: {error.message}", status=401) from error
 
-    def _send(self, request: Request, token: str | None) -> Answer:
+    def _send(self, request: Request, token: Secret | None) -> Answer:
         headers = {"Accept": JSON_TYPE, **dict(request.headers)}
         if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = f"Bearer {token.reveal()}"
         data = None
         if request.body is not None:
             headers.setdefault("Content-Type", JSON_TYPE)

@@ -78,7 +78,8 @@ def _callback_ports(runtime: Runtime, context: StageContext) -> CallbackPorts:
     settings = runtime.settings
 
     def signed(url: str, form: dict[str, str], signature: str) -> bool:
-        return check_twilio_signature(url, form, signature, settings.sms_auth_token)
+        token = settings.sms_auth_token.reveal()
+        return check_twilio_signature(url, form, signature, token)
 
     def reply(channel: str, address: str, provider_id: str, text: str) -> bool:
         now = runtime.clock.now()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 from mappings.endpoint import Endpoint
+from mappings.secret import Secret
 from middleware.desk.cds import CdsDesk
 from middleware.fhir.abilities import Abilities
 from middleware.fhir.bounded import make_session
@@ -65,7 +66,7 @@ def transient_clients(clock: Clock) -> Any:
     def connect(_: str, reach: Reach, ca_file: str | None) -> Any:
         return make_session(reach, seconds=SECONDS, ca_file=ca_file, pool=16)
 
-    def make(endpoint: Endpoint, token: str) -> FhirApi:
+    def make(endpoint: Endpoint, token: Secret) -> FhirApi:
         base = endpoint.fhir_base
         session = connect(
             base, endpoint_reach(endpoint), endpoint.profile.get("ca_file")

@@ -12,6 +12,7 @@ from typing import Any
 
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
+from mappings.secret import Secret
 from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
 from middleware.desk.launches import LaunchBook
@@ -49,13 +50,13 @@ def make_smart_ports(
         with runtime.database.tx() as tx:
             return endpoints.list_endpoints(tx)
 
-    def client_secret(endpoint_id: str) -> str | None:
+    def client_secret(endpoint_id: str) -> Secret | None:
         with runtime.database.tx() as tx:
             endpoint = endpoints.get_endpoint(tx, endpoint_id)
         sealed = endpoint.profile.get("app_secret") if endpoint else None
         if not sealed:
             return None
-        return runtime.sealer.open(bytes.fromhex(sealed)).decode()
+        return Secret(runtime.sealer.open(bytes.fromhex(sealed)).decode())
 
     return SmartPorts(
         endpoints=known,

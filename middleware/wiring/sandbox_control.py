@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from mappings.errors import CareCueError
+from mappings.secret import Secret
 
 TIMEOUT = 10.0
 
@@ -59,9 +60,9 @@ class SandboxControl:
         """Return how many notifications, receipts and replies are still to go out."""
         return int(self.call("GET", "/sandbox/notifier")["pending"])
 
-    def staff_token(self) -> str:
+    def staff_token(self) -> Secret:
         """Return a token with which the EHR's own staff writes."""
-        return str(self.call("POST", "/sandbox/token")["access_token"])
+        return Secret(self.call("POST", "/sandbox/token")["access_token"])
 
     def messages(self) -> dict[str, list[dict[str, Any]]]:
         """Return every text and e-mail that reached a phone or mailbox."""

@@ -17,6 +17,7 @@ import orjson
 from mappings.endpoint import Endpoint
 from mappings.errors import CdsError
 from mappings.resource import Resource, dict_of, list_of
+from mappings.secret import Secret
 from middleware.desk.cds import Feedback
 
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
@@ -48,7 +49,7 @@ class Call:
     patient: str
     user: str
     encounter: str | None
-    token: str | None = field(repr=False, default=None)
+    token: Secret | None = None
     told: Mapping[str, Resource] = field(repr=False, default_factory=dict)
 
 
@@ -152,7 +153,9 @@ def _choose_endpoint(body: dict[str, Any], endpoints: Sequence[Endpoint]) -> End
     )
 
 
-def _read_token(body: dict[str, Any], endpoint: Endpoint, patient: str) -> str | None:
+def _read_token(
+    body: dict[str, Any], endpoint: Endpoint, patient: str
+) -> Secret | None:
     grant = body.get("fhirAuthorization")
     if grant is None or endpoint.cds.client_id is None:
         return None
@@ -174,7 +177,7 @@ def _read_token(body: dict[str, Any], endpoint: Endpoint, patient: str) -> str |
             reason="not-permitted",
             code="security",
         )
-    return str(token)
+    return Secret(str(token))
 
 
 def _refuse(what: str) -> CdsError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings.endpoint import Endpoint
+from mappings.secret import Secret
 from middleware.desk.cds import CdsDesk
 from middleware.ports import Clock, FhirApi, Ids
 
@@ -23,7 +24,7 @@ class CdsPorts:
 
     endpoints: Callable[[], Sequence[Endpoint]]
     fetch_keys: Callable[[Endpoint, str], dict[str, Any]]
-    fhir: Callable[[Endpoint, str], FhirApi]
+    fhir: Callable[[Endpoint, Secret], FhirApi]
     clock: Clock
     ids: Ids
     desk: CdsDesk

@@ -87,7 +87,7 @@ class Site:
         token = SandboxControl(self.sandbox.base_url).staff_token()
         found = requests.get(
             f"{self.sandbox.base_url}/fhir/Subscription",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token.reveal()}"},
             timeout=30,
         )
         return len(found.json().get("entry", ()))

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from mappings.content import load_shipped
+from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.desk.charting import MOST_READS, TURNING, Within, read_charts
 from middleware.fhir.abilities import Abilities
@@ -35,7 +36,7 @@ def client(script: Script) -> Iterator[FhirClient]:
     limits = Limits(attempts=1, workers=32)
     clock = FixedClock(NOW)
     made = FhirClient(
-        script.base, lambda: "t", clock=clock, limits=limits, abilities=known
+        script.base, lambda: Secret("t"), clock=clock, limits=limits, abilities=known
     )
     yield made
     made.close()

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import requests
 
+from mappings.secret import Secret
 from middleware.fhir.bounded import TooLargeError, make_session
 from middleware.fhir.faults import issue_code, read_outcome
 from middleware.fhir.reach import Reach
@@ -131,7 +132,7 @@ class Caller:
         method: str,
         url: str,
         *,
-        token: str | None = None,
+        token: Secret | None = None,
         body: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
         shown: str | None = None,
@@ -141,7 +142,7 @@ class Caller:
         told = f"{method} {shown or url.partition('?')[0]}"
         headers = {"Accept": FHIR_TYPE if form is None else "application/json"}
         if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = f"Bearer {token.reveal()}"
         if body is not None:
             headers["Content-Type"] = FHIR_TYPE
         data = orjson.dumps(body) if body is not None else form

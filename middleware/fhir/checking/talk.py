@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mappings.endpoint import Endpoint
+from mappings.secret import Secret
 from middleware.fhir.checking.exchange import Caller, Exchange, Patience
 from middleware.fhir.framing import Framing
 from middleware.fhir.keys import SigningKeys
@@ -58,7 +59,7 @@ class Talk:
     metadata: Exchange | None = None
     skew: float | None = None
     configuration: dict[str, Any] | None = None
-    token: str | None = None
+    token: Secret | None = None
     granted: str | None = None
     samples: dict[str, dict[str, Any]] = field(default_factory=dict)
     framing: Framing | None = None

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mappings.secret import Secret
 from middleware.fhir.addresses import host_of, is_protected, leads_here
 from middleware.fhir.auth import sign_assertion
 from middleware.fhir.checking.documents import SKEW_FATAL, read_skew
@@ -65,7 +66,7 @@ def check_token(talk: Talk) -> Seen:
         seen = judge_refusal(exchange, seen, _look_around(talk, exchange), talk)
     body = exchange.body or {}
     if seen.code in {"ok", "token-life-missing", "token-life-short"}:
-        talk.token = str(body["access_token"])
+        talk.token = Secret(str(body["access_token"]))
         said = body.get("scope")
         talk.granted = said if isinstance(said, str) else None
     return seen

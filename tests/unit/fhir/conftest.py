@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.fhir.client import FhirClient
 from middleware.fhir.keys import SigningKeys
@@ -22,7 +23,7 @@ def script() -> Iterator[Script]:
 @pytest.fixture
 def client(script: Script) -> Iterator[FhirClient]:
     made = FhirClient(
-        script.base, lambda: "SECRET-TOKEN", clock=FixedClock(NOW), limits=QUICK
+        script.base, lambda: Secret("SECRET-TOKEN"), clock=FixedClock(NOW), limits=QUICK
     )
     yield made
     made.close()

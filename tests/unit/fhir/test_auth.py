@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from mappings.errors import AuthorizationError, ConfigurationError
+from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.fhir.auth import BackendTokens
 from middleware.fhir.keys import ALGORITHMS, SigningKeys
@@ -56,7 +57,7 @@ def test_token_request_carries_the_assertion_of_smart(
 ) -> None:
     script.then(granted())
     tokens = BackendTokens(endpoint(script, algorithm), keys, FixedClock(NOW))
-    assert tokens.token() == "T1"
+    assert tokens.token() == Secret("T1")
     form = {
         name: values[0]
         for name, values in parse_qs(script.asked[0].body.decode()).items()
@@ -94,11 +95,11 @@ def test_token_is_kept_until_a_minute_before_its_end(
     script.then(granted("T1"), granted("T2"))
     clock = FixedClock(NOW)
     tokens = BackendTokens(endpoint(script), keys, clock)
-    assert tokens.token() == "T1"
+    assert tokens.token() == Secret("T1")
     clock.instant = NOW + timedelta(seconds=239)
-    assert tokens.token() == "T1"
+    assert tokens.token() == Secret("T1")
     clock.instant = NOW + timedelta(seconds=240)
-    assert tokens.token() == "T2"
+    assert tokens.token() == Secret("T2")
     assertions = [parse_qs(a.body.decode())["client_assertion"] for a in script.asked]
     assert assertions[0] != assertions[1]
 
@@ -115,7 +116,7 @@ def test_token_is_asked_for_once_by_many_threads(
         return tokens.token()
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(ask, range(8))) == {"T1"}
+        assert set(pool.map(ask, range(8))) == {Secret("T1")}
     assert len(script.asked) == 1
 
 
@@ -123,10 +124,10 @@ def test_forget_drops_only_the_token_named(script: Script, keys: SigningKeys) ->
     script.then(granted("T1"), granted("T2"))
     tokens = BackendTokens(endpoint(script), keys, FixedClock(NOW))
     tokens.token()
-    tokens.forget("older")
-    assert tokens.token() == "T1"
-    tokens.forget("T1")
-    assert tokens.token() == "T2"
+    tokens.forget(Secret("older"))
+    assert tokens.token() == Secret("T1")
+    tokens.forget(Secret("T1"))
+    assert tokens.token() == Secret("T2")
 
 
 def test_no_token_url_needs_no_token(script: Script, keys: SigningKeys) -> None:
@@ -147,7 +148,7 @@ def test_invalid_client_is_permanent_and_not_asked_again_at_once(
         assert caught.value.permanent
     assert len(script.asked) == 1
     clock.instant = NOW + timedelta(seconds=5)
-    assert tokens.token() == "T1"
+    assert tokens.token() == Secret("T1")
 
 
 HOSTILE = {
@@ -192,9 +193,9 @@ def test_expires_in_of_any_kind_is_read(
     tokens = BackendTokens(endpoint(script), keys, clock)
     tokens.token()
     clock.instant = NOW + timedelta(seconds=kept)
-    assert tokens.token() == ("T1" if kept else "T2")
+    assert tokens.token() == Secret("T1" if kept else "T2")
     clock.instant = NOW + timedelta(seconds=kept + 1)
-    assert tokens.token() == "T2"
+    assert tokens.token() == Secret("T2")
 
 
 def test_token_inside_a_transaction_is_a_programming_error(

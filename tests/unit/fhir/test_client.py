@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mappings.errors import AuthorizationError, FhirError, ReferenceRefusedError
+from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.fhir.client import FhirClient
 from middleware.ports import SearchResult, transaction_scope
@@ -133,9 +134,9 @@ def test_fetch_without_a_server_is_temporary() -> None:
 
 @pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@93")
 def test_401_renews_the_token_once(script: Script) -> None:
-    tokens, forgotten = ["old", "new"], []
+    tokens, forgotten = [Secret("old"), Secret("new")], []
 
-    def forget(token: str) -> None:
+    def forget(token: Secret) -> None:
         forgotten.append(token)
         tokens.pop(0)
 
@@ -153,7 +154,7 @@ def test_401_renews_the_token_once(script: Script) -> None:
         limits=QUICK,
     )
     assert client.fetch("Encounter/e1") == encounter("e1")
-    assert (forgotten, len(script.asked)) == (["old"], 2)
+    assert (forgotten, len(script.asked)) == ([Secret("old")], 2)
 
 
 def test_401_with_the_same_token_is_an_error(

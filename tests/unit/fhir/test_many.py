@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from mappings.errors import FhirError
+from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.fhir.abilities import FEW, MOST, SLOW_SECONDS, Abilities
 from middleware.fhir.client import FhirClient
@@ -37,7 +38,11 @@ def batch(asked: Asked) -> Reply:
 
 def open_client(script: Script, known: Abilities) -> FhirClient:
     return FhirClient(
-        script.base, lambda: "t", clock=FixedClock(NOW), limits=QUICK, abilities=known
+        script.base,
+        lambda: Secret("t"),
+        clock=FixedClock(NOW),
+        limits=QUICK,
+        abilities=known,
     )
 
 

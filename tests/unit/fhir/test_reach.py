@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mappings.errors import AuthorizationError, FhirError
+from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.fhir.bounded import RefusedAddressError, make_session
 from middleware.fhir.client import FhirClient
@@ -75,7 +76,7 @@ def aside(script: Script) -> str:
 
 def test_a_name_that_means_this_machine_is_not_connected_to(script: Script) -> None:
     script.then(Reply(200, {"resourceType": "Encounter", "id": "e1"}))
-    client = FhirClient(aside(script), lambda: "token", clock=FixedClock(NOW))
+    client = FhirClient(aside(script), lambda: Secret("token"), clock=FixedClock(NOW))
     with pytest.raises(FhirError) as caught:
         client.fetch("Encounter/e1")
     assert caught.value.permanent

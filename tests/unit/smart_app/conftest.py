@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from mappings.endpoint import AppClient, BackendClient, Endpoint, EndpointKind, Site
 from mappings.nudge import Nudge, NudgeState
 from mappings.plan import Library, Plan, PlanAction, StepWords, Timing, Wording
+from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.desk.desk import Desk
 from middleware.desk.editing.drafts import DraftBook
@@ -190,7 +191,7 @@ def make_rig(ehr: Ehr, database: Database, clock: FixedClock) -> Rig:
         look_at_sign_in=looks_from(PUBLIC, seconds=20),
         bound=bound_exchange,
         signing_key=lambda algorithm: OURS,
-        client_secret=lambda endpoint_id: ehr.secret,
+        client_secret=lambda endpoint_id: Secret(ehr.secret) if ehr.secret else None,
         desk=Desk(context),
         drafts=DraftBook(database),
         public_url=PUBLIC,

@@ -10,6 +10,7 @@ import pytest
 
 from mappings.dialects.registry import DIALECTS
 from mappings.errors import FhirError
+from mappings.secret import Secret
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import LaunchRow, find_by_prefix, get_launch
 from middleware.wiring.launching import discover, fetch_keys
@@ -712,9 +713,12 @@ def test_no_token_is_in_a_representation(rig, clock):
     shown = (
         access,
         read_renewed(answer, clock.now()),
-        replace(call, token="hidden-call", told={"Patient/1": {"id": "hidden-id"}}),
+        replace(
+            call, token=Secret("hidden-call"), told={"Patient/1": {"id": "hidden-id"}}
+        ),
         bearer,
         launch,
     )
-    assert (access.token, bearer.token()) == ("hidden-access_token", "hidden-at")
+    assert access.token == Secret("hidden-access_token")
+    assert bearer.token() == Secret("hidden-at")
     assert [one for one in shown if "hidden" in repr(one)] == []

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from mappings.secret import Secret
 from middleware.desk.launches import LaunchBook
 from middleware.storage.retention import purge
 from smart_app.app import create_blueprint
@@ -352,11 +353,11 @@ def test_a_row_that_was_read_before_brings_no_spent_token_back(renewing):
     before = launch_of(renewing, page)
     discovery = Discovery(renewing.ports.discover, renewing.ports.fetch_keys)
     bearer = Bearers(renewing.ports, discovery).of(before)
-    assert bearer.token() == "at-1"
+    assert bearer.token() == Secret("at-1")
     later(renewing, seconds=601)
-    assert bearer.token() == "at-2"
+    assert bearer.token() == Secret("at-2")
     bearer.see(before)
-    assert bearer.token() == "at-2"
+    assert bearer.token() == Secret("at-2")
     assert renewing.ehr.renewals == ["rt-1"]
 
 

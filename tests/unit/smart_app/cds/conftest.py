@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 
 from mappings.content import load_shipped
 from mappings.endpoint import CdsCaller
+from mappings.secret import Secret
 from middleware.desk.cds import CdsDesk
 from middleware.fhir.client import FhirClient
 from middleware.ports import RandomIds
@@ -202,7 +203,7 @@ def make_ports(rig: Rig, url: str) -> CdsPorts:
         ids=RandomIds(),
         wake=lambda stage, shard: None,
         fhir=lambda endpoint: FhirClient(
-            endpoint.fhir_base, lambda: "backend-1", clock=rig.clock
+            endpoint.fhir_base, lambda: Secret("backend-1"), clock=rig.clock
         ),
         channels={},
         library=lambda endpoint: library,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from mappings.errors import CdsError, FhirError
+from mappings.secret import Secret
 from middleware.desk.cards import Card
 from middleware.desk.cds import Seen
 from middleware.desk.charting import MOST_READS
@@ -35,7 +36,7 @@ def unbatched(calls: Calls) -> FhirClient:
     calls.ehr.batches = False
     client = FhirClient(
         calls.ehr.base,
-        lambda: "at-1",
+        lambda: Secret("at-1"),
         clock=calls.rig.clock,
         limits=Limits(attempts=1),
     )
@@ -83,7 +84,7 @@ def test_early_card_says_what_asks_a_person(calls, api):
 
 
 def test_an_ehr_that_takes_batches_has_one_card(calls: Calls):
-    client = FhirClient(calls.ehr.base, lambda: "at-1", clock=calls.rig.clock)
+    client = FhirClient(calls.ehr.base, lambda: Secret("at-1"), clock=calls.rig.clock)
     assert len(read(calls, client)) == 1
 
 
@@ -96,7 +97,7 @@ def test_no_early_card_where_what_failed_may_change_the_verdict(calls, api, kind
 
 def test_no_early_card_before_all_that_may_turn_the_verdict_was_read(calls: Calls):
     calls.ehr.batches = False
-    client = FhirClient(calls.ehr.base, lambda: "at-1", clock=calls.rig.clock)
+    client = FhirClient(calls.ehr.base, lambda: Secret("at-1"), clock=calls.rig.clock)
     # The batch that is refused leaves five of six: nobody beside Rosa was read.
     coming = begin(calls, client)
     assert "Not read in time: messages, goals" in next(coming).detail
