@@ -1,13 +1,17 @@
 """What is asked for, what a grant leaves on, and who may change nothing."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from mappings.content import load_shipped
 from mappings.nudge import NudgeState
 from mappings.scopes import read_grant, read_scope
+from middleware.desk.charting import page_queries
+from middleware.desk.desk import Desk
 from middleware.storage import nudges
 from smart_app.scopes import (
     FEATURES,
@@ -17,6 +21,7 @@ from smart_app.scopes import (
     list_scopes,
     write_scope,
 )
+from smart_app.users import write_roles_query
 from tests.unit.smart_app.acts import OURS, agree, plan, words
 from tests.unit.smart_app.conftest import OURS_HEADERS
 
@@ -34,6 +39,34 @@ def test_every_scope_that_is_asked_belongs_to_a_feature() -> None:
     needed = {feature.scope() for feature in FEATURES}
     assert {word for word in words if "/" in word} <= needed
     assert len(words) == len(set(words))
+
+
+def test_every_scope_of_what_is_shipped_has_a_read_and_every_read_a_scope(rig) -> None:
+    library, endpoint = load_shipped(), rig.endpoints[0]
+    desk = Desk(replace(rig.context, library=lambda _: library))
+    queries = (
+        *page_queries(library, "Patient/rosa", (), rig.clock.now()),
+        "Practitioner/osei",
+        write_roles_query("Practitioner/osei"),
+    )
+    read = {re.split(r"[/?]", query)[0] for query in queries}
+    words = write_scope(
+        desk.resource_types(endpoint), standalone=False, asking=Asking(roles=True)
+    ).split()
+    asked = {scope.type for word in words if (scope := read_scope(word)) is not None}
+    assert asked == read
+    # A feature that nothing reads for is a scope that somebody would have to grant.
+    assert {feature.type for feature in FEATURES} == read
+
+
+def test_a_page_reads_all_that_its_launch_asked_for_and_nothing_else(rig) -> None:
+    words = asked(rig)
+    rig.open_page()
+    read = {re.split(r"[/?]", query)[0] for query in rig.ehr.queries}
+    types = {scope.type for word in words if (scope := read_scope(word)) is not None}
+    # The role is read where somebody signs in as one.
+    assert types - read == {"PractitionerRole"}
+    assert read <= types
 
 
 @pytest.mark.requirement("hl7.fhir.uv.smart-app-launch_2.2.0@120-146")
