@@ -6,6 +6,8 @@ import re
 
 from mappings.resource import Resource, list_of
 
+# R4 datatypes, id.
+FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _RELATIVE = re.compile(r"^([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?$")
 _SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual")
 

@@ -107,7 +107,7 @@ def actor_of(session: Session) -> Actor:
 def sent_of(request: Request, session: Session, path: str = "") -> Sent:
     """Return the form that was sent.
 
-    With ``path`` it is one button's of a page that has several in one form.
+    The buttons of one page are forms of one name: their ``path`` tells them apart.
     """
     form = read_form(request.form.to_dict(flat=False))
     if path and form.id:

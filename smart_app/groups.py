@@ -125,7 +125,6 @@ class GroupEdits:
         _known(name)
         session, view = enter(self._ports, request, lid, form=True)
         (save, write_both), (path, saved) = act, told
-        # The buttons of one page are different forms: only the same one is a repeat.
         sent = sent_of(request, session, path)
         try:
             save(view, sent, name)

@@ -14,10 +14,11 @@ from flask import Request, Response
 
 from mappings.endpoint import Endpoint
 from mappings.errors import BadInputError, LaunchError
+from mappings.reference import FHIR_ID
 from middleware.desk.formats import write_born
 from middleware.desk.launches import LOCKED, PICKING, Launch, note_step
 from middleware.desk.page import SEXES
-from middleware.desk.patients import FHIR_ID, Found, PatientRow
+from middleware.desk.patients import Found, PatientRow
 from middleware.desk.viewer import Viewer, mark, viewer_of
 from middleware.ports import FhirApi
 from smart_app.closing import ends_at

@@ -18,11 +18,11 @@ from joserfc.errors import ClaimError, JoseError
 from mappings.dialects.registry import app_ways
 from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
+from mappings.reference import FHIR_ID
 from mappings.secret import Secret
 from middleware.desk.viewer import mark
 from smart_app.oauth import clean_text
 from smart_app.signatures import decode_claims
-from smart_app.users import FHIR_ID
 
 LEEWAY_SECONDS = 30
 # Of a token whose life is not said (RFC 6749 5.1 only recommends it).

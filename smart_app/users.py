@@ -6,13 +6,13 @@ the site's word; where it cannot be known whether it means this user, it does.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from mappings.endpoint import AppClient, Endpoint
 from mappings.errors import FhirError, LaunchError
+from mappings.reference import FHIR_ID
 from mappings.resource import list_of
 from mappings.scopes import Grant
 from middleware.desk.viewer import mark
@@ -20,7 +20,6 @@ from middleware.ports import FhirApi
 from smart_app.oauth import clean_text
 from smart_app.scopes import allows_scope
 
-FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 MAY_ENTER = ("Practitioner", "PractitionerRole")
 REFUSED = {
     "Patient": mark(

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 from mappings.errors import BadInputError
+from mappings.reference import FHIR_ID
 from mappings.resource import list_of
 from middleware.desk.viewer import mark
 from middleware.ports import FhirApi
 
 MOST = 20
-FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 LONGEST = 100
 ASK = mark("Give a name of two letters or more with the birth date, or the MRN alone.")
 

@@ -16,11 +16,11 @@ import orjson
 
 from mappings.endpoint import Endpoint
 from mappings.errors import CdsError
+from mappings.reference import FHIR_ID
 from mappings.resource import Resource, dict_of, list_of
 from mappings.secret import Secret
 from middleware.desk.cds import Feedback
 
-FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 USER = re.compile(
     r"(Practitioner|PractitionerRole|Patient|RelatedPerson)/[A-Za-z0-9\-.]{1,64}\Z"
 )
