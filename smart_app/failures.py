@@ -44,10 +44,30 @@ STEPS = {
     "X": mark("Inside CareCue"),
 }
 NOT_SAVED = mark("This was not saved")
+SESSION_ENDED = mark("Your chart session ended")
+# What was refused or failed, by the code where it says more than its step does.
 TITLES = {
-    401: mark("Your chart session ended"),
-    403: mark("This cannot be opened here"),
+    "L": mark("The EHR’s launch cannot be used"),
+    "L1": mark("This EHR is not connected to CareCue"),
+    "D": mark("The EHR did not say how to sign in"),
+    "C": mark("The sign-in was not completed"),
+    "C4": mark("The EHR did not let this app in"),
+    "T": mark("The EHR gave this app no access"),
+    "U": mark("CareCue is not open to this user"),
+    "P": mark("No patient was chosen"),
+    "H": mark("This cannot be opened here"),
+    "R": mark("The access to this chart ended"),
+    "S": mark("This cannot be opened here"),
+    "F": mark("This form was refused"),
+    "F5": mark("You can look and change nothing"),
+    "F7": mark("This record is closed"),
+    "E": mark("The chart could not be read"),
+    "E4": mark("The EHR does not let you read this chart here"),
+    "N": mark("There is no such page"),
+    "X": mark("CareCue is not working just now"),
 }
+# However often such a form is sent, it is refused.
+FOR_GOOD = frozenset({"F1", "F2", "F5", "F7"})
 UNREADABLE = mark(
     "The chart could not be read. Nothing was sent or changed. Try again, or open "
     "this app again from the chart."
@@ -80,10 +100,13 @@ def name_step(code: str) -> str:
 
 
 def name_title(error: LaunchError, *, saving: bool = False) -> str:
-    """Return the heading of a failure's page, or of what a save came to."""
-    if saving and error.status != 401:
+    """Return the heading of a failure's page: what was refused, or that nothing is saved."""
+    if error.status == 401:
+        return SESSION_ENDED
+    if saving:
         return NOT_SAVED
-    return TITLES.get(error.status, mark("This did not work"))
+    code = error.code
+    return TITLES.get(code) or TITLES.get(code[:1], TITLES["X"])
 
 
 def settle_fault(
@@ -105,7 +128,7 @@ def settle_fault(
 
 
 def _describe_fault(error: FhirError, endpoints: Sequence[Endpoint]) -> LaunchError:
-    """Return LaunchError E1 or E3: what a read came to, and what the EHR said of it.
+    """Return LaunchError E1, E3 or E4: what a read came to, what the EHR said of it.
 
     Of its answer only the status and codes are told: its texts may name the patient.
     """
@@ -119,8 +142,9 @@ def _describe_fault(error: FhirError, endpoints: Sequence[Endpoint]) -> LaunchEr
     named = f" ({code})" if ISSUE.match(code) else ""
     meaning = explain_outcome(endpoints, error.outcome)
     said = f"HTTP {error.status}{named}{f': {meaning}' if meaning else ''}"
-    words = NOT_LET if error.status == 403 else UNREADABLE
-    return LaunchError(words, code="E1", status=502, said=said)
+    if error.status == 403:
+        return LaunchError(NOT_LET, code="E4", status=502, said=said)
+    return LaunchError(UNREADABLE, code="E1", status=502, said=said)
 
 
 def read_refusal(

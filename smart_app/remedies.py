@@ -54,9 +54,11 @@ REMEDIES: Mapping[str, str] = {
     "that is told is this server under another name, add it to aliases of [profile].",
     "U2": "Patients and those beside them are never let in.",
     "E1": "The FHIR server did not give the Patient. 401: it does not take the token that "
-    "it issued. 403: access of the app or of the person. " + CHECK,
+    "it issued. " + CHECK,
     "E3": "A read of the Patient was answered with another resource: a merged record, or "
     "a proxy that answers for another.",
+    "E4": "The FHIR server answered 403: the app's scopes, or what this person may see "
+    "there, do not reach this patient. " + CHECK,
     "R1": "The EHR refused to renew the token: the person signed out or it was revoked.",
     "R2": "The EHR renewed the token for another patient.",
     "R3": "The EHR renewed the token for another user.",

@@ -18,7 +18,7 @@ from mappings.endpoint import Endpoint
 from mappings.errors import LaunchError
 from middleware.desk.viewer import LANGUAGES, Viewer
 from smart_app.assets import Assets
-from smart_app.failures import name_step
+from smart_app.failures import FOR_GOOD, name_step
 from smart_app.headers import protect, write_policy
 from smart_app.session import Session
 
@@ -106,6 +106,7 @@ class Pages:
             title=title,
             error=error,
             step=name_step(error.code),
+            final=error.code in FOR_GOOD,
             launch_id=launch_id,
         )
         if error.code == LOST and request.method == "POST":

@@ -69,7 +69,7 @@ AFTER: list[tuple[str, Bend, str, str]] = [
     ("login page", exchanges("<p>", 200, "text/html; a=b"), "T1", "200, text/html"),
     ("broken page", exchanges("<p>", 500, "text/html"), "T1", "HTTP 500"),
     ("user", claims(fhirUser="Device/7"), "U1", "fhirUser Device/7"),
-    ("forbidden", reads(FORBIDDEN, 403), "E1", "HTTP 403 (forbidden)"),
+    ("forbidden", reads(FORBIDDEN, 403), "E4", "HTTP 403 (forbidden)"),
     ("another", reads(JAMES, 200), "E3", "another record than the open chart's"),
 ]
 

@@ -367,10 +367,11 @@ def test_a_form_of_a_record_that_was_closed_meanwhile_is_refused(rig, path, clos
     assert answer.status_code == 403
     assert "Nothing was changed. This record is closed" in words(answer.text)
     assert "This was not saved" in words(answer.text)
+    assert 'class="sheet sect notice final"' in answer.text
     assert recorded(rig) == {}
     form = rig.http.get(f"{path}pause")
     assert form.status_code == 403
-    assert "This cannot be opened here" in words(form.text)
+    assert "This record is closed: CareCue" in words(form.text)
     assert 'href="' + f"{path}pause" not in rig.http.get(path).text
 
 

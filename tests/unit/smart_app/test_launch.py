@@ -467,14 +467,16 @@ def test_every_failure_page_shows_an_id_that_is_kept(rig):
 
 
 @pytest.mark.parametrize(
-    ("fault", "told", "next_"),
+    ("fault", "code", "told", "next_"),
     [
-        ((403, "forbidden"), "HTTP 403 (forbidden)", "Open it in the EHR first"),
-        ((503, "transient"), "HTTP 503 (transient)", "Try again, or open this app"),
-        ((404, "<b>"), "HTTP 404", "Try again, or open this app"),
+        ((403, "forbidden"), "E4", "HTTP 403 (forbidden)", "Open it in the EHR first"),
+        ((503, "transient"), "E1", "HTTP 503 (transient)", "Try again, or open this"),
+        ((404, "<b>"), "E1", "HTTP 404", "Try again, or open this app"),
     ],
 )
-def test_a_chart_that_cannot_be_read_tells_what_the_ehr_said(rig, fault, told, next_):
+def test_a_chart_that_cannot_be_read_tells_what_the_ehr_said(
+    rig, fault, code, told, next_
+):
     rig.ehr.fault = fault
     answer = rig.launch()
     assert answer.status_code == 502
@@ -482,7 +484,12 @@ def test_a_chart_that_cannot_be_read_tells_what_the_ehr_said(rig, fault, told, n
     assert next_ in answer.text
     with rig.database.tx() as tx:
         (row,) = find_by_prefix(tx, short_id(answer))
-    assert (row.error, row.steps[-1]["said"]) == ("E1", told)
+    assert (row.error, row.steps[-1]["said"]) == (code, told)
+    titles = {
+        "E4": "The EHR does not let you read this chart here",
+        "E1": "The chart could not be read",
+    }
+    assert f'<h1 id="h-notice">{titles[code]}</h1>' in answer.text
 
 
 @pytest.mark.parametrize(
@@ -525,7 +532,7 @@ def test_an_open_page_that_cannot_be_read_is_found_by_its_id(rig):
         (row,) = find_by_prefix(tx, short_id(answer))
     assert row.stage == "open"
     fault = row.context["last_fault"]
-    assert (fault["code"], fault["said"]) == ("E1", "HTTP 403 (forbidden)")
+    assert (fault["code"], fault["said"]) == ("E4", "HTTP 403 (forbidden)")
     rig.ehr.fault = None
     assert "Rosa" in rig.http.get(page).text
 

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from smart_app.failures import STEPS
+from mappings.errors import LaunchError
+from smart_app.failures import NOT_SAVED, SESSION_ENDED, STEPS, TITLES, name_title
 from smart_app.remedies import REMEDIES
 
 ROOT = Path(__file__).parents[3]
@@ -27,3 +28,15 @@ def test_the_operators_page_has_the_same_words():
     page = (ROOT / "docs/operations.md").read_text()
     for code, remedy in REMEDIES.items():
         assert f"| `{code}` | {remedy} |\n" in page
+
+
+def test_every_failure_has_a_heading_that_says_what_failed():
+    assert set(STEPS) <= set(TITLES)
+    for code in {*REMEDIES, *(f"{step}1" for step in STEPS)}:
+        for status in (400, 403, 404, 409, 500, 502):
+            told = name_title(LaunchError("Why.", code=code, status=status))
+            assert told == TITLES.get(code, TITLES[code[0]])
+            failed = LaunchError("Why.", code=code, status=status)
+            assert name_title(failed, saving=True) == NOT_SAVED
+        ended = LaunchError("Why.", code=code, status=401)
+        assert name_title(ended) == name_title(ended, saving=True) == SESSION_ENDED
