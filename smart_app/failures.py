@@ -48,10 +48,9 @@ SESSION_ENDED = mark("Your chart session ended")
 # What was refused or failed, by the code where it says more than its step does.
 TITLES = {
     "L": mark("The EHR’s launch cannot be used"),
-    "L1": mark("This EHR is not connected to CareCue"),
-    "D": mark("The EHR did not say how to sign in"),
+    "D": mark("The sign-in could not begin"),
     "C": mark("The sign-in was not completed"),
-    "C4": mark("The EHR did not let this app in"),
+    "C4": mark("The sign-in was refused"),
     "T": mark("The EHR gave this app no access"),
     "U": mark("CareCue is not open to this user"),
     "P": mark("No patient was chosen"),
@@ -61,10 +60,10 @@ TITLES = {
     "F": mark("This form was refused"),
     "F5": mark("You can look and change nothing"),
     "F7": mark("This record is closed"),
-    "E": mark("The chart could not be read"),
+    "E": mark("The chart cannot be shown"),
     "E4": mark("The EHR does not let you read this chart here"),
-    "N": mark("There is no such page"),
-    "X": mark("CareCue is not working just now"),
+    "N": mark("This cannot be opened here"),
+    "X": mark("CareCue cannot go on just now"),
 }
 # However often such a form is sent, it is refused.
 FOR_GOOD = frozenset({"F1", "F2", "F5", "F7"})

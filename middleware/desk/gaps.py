@@ -21,6 +21,10 @@ TOOK_A_PLACE = mark(
     "This record took the place of another one. A no on that one counts before anything "
     "is sent, and may not be shown here."
 )
+COUNTS_HERE = mark(
+    "This record took the place of another one. What was answered there counts here too; "
+    "what else is on that one may not be shown here."
+)
 
 
 def write_gaps(view: View) -> tuple[str, ...]:
@@ -46,7 +50,9 @@ def write_gaps(view: View) -> tuple[str, ...]:
                 names=name_kinds(view, chart.limited),
             )
         )
-    if replaced_records(chart.patient) and not chart.replaced:
+    if chart.replaced:
+        sentences.append(view.say(COUNTS_HERE))
+    elif replaced_records(chart.patient) or view.own.replaced:
         sentences.append(view.say(TOOK_A_PLACE))
     if chart.strangers:
         sentences.append(_tell_of_strangers(view))

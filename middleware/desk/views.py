@@ -25,12 +25,13 @@ from middleware.decisions.unread import UNREAD, settle_unread
 from middleware.desk.charting import Within, page_queries, read_charts
 from middleware.desk.opened import NOTHING, Opened, find_linked
 from middleware.desk.permitted import Permitted, withheld_types
+from middleware.desk.replacing import ANSWERS, list_old, may_ask, read_old
 from middleware.desk.versions import preference_version
 from middleware.desk.viewer import Viewer, viewer_of
 from middleware.ports import FhirApi
 from middleware.stages.context import StageContext
 from middleware.stages.people import list_places, own_record
-from middleware.storage import nudges
+from middleware.storage import merging, nudges
 from middleware.storage.decision_log import read_last_checked
 from middleware.storage.history import SentRow, list_sent_rows
 from middleware.storage.last_answers import Standing, read_standing
@@ -142,6 +143,7 @@ def read_views(
     now, library = context.clock.now(), context.library(endpoint)
     with context.database.tx() as tx:
         foci = [one.focus for one in nudges.list_open_nudges(tx, endpoint.id, patient)]
+        known = merging.list_replaced(tx, endpoint.id, [patient]).get(patient, [])
     asked = page_queries(library, patient, foci, now)
     told = {
         "patient": patient,
@@ -152,8 +154,18 @@ def read_views(
     }
     how: Any = {"within": within, "permitted": permitted, "beside": opened.references}
     for found in read_charts(api, library, patient, foci, now, **how):
-        more = {"unread": found.unread, "users": found.users}
-        yield _fill(context, endpoint, library, found.chart, {**told, **more})
+        more = {**told, "users": found.users}
+        asks = may_ask(permitted, list_old(api, found.chart, known))
+        chart, unread = found.chart, found.unread
+        if asks:
+            # A no on a record that this one took the place of turns the verdict too.
+            yield _fill(
+                context, endpoint, library, chart, {**more, "unread": unread | ANSWERS}
+            )
+        if asks and not unread:
+            chart = read_old(api, library, chart, known)
+        if not asks or not unread:
+            yield _fill(context, endpoint, library, chart, {**more, "unread": unread})
 
 
 def _fill(

@@ -5,7 +5,7 @@ Network only; the caller holds no transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,18 +88,22 @@ def fetch_replaced(
     *,
     told: Sequence[str],
     known: Sequence[str],
+    only: Collection[str] = (),
+    most: int = MOST_RECORDS,
 ) -> Chart:
     """Add to a chart what still names records that were merged into its patient's.
 
     ``told`` are those that the EHR tells of. Those that are only ``known`` count unless
     their record stands for itself again. Of a record that is gone nothing is left.
+    ``only`` are the types that are read of them, all without it; of more than ``most`` a
+    person must think.
     """
     patient = reference_of(chart.patient)
     older = [name for name in dict.fromkeys((*told, *known)) if name != patient]
     if not older:
         return chart
-    counted = older[:MOST_RECORDS]
-    parts = [chart_queries(library, name, "", chart.read_at) for name in counted]
+    counted = older[:most]
+    parts = [_queries_of(library, name, chart.read_at, only) for name in counted]
     wanted = [query for queries in parts for query in queries]
     answers = dict(zip(wanted, api.fetch_many(wanted), strict=True))
     joined = [
@@ -107,8 +111,19 @@ def fetch_replaced(
         for record, *searches in parts
         if record in told or not _stands_for_itself(answers[record], record)
     ]
-    found = {reference_of(resource): resource for resource in chart.resources}
-    incomplete = {*chart.incomplete, *(SAFETY_TYPES if older != counted else ())}
+    return _join(chart, joined, answers, whole=older == counted)
+
+
+def _join(
+    chart: Chart,
+    joined: Sequence[tuple[str, Sequence[str]]],
+    answers: Mapping[str, SearchResult],
+    *,
+    whole: bool,
+) -> Chart:
+    """Add what was answered of old records; ``whole`` where none was left out."""
+    found = {reference_of(item): item for item in chart.resources}
+    incomplete = {*chart.incomplete, *(() if whole else SAFETY_TYPES)}
     for record, group in joined:
         for query in group:
             answer = answers[query]
@@ -120,6 +135,15 @@ def fetch_replaced(
         incomplete=tuple(sorted(incomplete)),
         replaced=tuple(record for record, _ in joined),
     )
+
+
+def _queries_of(
+    library: Library, record: str, now: datetime, only: Collection[str]
+) -> list[str]:
+    """Return the read of a record and the searches in its name, the read first."""
+    _, *searches = chart_queries(library, record, "", now)
+    kept = (one for one in searches if not only or one.partition("?")[0] in only)
+    return [record, *kept]
 
 
 def _keep_all(

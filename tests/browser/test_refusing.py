@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.browser.charts import change, patient
 from tests.browser.conftest import fill
 
 pytestmark = pytest.mark.browser
@@ -142,3 +143,28 @@ def test_an_ended_session_is_said_on_a_forms_own_page_too(browser, site):
     told = form.get_by_role("alert")
     told.filter(has_text="is kept for 10 minutes").wait_for()
     assert form.locator("textarea").input_value() == "More time with my grandkids."
+
+
+@pytest.mark.parametrize("where", ["dialog", "in place"])
+def test_a_form_of_a_record_that_was_closed_meanwhile_has_no_button_left(
+    browser, site, where
+):
+    fill(site)
+    page = browser.new_page()
+    frame, _ = launch(page, site)
+    if where == "dialog":
+        frame.get_by_role("link", name="Pause messages").click()
+        form = frame.locator("dialog[open] form")
+        press = form.get_by_role("button", name="Pause until")
+    else:
+        frame.locator(".matters").get_by_role("link", name="Change").click()
+        form = frame.locator("form#g-words")
+        form.locator("textarea").fill("More time with my grandkids.")
+        form.get_by_label("Rosa, today").check()
+        press = form.get_by_role("button", name="Save")
+    change(site, (patient(active=False),))
+    press.click()
+    form.get_by_role("heading", name="This was not saved").wait_for()
+    assert form.get_by_text("This record is closed").is_visible()
+    assert form.get_by_role("button").count() == 0
+    assert form.get_by_role("link", name="Cancel").is_visible()

@@ -11,6 +11,7 @@ from middleware.storage import events, nudges, preferences
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import get_launch
 from middleware.storage.records import read_own
+from smart_app.streaming import BEAT
 from tests.unit.smart_app.conftest import OURS_HEADERS, make_nudge
 
 # What a form of our own page brings along; with htmx, which swaps a part in place.
@@ -103,6 +104,14 @@ def insert_planned(database, person, nudge):
 def own(rig):
     with rig.database.tx() as tx:
         return read_own(tx, "northside", "Patient/rosa", [], rig.clock.now())
+
+
+def pieces(rig, path: str, **headers: str) -> list[str]:
+    """Return the answer's pieces as they leave, before they are put together."""
+    answer = rig.http.get(path, buffered=False, headers=headers)
+    assert answer.status_code == 200
+    left = [piece.decode() for piece in answer.iter_encoded()]
+    return [piece for piece in left if piece != BEAT]
 
 
 def words(html):

@@ -56,6 +56,7 @@ class Ehr:
         self.moved: str | None = None
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
+        self.apart: set[str] = set()  # records whose resources are theirs alone
         self.fault: tuple[int, str] | None = None
         self.style = "{}"
         self.batches = True
@@ -172,16 +173,18 @@ class Ehr:
             return _fhir(found) if found else _fhir(_outcome("not-found"), 404)
 
         @app.get("/fhir/<kind>")
-        def search(kind):
+        def search(kind, patient=None):
+            patient = patient or request.args.get("patient")
             if kind in self.late:
                 self.slow.wait(10)
-            self.queries.append(f"{kind}?")
+            named = f"patient={patient}" if patient in self.apart else ""
+            self.queries.append(f"{kind}?{named}")
             if kind in self.broken:
                 return _fhir(_outcome("forbidden"), 403)
             found = [
                 {"resource": item, "search": {"mode": "match"}}
                 for item in self.resources.values()
-                if item["resourceType"] == kind
+                if item["resourceType"] == kind and self._is_of(item, patient)
             ]
             page = int(request.args.get("page", 0))
             begin, end = page * self.page_size, (page + 1) * self.page_size
@@ -200,12 +203,17 @@ class Ehr:
             return _fhir({**bundle, "entry": parts})
 
         def _part(url: str) -> dict:
-            path = url.partition("?")[0].split("/")
-            answer = read(*path) if len(path) > 1 else search(*path)
+            path, query = url.partition("?")[0].split("/"), urlsplit(url).query
+            whose = parse_qs(query).get("patient", [None])[0]
+            answer = read(*path) if len(path) > 1 else search(*path, whose)
             status = str(answer.status_code)
             return {"resource": answer.json, "response": {"status": status}}
 
         return app
+
+    def _is_of(self, item: dict, patient: str | None) -> bool:
+        whose = (item.get("patient") or item.get("subject") or {}).get("reference")
+        return whose == patient or not self.apart & {whose, patient}
 
     def _token(self):
         if self.moved is not None:

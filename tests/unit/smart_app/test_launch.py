@@ -487,7 +487,7 @@ def test_a_chart_that_cannot_be_read_tells_what_the_ehr_said(
     assert (row.error, row.steps[-1]["said"]) == (code, told)
     titles = {
         "E4": "The EHR does not let you read this chart here",
-        "E1": "The chart could not be read",
+        "E1": "The chart cannot be shown",
     }
     assert f'<h1 id="h-notice">{titles[code]}</h1>' in answer.text
 

@@ -17,17 +17,9 @@ from middleware.storage.switches import set_switch
 from middleware.storage.tasks import insert_task
 from smart_app.app import create_blueprint
 from smart_app.streaming import BEAT
-from tests.unit.smart_app.acts import agree, plan, words
+from tests.unit.smart_app.acts import agree, pieces, plan, words
 
 SAID = "Text Rosa in Spanish, 9 AM to 8 PM."
-
-
-def pieces(rig, path: str, **headers: str) -> list[str]:
-    """Return the answer's pieces as they leave, before they are put together."""
-    answer = rig.http.get(path, buffered=False, headers=headers)
-    assert answer.status_code == 200
-    left = [piece.decode() for piece in answer.iter_encoded()]
-    return [piece for piece in left if piece != BEAT]
 
 
 def pieces_of(answer):
@@ -222,11 +214,11 @@ def test_nothing_is_shown_once_a_place_a_merge_or_a_task_may_say_otherwise(rig, 
         )
     rig.clock.instant += timedelta(minutes=1)
     rig.http.get(rig.open())
-    first, _ = pieces(rig, rig.open())
+    first, *_ = pieces(rig, rig.open())
     assert SAID in words(first)
     rig.clock.instant += timedelta(minutes=1)
     change(rig)
-    first, _ = pieces(rig, rig.open())
+    first, *_ = pieces(rig, rig.open())
     assert SAID not in words(first)
     assert "The chart is being read" in words(first)
 
