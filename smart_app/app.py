@@ -14,6 +14,7 @@ from middleware.desk.viewer import mark, viewer_of
 from smart_app.closing import Closing
 from smart_app.discovery import Discovery
 from smart_app.editing import add_edits
+from smart_app.failed import NO_PAGE, PLACE, recall_failure
 from smart_app.failures import BROKEN, name_title, note_failure, settle_fault
 from smart_app.handoff import Handoff
 from smart_app.headers import protect, read_origin, write_policy
@@ -29,7 +30,6 @@ from smart_app.rendering import Pages, all_frames, install_words
 from smart_app.session import asked_language
 from smart_app.themes import Themes
 
-NO_PAGE = mark("There is no such page here. Nothing was changed.")
 NAMED = mark(
     "This address names a patient, but a page shows only the patient whose chart it "
     "was opened from. Nothing was shown or changed. Open this app again from the chart."
@@ -49,7 +49,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     )
     discovery = Discovery(ports.discover, ports.fetch_keys)
     ports = replace(ports, bearer=Bearers(ports, discovery).of)
-    _add_launch(blueprint, Launching(ports, discovery, pages))
+    _add_launch(blueprint, ports, Launching(ports, discovery, pages))
     _add_session(blueprint, Closing(ports, discovery, pages))
     _add_themes(blueprint, Themes(ports))
     _add_choice(blueprint, Picking(ports, pages), Handoff(ports, pages))
@@ -61,7 +61,7 @@ def create_blueprint(ports: SmartPorts) -> Blueprint:
     return blueprint
 
 
-def _add_launch(blueprint: Blueprint, launching: Launching) -> None:
+def _add_launch(blueprint: Blueprint, ports: SmartPorts, launching: Launching) -> None:
     @blueprint.get("/smart/launch")
     def launch() -> Response:
         return launching.start(request, standalone=False)
@@ -73,6 +73,10 @@ def _add_launch(blueprint: Blueprint, launching: Launching) -> None:
     @blueprint.get(CALLBACK)
     def callback() -> Response:
         return launching.finish(request)
+
+    @blueprint.get(f"{PLACE}/<lid>")
+    def failed(lid: str) -> Response:
+        raise recall_failure(ports, request, lid)
 
 
 def _add_pages(blueprint: Blueprint, views: PatientPages, printing: Printing) -> None:

@@ -10,7 +10,6 @@ import hmac
 import re
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Request, Response
 
@@ -28,6 +27,7 @@ from middleware.desk.launches import (
 from middleware.desk.viewer import mark
 from smart_app.cookies import digest, holds_cookie, set_cookie
 from smart_app.discovery import AuthorizationServer, Discovery
+from smart_app.failed import PLACE, seal_failure, write_standalone
 from smart_app.failures import as_failure, read_refusal
 from smart_app.framing import Framing
 from smart_app.intents import find_place
@@ -38,7 +38,7 @@ from smart_app.opening import CALLBACK, Opening
 from smart_app.ports import SmartPorts
 from smart_app.rendering import Pages
 from smart_app.scopes import Asking, choose_asking, write_scope
-from smart_app.session import START_LIFE, find_endpoint, known
+from smart_app.session import START_LIFE, known
 from smart_app.users import wants_roles
 
 LAUNCH = re.compile(r"[\x21-\x7e]{1,2048}\Z")
@@ -115,13 +115,20 @@ class Launching:
         return response
 
     def finish(self, request: Request) -> Response:
-        """Answer ``/smart/callback``: exchange, check, open, and go to a clean URL."""
+        """Answer ``/smart/callback``: exchange, check, open, and go to a clean URL.
+
+        That is the failure's own where it fails in the browser that began it.
+        """
         launch, endpoint = self._started(request)
         try:
             opened = self._open(request, launch, known(endpoint))
         except CareCueError as error:
-            named = [endpoint] if endpoint else []
-            raise self._fail(launch, as_failure(error, named)) from error
+            failure = as_failure(error, [endpoint] if endpoint else [])
+            if failure.code == "C1":
+                failure.launch_id = launch.id
+                raise failure from error
+            self._fail(launch, failure)
+            return _see_other(f"{PLACE}/{launch.id}")
         if opened.stage == PICKING:
             self._ports.launches.update(opened)
             return self._arrive(request, opened, endpoint, f"/l/{launch.id}/patient")
@@ -140,6 +147,8 @@ class Launching:
         return _see_other(url)
 
     def _open(self, request: Request, launch: Launch, endpoint: Endpoint) -> Launch:
+        if self._ports.clock.now() >= launch.expires_at:
+            raise LaunchError(ENDED, code="C2")
         server = self._discovery.find_server(endpoint)
         _check_issuer(_once(request, "iss"), server)
         code = _once(request, "code")
@@ -205,9 +214,9 @@ class Launching:
             raise _not_ours()
         launch = entry.launch
         now = self._ports.clock.now()
-        if now >= launch.expires_at:
-            raise self._fail(launch, LaunchError(ENDED, code="C2"))
         if not holds_cookie(request, launch):
+            if now >= launch.expires_at:
+                raise self._fail(launch, LaunchError(ENDED, code="C2"))
             # The right browser may still come: the launch itself goes on.
             note_step(launch, now, "cookie missing", code="C3")
             self._ports.launches.update_steps(launch)
@@ -220,15 +229,12 @@ class Launching:
     def _fail(self, launch: Launch, error: LaunchError) -> LaunchError:
         """Keep why a launch failed and nothing else of it; return the error."""
         error.launch_id = launch.id
-        if error.code == "C1":
-            return error
         said, found = error.said or None, error.found or None
         now = self._ports.clock.now()
         note_step(launch, now, "failed", code=error.code, said=said, found=found)
-        failed = replace(
-            launch, stage=FAILED, state_hash=None, sealed=b"", error=error.code
-        )
-        self._ports.launches.update(failed)
+        sealed = seal_failure(self._ports, launch, error)
+        failed = replace(launch, stage=FAILED, sealed=sealed, error=error.code)
+        self._ports.launches.update(replace(failed, state_hash=None))
         return error
 
 
@@ -237,12 +243,6 @@ def _begin_context(request: Request, asking: Asking) -> dict[str, Any]:
     framed = is_framed(request)
     context = {"style": asking.style, "level": asking.level, "framed": framed}
     return {**context, "inner": True} if is_inner(request) else context
-
-
-def write_standalone(ports: SmartPorts, launch: Launch) -> str:
-    """Return where the same EHR is signed in to by itself, in a window of its own."""
-    base = find_endpoint(ports, launch.endpoint_id).fhir_base
-    return f"/smart/standalone?{urlencode({'iss': base})}"
 
 
 def _choose_asking(

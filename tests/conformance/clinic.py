@@ -28,6 +28,7 @@ from middleware.storage import marks
 from middleware.storage.endpoints import insert_endpoint, update_endpoint
 from middleware.wiring.apps import make_public_app
 from middleware.wiring.runtime import KEYS_MARK, Runtime, make_runtime
+from smart_app.failed import PLACE
 from tests.conformance.heard import Heard
 from tests.conformance.hostile import CLIENT, REDIRECT, HostileEhr
 
@@ -40,6 +41,16 @@ SITE = Site(
     booking_url="https://northside.example.org/book",
     zone="America/Los_Angeles",
 )
+
+
+class Browser(FlaskClient):
+    """Goes on to the page of a failure, as a browser does."""
+
+    def open(self, *args: Any, **options: Any) -> TestResponse:
+        answer = super().open(*args, **options)
+        if answer.status_code == 303 and answer.location.startswith(f"{PLACE}/"):
+            return super().open(answer.location, headers=options.get("headers"))
+        return answer
 
 
 @dataclass
@@ -81,6 +92,7 @@ class Clinic:
     def app_again(self) -> Clinic:
         """Return the clinic after a restart of the web process: nothing is cached."""
         app = make_public_app(self.runtime)
+        app.test_client_class = Browser
         return replace(self, app=app, browser=app.test_client())
 
     def another_browser(self) -> FlaskClient:
@@ -220,6 +232,7 @@ def open_clinic(
     with runtime.database.tx() as tx:
         marks.put_mark(tx, KEYS_MARK, runtime.sealer.seal(keys.dump()).hex())
     app = make_public_app(runtime)
+    app.test_client_class = Browser
     clinic = Clinic(app, app.test_client(), runtime, clock, ehr, keys)
     clinic.connect()
     try:

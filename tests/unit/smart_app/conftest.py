@@ -33,6 +33,7 @@ from middleware.wiring.launching import (
     looks_from,
 )
 from smart_app.app import create_blueprint
+from smart_app.failed import PLACE
 from smart_app.ports import SmartPorts
 from tests.unit.smart_app.ehr import CLIENT, OURS, Ehr
 
@@ -77,10 +78,14 @@ def make_endpoint(ehr: Ehr) -> Endpoint:
 
 
 class Browser(FlaskClient):
-    """Reads every answer to its end, as a browser does."""
+    """Reads every answer to its end, as a browser does, and goes on to a failure's page."""
 
     def open(self, *args, buffered=True, **options):
-        return super().open(*args, buffered=buffered, **options)
+        answer = super().open(*args, buffered=buffered, **options)
+        if answer.status_code == 303 and answer.location.startswith(f"{PLACE}/"):
+            said = options.get("headers")
+            return super().open(answer.location, buffered=buffered, headers=said)
+        return answer
 
 
 class Registered(list[Endpoint]):
