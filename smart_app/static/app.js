@@ -9,7 +9,7 @@
   let opener = null;
   let away = 0;
 
-  // Nothing of a patient is seen once the page is left, nor when it is back.
+  // Nothing is seen once the page is left, nor when it is back.
   addEventListener('pagehide', () => { body.hidden = true; });
   addEventListener('pageshow', (e) => {
     if (e.persisted) location.reload();
@@ -34,8 +34,9 @@
   const offline = (on) => { const line = byId('offline'); if (line) line.hidden = !on; };
   document.addEventListener('htmx:error', () => offline(true));
   document.addEventListener('htmx:after:request', () => offline(false));
-  addEventListener('offline', () => offline(true));
-  addEventListener('online', () => offline(false));
+  const cut = (on) => { offline(on); byId('main')?.toggleAttribute('inert', on); };
+  addEventListener('offline', () => cut(true));
+  addEventListener('online', () => cut(false));
 
   // Out of sight for a minute, a page is read again, and so checked.
   document.addEventListener('visibilitychange', () => {
@@ -51,7 +52,7 @@
     if (turn) turn.value++;
   }, true);
 
-  // What else is being filled in stays when the page around it changes.
+  // What else is being filled in stays.
   document.addEventListener('htmx:before:swap', ({ detail: { ctx, tasks } }) => {
     for (const form of document.querySelectorAll('form.edit')) {
       if (form.contains(ctx.sourceElement)) continue;

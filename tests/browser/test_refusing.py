@@ -18,6 +18,7 @@ def launch(page, site, who="rosa"):
     return frame, next(one for one in page.frames if one.url.startswith(site.app))
 
 
+FOCUSES = "(one) => { one.focus(); return document.activeElement === one; }"
 # How often the page was painted since the answer came, before it was blank.
 BLANK_AFTER = """() => new Promise((done) => {
   document.addEventListener('htmx:before:response', () => {
@@ -88,6 +89,24 @@ def test_lost_connection_is_said_and_nothing_is_shown_as_saved(browser, site):
     frame.get_by_role("link", name="Preview next message").click()
     frame.locator("dialog .bubble").wait_for()
     assert not frame.locator("#offline").is_visible()
+
+
+def test_controls_are_off_while_the_browser_has_no_connection(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, _ = launch(page, site)
+    told = frame.get_by_role("alert").filter(has_text="No connection")
+    pause = frame.get_by_role("link", name="Pause messages")
+    page.context.set_offline(True)
+    told.wait_for()
+    # Neither the keyboard nor the mouse reaches one; what the page says can be read.
+    assert not pause.evaluate(FOCUSES)
+    assert frame.locator("#h-answer").is_visible()
+    page.context.set_offline(False)
+    told.wait_for(state="hidden")
+    assert pause.evaluate(FOCUSES)
+    pause.click()
+    frame.locator("dialog[open]").wait_for()
 
 
 def test_dialog_takes_the_focus_and_gives_it_back(browser, site):
