@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\%@?#]")
@@ -33,3 +34,8 @@ def read_base_key(url: str) -> str | None:
         return None
     own = _PORTS[parts.scheme]
     return f"{host}:{port if port not in (None, own) else ''}{path}"
+
+
+def read_base_keys(urls: Iterable[str]) -> frozenset[str]:
+    """Return the keys of several bases, without those that are none."""
+    return frozenset(key for url in urls if (key := read_base_key(url)) is not None)

@@ -1,7 +1,8 @@
 """One patient's chart out of a FHIR Bundle of any type, as it lies in a file.
 
 References by ``fullUrl`` (``urn:uuid`` in transactions and documents, R4
-bundle.html#references) are read as ``Type/id``; of several versions the newest counts.
+bundle.html#references), and those under the base of one, are read as ``Type/id``; of
+several versions the newest counts.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from mappings.bases import read_base_keys
 from mappings.chart import Chart
 from mappings.errors import BadInputError
 from mappings.instants import find_instant
-from mappings.reference import focus_patient, of_another, reference_of
+from mappings.reference import (
+    bring_references_home,
+    focus_patient,
+    of_another,
+    reference_of,
+)
 from mappings.resource import Resource, dict_of, list_of
 
 DELETED = "_deleted"
@@ -75,6 +82,11 @@ def _resources(bundle: Resource) -> Iterator[Resource]:
     """Yield what the entries carry, with references made relative."""
     entries = [item for item in list_of(bundle.get("entry")) if isinstance(item, dict)]
     names = dict(_full_urls(entries))
+    homes = read_base_keys(
+        url.removesuffix(f"/{name}")
+        for url, name in names.items()
+        if url.endswith(f"/{name}")
+    )
     for entry in entries:
         resource = entry.get("resource")
         url = str(entry.get("fullUrl") or "")
@@ -84,7 +96,9 @@ def _resources(bundle: Resource) -> Iterator[Resource]:
                 yield from _resources(resource)
                 continue
             identified = {**resource, "id": resource.get("id") or _tail(url)}
-            yield dict_of(_relative(identified, names))
+            found = dict_of(_relative(identified, names))
+            bring_references_home(found, homes)
+            yield found
         elif request.get("method") == "DELETE":
             yield from _deleted(entry, url or str(request.get("url") or ""))
 

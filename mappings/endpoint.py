@@ -139,6 +139,11 @@ class Endpoint:
     cds: CdsCaller = CdsCaller()
 
     @property
+    def bases(self) -> tuple[str, ...]:
+        """Return every base that means this server, its own first."""
+        return (self.fhir_base, *self.profile.get("aliases", ()))
+
+    @property
     def is_app_alone(self) -> bool:
         """Tell whether only the SMART app is described: launches, and nothing to read by."""
         backend = self.backend.client_id or self.backend.token_url

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from typing import Any
 
+from mappings.bases import read_base_key
 from mappings.resource import Resource, list_of
 
 # R4 datatypes, id.
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _RELATIVE = re.compile(r"^([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?$")
+_ABSOLUTE = re.compile(
+    r"^(https?://\S+)/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(/_history/\S+)?$"
+)
 _SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual")
 
 
@@ -24,6 +30,24 @@ def read_reference(value: object, base: str | None = None) -> str | None:
         text = text[len(base.rstrip("/")) + 1 :]
     found = _RELATIVE.match(text)
     return f"{found[1]}/{found[2]}" if found else None
+
+
+def bring_references_home(value: Any, keys: Collection[str]) -> None:
+    """Make ``Type/id`` of every reference to our server that a FHIR value holds.
+
+    ``keys`` are what :func:`read_base_key` reads of each base that means our server. What
+    stays absolute is another's. The value is changed, however deep it goes.
+    """
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, list):
+            left += item
+        elif isinstance(item, dict):
+            left += item.values()
+            parts = _absolute(item.get("reference"))
+            if parts and read_base_key(parts[1]) in keys:
+                item["reference"] = f"{parts[2]}{parts[3] or ''}"
 
 
 def reference_of(resource: Resource) -> str:
@@ -45,12 +69,12 @@ def focus_patient(resource: Resource, base: str | None = None) -> str | None:
     if resource.get("resourceType") == "Patient":
         return reference_of(resource) if resource.get("id") else None
     for name in _SUBJECTS:
-        found = _patient(resource.get(name), base)
-        if found:
+        found = read_reference(resource.get(name), base) or ""
+        if found.startswith("Patient/"):
             return found
     for actor in _actors(resource):
-        found = _patient(actor, base)
-        if found:
+        found = read_reference(actor, base) or ""
+        if found.startswith("Patient/"):
             return found
     return None
 
@@ -66,7 +90,10 @@ def concerns(resource: Resource, patient: str, base: str | None = None) -> bool:
 
 
 def named_patients(resource: Resource, base: str | None = None) -> set[str]:
-    """Return the patients whom a resource names, each as ``Patient/id``."""
+    """Return the patients whom a resource names, each as ``Patient/id``.
+
+    One of another server is named by the whole URL: whoever it is, it is not ours.
+    """
     named = [resource.get(name) for name in _SUBJECTS]
     named += _actors(resource)
     return {found for item in named if item and (found := _patient(item, base))}
@@ -94,15 +121,29 @@ def of_another(resource: Resource, patient: str) -> bool:
     return any(_names_somebody(resource.get(name)) for name in _SUBJECTS)
 
 
+def may_be_of(resource: Resource, patient: str) -> bool:
+    """Tell whether a resource names this patient's id under a base that is not ours.
+
+    That is a stranger, or this patient under a base that nobody wrote down: what it says
+    is not known, and is not nothing.
+    """
+    named = named_patients(resource)
+    return patient not in named and any(one.endswith(f"/{patient}") for one in named)
+
+
 def _names_somebody(value: object) -> bool:
-    found = read_reference(value)
-    return found is not None and not found.startswith("Patient/")
+    text = value.get("reference") if isinstance(value, dict) else value
+    return read_reference(text) is not None or _absolute(text) is not None
+
+
+def _absolute(text: object) -> re.Match[str] | None:
+    return _ABSOLUTE.match(text) if isinstance(text, str) else None
 
 
 def _patient(value: object, base: str | None) -> str | None:
     found = read_reference(value, base)
-    if found is None and base is None and isinstance(value, dict):
-        text = str(value.get("reference", ""))
-        tail = "/".join(text.split("/_history", maxsplit=1)[0].rsplit("/", 2)[-2:])
-        found = read_reference(tail) if "://" in text else None
-    return found if found and found.startswith("Patient/") else None
+    if found is None and isinstance(value, dict):
+        parts = _absolute(value.get("reference"))
+        found = f"{parts[1]}/{parts[2]}" if parts else None
+    kind = (found or "").rsplit("/", 2)[-2:-1]
+    return found if kind == ["Patient"] else None

@@ -69,8 +69,7 @@ def read_user(claims: dict[str, Any], endpoint: Endpoint) -> User:
     """Return the user; LaunchError U1 for nobody known, U2 for who is no staff."""
     named = claims.get("fhirUser")
     text = named if isinstance(named, str) else ""
-    bases = (endpoint.fhir_base, *endpoint.profile.get("aliases", ()))
-    home = next((b for b in bases if text.startswith(f"{b.rstrip('/')}/")), "")
+    home = next((b for b in endpoint.bases if text.startswith(f"{b.rstrip('/')}/")), "")
     reference = text.removeprefix(f"{home.rstrip('/')}/") if home else text
     kind, _, identifier = reference.partition("/")
     issuer, subject = str(claims["iss"]), str(claims["sub"])

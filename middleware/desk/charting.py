@@ -22,6 +22,7 @@ from middleware.ports import FhirApi, SearchResult
 from middleware.stages.charts import (
     chart_queries,
     fetch_chart,
+    find_doubtful,
     find_limited,
     find_refused,
     is_passing,
@@ -238,6 +239,7 @@ def _complete(chart: Chart, known: dict[str, SearchResult], patient: str) -> Cha
             name = reference_of(resource)
             if "?" in query and of_another(resource, patient):
                 strangers.add(name)
+                incomplete |= find_doubtful(resource, patient)
             elif chart.find(name) is None:
                 found[name] = resource
     return chart.with_resources(

@@ -56,7 +56,7 @@ def read_opened(launch: LaunchRow, endpoint: Endpoint) -> Opened:
         if item.get("role") == "launch" and "reference" in item
     ]
     found = [
-        (text, read_reference(text, endpoint.fhir_base))
+        (text, _read_local(text, endpoint))
         for text in (launch.encounter, *named)
         if text
     ]
@@ -70,6 +70,11 @@ def read_opened(launch: LaunchRow, endpoint: Endpoint) -> Opened:
         ),
         elsewhere=any(name is None and "://" in text for text, name in found),
     )
+
+
+def _read_local(text: object, endpoint: Endpoint) -> str | None:
+    found = (read_reference(text, base) for base in endpoint.bases)
+    return next(filter(None, found), None)
 
 
 def find_linked(opened: Opened, chart: Chart, patient: str) -> frozenset[str]:

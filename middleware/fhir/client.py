@@ -36,10 +36,9 @@ _NO_HISTORY = {405, 501}
 class FhirClient:
     """Implements ``middleware.ports.FhirApi``. Raises FhirError.
 
-    ``token`` returns a bearer token or None; ``forget`` is told of one that the
-    server refused; ``search_first`` is for servers without conditional create.
-    ``abilities`` are shared by the clients of one endpoint. ``aliases`` are other bases
-    that mean this server: links to pages may name them.
+    ``token`` returns a bearer token or None; ``forget`` is told of a refused one.
+    ``search_first``: the server has no conditional create. ``abilities`` are shared by an
+    endpoint's clients; ``aliases`` mean this server too, in links and references.
     """
 
     def __init__(
@@ -67,6 +66,7 @@ class FhirClient:
             clock,
             timeout=timeout,
             limits=self._limits,
+            homes=(self.base_url, *self._aliases),
         )
         batches = Batches(self.base_url, self._transport, abilities or Abilities())
         self._many = Many(batches, self._limits, self._fetch_one, self._read_part)

@@ -8,16 +8,19 @@ is retried.
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import requests
 
+from mappings.bases import read_base_keys
 from mappings.errors import AuthorizationError, FhirError
+from mappings.reference import bring_references_home
 from mappings.secret import Secret
 from middleware.fhir.bounded import RefusedAddressError, TooLargeError
 from middleware.fhir.failing import name_failure
@@ -27,6 +30,7 @@ from middleware.ports import Clock, Patience, require_no_transaction
 JSON_TYPE = "application/fhir+json"
 _RETRIED = {429, 502, 503, 504}
 _BOM = b"\xef\xbb\xbf"
+_FAR = re.compile(rb'"reference"\s*:\s*"http')
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Limits:
 class Request:
     """One request; ``what`` names the interaction without naming a person.
 
-    ``repeatable`` is True only where a second execution changes nothing more.
+    ``repeatable`` is True only where a second execution changes nothing more. With
+    ``keeps_token`` a 401 is its answer and says nothing yet of the token.
     """
 
     method: str
@@ -62,10 +67,15 @@ class Request:
     body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     headers: tuple[tuple[str, str], ...] = ()
     repeatable: bool = False
+    keeps_token: bool = False
 
 
 class Transport:
-    """Sends requests with the token of one endpoint. Raises FhirError."""
+    """Sends requests with the token of one endpoint. Raises FhirError.
+
+    ``homes`` are the bases that mean the server asked: references under them
+    are read as ``Type/id``, so that whatever stays absolute is another server's.
+    """
 
     def __init__(
         self,
@@ -76,6 +86,7 @@ class Transport:
         *,
         timeout: tuple[float, float],
         limits: Limits,
+        homes: Collection[str] = (),
     ) -> None:
         self._session = session
         self._token = token
@@ -83,6 +94,7 @@ class Transport:
         self._clock = clock
         self._timeout = timeout
         self._limits = limits
+        self._homes = read_base_keys(homes)
         self._closed = threading.Event()
 
     def close(self) -> None:
@@ -121,7 +133,8 @@ class Transport:
         """Send with the token in hand; on 401 renew it once."""
         token = self._fetch_token()
         answer = self._send(request, token)
-        if answer.status == 401 and token is not None:
+        refused = answer.status == 401 and not request.keeps_token
+        if refused and token is not None:
             if self._forget is not None:
                 self._forget(token)
             fresh = self._fetch_token()
@@ -174,7 +187,7 @@ class Transport:
                 f"The FHIR server did not answer {request.what}: "
                 f"{name_failure(error)}; it may be tried again"
             ) from None
-        return _read_answer(response, request)
+        return _read_answer(response, request, self._homes)
 
 
 def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -188,7 +201,9 @@ def _is_passing(fault: FhirError) -> bool:
     return fault.status in _RETRIED
 
 
-def _read_answer(response: requests.Response, request: Request) -> Answer:
+def _read_answer(
+    response: requests.Response, request: Request, homes: Collection[str]
+) -> Answer:
     """Parse the body; one that is no JSON object is an error only in a success."""
     body = None
     if response.content:
@@ -197,6 +212,8 @@ def _read_answer(response: requests.Response, request: Request) -> Answer:
         except orjson.JSONDecodeError:
             parsed = None
         body = parsed if isinstance(parsed, dict) else None
+        if body is not None and _FAR.search(response.content):
+            bring_references_home(body, homes)
         if body is None and 200 <= response.status_code < 300:
             raise FhirError(
                 f"The FHIR server's answer to {request.what} is not a JSON object; "

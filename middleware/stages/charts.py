@@ -13,7 +13,7 @@ from mappings.chart import Chart
 from mappings.errors import CareCueError, FhirError, MergedError
 from mappings.merge import merged_into, replaced_records
 from mappings.plan import Library
-from mappings.reference import of_another, reference_of
+from mappings.reference import may_be_of, of_another, reference_of
 from middleware.decisions.prefetch import SAFETY_TYPES, data_queries
 from middleware.fhir.faults import is_warning
 from middleware.ports import FhirApi, SearchResult
@@ -37,23 +37,22 @@ def fetch_chart(
 ) -> Chart:
     """Read the patient and everything that the plans of ``library`` ask for.
 
-    ``focus`` (``Type/id``) is read by itself as well, so that the truth about it is
-    never a search index's; ``known`` was read just now. FhirError where the patient
-    cannot be read; what else fails is named in ``Chart.incomplete``.
+    ``focus`` (``Type/id``) is read by itself as well: search indexes are late; ``known``
+    was read just now. FhirError where the patient cannot be read; what else fails is in
+    ``Chart.incomplete``.
     """
     wanted = chart_queries(library, patient, focus, now)
     if known is None or not known.keys() >= set(wanted):
         known = dict(zip(wanted, api.fetch_many(wanted), strict=True))
     singles, found = {focus} & set(wanted) - {patient}, dict[str, dict[str, Any]]()
-    incomplete, strangers = set[str](), set[str]()
+    incomplete, strangers = _find_failed(known, {*wanted[1:]} - singles), set[str]()
     for query in wanted[1:]:
-        if not known[query].complete and query not in singles:
-            incomplete.add(query.partition("?")[0])
         for resource in known[query].resources:
             if query in singles or not of_another(resource, patient):
                 _keep(found, resource, own=query in singles)
             else:
                 strangers.add(reference_of(resource))
+                incomplete |= find_doubtful(resource, patient)
     if singles and not known[focus].complete and focus not in found:
         incomplete.add(focus.partition("/")[0])
     return Chart(
@@ -66,6 +65,12 @@ def fetch_chart(
         refused=find_refused(known, wanted),
         pages={query: known[query].pages for query in wanted},
     )
+
+
+def _find_failed(
+    answers: Mapping[str, SearchResult], queries: Iterable[str]
+) -> set[str]:
+    return {q.partition("?")[0] for q in queries if not answers[q].complete}
 
 
 def find_limited(
@@ -129,7 +134,7 @@ def _join(
             answer = answers[query]
             if not answer.complete and _status_of(answer) != 404:
                 incomplete.add(query.partition("?")[0])
-            _keep_all(found, answer.resources, record)
+            incomplete |= _keep_all(found, answer.resources, record)
     return chart.with_resources(
         found.values(),
         incomplete=tuple(sorted(incomplete)),
@@ -148,10 +153,24 @@ def _queries_of(
 
 def _keep_all(
     found: dict[str, Any], resources: Iterable[dict[str, Any]], record: str
-) -> None:
+) -> set[str]:
+    """Keep what is the record's; return the types of which that is not known."""
+    doubtful = set[str]()
     for resource in resources:
         if not of_another(resource, record):
             _keep(found, resource, own=False)
+        doubtful |= find_doubtful(resource, record)
+    return doubtful
+
+
+def find_doubtful(resource: Mapping[str, Any], patient: str) -> set[str]:
+    """Return the type of what may be the patient's under a base that is not written down.
+
+    It is left out, and what it would have said is not known.
+    """
+    return (
+        {str(resource["resourceType"])} if may_be_of(dict(resource), patient) else set()
+    )
 
 
 def _stands_for_itself(answer: SearchResult, record: str) -> bool:

@@ -14,9 +14,10 @@ from uuid import UUID
 
 import orjson
 
+from mappings.bases import read_base_keys
 from mappings.endpoint import Endpoint
 from mappings.errors import CdsError
-from mappings.reference import FHIR_ID
+from mappings.reference import FHIR_ID, bring_references_home
 from mappings.resource import Resource, dict_of, list_of
 from mappings.secret import Secret
 from middleware.desk.cds import Feedback
@@ -93,18 +94,21 @@ def read_call(
         user=user,
         encounter=encounter if stay else None,
         token=_read_token(body, endpoint, patient),
-        told=_read_prefetch(body, (f"Patient/{patient}", encounter if stay else None)),
+        told=_read_prefetch(
+            body, endpoint, (f"Patient/{patient}", encounter if stay else None)
+        ),
     )
 
 
 def _read_prefetch(
-    body: dict[str, Any], wanted: Sequence[str | None]
+    body: dict[str, Any], endpoint: Endpoint, wanted: Sequence[str | None]
 ) -> dict[str, Resource]:
     """Return what came along of what we asked for; anything else is passed over.
 
     Prefetched data may be missing, null or an error: it is then read as ever.
     """
     came = dict_of(body.get("prefetch"))
+    bring_references_home(came, read_base_keys(endpoint.bases))
     items = [dict_of(came.get(name)) for name in PREFETCH]
     named = {f"{item.get('resourceType')}/{item.get('id')}": item for item in items}
     return {name: named[name] for name in wanted if name is not None and name in named}

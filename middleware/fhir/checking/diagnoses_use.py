@@ -179,6 +179,15 @@ SEARCHING = {
         "Please support the parameter patient, or refuse it with an error.",
         SEARCH,
     ),
+    "patient-elsewhere": failed(
+        "References to patients have another base than fhir_base and those of aliases.",
+        "Whom they mean is not known: no event is taken from them, they are left out of "
+        "charts, and what rests on their type is held.",
+        'If that base is this server too, write aliases = ["{there}"] into [profile].',
+        "Please write references relative, or under the FHIR base that we were given; "
+        "yours begin with {there}.",
+        "FHIR R4, references, literal references",
+    ),
     "patient-refused": failed(
         "The parameter patient does not find what is there, so no chart can be read.",
         "Every message is held.",

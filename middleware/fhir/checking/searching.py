@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from mappings.bases import read_base_keys
 from mappings.capabilities import find_declared
 from mappings.instants import find_instant, write_instant
-from mappings.reference import focus_patient
+from mappings.reference import bring_references_home, focus_patient, named_patients
 from mappings.resource import Resource
 from middleware.fhir.addresses import host_of, resolve_link
 from middleware.fhir.bundles import list_entries, read_next
@@ -140,14 +141,25 @@ def _look_at_patient(talk: Talk, sample: Resource) -> Seen:
     if found:
         told = f"{found} resources of a patient who does not exist"
         return Seen("patient-ignored", told, asked)
+    bring_references_home(sample, read_base_keys(talk.endpoint.bases))
     patient = focus_patient(sample)
     if patient is None:
-        return Seen("ok", "patient= filters")
+        return _tell_of_base(sample, asked)
     exchange = talk.get(f"{name}?patient={patient}&_count=5")
     if not _is_bundle(exchange) or not matches(exchange):
         told = f"with the patient of a resource that is there: {exchange.told()}"
         return Seen("patient-refused", told, asked)
     return Seen("ok", "patient= filters")
+
+
+def _tell_of_base(sample: Resource, asked: str) -> Seen:
+    """Say under which base a resource names a patient who is none of ours."""
+    elsewhere = sorted(one for one in named_patients(sample) if "://" in one)
+    if not elsewhere:
+        return Seen("ok", "patient= filters")
+    base = elsewhere[0].rsplit("/", 2)[0]
+    told = f"its patient is referred to under {base}"
+    return Seen("patient-elsewhere", told, asked, {"there": base})
 
 
 def _look_at_chart(talk: Talk) -> Seen:

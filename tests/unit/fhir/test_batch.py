@@ -5,10 +5,21 @@ from typing import Any
 import pytest
 
 from mappings.errors import FhirError
+from mappings.secret import Secret
+from middleware.clock import FixedClock
 from middleware.fhir.client import FhirClient
 from middleware.fhir.faults import write_outcome
 from middleware.ports import SearchResult
-from tests.unit.fhir.scripted import Asked, Reply, Script, bundle, encounter, outcome
+from tests.unit.fhir.scripted import (
+    NOW,
+    QUICK,
+    Asked,
+    Reply,
+    Script,
+    bundle,
+    encounter,
+    outcome,
+)
 
 QUERIES = ("Encounter/e1", "Encounter?patient=Patient/p1", "Encounter/e2/_history")
 
@@ -78,6 +89,75 @@ def test_fetch_many_without_batches_asks_one_by_one_and_remembers(
     assert client.fetch_many(QUERIES) == EXPECTED
     assert client.fetch_many(QUERIES) == EXPECTED
     assert [line for line in script.lines if line.startswith("POST")] == ["POST /fhir"]
+
+
+def renewing(script: Script, tokens: list[str]) -> tuple[FhirClient, list[str]]:
+    """Return a client whose token is the first, and what it gave up of them."""
+    forgotten: list[str] = []
+
+    def forget(token: Secret) -> None:
+        forgotten.append(token.reveal())
+        tokens.remove(token.reveal())
+
+    client = FhirClient(
+        script.base,
+        lambda: Secret(tokens[0]),
+        clock=FixedClock(NOW),
+        forget=forget,
+        limits=QUICK,
+    )
+    return client, forgotten
+
+
+def test_a_gateway_that_answers_batches_alone_401_keeps_the_token(
+    script: Script,
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        return Reply(401) if asked.method == "POST" else single(asked)
+
+    script.answer = answer
+    client, forgotten = renewing(script, ["good", "unused"])
+    assert client.fetch_many(QUERIES) == EXPECTED
+    assert client.fetch_many(QUERIES) == EXPECTED
+    assert [line for line in script.lines if line.startswith("POST")] == ["POST /fhir"]
+    assert script.lines[1] == "GET /fhir/Encounter/e1"
+    assert forgotten == []
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_an_expired_token_is_renewed_with_batches_or_without(
+    script: Script, batches: bool
+) -> None:
+    whole = answers(
+        ("200", encounter("e1")),
+        ("200", bundle(encounter("e1"))),
+        ("200", history("1")),
+    )
+
+    def answer(asked: Asked) -> Reply:
+        if asked.headers["Authorization"] != "Bearer new":
+            return Reply(401)
+        if asked.method == "POST":
+            return Reply(200, whole) if batches else Reply(401)
+        return single(asked)
+
+    script.answer = answer
+    client, forgotten = renewing(script, ["old", "new", "unused"])
+    assert client.fetch_many(QUERIES) == EXPECTED
+    assert forgotten[0] == "old"
+    assert client.fetch_many(QUERIES) == EXPECTED
+    posts = [line for line in script.lines if line.startswith("POST")]
+    assert len(posts) == (4 if batches else 3)
+
+
+def test_a_token_that_nothing_takes_is_an_error_of_the_batch(
+    script: Script, client: FhirClient
+) -> None:
+    script.then(Reply(401))
+    with pytest.raises(FhirError) as caught:
+        client.fetch_many(QUERIES)
+    assert caught.value.status == 401
+    assert "batch" in str(caught.value)
 
 
 @pytest.mark.parametrize(

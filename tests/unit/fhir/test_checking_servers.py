@@ -163,6 +163,14 @@ def bare(name: str) -> Break:
     return make
 
 
+def far(ehr: Ehr) -> Answer:
+    """Write references to patients under another base."""
+    for item in ehr.visits:
+        there = item["subject"]["reference"]
+        item["subject"]["reference"] = f"http://inner.example/fhir/{there}"
+    return lambda _: None
+
+
 def moved(ehr: Ehr) -> Answer:
     """Answer one level deeper only, at /fhir/r4."""
 
@@ -283,6 +291,7 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("paging", "next-broken", next_link("Encounter?_count=1&again")),
     ("paging", "count-ignored", overlooked("_count=1")),
     ("search by patient", "patient-ignored", overlooked("patient=")),
+    ("search by patient", "patient-elsewhere", far),
     ("search by patient", "patient-refused", said_no("patient=")),
     (
         "history",

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mappings.bases import read_base_keys
 from mappings.codes import encounter_class, has_member, status_word
 from mappings.instants import (
     age_on,
@@ -20,8 +21,12 @@ from mappings.instants import (
 )
 from mappings.recipient import contact_points, read_addresses, read_email, read_phone
 from mappings.reference import (
+    bring_references_home,
     concerns,
     focus_patient,
+    may_be_of,
+    named_patients,
+    of_another,
     read_reference,
     version_of,
 )
@@ -107,7 +112,7 @@ def test_references_stay_under_the_base(value: object, expected: str | None) -> 
     [
         ({"resourceType": "Patient", "id": "p1"}, "Patient/p1"),
         ({"subject": {"reference": "Patient/p1"}}, "Patient/p1"),
-        ({"subject": {"reference": f"{BASE}/Patient/p1"}}, "Patient/p1"),
+        ({"subject": {"reference": f"{BASE}/Patient/p1"}}, None),
         ({"subject": {"reference": "Group/g"}}, None),
         ({"for": {"reference": "Patient/p1"}}, "Patient/p1"),
         (
@@ -246,6 +251,35 @@ def test_addresses_are_ordered_and_filtered() -> None:
     assert len(contact_points(patient)) == 5
     later = read_addresses(patient, now - timedelta(days=1500))
     assert "+13125550105" in {item.value for item in later}
+
+
+def test_references_come_home_from_our_bases_alone_and_however_deep() -> None:
+    homes = read_base_keys((BASE, "http://inner:8080/fhir/", "no base"))
+    written = [f"{BASE}/Patient/1", "http://inner:8080/fhir/Task/2/_history/3"]
+    written += [f"{BASE}.evil.example/Patient/1", "urn:uuid:1", "#p", "Patient/1"]
+    value: Any = [{"reference": text, "display": BASE} for text in written]
+    deep: Any = value
+    for _ in range(3000):
+        deep = {"reference": deep}
+    bring_references_home(deep, homes)
+    found = [item["reference"] for item in value]
+    assert found == ["Patient/1", "Task/2/_history/3", *written[2:]]
+    assert {item["display"] for item in value} == {BASE}
+
+
+def test_another_servers_patient_is_counted_among_the_named() -> None:
+    far = "https://elsewhere.example/fhir/Patient/a"
+    people = [{"actor": {"reference": name}} for name in ("Patient/a", far)]
+    visit = {"resourceType": "Appointment", "participant": people}
+    assert named_patients(visit) == {"Patient/a", far}
+    assert (concerns(visit, "Patient/a"), of_another(visit, "Patient/a")) == (1, 0)
+    assert not may_be_of(visit, "Patient/a")
+    alone = {"resourceType": "Appointment", "participant": people[1:]}
+    assert (concerns(alone, "Patient/a"), of_another(alone, "Patient/a")) == (0, 1)
+    assert may_be_of(alone, "Patient/a")
+    assert not may_be_of(alone, "Patient/b")
+    logical = {"subject": {"reference": "urn:uuid:1", "identifier": {"value": "a"}}}
+    assert not of_another(logical, "Patient/a")
 
 
 def test_a_visit_of_two_concerns_both_and_nobody_else() -> None:
