@@ -7,6 +7,7 @@ import pytest
 
 from mappings.delivery import Delivery, DeliveryState
 from mappings.nudge import NudgeState
+from mappings.secret import Secret
 from middleware.desk.editing.fields import Sent
 from middleware.desk.editing.messages import write_mark
 from middleware.desk.values import Actor
@@ -155,7 +156,7 @@ def test_who_may_not_read_all_pauses_a_message_and_lets_it_go_on(rig, narrow):
 
 def test_a_pause_that_came_after_the_record_was_read_holds_what_is_moved(rig, path):
     endpoint, editor = rig.endpoints[0], rig.ports.desk.editor
-    api = rig.ports.fhir(endpoint, Bearer("at-1"), None)
+    api = rig.ports.fhir(endpoint, Bearer(Secret("at-1")), None)
     about = (endpoint, api, "Patient/rosa", viewer_of("en-US"), None)
     *_, view = rig.ports.desk.read_views(*about)
     say(rig, "pause", {"until": None, "why": "The patient asked"})
