@@ -181,6 +181,7 @@ def test_a_form_of_a_record_that_was_closed_meanwhile_has_no_button_left(
         form.locator("textarea").fill("More time with my grandkids.")
         form.get_by_label("Rosa, today").check()
         press = form.get_by_role("button", name="Save")
+    press.wait_for()
     change(site, (patient(active=False),))
     press.click()
     form.get_by_role("heading", name="This was not saved").wait_for()
