@@ -18,7 +18,7 @@ import pytest
 from mappings.preference import Who
 from mappings.telecom import name_point
 from middleware.desk.desk import Desk
-from middleware.desk.editing.fields import Form
+from middleware.desk.editing.fields import Form, Sent
 from middleware.desk.editing.kept import write_kept
 from middleware.desk.editing.questions import Answer, Asked
 from middleware.desk.editing.saving import Said, save_said
@@ -137,14 +137,13 @@ def edit(line: Line) -> str:
         _used(view, PHONE_NAME),
         _used(view, MAIL_NAME),
     ]
-    save_said(context, view, ACTOR, said, version=None, form=Form("f1"))
+    save_said(context, view, Sent(ACTOR, "", Form("f1")), said)
     answer = Answer(
         Asked("survey"), (("sms", NUMBER),), True, "May we?", "in person", PATIENT
     )
     view = read_view(line)
-    Desk(context).editor.save_answer(
-        view, ACTOR, answer, consent_version(view.own), Form("f2")
-    )
+    sent = Sent(ACTOR, consent_version(view.own), Form("f2"))
+    Desk(context).editor.save_answer(view, sent, answer)
     patient = line.ehr.fetch(PATIENT)
     patient["telecom"][1]["use"] = "temp"
     line.ehr.send_update(patient)
