@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mappings.endpoint import BackendClient
+from mappings.endpoint import AppClient, BackendClient
 from middleware.clock import FixedClock
 from middleware.fhir.checking.finding import Finding, Outcome, conclude
 from middleware.fhir.checking.steps import DIAGNOSES
@@ -429,7 +429,7 @@ def test_a_repeated_create_needs_a_server_that_looks_first(ehr: Ehr) -> None:
 
 
 def test_a_server_that_wants_a_token_from_an_endpoint_without_one(ehr: Ehr) -> None:
-    found = check(ehr, ehr.endpoint(backend=BackendClient()))
+    found = check(ehr, ehr.endpoint(backend=BackendClient(), app=AppClient()))
     assert found["token"].outcome is Outcome.SKIPPED
     assert found["read"].code == "token-needed"
 
