@@ -109,6 +109,8 @@ def make_handler(script: Script) -> type[BaseHTTPRequestHandler]:
 
 class QuietServer(ThreadingHTTPServer):
     daemon_threads = True
+    # Whoever asks for a whole chart connects often at once.
+    request_queue_size = 128
 
     def handle_error(self, *_: Any) -> None:
         return
