@@ -81,6 +81,26 @@ def test_references_by_full_url_are_followed(run: Any) -> None:
     assert found["post-discharge/check-in"]["outcome"] == "send"
 
 
+@pytest.mark.parametrize(
+    ("base", "outcome"),
+    [("https://ehr.example.org/fhir", "send"), ("https://other.example/fhir", "hold")],
+)
+def test_references_under_the_base_of_the_entries_are_followed_and_no_others(
+    run: Any, base: str, outcome: str
+) -> None:
+    yes = permit(patient={"reference": f"{base}/Patient/rosa"})
+    entries = [
+        {
+            "fullUrl": f"https://ehr.example.org/fhir/{item['resourceType']}/{item['id']}",
+            "resource": item,
+        }
+        for item in (patient(), encounter(), yes)
+    ]
+    content = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    found = rows(run(content, "--json"))["post-discharge/check-in"]
+    assert found["outcome"] == outcome
+
+
 def test_another_persons_consent_in_the_same_file_permits_nothing(run: Any) -> None:
     other = permit(patient={"reference": "Patient/else"})
     content = bundle(patient(), encounter(), other, patient(id="else"))
