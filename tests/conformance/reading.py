@@ -28,9 +28,13 @@ def show(clinic: Clinic) -> str:
     return page.text
 
 
+# How a page begins to say what it has not got: refused, or not read.
+MISSING = "(?:did not give|Could not be read just now)"
+
+
 def names_as_missing(page: str, kind: str = "Condition") -> bool:
     """Tell whether a page says that a part of the chart is not all there."""
-    return bool(re.search(f"did not give[^.]*{PLAIN[kind]}", page))
+    return bool(re.search(f"{MISSING}[^.]*{PLAIN[kind]}", page))
 
 
 def is_stopped(clinic: Clinic, opened: str, *names: str) -> bool:
