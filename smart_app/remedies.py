@@ -1,7 +1,7 @@
 """What the person who runs CareCue does about each way in which a launch fails.
 
 The page tells a clinician; these sentences go with the same code to the command line
-and stand in docs/operations.md. Codes that only a clinician can mend are not here.
+and stand in docs/smart-app.md. Codes that only a clinician can mend are not here.
 """
 
 from __future__ import annotations

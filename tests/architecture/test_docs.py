@@ -109,7 +109,7 @@ def test_example_of_an_endpoint_can_be_read() -> None:
 
 
 def test_scopes_to_register_the_app_with_are_those_that_it_asks_for() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "smart-app.md").read_text()
     listed = page.split("```\nopenid ")[1].split("```")[0].split()
     patient = "Patient/0"
     read = (*data_queries(load_shipped(), patient), *personal_queries(patient))

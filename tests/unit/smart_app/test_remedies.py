@@ -25,7 +25,7 @@ def test_each_code_of_a_launch_has_its_remedy_and_no_other():
 
 
 def test_the_operators_page_has_the_same_words():
-    page = (ROOT / "docs/operations.md").read_text()
+    page = (ROOT / "docs/smart-app.md").read_text()
     for code, remedy in REMEDIES.items():
         assert f"| `{code}` | {remedy} |\n" in page
 
