@@ -1,16 +1,21 @@
 """What happens to Rosa before a page is asked for, and reading what it says."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
+
+from flask import Flask
 
 from mappings.audited import VIEWED
 from mappings.chart import Chart
 from mappings.event import Event, EventKind
 from mappings.preference import ConsentRecord, Who
+from middleware.desk.desk import Desk
 from middleware.storage import events, nudges, preferences
 from middleware.storage.audit import list_audit
 from middleware.storage.launches import get_launch
 from middleware.storage.records import read_own
+from smart_app.app import create_blueprint
 from smart_app.streaming import BEAT
 from tests.unit.smart_app.conftest import OURS_HEADERS, make_nudge
 
@@ -22,6 +27,17 @@ PARTIAL = {**OURS, "HX-Request": "true"}
 def acts(tx):
     """List what was done, newest first, without what was only looked at."""
     return [row for row in list_audit(tx) if row.action != VIEWED]
+
+
+def serve_afresh(rig, library):
+    """Let a new app with another library answer; return it."""
+    context = replace(rig.ports.desk._context, library=library)
+    rig.ports = replace(rig.ports, desk=Desk(context))
+    app = Flask("fresh")
+    app.test_client_class = type(rig.http)
+    app.register_blueprint(create_blueprint(rig.ports))
+    rig.http.application = app
+    return app
 
 
 def agree(rig, topic="*", permit=True):

@@ -6,10 +6,20 @@ from datetime import timedelta
 
 import pytest
 
+from mappings.content import load_shipped
 from mappings.nudge import NudgeState
 from middleware.desk.launches import LaunchBook
 from middleware.storage import nudges
-from tests.unit.smart_app.acts import OURS, acts, agree, field, own, plan, words
+from tests.unit.smart_app.acts import (
+    OURS,
+    acts,
+    agree,
+    field,
+    own,
+    plan,
+    serve_afresh,
+    words,
+)
 from tests.unit.smart_app.conftest import FRAME, PUBLIC
 
 
@@ -358,3 +368,15 @@ def test_missing_part_of_the_chart_is_named(rig):
     text = words(rig.http.get(path).text)
     assert "The EHR did not give this app: hospital stays and visits." in text
     assert "Chart incomplete" in text
+
+
+def test_topics_that_are_all_alike_are_told_in_one_line(rig):
+    library = load_shipped()
+    serve_afresh(rig, lambda _: library)
+    agree(rig)
+    count = len({one.topic for one in library.plans})
+    assert f"All {count} topics: yes" in words(rig.http.get(rig.open()).text)
+    agree(rig, library.plans[0].topic, permit=False)
+    told = words(rig.http.get(rig.open()).text)
+    assert f"{count - 1} other topics: yes" in told
+    assert f"All {count} topics" not in told

@@ -2,17 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
-from flask import Flask
 
 from middleware.desk import viewer
-from middleware.desk.desk import Desk
 from middleware.wiring.contents import Contents
 from middleware.wiring.warming import warm
-from smart_app.app import create_blueprint
-from tests.unit.smart_app.acts import words
+from tests.unit.smart_app.acts import serve_afresh, words
 
 WATCHED = (".html", ".po", ".json", ".py")
 _seen: list[str] | None = None
@@ -43,14 +39,9 @@ def test_the_first_launch_reads_and_compiles_nothing(rig, seen, language):
     viewer.viewer_of.cache_clear()
     viewer._translations.cache_clear()
     library = Contents(rig.database, rig.clock, None).library
-    context = replace(rig.ports.desk._context, library=library)
-    rig.ports = replace(rig.ports, desk=Desk(context))
-    app = Flask("fresh")
-    app.test_client_class = type(rig.http)
-    app.register_blueprint(create_blueprint(rig.ports))
-    rig.http.application = app
+    app = serve_afresh(rig, library)
     asked = []
-    warm(app, context, lambda: asked.append("keys"))
+    warm(app, rig.ports.desk._context, lambda: asked.append("keys"))
     assert asked == ["keys"]
     assert any(one.endswith(("page.html", "<template>")) for one in seen)
     assert any(one.endswith("es.po") for one in seen)
