@@ -232,7 +232,7 @@ def _read_life(value: Any) -> timedelta | None:
         return None
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     good = 1 <= seconds <= LONGEST_LIFE
     return timedelta(seconds=int(seconds)) if good else None

@@ -235,7 +235,7 @@ def _list(value: Any) -> list[dict[str, Any]]:
 
 
 def _read_endpoint(value: Any, name: str, home: str, allowed: set[str]) -> str | None:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not value.isprintable():
         return None
     url = urljoin(f"{home}/", value)
     if not is_protected(url):

@@ -159,10 +159,11 @@ def claim_renewal(tx: Tx, row: LaunchRow, now: datetime) -> bool:
 
 def settle_renewal(tx: Tx, row: LaunchRow) -> bool:
     """Keep what came of a renewal; False when the launch was closed meanwhile."""
+    # Its last step alone is new: the patient may have been chosen since it was read.
     settled = tx.execute(
-        "UPDATE launch SET sealed = %s, steps = %s, scope = %s, renewing_at = NULL "
+        "UPDATE launch SET sealed = %s, steps = steps || %s, scope = %s, renewing_at = NULL "
         "WHERE id = %s AND stage IN ('open', 'picking')",
-        (row.sealed, Jsonb(row.steps), row.scope, row.id),
+        (row.sealed, Jsonb(row.steps[-1:]), row.scope, row.id),
     )
     return settled.rowcount == 1
 

@@ -117,6 +117,8 @@ def test_repeated_parameter_is_refused(rig):
         {"authorization_endpoint": "http://127.0.0.1.evil.example.org/a"},
         {"jwks_uri": "http://localhost:1/jwks"},
         {"token_endpoint": None},
+        {"token_endpoint": "http://evil.example.org/\x00"},
+        {"jwks_uri": "http://evil.example.org/\ud800"},
     ],
 )
 def test_foreign_or_missing_endpoint_is_refused(rig, spoilt):
@@ -282,6 +284,7 @@ def test_a_user_whose_name_a_screen_would_obey_is_refused(rig, odd):
         (0, 300, "expires_in 0"),
         (True, 300, "expires_in True"),
         ([3600], 300, "expires_in [3600]"),
+        pytest.param(10**400, 300, f"expires_in 1{'0' * 199}…", id="endless"),
     ],
 )
 def test_a_life_that_is_not_said_is_short_and_noted(rig, expires, seconds, deviation):

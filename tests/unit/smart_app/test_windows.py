@@ -1,10 +1,15 @@
 """The picker where the EHR has none, and windows of their own."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from mappings.secret import Secret
+from middleware.desk.launches import LaunchBook, note_step
+from smart_app.discovery import Discovery
+from smart_app.refresh import Bearers
 from tests.unit.smart_app.acts import acts, field, launch_of, search
 from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS, PICKS, choose
 
@@ -149,6 +154,39 @@ def test_the_access_is_renewed_while_a_patient_is_chosen(rig, seconds):
     assert way[-2:] == ["renewed", "opened"]
     rig.clock.instant += timedelta(seconds=70)
     assert rig.http.get(path.removesuffix("patient")).status_code == 200
+
+
+class Chosen(LaunchBook):
+    """A book in which the patient is chosen just before a renewal is kept."""
+
+    def __init__(self, database, choose_first):
+        super().__init__(database)
+        self._choose_first = choose_first
+
+    def settle_renewal(self, launch):
+        self._choose_first()
+        super().settle_renewal(launch)
+
+
+def test_a_choice_while_the_access_is_renewed_stays_on_its_way(rig):
+    rig.ehr.refresh = "rt-1"
+    rig.ehr.answer = rig.ehr.renewal = {"expires_in": 60}
+    path, book = choose(rig), rig.ports.launches
+
+    def bind():
+        launch = launch_of(rig, path)
+        note_step(launch, rig.clock.now(), "opened")
+        assert book.bind_patient(launch, "Patient/rosa", rig.clock.now())
+
+    rig.clock.instant += timedelta(seconds=50)
+    ports = replace(rig.ports, launches=Chosen(rig.database, bind))
+    bearer = Bearers(ports, Discovery(ports.discover, ports.fetch_keys)).of(
+        launch_of(rig, path)
+    )
+    assert bearer.token() == Secret("at-2")
+    launch = launch_of(rig, path)
+    way = [step["step"] for step in launch.steps]
+    assert (launch.patient, way[-2:]) == ("Patient/rosa", ["opened", "renewed"])
 
 
 def test_before_the_choice_there_is_no_page(rig, picker):
