@@ -215,4 +215,4 @@ def test_sheet_for_the_patient_says_what_holds_for_them_and_not_what_waits():
     one = replace(view(incomplete=("Appointment",)), library=VISITS)
     held = replace(one, planned=planned("data-missing"))
     assert choose_answer(held, "").tag.text == "Messages held"
-    assert write_summary(held).how == write_summary(one).how
+    assert write_summary(held, held.viewer).how == write_summary(one, one.viewer).how

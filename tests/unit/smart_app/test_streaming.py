@@ -389,7 +389,7 @@ def test_no_verdict_is_shown_that_what_is_read_after_it_lifts(rig, kind, changes
         "participant": [{"actor": {"reference": "Patient/rosa"}}],
         **changes,
     }
-    _, *early, rest = pieces(rig, rig.open())
+    _, *early, rest = pieces_in_turn(rig, rig.open())
     assert SAID not in words(rest)
     assert len(early) == 2
     for piece in early:
