@@ -7,7 +7,7 @@ is on its way, and nobody is told that it was stopped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,10 @@ from middleware.storage.connecting import Tx
 
 # Of these a person may still change the one who was faster; the others are over.
 CHANGEABLE = frozenset({*OPEN_STATES, NudgeState.SKIPPED})
+# What stands in the way at one time says nothing of another.
+TIMED = frozenset(
+    {"not-yet", "outside-hours", "same-topic", "limit-reached", "skipped-by-staff"}
+)
 
 
 class ClosedError(RefusedError):
@@ -99,6 +103,12 @@ def is_repeated(
     said = {name: value for name, value in change.items() if name not in ("by", "at")}
     known = bool(change["form"] and change["user"])
     return known and all(note.get(name) == value for name, value in said.items())
+
+
+def put_to(nudge: Nudge, due_at: datetime, detail: dict[str, Any]) -> Nudge:
+    """Return a message as it would stand at another time, free of what its own held."""
+    reason = "due" if nudge.reason in TIMED else nudge.reason
+    return replace(nudge, due_at=due_at, detail=detail, reason=reason)
 
 
 def write_mark(nudge: Nudge) -> str:

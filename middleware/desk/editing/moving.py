@@ -19,6 +19,7 @@ from middleware.desk.editing.messages import (
     is_repeated,
     lock_message,
     note_change,
+    put_to,
     write_mark,
 )
 from middleware.desk.editing.saving import (
@@ -203,7 +204,7 @@ def _check(
     """Return the message as it stands at another time; RefusedError says why not."""
     if moment <= now:
         raise RefusedError(view.say("That time has passed. Choose a later one."))
-    wanted = replace(nudge, due_at=moment, detail={**nudge.detail, "moved": moved})
+    wanted = put_to(nudge, moment, {**nudge.detail, "moved": moved})
     found = _look(view, wanted, now)
     first, last = _window(nudge, found)
     if not first <= moment < last:
@@ -251,7 +252,7 @@ def _own_time(view: View, nudge: Nudge, now: datetime) -> Candidate:
     rest = {name: value for name, value in nudge.detail.items() if name != "moved"}
     moved = nudge.detail.get("moved") or {}
     was = datetime.fromisoformat(moved["from"]) if moved else nudge.due_at
-    found = _look(view, replace(nudge, due_at=was, detail=rest), now)
+    found = _look(view, put_to(nudge, was, rest), now)
     if found.verdict.outcome not in (Outcome.SEND, Outcome.HOLD):
         raise RefusedError(write_reason(view, found.verdict))
     return found

@@ -144,6 +144,29 @@ def test_who_may_not_read_all_holds_no_message_by_saving(rig, narrow):
     assert "Text, Spanish" in words(rig.http.get(narrow).text)
 
 
+@pytest.mark.parametrize(
+    "reason", ["not-yet", "outside-hours", "same-topic", "limit-reached"]
+)
+def test_who_may_not_read_all_moves_what_its_old_time_holds(rig, narrow, reason):
+    with rig.database.tx() as tx:
+        nudges.set_nudge(tx, "nudge-1", NudgeState.HELD, reason, rig.clock.now())
+    answer = move(rig, narrow)
+    assert answer.status_code == 303, words(answer.text)
+    assert standing(rig) == ("planned", "due")
+
+
+def test_who_may_not_read_all_puts_a_skipped_message_back(rig, narrow):
+    skip = f"{narrow}messages/nudge-1/skip"
+    form = hidden(rig.http.get(skip).text) | {"why": "done"}
+    assert rig.http.post(skip, data=form, headers=OURS).status_code == 303
+    assert standing(rig)[0] == "skipped"
+    values = {"day": "2026-11-18", "time": "15:30", "why": "asked"}
+    data = rig.form(f"{narrow}pause", version=write_mark(stored(rig)), **values)
+    answer = rig.http.post(narrow + MOVE, data=data, headers=OURS)
+    assert answer.status_code == 303, words(answer.text)
+    assert standing(rig) == ("planned", "due")
+
+
 def test_who_may_not_read_all_pauses_a_message_and_lets_it_go_on(rig, narrow):
     pause = rig.form(f"{narrow}pause", until="open", why="asked", version="0")
     assert rig.http.post(f"{narrow}pause", data=pause, headers=OURS).status_code == 303
