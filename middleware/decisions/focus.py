@@ -16,7 +16,7 @@ from mappings.chart import Chart
 from mappings.instants import find_instant, is_date_only, read_bounds
 from mappings.nudge import Outcome, Verdict
 from mappings.plan import Plan
-from mappings.reference import concerns, read_reference
+from mappings.reference import concerns, may_be_of, read_reference
 from mappings.resource import (
     Resource,
     codings_of,
@@ -202,6 +202,9 @@ def check_focus(
     if focus.get("status") == "entered-in-error":
         return Verdict(Outcome.CANCEL, "event-undone", (fact(focus, "status"),))
     if not any(concerns(focus, patient) for patient in patients):
+        if any(may_be_of(focus, patient) for patient in patients):
+            far = fact(focus, "subject", "under a base that is not written down")
+            return Verdict(Outcome.HOLD, "data-missing", (far,))
         moved = fact(focus, "subject", "not this patient")
         return Verdict(Outcome.CANCEL, "event-undone", (moved,))
     if plan.occasion == "start" and focus.get("status") == "booked":

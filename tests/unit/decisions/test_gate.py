@@ -346,3 +346,14 @@ def test_a_stay_moved_to_another_chart_is_not_told_to_the_first_patient() -> Non
     found = look_again(nudge, chart(moved))
     assert reason_of(found) == "cancel: event-undone"
     assert "ben" not in str(found.verdict.facts)
+
+
+def test_a_stay_of_the_same_id_under_an_unknown_base_is_held_and_not_undone() -> None:
+    nudge = planned()
+    far = "https://elsewhere.example/fhir/Patient"
+    same = encounter(subject={"reference": f"{far}/rosa"})
+    found = look_again(nudge, chart(same))
+    assert reason_of(found) == "hold: data-missing"
+    assert "elsewhere" not in str(found.verdict.facts)
+    other = encounter(subject={"reference": f"{far}/ben"})
+    assert reason_of(look_again(nudge, chart(other))) == "cancel: event-undone"
