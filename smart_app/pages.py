@@ -122,7 +122,8 @@ class PatientPages:
             )
 
         if part:
-            html = [write(view, "") for view in read(None)]
+            *_, whole = read(None)
+            html = write(whole, "")
             return self._pages.address(Response(html, content_type=HTML), session)
         views = read(session.within)
         return stream_page(self._ports, self._pages, session, views, write, patience)

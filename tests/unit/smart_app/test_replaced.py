@@ -5,7 +5,7 @@ import pytest
 from middleware.desk.charting import MOST_READS
 from middleware.storage.merging import merge_patients
 from tests.unit.desk_parts import answer
-from tests.unit.smart_app.acts import agree, pieces, plan, words
+from tests.unit.smart_app.acts import PARTIAL, agree, pieces, plan, words
 
 OLD = {"reference": "Patient/old"}
 COUNTS = "What was answered there counts here too"
@@ -98,3 +98,10 @@ def test_a_chart_that_took_no_place_asks_no_more(rig):
     rig.ehr.log.clear()
     rig.http.get(path)
     assert rig.ehr.log.count("POST /fhir") == 1
+
+
+def test_a_page_that_reads_itself_again_is_one_page(merged):
+    path = merged.open()
+    text = merged.http.get(path, headers=PARTIAL).text
+    assert text.count("<!doctype html>") == 1
+    assert "CareCue cannot reach Rosa." in words(text)
