@@ -1,5 +1,6 @@
 """The picker where the EHR has none, and windows of their own."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from mappings.secret import Secret
 from middleware.desk.launches import LaunchBook, note_step
 from smart_app.discovery import Discovery
 from smart_app.refresh import Bearers
-from tests.unit.smart_app.acts import acts, field, launch_of, search
+from tests.unit.smart_app.acts import acts, field, launch_of, search, words
 from tests.unit.smart_app.conftest import FRAME, OURS_HEADERS, PICKS, choose
 
 
@@ -322,3 +323,10 @@ def test_another_users_chart_or_the_same_chart_again_is_nobodys_leaving(rig):
     rig.clock.instant += timedelta(minutes=1)
     rig.open()
     assert not left(rig, rosa)
+
+
+def test_what_it_then_says_ends_its_sentences_once_in_spanish(rig):
+    page = rig.open()
+    html = words(rig.http.get(page, headers={"Accept-Language": "es"}).text)
+    assert "Después abrió otra historia clínica" in html
+    assert not re.search(r"[ap]\.m\.\.", html)
