@@ -7,8 +7,10 @@ token, after the chart and in one go. What the EHR does not give of it is no "no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mappings.chart import Chart
+from mappings.errors import FhirError
 from mappings.merge import replaced_records
 from mappings.plan import Library
 from mappings.reference import reference_of
@@ -43,11 +45,18 @@ def read_old(
     """Return a chart with what was answered on the records that it took the place of.
 
     As it was where nothing of that is given: the page then says that there may be some.
+    Where the EHR does not answer at all, it is not known; FhirError where the session
+    with the EHR is over.
     """
     told = replaced_records(chart.patient, api.base_url)
-    found = fetch_replaced(
-        api, library, chart, told=told, known=known, only=ANSWERS, most=MOST_OLD
-    )
+    which: Any = {"told": told, "known": known, "only": ANSWERS, "most": MOST_OLD}
+    try:
+        found = fetch_replaced(api, library, chart, **which)
+    except FhirError as error:
+        if error.status == 401:  # the session is over
+            raise
+        unknown = tuple(sorted({*chart.incomplete, *ANSWERS}))
+        return chart.with_resources(chart.resources, incomplete=unknown)
     if len(found.resources) == len(chart.resources):
         return chart
     # What was not given of an old record leaves the chart itself as whole as it was.

@@ -57,6 +57,7 @@ class Ehr:
         self.jtis: set[str] = set()
         self.broken: set[str] = set()
         self.apart: set[str] = set()  # records whose resources are theirs alone
+        self.unanswered: tuple[str, int] | None = None  # batches that name it, and how
         self.fault: tuple[int, str] | None = None
         self.style = "{}"
         self.batches = True
@@ -198,7 +199,12 @@ class Ehr:
         def batch():
             if not self.batches:
                 return _fhir(_outcome("not-supported"), 405)
-            parts = [_part(each["request"]["url"]) for each in request.json["entry"]]
+            urls = [each["request"]["url"] for each in request.json["entry"]]
+            if self.unanswered and any(self.unanswered[0] in url for url in urls):
+                if self.unanswered[1] == 401:
+                    self.accepted = "Bearer another"
+                return _fhir(_outcome("transient"), self.unanswered[1])
+            parts = [_part(url) for url in urls]
             bundle = {"resourceType": "Bundle", "type": "batch-response"}
             return _fhir({**bundle, "entry": parts})
 

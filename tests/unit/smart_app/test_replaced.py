@@ -105,3 +105,21 @@ def test_a_page_that_reads_itself_again_is_one_page(merged):
     text = merged.http.get(path, headers=PARTIAL).text
     assert text.count("<!doctype html>") == 1
     assert "CareCue cannot reach Rosa." in words(text)
+
+
+def test_where_the_old_record_does_not_answer_the_page_says_so(merged):
+    path = merged.open()
+    merged.ehr.unanswered = ("Patient/old", 503)
+    text = words(merged.http.get(path).text)
+    assert "Text Rosa in Spanish" not in text
+    assert "The chart could not be read in full." in text
+    assert "Could not be read just now: consents" in text
+    assert MAY_BE in text
+
+
+def test_a_session_that_ends_at_the_old_record_shows_no_yes(merged):
+    path = merged.open()
+    merged.ehr.unanswered = ("Patient/old", 401)
+    text = words(merged.http.get(path).text)
+    assert "Text Rosa in Spanish" not in text
+    assert "Your chart session ended" in text
