@@ -198,6 +198,14 @@ def test_pages_for_staff_are_in_the_languages_of_staff_alone():
     assert choose_tag(("vi", "zh-Hans")) == "en-US"
 
 
+def test_no_spanish_sentence_puts_more_than_one_hour_before_a_time():
+    """It is *a la* 1:05 and *a las* 2:05; from one to two it may be either."""
+    said = [str(message.string) for message in messages(read("es")).values()]
+    assert [
+        text for text in said if re.search(r"\ba? ?las %\(\w*(time|when)", text)
+    ] == []
+
+
 def test_unknown_sentence_is_said_as_it_is():
     assert viewer_of("es").say("Nobody wrote this down.") == "Nobody wrote this down."
     assert viewer_of("es").translate("") == ""
