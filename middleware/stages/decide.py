@@ -231,6 +231,8 @@ def apply_again(
     nudge: Nudge,
     candidate: Candidate,
     now: datetime,
+    *,
+    stage: str = "decide",
 ) -> None:
     """Move, hold or cancel an open nudge after its plan was looked at again."""
     verdict = candidate.verdict
@@ -250,7 +252,7 @@ def apply_again(
         nudge,
         verdict,
         id=context.ids.new(),
-        stage="decide",
+        stage=stage,
         decided_at=now,
         event_id=event_id,
     )

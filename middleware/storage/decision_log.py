@@ -15,6 +15,8 @@ import orjson
 from mappings.nudge import Fact, Nudge, Outcome, Verdict
 from middleware.storage.connecting import Row, Tx
 
+# Upon what a person saved, and on as much of the chart as that person may read.
+DESK = "desk"
 _COLUMNS = (
     "id, endpoint_id, patient, event_id, nudge_id, stage, plan, plan_version, action, "
     "outcome, reason, facts, detail, decided_at"
@@ -120,11 +122,11 @@ def insert_nudge_decision(
 
 
 def read_last_checked(tx: Tx, nudge_ids: Sequence[str]) -> datetime | None:
-    """Return when the nudge that was decided on longest ago was, None for none."""
+    """Return when the pipeline decided on the one it left longest alone, None for none."""
     row = tx.execute(
         "SELECT min(at) AS at FROM (SELECT max(decided_at) AS at FROM decision "
-        "WHERE nudge_id = ANY(%s) GROUP BY nudge_id) AS each",
-        (list(nudge_ids),),
+        "WHERE nudge_id = ANY(%s) AND stage <> %s GROUP BY nudge_id) AS each",
+        (list(nudge_ids), DESK),
     ).fetchone()
     at: datetime | None = row["at"] if row else None
     return at

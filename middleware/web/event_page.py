@@ -149,14 +149,16 @@ def _decided(
 def _gates(
     rows: list[DecisionRow], titles: dict[str, str], plans: PlanWords
 ) -> Iterable[Row]:
-    """Each look just before sending: the chart is read again, then all is checked."""
+    """Each look just before sending, on a chart that is read again, and after a save."""
     for row in rows:
         if row.stage == "decide":
             continue
         verdict = _verdict(row, plans)
         title = titles.get(row.nudge_id or "", row.action)
         sends = row.verdict.outcome is Outcome.SEND
-        text = f"{title}: the chart was read again."
+        saved = row.stage == decision_log.DESK
+        how = "somebody saved a change" if saved else "the chart was read again"
+        text = f"{title}: {how}."
         word = "Checked" if sends else verdict.word
         yield Row(row.decided_at, 5, verdict.tone, word, text, (verdict,))
 

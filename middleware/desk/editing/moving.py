@@ -36,7 +36,7 @@ from middleware.stages.context import StageContext
 from middleware.stages.people import own_record
 from middleware.storage import nudges
 from middleware.storage.connecting import Tx
-from middleware.storage.decision_log import insert_nudge_decision
+from middleware.storage.decision_log import DESK, insert_nudge_decision
 
 FOLDS = ("0", "1")
 LIMITS = ("limit-reached", "same-topic")
@@ -275,7 +275,7 @@ def _store(
         nudge,
         candidate.verdict,
         id=context.ids.new(),
-        stage="desk",
+        stage=DESK,
         decided_at=now,
     )
 

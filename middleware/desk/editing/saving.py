@@ -29,6 +29,7 @@ from middleware.stages.people import note_bearers, own_record
 from middleware.stages.writing_back import save_preference
 from middleware.storage import audit, gate, nudges
 from middleware.storage.connecting import Tx
+from middleware.storage.decision_log import DESK
 from middleware.storage.ids import shard_of
 
 
@@ -180,7 +181,7 @@ def look_again(context: StageContext, tx: Tx, view: View, now: datetime) -> set[
             nudge, view.chart, own, view.library, view.endpoint, now
         )
         if candidate.verdict.outcome in (Outcome.SEND, Outcome.HOLD):
-            apply_again(context, tx, nudge.event_id, nudge, candidate, now)
+            apply_again(context, tx, nudge.event_id, nudge, candidate, now, stage=DESK)
             shards.add(nudge.shard)
     return shards
 

@@ -9,7 +9,7 @@ from middleware.desk.editing.saving import ChangedElsewhereError, write_audit
 from middleware.desk.views import View
 from middleware.stages.context import StageContext
 from middleware.storage import nudges
-from middleware.storage.decision_log import insert_nudge_decision
+from middleware.storage.decision_log import DESK, insert_nudge_decision
 
 REASON = "skipped-by-staff"
 
@@ -30,7 +30,7 @@ def save_skip(
                 nudge,
                 Verdict(Outcome.SKIP, REASON, detail=why),
                 id=context.ids.new(),
-                stage="desk",
+                stage=DESK,
                 decided_at=now,
             )
             about = (nudge.id, {"why": why})

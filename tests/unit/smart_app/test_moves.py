@@ -1,6 +1,7 @@
 """A coming message moved by hand: inside its window and hours, kept, and put back."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -175,6 +176,21 @@ def test_who_may_not_read_all_pauses_a_message_and_lets_it_go_on(rig, narrow):
     form = hidden(page.split(f'action="{narrow}resume"')[1].split("</form>")[0])
     assert rig.http.post(f"{narrow}resume", data=form, headers=OURS).status_code == 303
     assert standing(rig) == ("planned", "due")
+
+
+def test_what_a_person_changed_is_no_check_with_our_own_access(rig, narrow):
+    backend = replace(rig.endpoints[0].backend, client_id="carecue-backend")
+    rig.endpoints[0] = replace(rig.endpoints[0], backend=backend)
+    told = "CareCue decides with its own access to the chart."
+    assert told in words(rig.http.get(narrow).text)
+    assert move(rig, narrow).status_code == 303
+    assert told in words(rig.http.get(narrow).text)
+    pause = rig.form(f"{narrow}pause", until="open", why="asked", version="0")
+    assert rig.http.post(f"{narrow}pause", data=pause, headers=OURS).status_code == 303
+    assert standing(rig) == ("held", "paused")
+    text = words(rig.http.get(narrow).text)
+    assert told in text
+    assert "checked them" not in text
 
 
 def test_a_pause_that_came_after_the_record_was_read_holds_what_is_moved(rig, path):
