@@ -45,8 +45,8 @@ def read_old(
     """Return a chart with what was answered on the records that it took the place of.
 
     As it was where nothing of that is given: the page then says that there may be some.
-    Where the EHR does not answer at all, it is not known; FhirError where the session
-    with the EHR is over.
+    Where a part is, or the EHR does not answer at all, the rest is not known; FhirError
+    where the session with the EHR is over.
     """
     told = replaced_records(chart.patient, api.base_url)
     which: Any = {"told": told, "known": known, "only": ANSWERS, "most": MOST_OLD}
@@ -59,5 +59,7 @@ def read_old(
         return chart.with_resources(chart.resources, incomplete=unknown)
     if len(found.resources) == len(chart.resources):
         return chart
-    # What was not given of an old record leaves the chart itself as whole as it was.
-    return found.with_resources(found.resources, incomplete=chart.incomplete)
+    # Where a part of the answers is shown, the rest is missed; where none is, told of.
+    missed = ANSWERS & {*found.incomplete}
+    unknown = tuple(sorted({*chart.incomplete, *missed}))
+    return found.with_resources(found.resources, incomplete=unknown)

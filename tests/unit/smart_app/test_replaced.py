@@ -123,3 +123,19 @@ def test_a_session_that_ends_at_the_old_record_shows_no_yes(merged):
     text = words(merged.http.get(path).text)
     assert "Text Rosa in Spanish" not in text
     assert "Your chart session ended" in text
+
+
+def test_a_no_on_one_old_record_too_many_makes_no_yes_of_a_yes_on_the_first(merged):
+    rosa, consent = (merged.ehr.resources[at] for at in ("Patient/rosa", "Consent/k1"))
+    merged.ehr.resources["Consent/k1"] = {**answer("k1", "permit"), "patient": OLD}
+    for name in ("old-2", "old-3", "old-4"):
+        link = {"type": "replaces", "other": {"reference": f"Patient/{name}"}}
+        rosa["link"].append(link)
+        merged.ehr.apart.add(f"Patient/{name}")
+        old = {**merged.ehr.resources["Patient/old"], "id": name}
+        merged.ehr.resources[f"Patient/{name}"] = old
+    last = {"reference": "Patient/old-4"}
+    merged.ehr.resources["Consent/k4"] = {**consent, "id": "k4", "patient": last}
+    text = words(merged.http.get(merged.open()).text)
+    assert "Text Rosa in Spanish" not in text
+    assert "The chart could not be read in full." in text
