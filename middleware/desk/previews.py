@@ -25,6 +25,10 @@ from middleware.desk.viewer import mark
 from middleware.desk.views import View
 
 PASSED = mark("Every check passes as of now.")
+UNSEEN = mark(
+    "It stands as CareCue planned it. This page was not given all that its text and its "
+    "checks rest on."
+)
 KINDS = {
     "sms": mark("Text message"),
     "email": mark("Email"),
@@ -47,6 +51,8 @@ def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
     language = shown.language or nudge.language or ""
     named = language_name(view.viewer, language) if language else ""
     send = verdict.outcome is Outcome.SEND
+    # What was not given to this person stands as it was decided, and has no words here.
+    passed = PASSED if shown.text else UNSEEN
     planned = Tag("ok", "okc", view.say("Planned"))
     return Preview(
         coming=write_coming(view, nudge, candidate),
@@ -59,11 +65,11 @@ def _preview(view: View, nudge: Nudge, candidate: Candidate) -> Preview:
         segments=_segments(view, shown.text) if channel == "sms" else "",
         reviewer=write_review(view, named, shown.reviewer, shown.reviewed),
         verdict=planned if send else coming_tag(view, nudge, candidate),
-        sentence=view.say(PASSED) if send else write_reason(view, verdict),
+        sentence=view.say(passed) if send else write_reason(view, verdict),
         facts=write_facts(view, verdict.facts),
         level=_level(view, shown.text, language),
         reading=read_aloud(view, nudge, shown),
-        checks=write_checks(view, nudge, shown),
+        checks=write_checks(view, nudge, shown) if shown.text or not send else (),
         held=not send,
     )
 

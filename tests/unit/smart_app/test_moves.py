@@ -178,6 +178,13 @@ def test_who_may_not_read_all_pauses_a_message_and_lets_it_go_on(rig, narrow):
     assert standing(rig) == ("planned", "due")
 
 
+def test_who_may_not_read_all_is_not_told_of_checks_that_nobody_made(rig, narrow):
+    text = words(rig.http.get(f"{narrow}messages/nudge-1").text)
+    assert "It stands as CareCue planned it." in text
+    assert "Every check passes" not in text
+    assert "Not passed" not in text
+
+
 def test_what_a_person_changed_is_no_check_with_our_own_access(rig, narrow):
     backend = replace(rig.endpoints[0].backend, client_id="carecue-backend")
     rig.endpoints[0] = replace(rig.endpoints[0], backend=backend)
