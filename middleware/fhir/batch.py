@@ -21,6 +21,7 @@ from middleware.fhir.transport import Request, Transport
 # The server takes no batches at all; this one it did not take.
 _NO_BATCH = {403, 404, 405, 415, 501}
 _NOT_THIS_BATCH = {400, 406, 412, 413, 422, 500}
+_GONE = {404, 410}
 
 
 @dataclass(frozen=True)
@@ -108,20 +109,21 @@ class Batches:
             except FhirError as error:
                 if error.status != 401:
                     raise
-                if self._reads(queries):
+                if self._reads(queries, renewed=not keeps):
                     return None
                 if not keeps:
                     raise
         return None
 
-    def _reads(self, queries: Sequence[str]) -> bool:
+    def _reads(self, queries: Sequence[str], *, renewed: bool) -> bool:
         """Tell whether one of these, asked by itself, is answered with this token."""
         query = next((one for one in queries if "?" not in one), queries[0])
         url, what = f"{self._base}/{query}", "a single read beside a batch"
         try:
             self._transport.exchange(Request("GET", url, what, keeps_token=True))
-        except FhirError:
-            return False
+        except FhirError as error:
+            # Whoever has a new token and is told that it is not there was let in.
+            return renewed and error.status in _GONE
         return True
 
 

@@ -124,6 +124,24 @@ def test_a_gateway_that_answers_batches_alone_401_keeps_the_token(
     assert forgotten == []
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_record_that_is_gone_behind_such_a_gateway_is_no_end_of_the_session(
+    script: Script, status: int
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            return Reply(401)
+        gone = asked.path == "/fhir/Encounter/e1"
+        return Reply(status, outcome()) if gone else single(asked)
+
+    script.answer = answer
+    client, forgotten = renewing(script, ["good", "new", "unused"])
+    first, *others = client.fetch_many(QUERIES)
+    assert (first.complete, first.outcomes[0]) == (False, write_outcome(status))
+    assert tuple(others) == EXPECTED[1:]
+    assert forgotten == ["good"]
+
+
 @pytest.mark.parametrize("batches", [True, False])
 def test_an_expired_token_is_renewed_with_batches_or_without(
     script: Script, batches: bool
