@@ -56,6 +56,8 @@ def launch(runtime: Runtime, ehr: Ehr, profile: dict[str, Any]) -> tuple[int, st
     if answer.status_code == 303:
         code, state = ehr.approve(answer.location), ehr.state(answer.location)
         answer = browser.get(f"/smart/callback?code={code}&state={state}")
+        if (answer.location or "").startswith("/smart/failed/"):
+            answer = browser.get(answer.location)
     return answer.status_code, answer.location or answer.text
 
 
