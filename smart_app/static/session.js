@@ -1,5 +1,5 @@
 /* Tells what ends the session, or that its user left it; only a key or a click is use.
-   Not deferred: nothing is laid out before its styles. */
+   Not deferred: its styles come first. */
 addEventListener('DOMContentLoaded', () => {
   'use strict';
   const byId = (id) => document.getElementById(id);
@@ -37,7 +37,7 @@ addEventListener('DOMContentLoaded', () => {
   }
 
   function use({ target }) {
-    if (Date.now() - used < 60000 && !target.closest('.watch')) return;
+    if ((!left.hidden || Date.now() - used < 60000) && !target.closest('.watch')) return;
     used = Date.now();
     ask(true);
   }

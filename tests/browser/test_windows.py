@@ -294,6 +294,14 @@ def test_a_chart_that_was_left_for_another_waits_for_a_click(
     assert not frame.locator("#h-answer").is_visible()
     check(page, frame, axe, broken, "left")
 
+    # Neither a key on the way out nor a click beside it goes on with it.
+    frame.locator("body").press("Control")
+    frame.locator(".banner").last.click()
+    with page.expect_response(lambda one: one.url.endswith("/session")) as asked:
+        page.clock.fast_forward(HALF_A_MINUTE)
+    assert asked.value.json()["left"]
+    assert notice.is_visible()
+
     notice.get_by_role("button", name="Go on with Rosa Delgado").click()
     notice.wait_for(state="hidden")
     assert frame.locator("#h-answer").is_visible()
