@@ -12,9 +12,7 @@ from mappings.resource import Resource, list_of
 # R4 datatypes, id.
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _RELATIVE = re.compile(r"^([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/\S+)?$")
-_ABSOLUTE = re.compile(
-    r"^(https?://\S+)/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(/_history/\S+)?$"
-)
+_ABSOLUTE = re.compile(r"^(https?://\S+)/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})$")
 _SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual")
 
 
@@ -46,8 +44,8 @@ def bring_references_home(value: Any, keys: Collection[str]) -> None:
         elif isinstance(item, dict):
             left += item.values()
             parts = _absolute(item.get("reference"))
-            if parts and read_base_key(parts[1]) in keys:
-                item["reference"] = f"{parts[2]}{parts[3] or ''}"
+            if parts and read_base_key(parts[0]) in keys:
+                item["reference"] = f"{parts[1]}{parts[2]}"
 
 
 def reference_of(resource: Resource) -> str:
@@ -136,14 +134,22 @@ def _names_somebody(value: object) -> bool:
     return read_reference(text) is not None or _absolute(text) is not None
 
 
-def _absolute(text: object) -> re.Match[str] | None:
-    return _ABSOLUTE.match(text) if isinstance(text, str) else None
+def _absolute(text: object) -> tuple[str, str, str] | None:
+    """Return base, ``Type/id`` and ``/_history/…`` of an absolute reference, else None."""
+    if not isinstance(text, str):
+        return None
+    head, mark, version = text.rpartition("/_history/")
+    if found := _ABSOLUTE.match(text):
+        return found[1], found[2], ""
+    found = _ABSOLUTE.match(head)
+    rest = f"{mark}{version}" if version.split() == [version] else ""
+    return (found[1], found[2], rest) if found else None
 
 
 def _patient(value: object, base: str | None) -> str | None:
     found = read_reference(value, base)
     if found is None and isinstance(value, dict):
         parts = _absolute(value.get("reference"))
-        found = f"{parts[1]}/{parts[2]}" if parts else None
+        found = f"{parts[0]}/{parts[1]}" if parts else None
     kind = (found or "").rsplit("/", 2)[-2:-1]
     return found if kind == ["Patient"] else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -265,6 +266,31 @@ def test_references_come_home_from_our_bases_alone_and_however_deep() -> None:
     found = [item["reference"] for item in value]
     assert found == ["Patient/1", "Task/2/_history/3", *written[2:]]
     assert {item["display"] for item in value} == {BASE}
+
+
+def test_a_reference_of_many_parts_takes_no_longer_than_as_many_references() -> None:
+    """Whoever answers or asks us must not keep a worker busy with one long text."""
+
+    def seconds(value: Any) -> float:
+        began = time.process_time()
+        bring_references_home(value, frozenset())
+        return time.process_time() - began
+
+    parts = 1000
+    long = {"reference": f"{BASE}{'/Ab/c/_history' * parts} x"}
+    short = [{"reference": f"{BASE}/Ab/c/_history/1"} for _ in range(parts)]
+    assert seconds(long) <= 20 * seconds(short)
+
+
+@pytest.mark.parametrize("rest", ["", "/_history/3", "/_history/", "/_history/3 x"])
+def test_whoever_is_named_elsewhere_is_named_whatever_version_is_asked(
+    rest: str,
+) -> None:
+    far = {"subject": {"reference": f"https://elsewhere.example/fhir/Patient/b{rest}"}}
+    assert of_another(far, "Patient/a")
+    near = {"subject": {"reference": f"{BASE}/Patient/b{rest}"}}
+    bring_references_home(near, read_base_keys((BASE,)))
+    assert of_another(near, "Patient/a")
 
 
 def test_another_servers_patient_is_counted_among_the_named() -> None:
