@@ -109,6 +109,25 @@ def test_controls_are_off_while_the_browser_has_no_connection(browser, site):
     frame.locator("dialog[open]").wait_for()
 
 
+SAID_IN_FRONT = "(one) => getComputedStyle(one, '::before').content"
+
+
+def test_a_lost_connection_is_said_in_front_of_an_open_dialog_too(browser, site):
+    fill(site)
+    page = browser.new_page()
+    frame, _ = launch(page, site)
+    told = frame.locator("#offline")
+    frame.get_by_role("link", name="Pause messages").click()
+    dialog = frame.locator("dialog[open]")
+    assert dialog.evaluate(SAID_IN_FRONT) == "none"
+    page.context.set_offline(True)
+    told.wait_for()
+    assert "No connection. Nothing is saved." in dialog.evaluate(SAID_IN_FRONT)
+    page.context.set_offline(False)
+    told.wait_for(state="hidden")
+    assert dialog.evaluate(SAID_IN_FRONT) == "none"
+
+
 def test_dialog_takes_the_focus_and_gives_it_back(browser, site):
     fill(site)
     page = browser.new_page()
