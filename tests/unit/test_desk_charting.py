@@ -50,6 +50,7 @@ def send(handler: BaseHTTPRequestHandler, body: object) -> None:
     raw = json.dumps(body).encode()
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(raw)))
+    handler.send_header("Connection", "close")
     handler.end_headers()
     handler.wfile.write(raw)
 

@@ -114,6 +114,7 @@ def test_reads_go_side_by_side_and_answers_keep_their_order(script: Script) -> N
             together.wait()
             handler.send_response(200)
             handler.send_header("Content-Length", str(len(body)))
+            handler.send_header("Connection", "close")
             handler.end_headers()
             handler.wfile.write(body)
 
@@ -139,6 +140,7 @@ def test_answers_are_given_as_they_come(script: Script) -> None:
             if taken.wait(20):
                 handler.send_response(200)
                 handler.send_header("Content-Length", str(len(body)))
+                handler.send_header("Connection", "close")
                 handler.end_headers()
                 handler.wfile.write(body)
 
