@@ -73,7 +73,9 @@ def outcome(code: str) -> Resource:
 
 
 class ScriptedFhir:
-    """A FHIR server in memory; ``fault`` and ``on_read`` are set by the test.
+    """A FHIR server in memory; ``fault``, ``late`` and ``on_read`` are set by the test.
+
+    What is ``late`` is read by its name and found by no search yet.
 
     ``fault(verb, what)`` may return an exception to raise (verbs: batch, read, history,
     search, create), or for a part of a batch (verb part) an issue code.
@@ -86,6 +88,7 @@ class ScriptedFhir:
         self.versions: dict[str, list[Resource]] = {}
         self.created: list[Resource] = []
         self.ways: list[str] = []
+        self.late: set[str] = set()
         self.fault: Callable[[str, str], Any] = lambda verb, what: None
         self.on_read: Callable[[str], None] = lambda what: None
         self._numbers = itertools.count(1)
@@ -135,7 +138,8 @@ class ScriptedFhir:
         self._check("search", query)
         kind, _, parameters = query.partition("?")
         wanted = dict(part.split("=", 1) for part in parameters.split("&") if part)
-        stored = [item[-1] for name, item in self.versions.items() if _is(name, kind)]
+        known = {k: item for k, item in self.versions.items() if k not in self.late}
+        stored = [item[-1] for name, item in known.items() if _is(name, kind)]
         found = [item for item in stored if isinstance(item, dict)]
         found += [item for item in self.created if item["resourceType"] == kind]
         if "patient" in wanted:
