@@ -7,18 +7,15 @@ with its facts, and plans, moves or cancels nudges in one transaction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from mappings.chart import Chart
 from mappings.endpoint import Endpoint
 from mappings.errors import CareCueError
 from mappings.event import Event
 from mappings.nudge import Nudge, NudgeState, Outcome
-from mappings.plan import Library
-from mappings.preference import OwnRecord
 from mappings.resource import human_name
 from middleware.decisions.deciding import (
     Candidate,
@@ -40,9 +37,7 @@ from middleware.storage import decision_log, endpoints, events, nudges, people
 from middleware.storage.connecting import Tx
 from middleware.storage.shards import Held, check_epochs
 
-R = TypeVar("R")
 Read = tuple[Event, Chart]
-Parts = tuple[Chart, OwnRecord, Library, Endpoint, datetime]
 
 BATCH = 40
 UNDECIDED = (
@@ -143,34 +138,20 @@ def _weigh(
             for item in (event, *let_go_on(tx, endpoint, event, chart, now))
             for candidate in decide_event(item, *parts, only_on=True)
         ]
-        mine = opened.get(event.patient, ())
-        again = _look_again(event, [(nudge, nudge) for nudge in mine], parts)
-        candidates = keep_times(event, candidates, mine)
+        again = [
+            (nudge, decide_nudge(nudge, *parts))
+            for nudge in opened.get(event.patient, ())
+        ]
+        candidates = keep_times(event, candidates, opened.get(event.patient, ()))
         joined = join_candidates([*candidates, *(one for _, one in again)])
         fresh, planned = joined[: len(candidates)], joined[len(candidates) :]
         pairs = [(nudge, one) for (nudge, _), one in zip(again, planned, strict=True)]
-        asked = _look_again(event, waiting.get(event.patient, ()), parts)
+        asked = [
+            (task, decide_nudge(step, *parts))
+            for task, step in waiting.get(event.patient, ())
+        ]
         found.append(Decided(event, fresh, pairs, asked))
     return found
-
-
-def _look_again(
-    event: Event, rows: Iterable[tuple[R, Nudge]], parts: Parts
-) -> list[tuple[R, Candidate]]:
-    """Decide again on what is planned, but for what a search alone calls gone.
-
-    The index of an EHR may be late. That a focus is gone its own event tells, and at the
-    gate its own read.
-    """
-    chart = parts[0]
-    looked = [(row, nudge, decide_nudge(nudge, *parts)) for row, nudge in rows]
-    return [
-        (row, found)
-        for row, nudge, found in looked
-        if found.verdict.reason != "event-undone"
-        or nudge.focus == event.focus
-        or chart.find(nudge.focus) is not None
-    ]
 
 
 def _ask(

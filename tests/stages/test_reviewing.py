@@ -79,25 +79,6 @@ def test_patient_is_added_once_and_reviewed_every_week(world: World) -> None:
     assert row["source"] == "review"
 
 
-@pytest.mark.parametrize("gone", [False, True])
-def test_what_a_search_does_not_find_yet_is_not_gone(world: World, gone: bool) -> None:
-    stay = world.discharge()
-    world.run()
-    wanted = "SELECT id, state, reason, due_at FROM nudge ORDER BY id"
-    before = world.rows(wanted)
-    assert "planned" in {row["state"] for row in before}
-    world.fhir.late.add(stay)
-    turn(world)
-    world.run()
-    assert kinds(world) == ["patient-added"]
-    assert world.rows(wanted) == before
-    if gone:
-        world.fhir.remove(stay)
-    world.clock.instant += timedelta(days=2)
-    world.run()
-    assert bool(world.sms.sent) is not gone
-
-
 def test_patient_of_whom_only_a_consent_is_known_is_added(world: World) -> None:
     turn(world)
     world.run()

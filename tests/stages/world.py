@@ -73,9 +73,7 @@ def outcome(code: str) -> Resource:
 
 
 class ScriptedFhir:
-    """A FHIR server in memory; ``fault``, ``late`` and ``on_read`` are set by the test.
-
-    What is ``late`` is read by its name and found by no search yet.
+    """A FHIR server in memory; ``fault`` and ``on_read`` are set by the test.
 
     ``fault(verb, what)`` may return an exception to raise (verbs: batch, read, history,
     search, create), or for a part of a batch (verb part) an issue code.
@@ -88,7 +86,6 @@ class ScriptedFhir:
         self.versions: dict[str, list[Resource]] = {}
         self.created: list[Resource] = []
         self.ways: list[str] = []
-        self.late: set[str] = set()
         self.fault: Callable[[str, str], Any] = lambda verb, what: None
         self.on_read: Callable[[str], None] = lambda what: None
         self._numbers = itertools.count(1)
@@ -138,8 +135,7 @@ class ScriptedFhir:
         self._check("search", query)
         kind, _, parameters = query.partition("?")
         wanted = dict(part.split("=", 1) for part in parameters.split("&") if part)
-        known = {k: item for k, item in self.versions.items() if k not in self.late}
-        stored = [item[-1] for name, item in known.items() if _is(name, kind)]
+        stored = [item[-1] for name, item in self.versions.items() if _is(name, kind)]
         found = [item for item in stored if isinstance(item, dict)]
         found += [item for item in self.created if item["resourceType"] == kind]
         if "patient" in wanted:
