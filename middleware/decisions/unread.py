@@ -48,8 +48,7 @@ def decide_read(
     """
     parts = (chart, own, library, endpoint, now)
     found = decide_nudge(nudge, *parts, at_send=at_send)
-    unread = bool(chart.incomplete) and found.verdict.reason in UNREAD
-    return settle_unread(nudge, found, *parts) if unread else found
+    return settle_unread(nudge, found, *parts) if chart.incomplete else found
 
 
 def settle_unread(
@@ -61,7 +60,12 @@ def settle_unread(
     endpoint: Endpoint,
     now: datetime,
 ) -> Candidate:
-    """Return a message as the pipeline left it, but for what people said since."""
+    """Return a message as the pipeline left it, but for what people said since.
+
+    What was decided on what was read stands as it was decided.
+    """
+    if found.verdict.reason not in UNREAD:
+        return found
     case = open_case(chart, own, library, endpoint, now)
     known = find_action(library, nudge.plan, nudge.action) or stand_in(nudge)
     step = step_of(nudge, case, known)

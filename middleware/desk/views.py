@@ -21,7 +21,7 @@ from mappings.preference import EngagementProfile, OwnRecord
 from mappings.resource import Resource
 from middleware.decisions.deciding import Candidate, decide_nudge
 from middleware.decisions.preference import compile_profile
-from middleware.decisions.unread import UNREAD, settle_unread
+from middleware.decisions.unread import settle_unread
 from middleware.desk.charting import Within, page_queries, read_charts
 from middleware.desk.opened import NOTHING, Opened, find_linked
 from middleware.desk.permitted import Permitted, withheld_types
@@ -256,7 +256,7 @@ def _look_all(
     parts = (chart, own, library, endpoint, now)
     looked = [(one, _look(one, *parts)) for one in waiting]
     if settle:
-        looked = [(one, _settle(one, found, *parts)) for one, found in looked]
+        looked = [(one, settle_unread(one, found, *parts)) for one, found in looked]
     return sorted(looked, key=lambda pair: pair[1].due_at)
 
 
@@ -283,10 +283,3 @@ def _look(
     sends = planned.verdict.outcome is Outcome.SEND
     limited = foreseen.verdict.reason in ("limit-reached", "same-topic")
     return foreseen if sends and limited else planned
-
-
-def _settle(nudge: Nudge, found: Candidate, *parts: Any) -> Candidate:
-    """Leave what a part not given decides as the pipeline, which reads all, decided it."""
-    if found.verdict.reason not in UNREAD:
-        return found
-    return settle_unread(nudge, found, *parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -16,7 +15,7 @@ from middleware.desk.charting import MOST_READS, TURNING, Within, read_charts
 from middleware.fhir.abilities import Abilities
 from middleware.fhir.client import FhirClient
 from middleware.fhir.transport import Limits
-from tests.unit.fhir.scripted import NOW, Asked, Reply, Script, bundle, serve
+from tests.unit.fhir.scripted import NOW, Asked, Reply, Script, bundle, send_last, serve
 
 LIBRARY = load_shipped()
 PATIENCE = 20
@@ -46,15 +45,6 @@ def type_asked(asked: Asked) -> str:
     return asked.path.partition("?")[0].split("/")[2]
 
 
-def send(handler: BaseHTTPRequestHandler, body: object) -> None:
-    raw = json.dumps(body).encode()
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(raw)))
-    handler.send_header("Connection", "close")
-    handler.end_headers()
-    handler.wfile.write(raw)
-
-
 def test_the_rest_is_asked_beside_what_may_turn_the_verdict_and_not_waited_for(
     client: FhirClient, script: Script
 ) -> None:
@@ -71,7 +61,7 @@ def test_the_rest_is_asked_beside_what_may_turn_the_verdict_and_not_waited_for(
 
         def late(handler: BaseHTTPRequestHandler) -> None:
             if waited.wait(PATIENCE):
-                send(handler, body)
+                send_last(handler, body)
 
         return Reply(raw=late)
 

@@ -107,6 +107,16 @@ def make_handler(script: Script) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def send_last(handler: BaseHTTPRequestHandler, body: Any) -> None:
+    """Send JSON where a reply took the socket over; the connection ends with it."""
+    raw = json.dumps(body).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(raw)))
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.wfile.write(raw)
+
+
 class QuietServer(ThreadingHTTPServer):
     daemon_threads = True
     # Whoever asks for a whole chart connects often at once.

@@ -6,7 +6,6 @@ import threading
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-import orjson
 import pytest
 
 from mappings.errors import FhirError
@@ -14,7 +13,16 @@ from mappings.secret import Secret
 from middleware.clock import FixedClock
 from middleware.fhir.abilities import FEW, MOST, SLOW_SECONDS, Abilities
 from middleware.fhir.client import FhirClient
-from tests.unit.fhir.scripted import NOW, QUICK, Asked, Reply, Script, bundle, encounter
+from tests.unit.fhir.scripted import (
+    NOW,
+    QUICK,
+    Asked,
+    Reply,
+    Script,
+    bundle,
+    encounter,
+    send_last,
+)
 
 QUERIES = tuple(f"Encounter/e{number}" for number in range(8))
 
@@ -108,15 +116,11 @@ def test_reads_go_side_by_side_and_answers_keep_their_order(script: Script) -> N
     together = threading.Barrier(4, timeout=10)
 
     def answer(asked: Asked) -> Reply:
-        body = orjson.dumps(encounter(asked.path.rpartition("/")[2]))
+        body = encounter(asked.path.rpartition("/")[2])
 
         def late(handler: BaseHTTPRequestHandler) -> None:
             together.wait()
-            handler.send_response(200)
-            handler.send_header("Content-Length", str(len(body)))
-            handler.send_header("Connection", "close")
-            handler.end_headers()
-            handler.wfile.write(body)
+            send_last(handler, body)
 
         return Reply(raw=late)
 
@@ -134,15 +138,11 @@ def test_answers_are_given_as_they_come(script: Script) -> None:
     def answer(asked: Asked) -> Reply:
         if not asked.path.endswith("e0"):
             return one(asked)
-        body = orjson.dumps(encounter("e0"))
+        body = encounter("e0")
 
         def last(handler: BaseHTTPRequestHandler) -> None:
             if taken.wait(20):
-                handler.send_response(200)
-                handler.send_header("Content-Length", str(len(body)))
-                handler.send_header("Connection", "close")
-                handler.end_headers()
-                handler.wfile.write(body)
+                send_last(handler, body)
 
         return Reply(raw=last)
 
